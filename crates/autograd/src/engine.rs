@@ -1,0 +1,132 @@
+//! Recording a tensor operation, and the table of entry points that keeps this work out of users' crates.
+//!
+//! Generic code is compiled where it is first used with a type. The functions behind [`Engine`] are used with `f32` and
+//! `f64` in this crate, so other crates compile thin shells around calls through its pointers.
+
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::gradients::Gradients;
+use crate::kernel::map::{self, Operand};
+use crate::ops::elementwise::Elementwise;
+use crate::ops::{Op, Value};
+use crate::reverse::{self, Seed};
+use crate::shape::Shape;
+use crate::tape::{Input, Inputs, Node, Tape};
+use crate::tensor::{Tensor, View};
+
+/// The entry points of the engine for one type of number.
+#[allow(missing_docs)]
+pub struct Engine<T: Float> {
+    pub(crate) record: fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32,
+    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32]) -> Result<Gradients<T>>,
+}
+
+impl<T: Float> Engine<T> {
+    pub(crate) const fn new() -> Self {
+        Self { record, reverse: reverse::numeric }
+    }
+}
+
+/// Computes and records `op`; the index of its node, or of a failed handle.
+fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static Location<'static>) -> u32 {
+    match evaluate(tape, &op, inputs) {
+        Ok((Value { tensor, saved }, tracked)) => {
+            let tracked = tracked && !matches!(op, Op::Detach);
+            tape.push_node(Node { op, inputs: Inputs::from_slice(inputs), value: tensor, saved, site, entry: 0, tracked })
+        }
+        Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
+    }
+}
+
+/// The value of `op`, and whether an operand is tracked.
+fn evaluate<T: Float>(tape: &Tape<T>, op: &Op, inputs: &[Input<T>]) -> Result<(Value<T>, bool), Rule> {
+    tape.with_nodes(|nodes| {
+        let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
+        let value = |input: &Input<T>| match *input {
+            Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
+            Input::Number(number) => Factor::Number(number),
+        };
+        if let Op::Elementwise(op) = op {
+            let operands: SmallVec<[Factor<'_, T>; 3]> = inputs.iter().map(value).collect();
+            return Ok((elementwise(*op, &operands)?.into(), tracked));
+        }
+        let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| value(input).to_tensor()).collect();
+        match op.value(&operands) {
+            Some(value) => Ok((value?, tracked)),
+            None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),
+        }
+    })
+}
+
+/// An operand of an elementwise loop before broadcasting.
+#[derive(Clone, Copy)]
+pub(crate) enum Factor<'a, T: Float> {
+    Tensor(&'a Tensor<T>),
+    Number(T),
+}
+
+impl<T: Float> Factor<'_, T> {
+    fn to_tensor(self) -> Tensor<T> {
+        match self {
+            Factor::Tensor(tensor) => tensor.clone(),
+            Factor::Number(number) => Tensor::scalar(number),
+        }
+    }
+}
+
+/// f(operands…), broadcast.
+pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>]) -> Result<Tensor<T>, Rule> {
+    let mut shape = Shape::default();
+    for operand in operands {
+        if let Factor::Tensor(tensor) = operand {
+            shape = shape.broadcast(tensor.shape())?;
+        }
+    }
+    Ok(map_blocks(&shape, operands, op.value_block()))
+}
+
+/// One loop over operands that broadcast to `shape`.
+pub(crate) fn map_blocks<T: Float>(
+    shape: &Shape,
+    operands: &[Factor<'_, T>],
+    block: fn(&[&[T]], &mut [T]),
+) -> Tensor<T> {
+    let layouts: SmallVec<[_; 5]> = operands
+        .iter()
+        .map(|operand| match operand {
+            Factor::Tensor(tensor) if tensor.shape() != shape => tensor.layout.broadcast_to(shape).ok(),
+            _ => None,
+        })
+        .collect();
+    let views: SmallVec<[Operand<'_, T>; 5]> = operands
+        .iter()
+        .zip(&layouts)
+        .map(|(operand, layout)| match (operand, layout) {
+            (Factor::Number(number), _) => Operand::Number(*number),
+            (Factor::Tensor(tensor), Some(layout)) => {
+                Operand::View(View { data: tensor.buffer.as_slice(), layout })
+            }
+            (Factor::Tensor(tensor), None) => Operand::View(tensor.view()),
+        })
+        .collect();
+    Tensor::build(shape.clone(), |out| map::map(shape, &views, out, &block))
+}
+
+impl Elementwise {
+    /// f(x) on plain data.
+    pub(crate) fn of_tensor<T: Float>(self, x: &Tensor<T>) -> Tensor<T> {
+        map_blocks(x.shape(), &[Factor::Tensor(x)], self.value_block())
+    }
+
+    /// f(x, y) on plain data.
+    #[track_caller]
+    pub(crate) fn of_tensors<T: Float>(self, x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>> {
+        let site = Location::caller();
+        elementwise(self, &[Factor::Tensor(x), Factor::Tensor(y)])
+            .map_err(|rule| Error { op: self.facts().name, rule, site })
+    }
+}

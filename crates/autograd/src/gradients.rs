@@ -1,0 +1,134 @@
+//! What a reverse sweep found: the gradient of every variable and parameter on the tape.
+
+use std::rc::Rc;
+use std::cell::RefCell;
+
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::param::Param;
+use crate::scalar::Scalar;
+use crate::tape::LIMIT;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// Gradients of one scalar (or of one seeded tensor) with respect to the variables and parameters of a tape.
+///
+/// They outlive the recording: [`Tape::clear`](crate::Tape::clear) may come first.
+#[derive(Debug)]
+pub struct Gradients<T: Float = f32> {
+    pub(crate) tape: u64,
+    /// The adjoint of every entry up to the root; zero at the places of nodes.
+    pub(crate) scalars: Tensor<T>,
+    pub(crate) found: Found<T>,
+    /// Where the lists go back to.
+    pub(crate) spare: Spare<T>,
+}
+
+/// The gradients that were found, by node and by parameter, both ascending.
+#[derive(Debug)]
+pub(crate) struct Found<T: Float> {
+    pub nodes: Vec<(u32, Tensor<T>)>,
+    pub params: Vec<(u64, u32)>,
+}
+
+impl<T: Float> Default for Found<T> {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), params: Vec::new() }
+    }
+}
+
+/// Lists of earlier sweeps that wait for the next one.
+pub(crate) type Spare<T> = Rc<RefCell<Vec<Found<T>>>>;
+
+impl<T: Float> Gradients<T> {
+    /// The gradient of a variable, a parameter, or any scalar of the recording.
+    ///
+    /// A `Scalar` gives a number, a [`Var`] or a [`Param`] a tensor of its shape. For the gradient of an intermediate
+    /// tensor see [`Scalar::gradient`](crate::Scalar::gradient).
+    ///
+    /// # Errors
+    /// [`Rule::NoGradient`], with the reason, where none was computed.
+    #[track_caller]
+    pub fn of<'g, W: Wrt<'g, T>>(&'g self, x: W) -> Result<W::Gradient> {
+        x.find(self)
+    }
+
+    #[track_caller]
+    fn node(&self, slot: u32, what: &str) -> Result<&Tensor<T>> {
+        match self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(found) => Ok(&self.found.nodes[found].1),
+            Err(_) => missing(what, "the result does not depend on it, or only through a constant"),
+        }
+    }
+}
+
+#[track_caller]
+fn missing<R>(what: &str, why: &str) -> Result<R> {
+    Err(Error::new("gradient", Rule::NoGradient { what: what.into(), why: why.into() }))
+}
+
+impl<T: Float> Drop for Gradients<T> {
+    fn drop(&mut self) {
+        let mut found = std::mem::take(&mut self.found);
+        found.nodes.clear();
+        found.params.clear();
+        self.spare.borrow_mut().push(found);
+    }
+}
+
+/// What a gradient can be asked of.
+pub trait Wrt<'g, T: Float> {
+    /// What the gradient is.
+    type Gradient;
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn find(self, gradients: &'g Gradients<T>) -> Result<Self::Gradient>;
+}
+
+impl<'g, T: Float> Wrt<'g, T> for &Param<T> {
+    type Gradient = &'g Tensor<T>;
+
+    #[track_caller]
+    fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
+        match gradients.found.params.binary_search_by_key(&self.id(), |(id, _)| *id) {
+            Ok(found) => gradients.node(gradients.found.params[found].1, "the parameter"),
+            Err(_) if !self.is_trainable() => missing("the parameter", "it is frozen"),
+            Err(_) => missing("the parameter", "it is not on the tape"),
+        }
+    }
+}
+
+impl<'g, T: Float> Wrt<'g, T> for Var<'_, T> {
+    type Gradient = &'g Tensor<T>;
+
+    #[track_caller]
+    fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
+        self.value()?;
+        if self.tape.id() != gradients.tape {
+            return missing("the tensor", "it is on another tape");
+        }
+        if !self.tape.with_node(self.slot, |node| node.tracked) {
+            return missing("the tensor", "it is a constant");
+        }
+        gradients.node(self.slot, "the tensor")
+    }
+}
+
+impl<T: Float> Wrt<'_, T> for Scalar<'_, T> {
+    type Gradient = T;
+
+    #[track_caller]
+    fn find(self, gradients: &Gradients<T>) -> Result<T> {
+        self.value()?;
+        match self.tape {
+            Some(tape) if self.index < LIMIT && tape.id() == gradients.tape => {
+                Ok(gradients.scalars.as_slice().and_then(|all| all.get(self.index as usize)).copied().unwrap_or(T::ZERO))
+            }
+            Some(tape) if self.index < LIMIT && tape.id() != gradients.tape => {
+                missing("the scalar", "it is on another tape")
+            }
+            _ => missing("the scalar", "it is a constant"),
+        }
+    }
+}

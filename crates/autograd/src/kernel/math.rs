@@ -1,0 +1,141 @@
+//! Elementary and special functions on `f32` and `f64`, written so that a loop which calls them becomes SIMD code.
+
+#[macro_use]
+mod elementary;
+mod double;
+mod rare;
+mod single;
+#[cfg(test)]
+mod tests;
+
+/// The functions of one floating-point type; the names are the standard library's, PyTorch's where it has none.
+pub(crate) trait Math: Copy {
+    fn exp(self) -> Self;
+    fn exp2(self) -> Self;
+    fn expm1(self) -> Self;
+    fn ln(self) -> Self;
+    fn log2(self) -> Self;
+    fn log10(self) -> Self;
+    fn log1p(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn tanh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn abs(self) -> Self;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    fn round(self) -> Self;
+    fn trunc(self) -> Self;
+    /// 1 / (1 + e⁻ˣ)
+    fn sigmoid(self) -> Self;
+    /// ln(1 + eˣ)
+    fn softplus(self) -> Self;
+    fn erf(self) -> Self;
+    fn erfc(self) -> Self;
+    fn erfinv(self) -> Self;
+    /// ln |Γ(x)|
+    fn lgamma(self) -> Self;
+    fn digamma(self) -> Self;
+    /// The n-th derivative of digamma; NaN unless n is a whole number from 0 on.
+    fn polygamma(self, n: Self) -> Self;
+    fn pow(self, y: Self) -> Self;
+    /// The angle of the point (x, self).
+    fn atan2(self, x: Self) -> Self;
+    fn hypot(self, y: Self) -> Self;
+    fn copysign(self, sign: Self) -> Self;
+    /// The remainder with the sign of self, as C's `fmod`.
+    fn fmod(self, y: Self) -> Self;
+}
+
+/// Writes `name(x, ...)` as the method `name`, computed by the path given.
+macro_rules! methods {
+    ($float:ident: $($name:ident($($argument:ident),*) = $path:expr;)*) => {
+        $(#[inline(always)]
+        fn $name(self $(, $argument: $float)*) -> $float {
+            $path(self $(, $argument)*)
+        })*
+    };
+}
+
+/// What is written once, in `elementary` or by the processor.
+macro_rules! common_methods {
+    ($float:ident, $module:ident) => {
+        methods! { $float:
+            exp() = $module::exp;
+            exp2() = $module::exp2;
+            expm1() = $module::expm1;
+            ln() = $module::ln;
+            log2() = $module::log2;
+            log10() = $module::log10;
+            log1p() = $module::log1p;
+            sin() = $module::sin;
+            cos() = $module::cos;
+            atan() = $module::atan;
+            sinh() = $module::sinh;
+            cosh() = $module::cosh;
+            tanh() = $module::tanh;
+            sigmoid() = $module::sigmoid;
+            softplus() = $module::softplus;
+            erf() = $module::erf;
+            erfc() = $module::erfc;
+            sqrt() = $float::sqrt;
+            abs() = $float::abs;
+            floor() = $float::floor;
+            ceil() = $float::ceil;
+            round() = $float::round_ties_even;
+            trunc() = $float::trunc;
+            copysign(sign) = $float::copysign;
+            fmod(y) = std::ops::Rem::rem;
+        }
+    };
+}
+
+impl Math for f32 {
+    common_methods!(f32, single);
+
+    methods! { f32:
+        tan() = libm::tanf;
+        asin() = libm::asinf;
+        acos() = libm::acosf;
+        asinh() = rare::narrow(libm::asinh);
+        acosh() = rare::narrow(libm::acosh);
+        atanh() = rare::narrow(libm::atanh);
+        erfinv() = rare::narrow(rare::erfinv);
+        lgamma() = rare::narrow(libm::lgamma);
+        digamma() = rare::narrow(rare::digamma);
+        polygamma(n) = rare::narrow2(rare::polygamma);
+        pow(y) = libm::powf;
+        atan2(x) = libm::atan2f;
+        hypot(y) = libm::hypotf;
+    }
+}
+
+impl Math for f64 {
+    common_methods!(f64, double);
+
+    methods! { f64:
+        tan() = libm::tan;
+        asin() = libm::asin;
+        acos() = libm::acos;
+        asinh() = libm::asinh;
+        acosh() = libm::acosh;
+        atanh() = libm::atanh;
+        erfinv() = rare::erfinv;
+        lgamma() = libm::lgamma;
+        digamma() = rare::digamma;
+        polygamma(n) = rare::polygamma;
+        pow(y) = libm::pow;
+        atan2(x) = libm::atan2;
+        hypot(y) = libm::hypot;
+    }
+}

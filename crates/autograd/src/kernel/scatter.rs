@@ -1,0 +1,36 @@
+//! Writing a view into places of an output that strides describe.
+
+use crate::float::Float;
+use crate::kernel::runs::Runs;
+use crate::tensor::View;
+use crate::tensor::layout::Layout;
+
+/// `out[place of i] = x[i]` for every index `i` of `x`, where `places` is a layout of the same shape inside `out` that
+/// names no element twice.
+pub(crate) fn scatter<T: Float>(x: View<'_, T>, places: &Layout, out: &mut [T]) {
+    debug_assert_eq!(x.layout.shape, places.shape);
+    let mut elements = x.iter();
+    Runs::new(places).each(0, places.shape.len(), |_, run| {
+        for k in 0..run.len {
+            if let Some(x) = elements.next() {
+                out[(run.position as isize + k as isize * run.stride) as usize] = x;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Shape;
+    use crate::tensor::Tensor;
+
+    #[test]
+    fn every_element_lands_in_its_place() {
+        let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+        let whole = Layout::contiguous(Shape::from([2, 5]));
+        let mut out = [0.0; 10];
+        scatter(x.view(), &whole.slice(1, 1, 4, 2), &mut out);
+        assert_eq!(out, [0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 3.0, 0.0, 4.0, 0.0]);
+    }
+}

@@ -1,0 +1,34 @@
+//! Reverse-mode automatic differentiation of scalar and tensor programs on one tape.
+//!
+//! User code runs once, and every operation is written down; derivatives, checks and explanations read that recording.
+
+#![warn(missing_docs)]
+
+mod engine;
+mod error;
+mod float;
+mod gradients;
+mod kernel;
+mod ops;
+mod param;
+mod real;
+mod reverse;
+mod scalar;
+mod shape;
+mod tape;
+mod tensor;
+mod transform;
+mod var;
+
+pub use error::{Error, Result, Rule};
+pub use float::{Element, Float};
+pub use gradients::{Gradients, Wrt};
+pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use real::{Algebra, Dual, Real};
+pub use scalar::Scalar;
+pub use shape::{Axes, Shape};
+pub use tape::Tape;
+pub use tensor::{Difference, Elements, Tensor, release_memory};
+pub use transform::{Handle, Inputs, gradient, value_and_gradient};
+pub use var::{Term, Var};

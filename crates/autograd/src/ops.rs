@@ -1,0 +1,186 @@
+//! The op table: every tensor op by name, and what an op is.
+//!
+//! Elementwise ops are [`Elementwise`] blocks. Every other op is a struct in a file of this folder that implements
+//! [`TensorRule`]: its value on plain tensors and its derivative on handles. A rule sees mathematics only: whether the
+//! derivative is recorded, which operands need one, and accumulation are the sweeps' business.
+//!
+//! Invariant: the list in [`ops!`] below is the only place that knows all ops.
+
+pub mod activation;
+pub mod arithmetic;
+pub mod comparison;
+pub mod elementwise;
+pub mod exponential;
+pub mod rounding;
+pub mod special;
+pub mod trigonometric;
+
+pub(crate) mod control;
+pub(crate) mod custom;
+pub(crate) mod product;
+pub(crate) mod reduce;
+pub(crate) mod shape;
+
+use smallvec::SmallVec;
+
+use crate::error::Rule;
+use crate::float::Float;
+use crate::ops::elementwise::Elementwise;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// What a rule wants to find again besides its operands and its value.
+#[derive(Debug, Clone)]
+pub(crate) enum Saved<T: Float> {
+    Nothing,
+    /// Where each element of the value came from.
+    Index(Tensor<usize>),
+    Tensor(Tensor<T>),
+}
+
+/// What an op computes.
+pub(crate) struct Value<T: Float> {
+    pub tensor: Tensor<T>,
+    pub saved: Saved<T>,
+}
+
+impl<T: Float> From<Tensor<T>> for Value<T> {
+    fn from(tensor: Tensor<T>) -> Self {
+        Value { tensor, saved: Saved::Nothing }
+    }
+}
+
+/// What a derivative rule sees: operands, value, incoming gradient.
+pub(crate) struct Vjp<'a, 't, T: Float> {
+    pub x: &'a [Var<'t, T>],
+    pub y: Var<'t, T>,
+    pub g: Var<'t, T>,
+    pub saved: &'a Saved<T>,
+    needs: &'a [bool],
+}
+
+/// The gradient of each operand; `None` where no gradient flows.
+pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 3]>;
+
+impl<'a, 't, T: Float> Vjp<'a, 't, T> {
+    pub fn new(
+        x: &'a [Var<'t, T>],
+        y: Var<'t, T>,
+        g: Var<'t, T>,
+        saved: &'a Saved<T>,
+        needs: &'a [bool],
+    ) -> Self {
+        Self { x, y, g, saved, needs }
+    }
+
+    /// The answer of a rule with one operand.
+    pub fn only(&self, gx: Var<'t, T>) -> Cotangents<'t, T> {
+        SmallVec::from_iter([Some(gx)])
+    }
+
+    /// The answer for operand `i`, computed only if it is needed.
+    pub fn operand(&self, i: usize, gx: impl FnOnce() -> Var<'t, T>) -> Option<Var<'t, T>> {
+        self.needs[i].then(gx)
+    }
+
+    /// The answer of a rule with two operands, each computed only if it is needed.
+    pub fn both(&self, gx: impl FnOnce() -> Var<'t, T>, gy: impl FnOnce() -> Var<'t, T>) -> Cotangents<'t, T> {
+        SmallVec::from_iter([self.operand(0, gx), self.operand(1, gy)])
+    }
+}
+
+/// A tensor op that is not elementwise.
+pub(crate) trait TensorRule {
+    /// The name of the user's method.
+    const NAME: &'static str;
+
+    /// Whether the op is linear in each operand alone. Its forward derivative is then the op itself, with one operand
+    /// after the other replaced by its tangent.
+    const MULTILINEAR: bool = false;
+
+    /// The value, or the rule that the operands break.
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule>;
+
+    /// The gradient of each operand: the incoming gradient times the Jacobian, in ops on handles.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T>;
+}
+
+macro_rules! ops {
+    ($($module:ident::$name:ident)*) => {
+        $(pub(crate) use $module::$name;)*
+
+        /// Every op that a node can hold.
+        #[derive(Debug, Clone)]
+        pub(crate) enum Op {
+            /// A variable or a parameter.
+            Leaf,
+            /// Data.
+            Constant,
+            /// The operand without its history.
+            Detach,
+            Elementwise(Elementwise),
+            /// Scalars gathered into a tensor: a range of the tape's list.
+            FromScalars { start: usize, len: usize },
+            /// A user's op, in the tape's list.
+            Custom { rule: u32, outputs: u32 },
+            /// One more output of the custom op that many nodes before.
+            Output { back: u32 },
+            $($name($name),)*
+        }
+
+        impl Op {
+            pub fn name(&self) -> &'static str {
+                match self {
+                    Op::Leaf => "leaf",
+                    Op::Constant => "constant",
+                    Op::Detach => "detach",
+                    Op::Elementwise(op) => op.facts().name,
+                    Op::FromScalars { .. } => "from_scalars",
+                    Op::Custom { .. } => "custom",
+                    Op::Output { .. } => "output",
+                    $(Op::$name(_) => <$name as TensorRule>::NAME,)*
+                }
+            }
+
+            pub fn is_multilinear(&self) -> bool {
+                match self {
+                    $(Op::$name(_) => <$name as TensorRule>::MULTILINEAR,)*
+                    _ => false,
+                }
+            }
+
+            /// The value of an op with a [`TensorRule`]; `None` for the others, which are not functions of tensors alone.
+            pub fn value<T: Float>(&self, x: &[Tensor<T>]) -> Option<Result<Value<T>, Rule>> {
+                match self {
+                    $(Op::$name(op) => Some(op.value(x)),)*
+                    _ => None,
+                }
+            }
+
+            /// The derivative of an op with a [`TensorRule`].
+            pub fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Option<Cotangents<'t, T>> {
+                match self {
+                    $(Op::$name(op) => Some(op.vjp(rule)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for Op {
+            fn from(op: $name) -> Self {
+                Op::$name(op)
+            }
+        })*
+    };
+}
+
+ops! {
+    shape::Reshape
+    shape::Permute
+    shape::BroadcastTo
+    shape::SumTo
+    shape::Slice
+    shape::Embed
+    reduce::Sum
+    product::MatMul
+}

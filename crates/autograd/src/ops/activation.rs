@@ -1,0 +1,310 @@
+//! Activation functions, with PyTorch's names, parameters and choices at kinks.
+
+use super::elementwise::{binary, unary};
+use crate::kernel::math::Math;
+
+/// 1/√(2π), the normal density at 0.
+const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
+/// √(2/π), of the tanh form of GELU.
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+/// Scale and slope of SELU (Klambauer et al. 2017), for which activations keep mean 0 and variance 1.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+unary! {
+    /// The logistic function 1/(1 + e⁻ˣ).
+    ///
+    /// Derivative: y(1 − y).
+    sigmoid(x) -> y {
+        value: Math::sigmoid(x),
+        slope: y * (R::of(1.0) - y),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// ln sigmoid x = −softplus(−x), without underflow.
+    ///
+    /// Derivative: sigmoid(−x).
+    logsigmoid(x) -> y {
+        value: -Math::softplus(-x),
+        slope: (-x).sigmoid(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// max(x, 0).
+    ///
+    /// Derivative: 1 for x > 0, else 0; at the kink 0, as in PyTorch.
+    relu(x) -> y {
+        value: if x < T::ZERO { T::ZERO } else { x },
+        slope: x.gt(R::of(0.0)),
+        domain: (-3.0, 3.0),
+        kinks: [0.0],
+    }
+}
+
+unary! {
+    /// min(max(x, 0), 6).
+    ///
+    /// Derivative: 1 for 0 < x < 6, else 0, as in PyTorch.
+    relu6(x) -> y {
+        value: if x < T::ZERO { T::ZERO } else if x > T::from_f64(6.0) { T::from_f64(6.0) } else { x },
+        slope: x.gt(R::of(0.0)) * x.lt(R::of(6.0)),
+        domain: (-3.0, 9.0),
+        kinks: [0.0, 6.0],
+    }
+}
+
+unary! {
+    /// x·sigmoid x, also called swish.
+    ///
+    /// Derivative: s(1 + x(1 − s)) with s = sigmoid x.
+    silu(x) -> y {
+        value: x * Math::sigmoid(x),
+        slope: {
+            let s = x.sigmoid();
+            s * (R::of(1.0) + x * (R::of(1.0) - s))
+        },
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// x·Φ(x) with the normal distribution Φ, exactly (Hendrycks & Gimpel 2016).
+    ///
+    /// Derivative: Φ(x) + x·φ(x).
+    gelu(x) -> y {
+        value: x * (T::from_f64(0.5) * Math::erfc(x * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2))),
+        slope: R::of(0.5) * (x * R::of(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
+            + x * (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the usual approximation of [`gelu`](Self::gelu).
+    ///
+    /// Derivative: of the approximation itself.
+    gelu_tanh(x) -> y {
+        value: {
+            let inner = T::from_f64(SQRT_2_OVER_PI) * (x + T::from_f64(0.044715) * x * x * x);
+            T::from_f64(0.5) * x * (T::ONE + Math::tanh(inner))
+        },
+        slope: {
+            let t = (R::of(SQRT_2_OVER_PI) * (x + R::of(0.044715) * x * x * x)).tanh();
+            let inner_slope = R::of(SQRT_2_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
+            R::of(0.5) * (R::of(1.0) + t) * (R::of(1.0) + x * (R::of(1.0) - t) * inner_slope)
+        },
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// x·tanh(softplus x) (Misra 2019).
+    ///
+    /// Derivative: t + x·sigmoid x·(1 − t²) with t = tanh(softplus x).
+    mish(x) -> y {
+        value: x * Math::tanh(Math::softplus(x)),
+        slope: {
+            let t = x.softplus(R::of(1.0)).tanh();
+            t + x * x.sigmoid() * (R::of(1.0) - t) * (R::of(1.0) + t)
+        },
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// x/(1 + |x|).
+    ///
+    /// Derivative: 1/(1 + |x|)².
+    softsign(x) -> y {
+        value: x / (T::ONE + Math::abs(x)),
+        slope: (R::of(1.0) + x.abs()).reciprocal().square(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// x − tanh x.
+    ///
+    /// Derivative: tanh² x.
+    tanhshrink(x) -> y {
+        value: x - Math::tanh(x),
+        slope: x.tanh().square(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// λx for x > 0, else λα(eˣ − 1), the self-normalising unit (Klambauer et al. 2017).
+    ///
+    /// Derivative: λ for x > 0, else y + λα; at 0 the left one, as in PyTorch.
+    selu(x) -> y {
+        value: if x > T::ZERO {
+            x * T::from_f64(SELU_SCALE)
+        } else {
+            T::from_f64(SELU_SCALE * SELU_ALPHA) * Math::expm1(x)
+        },
+        slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), y + R::of(SELU_SCALE * SELU_ALPHA)),
+        domain: (-3.0, 3.0),
+        kinks: [0.0],
+    }
+}
+
+unary! {
+    /// x/6 + ½ between −3 and 3, 0 below, 1 above.
+    ///
+    /// Derivative: 1/6 for −3 < x < 3, else 0.
+    hardsigmoid(x) -> y {
+        value: {
+            let y = x / T::from_f64(6.0) + T::from_f64(0.5);
+            if x <= T::from_f64(-3.0) { T::ZERO } else if x >= T::from_f64(3.0) { T::ONE } else { y }
+        },
+        slope: x.gt(R::of(-3.0)) * x.lt(R::of(3.0)) / R::of(6.0),
+        domain: (-5.0, 5.0),
+        kinks: [-3.0, 3.0],
+    }
+}
+
+unary! {
+    /// x·hardsigmoid x (Howard et al. 2019).
+    ///
+    /// Derivative: (2x + 3)/6 for −3 < x < 3, 0 below and at −3, 1 from 3 on.
+    hardswish(x) -> y {
+        value: {
+            let y = x * (x + T::from_f64(3.0)) / T::from_f64(6.0);
+            if x <= T::from_f64(-3.0) { T::ZERO } else if x >= T::from_f64(3.0) { x } else { y }
+        },
+        slope: R::select(
+            x.lt(R::of(3.0)),
+            R::select(x.gt(R::of(-3.0)), (R::of(2.0) * x + R::of(3.0)) / R::of(6.0), R::of(0.0)),
+            R::of(1.0),
+        ),
+        domain: (-5.0, 5.0),
+        kinks: [-3.0, 3.0],
+    }
+}
+
+unary! {
+    /// x between −1 and 1, else the nearer bound. For other bounds see [`clamp`](Self::clamp).
+    ///
+    /// Derivative: 1 for −1 < x < 1, else 0, as in PyTorch.
+    hardtanh(x) -> y {
+        value: if x < -T::ONE { -T::ONE } else if x > T::ONE { T::ONE } else { x },
+        slope: x.gt(R::of(-1.0)) * x.lt(R::of(1.0)),
+        domain: (-3.0, 3.0),
+        kinks: [-1.0, 1.0],
+    }
+}
+
+binary! {
+    /// x for x > 0, else slope·x; PyTorch's default slope is 0.01.
+    ///
+    /// Derivative: 1 for x > 0, else the slope; with respect to the slope 0, else x.
+    leaky_relu(x, slope) -> z {
+        value: if x > T::ZERO { x } else { slope * x },
+        slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), slope), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
+        domain: [(-3.0, 3.0), (0.1, 0.4)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// x for x > 0, else weight·x, with a weight that is learned (He et al. 2015).
+    ///
+    /// Derivative: 1 for x > 0, else the weight; with respect to the weight 0, else x.
+    prelu(x, weight) -> z {
+        value: if x > T::ZERO { x } else { weight * x },
+        slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), weight), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
+        domain: [(-3.0, 3.0), (0.1, 0.4)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// x for x > 0, else α(eˣ − 1) (Clevert et al. 2015); PyTorch's default α is 1.
+    ///
+    /// Derivative: 1 for x > 0, else αeˣ; with respect to α 0, else eˣ − 1.
+    elu(x, alpha) -> z {
+        value: if x > T::ZERO { x } else { alpha * Math::expm1(x) },
+        slopes: [
+            R::select(x.gt(R::of(0.0)), R::of(1.0), alpha * x.exp()),
+            R::select(x.gt(R::of(0.0)), R::of(0.0), x.expm1()),
+        ],
+        domain: [(-3.0, 3.0), (0.5, 1.5)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// x for x > 0, else α(e^(x/α) − 1) (Barron 2017), smooth for every α > 0; PyTorch's default α is 1.
+    ///
+    /// Derivative: 1 for x > 0, else e^(x/α); with respect to α 0, else e^(x/α)(1 − x/α) − 1.
+    celu(x, alpha) -> z {
+        value: if x > T::ZERO { x } else { alpha * Math::expm1(x / alpha) },
+        slopes: [
+            R::select(x.gt(R::of(0.0)), R::of(1.0), (x / alpha).exp()),
+            R::select(x.gt(R::of(0.0)), R::of(0.0), (x / alpha).expm1() - (x / alpha).exp() * x / alpha),
+        ],
+        domain: [(-3.0, 3.0), (0.5, 1.5)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// ln(1 + e^(βx))/β, a smooth relu; PyTorch's default β is 1. Exact for large x without a threshold.
+    ///
+    /// Derivative: sigmoid(βx); with respect to β (x·sigmoid(βx) − y)/β.
+    softplus(x, beta) -> z {
+        value: Math::softplus(beta * x) / beta,
+        slopes: [(beta * x).sigmoid(), (x * (beta * x).sigmoid() - z) / beta],
+        domain: [(-3.0, 3.0), (0.5, 1.5)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// x where |x| > λ, else 0; PyTorch's default λ is 0.5.
+    ///
+    /// Derivative: 1 where |x| > λ, else 0; none with respect to λ.
+    hardshrink(x, lambda) -> z {
+        value: if x >= -lambda && x <= lambda { T::ZERO } else { x },
+        slopes: [R::of(1.0) - x.abs().le(lambda), R::of(0.0)],
+        domain: [(-3.0, 3.0), (0.5, 0.5)],
+        kinks: [0.0],
+    }
+}
+
+binary! {
+    /// x shrunk towards 0 by λ: x − λ for x > λ, x + λ for x < −λ, else 0; PyTorch's default λ is 0.5.
+    ///
+    /// Derivative: 1 where |x| > λ, else 0; with respect to λ −sign x there.
+    softshrink(x, lambda) -> z {
+        value: if x > lambda { x - lambda } else if x < -lambda { x + lambda } else { x * T::ZERO },
+        slopes: [R::of(1.0) - x.abs().le(lambda), -z.sign()],
+        domain: [(-3.0, 3.0), (0.3, 0.7)],
+        kinks: [0.0],
+    }
+}
+
+binary! {
+    /// x where x > bound, else 0. Add or select for another value below.
+    ///
+    /// Derivative: 1 where x > bound, else 0; none with respect to the bound.
+    threshold(x, bound) -> z {
+        value: if x > bound || x != x { x } else { T::ZERO },
+        slopes: [x.gt(bound), R::of(0.0)],
+        domain: [(-3.0, 3.0), (0.5, 0.5)],
+        kinks: [0.0],
+    }
+}

@@ -1,0 +1,106 @@
+//! What goes onto a tape and comes off it: the bridges between scalars and tensors, and the ends of gradients.
+
+use std::panic::Location;
+
+use crate::error::{Error, Rule};
+use crate::float::Float;
+use crate::ops::{Op, Saved};
+use crate::scalar::Scalar;
+use crate::tape::{CONSTANT, Entry, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The single element, as a `Scalar`.
+    ///
+    /// Shapes: one element, any rank → a `Scalar`. Another number of elements is an error.
+    #[track_caller]
+    pub fn item(self) -> Scalar<'t, T> {
+        let shape = self.shape();
+        if shape.len() == 1 { self.element(0) } else { self.fail("item", Rule::NotScalar { shape }).element(0) }
+    }
+
+    /// The element at `index`, as a `Scalar`.
+    ///
+    /// Derivative: 1 for that element.
+    /// Shapes: any, with as many indices as axes → a `Scalar`.
+    #[track_caller]
+    pub fn at<const N: usize>(self, index: [usize; N]) -> Scalar<'t, T> {
+        let shape = self.shape();
+        if N != shape.rank() {
+            return self.fail("at", Rule::AxisCount { axes: N, shape }).element(0);
+        }
+        if let Some(axis) = (0..N).find(|&axis| index[axis] >= shape[axis]) {
+            return self.fail("at", Rule::Index { index: index[axis], axis, shape }).element(0);
+        }
+        self.element(index.iter().zip(shape.iter()).fold(0, |flat, (&i, &size)| flat * size + i))
+    }
+
+    /// The element at a row-major index that exists.
+    #[track_caller]
+    fn element(self, flat: usize) -> Scalar<'t, T> {
+        if self.is_failed() {
+            return Scalar { tape: Some(self.tape), number: T::NAN, index: FAILED };
+        }
+        let (value, tracked) = self.tape.with_node(self.slot, |node| {
+            (node.value.iter().nth(flat).unwrap_or(T::NAN), node.tracked)
+        });
+        if !tracked {
+            return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
+        }
+        Scalar::on(self.tape, Entry { value, argument: flat as u64, operand: self.slot, step: Step::Element })
+    }
+
+    /// All elements, as `Scalar`s in row-major order.
+    ///
+    /// Derivative: 1 for each element.
+    #[track_caller]
+    pub fn to_scalars(self) -> Vec<Scalar<'t, T>> {
+        (0..self.shape().len()).map(|flat| self.element(flat)).collect()
+    }
+
+    /// The same value without its history: no gradient flows through.
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        if self.is_failed() { self } else { self.record_op(Op::Detach, &[Input::Node(self.slot)]) }
+    }
+}
+
+impl<'t, T: Float> Tape<T> {
+    /// Scalars as a vector.
+    ///
+    /// Derivative: each scalar gets the gradient of its element.
+    /// Shapes: n scalars → `[n]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let [x, y] = tape.scalars([2.0, 3.0]);
+    /// let v = tape.from_scalars(&[x, x * y]);
+    /// assert_eq!(v.dot(v).backward()?.of(x)?, 2.0 * 2.0 + 2.0 * 6.0 * 3.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_scalars(&'t self, scalars: &[Scalar<'t, T>]) -> Var<'t, T> {
+        let numbers: Tensor<T> = scalars.iter().map(|scalar| scalar.number).collect();
+        let foreign = |scalar: &&Scalar<'t, T>| scalar.tape.is_some_and(|tape| !std::ptr::eq(tape, self));
+        if let Some(Scalar { tape: Some(tape), .. }) = scalars.iter().find(|scalar| scalar.index == FAILED) {
+            return Var::new(self, self.fail(tape.failure().unwrap_or_else(|| Error::new("from_scalars", Rule::NoTape))));
+        }
+        if scalars.iter().filter(|scalar| scalar.index < LIMIT).any(|scalar| foreign(&scalar)) {
+            return Var::new(self, self.fail(Error::new("from_scalars", Rule::TwoTapes)));
+        }
+        let (start, len) = self.gather(scalars.iter().map(|scalar| scalar.index));
+        let tracked = scalars.iter().any(|scalar| scalar.index < LIMIT);
+        Var::new(self, self.push_node(Node {
+            op: Op::FromScalars { start, len },
+            inputs: Inputs::new(),
+            value: numbers,
+            saved: Saved::Nothing,
+            site: Location::caller(),
+            entry: 0,
+            tracked,
+        }))
+    }
+}

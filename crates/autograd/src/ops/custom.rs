@@ -1,0 +1,223 @@
+//! Users' ops: a value on plain tensors and a derivative, of any number of operands and outputs.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::ops::{Op, Saved};
+use crate::tape::{FAILED, Input, Inputs, Node, Tape};
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; 3]>;
+
+/// A user's op, with its numbers of operands and outputs erased.
+pub(crate) trait CustomRule<T: Float> {
+    fn name(&self) -> &'static str;
+    fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>>;
+    /// The gradient of each operand; in ops on handles if it can be differentiated again.
+    fn vjp<'t>(&self, x: &[Var<'t, T>], y: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>>;
+    /// Whether the derivative is written on handles.
+    fn is_differentiable_again(&self) -> bool;
+}
+
+impl<T: Float> fmt::Debug for dyn CustomRule<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A rule on handles, with N operands and M outputs.
+struct OnHandles<V, D, const N: usize, const M: usize> {
+    name: &'static str,
+    value: V,
+    vjp: D,
+}
+
+impl<T, V, D, const N: usize, const M: usize> CustomRule<T> for OnHandles<V, D, N, M>
+where
+    T: Float,
+    V: Fn([&Tensor<T>; N]) -> Result<[Tensor<T>; M]>,
+    D: for<'v> Fn([Var<'v, T>; N], [Var<'v, T>; M], [Var<'v, T>; M]) -> [Var<'v, T>; N],
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>> {
+        Ok((self.value)(std::array::from_fn(|i| &x[i]))?.into_iter().collect())
+    }
+
+    fn vjp<'t>(&self, x: &[Var<'t, T>], y: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
+        let array = |handles: &[Var<'t, T>]| std::array::from_fn(|i| handles[i]);
+        let gradients = (self.vjp)(std::array::from_fn(|i| x[i]), array(y), array(g));
+        Ok(gradients.into_iter().collect())
+    }
+
+    fn is_differentiable_again(&self) -> bool {
+        true
+    }
+}
+
+/// A rule on plain tensors, with N operands and one output.
+struct OnTensors<V, D, const N: usize> {
+    name: &'static str,
+    value: V,
+    vjp: D,
+}
+
+impl<T, V, D, const N: usize> CustomRule<T> for OnTensors<V, D, N>
+where
+    T: Float,
+    V: Fn([&Tensor<T>; N]) -> Result<Tensor<T>>,
+    D: Fn([&Tensor<T>; N], &Tensor<T>, &Tensor<T>) -> Result<[Tensor<T>; N]>,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>> {
+        Ok(SmallVec::from_iter([(self.value)(std::array::from_fn(|i| &x[i]))?]))
+    }
+
+    fn vjp<'t>(&self, x: &[Var<'t, T>], y: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
+        let tape = g[0].tape;
+        let x = x.iter().map(|x| x.value()).collect::<Result<SmallVec<[_; 3]>>>()?;
+        let gradients = (self.vjp)(std::array::from_fn(|i| &x[i]), &y[0].value()?, &g[0].value()?)?;
+        Ok(gradients.into_iter().map(|gradient| tape.constant(gradient)).collect())
+    }
+
+    fn is_differentiable_again(&self) -> bool {
+        false
+    }
+}
+
+/// Records a user's op: `value` on plain tensors, `vjp(x, y, g)` in ops on handles, which makes it differentiable to any
+/// order. [`Tape::check`] compares the rule with finite differences.
+///
+/// ```
+/// use autograd::{Tape, custom};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var([1.0, 2.0]);
+/// let cube = custom("cube", [x], |[x]| Ok(x.map(|x| x * x * x)), |[x], _y, g| [g * 3.0 * x * x]);
+/// assert_eq!(cube.sum().backward()?.of(x)?.to_vec(), [3.0, 12.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// Failures of `value`, and gradients whose shape is not the operand's, fail the handle or `backward`.
+#[track_caller]
+pub fn custom<'t, T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [Var<'t, T>; N],
+    value: impl Fn([&Tensor<T>; N]) -> Result<Tensor<T>> + 'static,
+    vjp: impl for<'v> Fn([Var<'v, T>; N], Var<'v, T>, Var<'v, T>) -> [Var<'v, T>; N] + 'static,
+) -> Var<'t, T> {
+    let rule = OnHandles {
+        name,
+        value: move |x: [&Tensor<T>; N]| Ok([value(x)?]),
+        vjp: one_output(move |x, [y], [g]| vjp(x, y, g)),
+    };
+    let [output] = record(Rc::new(rule), &inputs);
+    output
+}
+
+/// Tells the compiler the signature, with its lifetime, of a closure.
+fn one_output<T: Float, const N: usize, F>(f: F) -> F
+where
+    F: for<'v> Fn([Var<'v, T>; N], [Var<'v, T>; 1], [Var<'v, T>; 1]) -> [Var<'v, T>; N],
+{
+    f
+}
+
+/// Records a user's op with several outputs: as [`custom`], with arrays of outputs and of their gradients.
+#[track_caller]
+pub fn custom_many<'t, T: Float, const N: usize, const M: usize>(
+    name: &'static str,
+    inputs: [Var<'t, T>; N],
+    value: impl Fn([&Tensor<T>; N]) -> Result<[Tensor<T>; M]> + 'static,
+    vjp: impl for<'v> Fn([Var<'v, T>; N], [Var<'v, T>; M], [Var<'v, T>; M]) -> [Var<'v, T>; N] + 'static,
+) -> [Var<'t, T>; M] {
+    record(Rc::new(OnHandles { name, value, vjp }), &inputs)
+}
+
+/// Records a user's op whose derivative is written on plain tensors. It has no second derivative: asking for one is an
+/// error that names it.
+#[track_caller]
+pub fn custom_numeric<'t, T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [Var<'t, T>; N],
+    value: impl Fn([&Tensor<T>; N]) -> Result<Tensor<T>> + 'static,
+    vjp: impl Fn([&Tensor<T>; N], &Tensor<T>, &Tensor<T>) -> Result<[Tensor<T>; N]> + 'static,
+) -> Var<'t, T> {
+    let [output] = record(Rc::new(OnTensors { name, value, vjp }), &inputs);
+    output
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The same value, with a look at its gradient: in a reverse sweep the gradient that arrives here is replaced by what
+    /// `hook` returns.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.var([1.0, 2.0]);
+    /// let y = x.on_gradient(|g| g.clamp(-1.0, 1.0));
+    /// assert_eq!((y * 5.0).sum().backward()?.of(x)?.to_vec(), [1.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn on_gradient(self, hook: impl for<'v> Fn(Var<'v, T>) -> Var<'v, T> + 'static) -> Self {
+        custom("on_gradient", [self], |[x]| Ok(x.clone()), move |_, _, g| [hook(g)])
+    }
+}
+
+#[track_caller]
+fn record<'t, T: Float, const N: usize, const M: usize>(
+    rule: Rc<dyn CustomRule<T>>,
+    inputs: &[Var<'t, T>; N],
+) -> [Var<'t, T>; M] {
+    const { assert!(N > 0 && M > 0, "a custom op has at least one operand and one output") };
+    let site = Location::caller();
+    let tape = inputs[0].tape;
+    let fail = |error: Error| [Var::new(tape, tape.fail(error)); M];
+    if inputs.iter().any(|input| input.is_failed()) {
+        return [Var::new(tape, FAILED); M];
+    }
+    if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
+        return fail(Error { op: rule.name(), rule: Rule::TwoTapes, site });
+    }
+    let x: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| tape.node_value(input.slot)).collect();
+    match rule.value(&x) {
+        Ok(values) => push(tape, rule, inputs, values, site),
+        Err(error) => fail(error),
+    }
+}
+
+/// One node for each output; the first holds the op, the others point back to it.
+fn push<'t, T: Float, const N: usize, const M: usize>(
+    tape: &'t Tape<T>,
+    rule: Rc<dyn CustomRule<T>>,
+    inputs: &[Var<'t, T>; N],
+    values: SmallVec<[Tensor<T>; 2]>,
+    site: &'static Location<'static>,
+) -> [Var<'t, T>; M] {
+    let tracked = inputs.iter().any(|input| tape.with_node(input.slot, |node| node.tracked));
+    let rule = tape.add_custom(rule);
+    let operands: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
+    let mut outputs = [Var::new(tape, FAILED); M];
+    for (k, (output, value)) in outputs.iter_mut().zip(values).enumerate() {
+        let (op, inputs) = match k {
+            0 => (Op::Custom { rule, outputs: M as u32 }, operands.clone()),
+            _ => (Op::Output { back: k as u32 }, Inputs::new()),
+        };
+        output.slot = tape.push_node(Node { op, inputs, value, saved: Saved::Nothing, site, entry: 0, tracked });
+    }
+    outputs
+}

@@ -1,0 +1,279 @@
+//! Ops that move elements and compute nothing. Each is linear, and its derivative is its adjoint.
+
+use smallvec::SmallVec;
+
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel;
+use crate::shape::{Axes, Shape};
+use crate::tensor::Tensor;
+use crate::tensor::layout::Layout;
+use crate::var::Var;
+
+/// The same elements in row-major order under another shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Reshape {
+    pub to: Shape,
+}
+
+impl TensorRule for Reshape {
+    const NAME: &'static str = "reshape";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        Ok(x[0].reshape(&self.to).map_err(|error| error.rule)?.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.reshape(rule.x[0].shape()))
+    }
+}
+
+/// The axes in another order.
+#[derive(Debug, Clone)]
+pub(crate) struct Permute {
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+impl TensorRule for Permute {
+    const NAME: &'static str = "permute";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.permute(&self.axes)).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let mut inverse: SmallVec<[usize; 4]> = SmallVec::from_elem(0, self.axes.len());
+        for (to, &from) in self.axes.iter().enumerate() {
+            inverse[from] = to;
+        }
+        rule.only(rule.g.record(Permute { axes: inverse }, &[]))
+    }
+}
+
+/// Stretched along axes of size one, and along new axes in front; a view.
+#[derive(Debug, Clone)]
+pub(crate) struct BroadcastTo {
+    pub to: Shape,
+}
+
+impl TensorRule for BroadcastTo {
+    const NAME: &'static str = "broadcast_to";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.broadcast_to(&self.to)?).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.sum_to(rule.x[0].shape()))
+    }
+}
+
+/// The adjoint of [`BroadcastTo`]: what was stretched is summed.
+#[derive(Debug, Clone)]
+pub(crate) struct SumTo {
+    pub to: Shape,
+}
+
+impl TensorRule for SumTo {
+    const NAME: &'static str = "sum_to";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        Ok(sum_to(&x[0], &self.to)?.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.broadcast_to(rule.x[0].shape()))
+    }
+}
+
+/// Every `step`-th index from `start` below `end` along one axis; a view.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    pub axis: usize,
+    pub start: usize,
+    pub end: usize,
+    pub step: usize,
+}
+
+impl TensorRule for Slice {
+    const NAME: &'static str = "slice";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let &Slice { axis, start, end, step } = self;
+        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.slice(axis, start, end, step)).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let &Slice { axis, start, step, .. } = self;
+        rule.only(rule.g.record(Embed { axis, start, step, size: rule.x[0].shape()[axis] }, &[]))
+    }
+}
+
+/// The adjoint of [`Slice`]: zeros of size `size` along the axis, with the operand at every `step`-th index from `start`.
+#[derive(Debug, Clone)]
+pub(crate) struct Embed {
+    pub axis: usize,
+    pub start: usize,
+    pub step: usize,
+    pub size: usize,
+}
+
+impl Embed {
+    /// The slice of the result that holds the operand of size `len` along the axis.
+    fn slice(&self, len: usize) -> Slice {
+        let end = if len == 0 { self.start } else { self.start + (len - 1) * self.step + 1 };
+        Slice { axis: self.axis, start: self.start, end, step: self.step }
+    }
+}
+
+impl TensorRule for Embed {
+    const NAME: &'static str = "embed";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let x = &x[0];
+        let whole = Layout::contiguous(x.shape().with(self.axis, self.size));
+        let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
+        Ok(Tensor::build(whole.shape.clone(), |out| {
+            out.fill(T::ZERO);
+            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
+        })
+        .into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(self.slice(rule.x[0].shape()[self.axis]), &[]))
+    }
+}
+
+/// Sums `x` over the axes along which `to` broadcasts to its shape.
+pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, Rule> {
+    if x.shape() == to {
+        return Ok(x.clone());
+    }
+    let fits = to.broadcast(x.shape()).is_ok_and(|shape| shape == *x.shape());
+    if !fits {
+        return Err(Rule::BroadcastTo { from: to.clone(), to: x.shape().clone() });
+    }
+    let skip = x.rank() - to.rank();
+    let summed = |axis: usize| axis < skip || (to[axis - skip] == 1 && x.shape()[axis] != 1);
+    let axes: SmallVec<[usize; 4]> = (0..x.rank()).filter(|&axis| summed(axis)).collect();
+    Ok(Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out)))
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The same elements in row-major order under another shape.
+    ///
+    /// Derivative: the gradient in the old shape.
+    /// Shapes: any → `shape`, with as many elements.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.reshape([4]).value()?.to_vec(), [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        self.record(Reshape { to: shape.into() }, &[])
+    }
+
+    /// All axes in one.
+    ///
+    /// Shapes: any → `[len]`.
+    #[track_caller]
+    pub fn flatten(self) -> Self {
+        self.reshape([self.shape().len()])
+    }
+
+    /// The axes in another order, each named once.
+    ///
+    /// Derivative: the gradient with the axes back in order.
+    /// Shapes: `[d₀, d₁, …]` → `[d_axes[0], d_axes[1], …]`.
+    #[track_caller]
+    pub fn permute(self, axes: impl Into<Axes>) -> Self {
+        let (axes, shape) = (axes.into(), self.shape());
+        let mut order: SmallVec<[usize; 4]> = SmallVec::new();
+        for &axis in axes.iter() {
+            match shape.axis(axis) {
+                Ok(axis) if !order.contains(&axis) => order.push(axis),
+                Ok(_) => return self.fail("permute", Rule::RepeatedAxis { axis }),
+                Err(rule) => return self.fail("permute", rule),
+            }
+        }
+        if order.len() != shape.rank() {
+            return self.fail("permute", Rule::AxisCount { axes: order.len(), shape });
+        }
+        self.record(Permute { axes: order }, &[])
+    }
+
+    /// Two axes exchanged.
+    ///
+    /// Derivative: the gradient with the axes exchanged.
+    #[track_caller]
+    pub fn transpose(self, a: isize, b: isize) -> Self {
+        let shape = self.shape();
+        match (shape.axis(a), shape.axis(b)) {
+            (Ok(a), Ok(b)) => {
+                let mut axes: SmallVec<[usize; 4]> = (0..shape.rank()).collect();
+                axes.swap(a, b);
+                self.record(Permute { axes }, &[])
+            }
+            (Err(rule), _) | (_, Err(rule)) => self.fail("transpose", rule),
+        }
+    }
+
+    /// The last two axes exchanged: the transpose of a matrix.
+    #[track_caller]
+    pub fn t(self) -> Self {
+        self.transpose(-2, -1)
+    }
+
+    /// Stretched along axes of size one, and along new axes in front.
+    ///
+    /// Derivative: the gradient summed over what was stretched.
+    /// Shapes: any → `shape`, as NumPy broadcasts.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
+        self.record(BroadcastTo { to: shape.into() }, &[])
+    }
+
+    /// Summed over the axes along which `shape` would broadcast to this shape: the adjoint of
+    /// [`broadcast_to`](Self::broadcast_to).
+    ///
+    /// Derivative: the gradient, broadcast.
+    #[track_caller]
+    pub fn sum_to(self, shape: impl Into<Shape>) -> Self {
+        let to = shape.into();
+        if self.shape() == to { self } else { self.record(SumTo { to }, &[]) }
+    }
+
+    /// A new axis of size one at `axis` of the result.
+    #[track_caller]
+    pub fn unsqueeze(self, axis: isize) -> Self {
+        let shape = self.shape();
+        match shape.with_inserted(axis) {
+            Ok(to) => self.record(Reshape { to }, &[]),
+            Err(rule) => self.fail("unsqueeze", rule),
+        }
+    }
+
+    /// Without the axis `axis`, if it has size one.
+    #[track_caller]
+    pub fn squeeze(self, axis: isize) -> Self {
+        let shape = self.shape();
+        match shape.axis(axis) {
+            Ok(position) if shape[position] == 1 => self.record(Reshape { to: shape.reduced(&[position]) }, &[]),
+            Ok(_) => self,
+            Err(rule) => self.fail("squeeze", rule),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Circular and hyperbolic functions, their inverses, and angles.
+
+use super::elementwise::{binary, unary};
+use crate::kernel::math::Math;
+
+unary! {
+    /// sin x, x in radians.
+    ///
+    /// Derivative: cos x.
+    sin(x) -> y {
+        value: Math::sin(x),
+        slope: x.cos(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// cos x, x in radians.
+    ///
+    /// Derivative: −sin x.
+    cos(x) -> y {
+        value: Math::cos(x),
+        slope: -x.sin(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// tan x, x in radians.
+    ///
+    /// Derivative: 1 + y².
+    tan(x) -> y {
+        value: Math::tan(x),
+        slope: R::of(1.0) + y * y,
+        domain: (-1.2, 1.2),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The angle in [−π/2, π/2] whose sine is x.
+    ///
+    /// Derivative: 1/√((1 − x)(1 + x)). Domain: |x| ≤ 1.
+    asin(x) -> y {
+        value: Math::asin(x),
+        slope: ((R::of(1.0) - x) * (R::of(1.0) + x)).rsqrt(),
+        domain: (-0.9, 0.9),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The angle in [0, π] whose cosine is x.
+    ///
+    /// Derivative: −1/√((1 − x)(1 + x)). Domain: |x| ≤ 1.
+    acos(x) -> y {
+        value: Math::acos(x),
+        slope: -((R::of(1.0) - x) * (R::of(1.0) + x)).rsqrt(),
+        domain: (-0.9, 0.9),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The angle in (−π/2, π/2) whose tangent is x.
+    ///
+    /// Derivative: 1/(1 + x²).
+    atan(x) -> y {
+        value: Math::atan(x),
+        slope: R::of(1.0) / (R::of(1.0) + x * x),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// (eˣ − e⁻ˣ)/2.
+    ///
+    /// Derivative: cosh x.
+    sinh(x) -> y {
+        value: Math::sinh(x),
+        slope: x.cosh(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// (eˣ + e⁻ˣ)/2.
+    ///
+    /// Derivative: sinh x.
+    cosh(x) -> y {
+        value: Math::cosh(x),
+        slope: x.sinh(),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ).
+    ///
+    /// Derivative: (1 − y)(1 + y), which keeps its digits where y is near ±1.
+    tanh(x) -> y {
+        value: Math::tanh(x),
+        slope: (R::of(1.0) - y) * (R::of(1.0) + y),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The inverse of sinh: ln(x + √(x² + 1)).
+    ///
+    /// Derivative: 1/√(1 + x²).
+    asinh(x) -> y {
+        value: Math::asinh(x),
+        slope: R::of(1.0) / R::of(1.0).hypot(x),
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The inverse of cosh on x ≥ 1: ln(x + √(x² − 1)).
+    ///
+    /// Derivative: 1/√((x − 1)(x + 1)). Domain: x ≥ 1.
+    acosh(x) -> y {
+        value: Math::acosh(x),
+        slope: ((x - R::of(1.0)) * (x + R::of(1.0))).rsqrt(),
+        domain: (1.3, 4.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// The inverse of tanh: ½·ln((1 + x)/(1 − x)).
+    ///
+    /// Derivative: 1/((1 − x)(1 + x)). Domain: |x| ≤ 1.
+    atanh(x) -> y {
+        value: Math::atanh(x),
+        slope: R::of(1.0) / ((R::of(1.0) - x) * (R::of(1.0) + x)),
+        domain: (-0.9, 0.9),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// sin(πx)/(πx), and 1 at 0.
+    ///
+    /// Derivative: (cos(πx) − y)/x, near 0 the series −π²x/3·(1 − π²x²/10).
+    sinc(x) -> y {
+        value: {
+            let angle = x * T::from_f64(std::f64::consts::PI);
+            if x == T::ZERO { T::ONE } else { Math::sin(angle) / angle }
+        },
+        slope: {
+            let angle = x * R::of(std::f64::consts::PI);
+            let series = angle * R::of(-std::f64::consts::PI / 3.0) * (R::of(1.0) - angle * angle / R::of(10.0));
+            R::select(x.abs().lt(R::of(1e-3)), series, (angle.cos() - y) / x)
+        },
+        domain: (0.1, 3.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// Degrees to radians: x·π/180.
+    ///
+    /// Derivative: π/180.
+    deg2rad(x) {
+        value: x * T::from_f64(std::f64::consts::PI / 180.0),
+        constant slope: 0.017453292519943295,
+        domain: (-180.0, 180.0),
+        kinks: [],
+    }
+}
+
+unary! {
+    /// Radians to degrees: x·180/π.
+    ///
+    /// Derivative: 180/π.
+    rad2deg(x) {
+        value: x * T::from_f64(180.0 / std::f64::consts::PI),
+        constant slope: 57.29577951308232,
+        domain: (-3.0, 3.0),
+        kinks: [],
+    }
+}
+
+binary! {
+    /// The angle of the point (y, x) in (−π, π]; the operands are y, x, as in every language's `atan2`.
+    ///
+    /// Derivative: x/(x² + y²) and −y/(x² + y²), through the radius, which does not overflow.
+    atan2(y, x) -> z {
+        value: Math::atan2(y, x),
+        slopes: {
+            let radius = x.hypot(y);
+            [x / radius / radius, -(y / radius / radius)]
+        },
+        domain: [(0.3, 3.0), (0.3, 3.0)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// √(x² + y²) without overflow.
+    ///
+    /// Derivative: x/z and y/z; 0 at the kink x = y = 0.
+    hypot(x, y) -> z {
+        value: Math::hypot(x, y),
+        slopes: [x.masked_mul(R::of(1.0) / z), y.masked_mul(R::of(1.0) / z)],
+        domain: [(0.3, 3.0), (0.3, 3.0)],
+        kinks: [],
+    }
+}

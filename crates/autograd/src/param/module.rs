@@ -1,0 +1,246 @@
+//! What a model holds, shown one leaf after the other under PyTorch's names.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::float::Float;
+use crate::param::Param;
+use crate::tensor::Tensor;
+
+/// Something that holds parameters: a layer, a model, a list of either.
+///
+/// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field.
+pub trait Module<T: Float = f32> {
+    /// Shows every parameter, buffer and mode to the visitor, in the order of the fields.
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>);
+
+    /// Shows every parameter, buffer and mode to the visitor, to be changed.
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>);
+}
+
+/// Looks at what a module holds. Every closure `FnMut(&Path, Leaf)` is one.
+pub trait Visitor<'m, T: Float> {
+    /// Sees one leaf.
+    fn leaf(&mut self, path: &Path<'_>, leaf: Leaf<'m, T>);
+}
+
+/// Changes what a module holds. Every closure `FnMut(&Path, LeafMut)` is one.
+pub trait VisitorMut<'m, T: Float> {
+    /// Sees one leaf.
+    fn leaf(&mut self, path: &Path<'_>, leaf: LeafMut<'m, T>);
+}
+
+impl<'m, T: Float, F: FnMut(&Path<'_>, Leaf<'m, T>)> Visitor<'m, T> for F {
+    fn leaf(&mut self, path: &Path<'_>, leaf: Leaf<'m, T>) {
+        self(path, leaf);
+    }
+}
+
+impl<'m, T: Float, F: FnMut(&Path<'_>, LeafMut<'m, T>)> VisitorMut<'m, T> for F {
+    fn leaf(&mut self, path: &Path<'_>, leaf: LeafMut<'m, T>) {
+        self(path, leaf);
+    }
+}
+
+/// One thing that a module holds.
+#[derive(Debug)]
+pub enum Leaf<'m, T: Float> {
+    /// A trainable tensor.
+    Param(&'m Param<T>),
+    /// A tensor that is saved with the model and not trained.
+    Buffer(&'m Buffer<T>),
+    /// Whether a layer trains or evaluates.
+    Mode(Mode),
+}
+
+/// One thing that a module holds, to be changed.
+#[derive(Debug)]
+pub enum LeafMut<'m, T: Float> {
+    /// A trainable tensor.
+    Param(&'m mut Param<T>),
+    /// A tensor that is saved with the model and not trained.
+    Buffer(&'m mut Buffer<T>),
+    /// Whether a layer trains or evaluates.
+    Mode(&'m mut Mode),
+}
+
+/// Whether layers that differ in training and use (dropout, batch norm) do the one or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Training.
+    #[default]
+    Train,
+    /// Use.
+    Eval,
+}
+
+/// A tensor of a module that is saved with it and not trained, such as a running mean. A layer may change it while it
+/// runs.
+#[derive(Debug)]
+pub struct Buffer<T: Float = f32>(Mutex<Tensor<T>>);
+
+impl<T: Float> Buffer<T> {
+    /// A buffer with an initial value.
+    pub fn new(value: impl Into<Tensor<T>>) -> Self {
+        Self(Mutex::new(value.into()))
+    }
+
+    /// The value now.
+    pub fn value(&self) -> Tensor<T> {
+        self.lock().clone()
+    }
+
+    /// Replaces the value.
+    pub fn set(&self, value: Tensor<T>) {
+        *self.lock() = value;
+    }
+
+    /// A tensor is replaced whole, so a panic elsewhere cannot have left half of one.
+    fn lock(&self) -> MutexGuard<'_, Tensor<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Float> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.value())
+    }
+}
+
+/// Where a leaf is in a model: field names and indices, which display as `layers.0.weight`. It lives on the stack.
+#[derive(Clone, Copy, Default)]
+pub struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    segment: Option<Segment<'p>>,
+}
+
+#[derive(Clone, Copy)]
+enum Segment<'p> {
+    Field(&'p str),
+    Index(usize),
+}
+
+impl<'p> Path<'p> {
+    /// The model itself.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// A field of what is here.
+    pub fn field(&'p self, name: &'p str) -> Path<'p> {
+        Path { parent: Some(self), segment: Some(Segment::Field(name)) }
+    }
+
+    /// An element of the list that is here.
+    pub fn index(&'p self, index: usize) -> Path<'p> {
+        Path { parent: Some(self), segment: Some(Segment::Index(index)) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent.filter(|parent| parent.segment.is_some()) {
+            write!(f, "{parent}.")?;
+        }
+        match self.segment {
+            Some(Segment::Field(name)) => f.write_str(name),
+            Some(Segment::Index(index)) => write!(f, "{index}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T: Float> Module<T> for Param<T> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Param(self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Param(self));
+    }
+}
+
+impl<T: Float> Module<T> for Buffer<T> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Buffer(self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Buffer(self));
+    }
+}
+
+impl<T: Float> Module<T> for Mode {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Mode(*self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Mode(self));
+    }
+}
+
+impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        (**self).visit(path, visitor);
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        (**self).visit_mut(path, visitor);
+    }
+}
+
+impl<T: Float, M: Module<T>> Module<T> for Option<M> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        self.iter().for_each(|module| module.visit(path, visitor));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        self.iter_mut().for_each(|module| module.visit_mut(path, visitor));
+    }
+}
+
+impl<T: Float, M: Module<T>> Module<T> for [M] {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        self.iter().enumerate().for_each(|(index, module)| module.visit(&path.index(index), visitor));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        self.iter_mut().enumerate().for_each(|(index, module)| module.visit_mut(&path.index(index), visitor));
+    }
+}
+
+macro_rules! list {
+    ($([$($generics:tt)*] $list:ty;)*) => {$(
+        impl<T: Float, M: Module<T>, $($generics)*> Module<T> for $list {
+            fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+                self.as_slice().visit(path, visitor);
+            }
+            fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+                self.as_mut_slice().visit_mut(path, visitor);
+            }
+        }
+    )*};
+}
+
+list! {
+    [] Vec<M>;
+    [const N: usize] [M; N];
+}
+
+/// Settings of a layer hold no parameters.
+macro_rules! setting {
+    ($($setting:ty)*) => {$(
+        impl<T: Float> Module<T> for $setting {
+            fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
+            fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+        }
+    )*};
+}
+
+setting!(() bool char f32 f64 i8 i16 i32 i64 isize u8 u16 u32 u64 usize String &'static str);
+
+impl<T: Float, X> Module<T> for std::marker::PhantomData<X> {
+    fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}

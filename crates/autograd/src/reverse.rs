@@ -1,0 +1,334 @@
+//! The reverse sweep: the chain rule from a result back to the variables, on numbers or recorded again.
+//!
+//! Both sweeps walk the entries backwards and hand each node's gradient to its rule. The numeric one keeps plain numbers
+//! and tensors, moves the first contribution and adds the others in place; rules on handles run on a scratch part of the
+//! tape that is forgotten at once. The recorded one keeps handles, so its results can be differentiated again.
+//!
+//! Invariant: when the walk reaches an entry, every use of it has contributed.
+
+pub(crate) mod recorded;
+
+use smallvec::SmallVec;
+
+pub(crate) use recorded::recorded;
+
+use crate::engine::{Factor, map_blocks};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::gradients::{Found, Gradients, Spare};
+use crate::kernel;
+use crate::ops::custom::Handles;
+use crate::ops::elementwise::Elementwise;
+use crate::ops::shape::sum_to;
+use crate::ops::{Op, Saved, Vjp};
+use crate::tape::{Input, Inputs, Node, Step, Tape};
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// What a reverse sweep starts from.
+#[derive(Debug, Clone)]
+pub(crate) enum Seed<T: Float> {
+    /// A scalar, with gradient one.
+    Scalar(u32),
+    /// A tensor, with a gradient of its shape.
+    Node(u32, Tensor<T>),
+}
+
+/// Lists that sweeps keep for the next one.
+#[derive(Debug)]
+pub(crate) struct Workspace<T: Float> {
+    adjoints: Vec<Option<Tensor<T>>>,
+    spare: Spare<T>,
+}
+
+impl<T: Float> Default for Workspace<T> {
+    fn default() -> Self {
+        Self { adjoints: Vec::new(), spare: Spare::default() }
+    }
+}
+
+/// The reverse sweep on numbers. `kept` names nodes, ascending, whose gradients are wanted besides the variables'.
+pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32]) -> Result<Gradients<T>> {
+    let (root, root_node) = match &seed {
+        Seed::Scalar(entry) => (*entry as usize, None),
+        Seed::Node(slot, gradient) => (tape.with_node(*slot, |node| node.entry) as usize, Some((*slot, gradient.clone()))),
+    };
+    let mut scalars = Tensor::zeros([root + 1]);
+    let (mut adjoints, spare) = {
+        let mut workspace = tape.workspace.borrow_mut();
+        (std::mem::take(&mut workspace.adjoints), workspace.spare.clone())
+    };
+    adjoints.clear();
+    adjoints.resize(tape.node_count(), None);
+    let mut found = spare.borrow_mut().pop().unwrap_or_default();
+    match root_node {
+        Some((slot, gradient)) => adjoints[slot as usize] = Some(gradient),
+        None => scalars.as_mut_slice()[root] = T::ONE,
+    }
+    let mut sweep = Sweep { tape, scalars: scalars.as_mut_slice(), adjoints: &mut adjoints, kept, found: &mut found };
+    let result = sweep.run(root);
+    tape.workspace.borrow_mut().adjoints = adjoints;
+    result.inspect_err(|_| ())?;
+    found.nodes.reverse();
+    tape.for_each_param(|id, slot| found.params.push((id, slot)));
+    found.params.sort_unstable();
+    Ok(Gradients { tape: tape.id(), scalars, found, spare })
+}
+
+struct Sweep<'s, 't, T: Float> {
+    tape: &'t Tape<T>,
+    scalars: &'s mut [T],
+    adjoints: &'s mut Vec<Option<Tensor<T>>>,
+    kept: &'s [u32],
+    found: &'s mut Found<T>,
+}
+
+impl<T: Float> Sweep<'_, '_, T> {
+    fn run(&mut self, root: usize) -> Result<()> {
+        for index in (0..=root).rev() {
+            let entry = self.tape.entry(index);
+            let x = entry.operand as usize;
+            if entry.step == Step::Node {
+                self.node(entry.operand)?;
+                continue;
+            }
+            let g = self.scalars[index];
+            // A zero stays zero, whatever the slope: the branch not taken sends nothing.
+            if g == T::ZERO {
+                continue;
+            }
+            match entry.step {
+                Step::Leaf | Step::Node => {}
+                Step::Element => self.add_element(entry.operand, entry.second(), g),
+                Step::Unary(op) => self.scalars[x] += g * op.slope(self.tape.entry(x).value, entry.value),
+                Step::Both(op) => self.both(op, x, entry.second(), entry.value, g),
+                Step::Right(op) => self.scalars[x] += g * self.slope_right(op, x, entry.constant(), entry.value),
+                Step::Left(op) => {
+                    self.scalars[x] += g * op.slopes(entry.constant(), self.tape.entry(x).value, entry.value)[1];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn both(&mut self, op: Elementwise, x: usize, y: usize, z: T, g: T) {
+        match op {
+            Elementwise::add => {
+                self.scalars[x] += g;
+                self.scalars[y] += g;
+            }
+            Elementwise::sub => {
+                self.scalars[x] += g;
+                self.scalars[y] -= g;
+            }
+            Elementwise::mul => {
+                let (x_value, y_value) = (self.tape.entry(x).value, self.tape.entry(y).value);
+                self.scalars[x] += g * y_value;
+                self.scalars[y] += g * x_value;
+            }
+            _ => {
+                let [by_x, by_y] = op.slopes(self.tape.entry(x).value, self.tape.entry(y).value, z);
+                self.scalars[x] += g * by_x;
+                self.scalars[y] += g * by_y;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn slope_right(&self, op: Elementwise, x: usize, constant: T, z: T) -> T {
+        match op {
+            Elementwise::add | Elementwise::sub => T::ONE,
+            Elementwise::mul => constant,
+            _ => op.slopes(self.tape.entry(x).value, constant, z)[0],
+        }
+    }
+
+    /// Adds `g` to one element of a node's gradient.
+    #[cold]
+    fn add_element(&mut self, slot: u32, element: usize, g: T) {
+        let adjoint = &mut self.adjoints[slot as usize];
+        let gradient = adjoint.get_or_insert_with(|| Tensor::zeros(self.tape.with_node(slot, |node| node.value.shape().clone())));
+        gradient.make_mut()[element] += g;
+    }
+
+    fn node(&mut self, slot: u32) -> Result<()> {
+        let is_kept = self.kept.binary_search(&slot).is_ok();
+        let op = self.tape.with_node(slot, |node| node.op.clone());
+        if let Op::Custom { outputs, .. } = op {
+            return self.custom(slot, outputs as usize, is_kept);
+        }
+        if matches!(op, Op::Output { .. }) {
+            return Ok(());
+        }
+        let Some(g) = self.adjoints[slot as usize].take() else { return Ok(()) };
+        if is_kept || matches!(op, Op::Leaf) {
+            self.found.nodes.push((slot, g.clone()));
+        }
+        match op {
+            Op::Leaf | Op::Constant | Op::Detach => Ok(()),
+            Op::Elementwise(op) => self.elementwise(op, slot, g),
+            Op::FromScalars { start, len } => {
+                for (index, g) in self.tape.gathered(start, len).into_iter().zip(g.iter()) {
+                    if let Some(scalar) = self.scalars.get_mut(index as usize) {
+                        *scalar += g;
+                    }
+                }
+                Ok(())
+            }
+            _ => self.rule(slot, &op, g),
+        }
+    }
+
+    /// A rule on handles, run on a scratch part of the tape.
+    fn rule(&mut self, slot: u32, op: &Op, g: Tensor<T>) -> Result<()> {
+        let (inputs, saved) = self.tape.with_node(slot, |node| (node.inputs.clone(), node.saved.clone()));
+        let gradients = self.tape.scratch(false, || -> Result<SmallVec<[Option<Tensor<T>>; 3]>> {
+            let g = self.tape.constant(g);
+            vjp(self.tape, slot, op, &inputs, &saved, g)?.into_iter().map(|gx| gx.map(Var::value).transpose()).collect()
+        })?;
+        for (input, gradient) in inputs.iter().zip(gradients) {
+            if let (Input::Node(slot), Some(gradient)) = (*input, gradient) {
+                self.add(slot, gradient);
+            }
+        }
+        Ok(())
+    }
+
+    fn custom(&mut self, slot: u32, outputs: usize, is_kept: bool) -> Result<()> {
+        let slots = slot..slot + outputs as u32;
+        if slots.clone().all(|slot| self.adjoints[slot as usize].is_none()) {
+            return Ok(());
+        }
+        let g: SmallVec<[Tensor<T>; 2]> = slots
+            .clone()
+            .map(|slot| {
+                let shape = self.tape.with_node(slot, |node| node.value.shape().clone());
+                self.adjoints[slot as usize].take().unwrap_or_else(|| Tensor::zeros(shape))
+            })
+            .collect();
+        for (slot, g) in slots.rev().zip(g.iter().rev()) {
+            if is_kept || self.kept.binary_search(&slot).is_ok() {
+                self.found.nodes.push((slot, g.clone()));
+            }
+        }
+        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
+        let gradients = self.tape.scratch(false, || {
+            let g: Handles<'_, T> = g.into_iter().map(|g| self.tape.constant(g)).collect();
+            custom_vjp(self.tape, slot, &inputs, &g)?.into_iter().map(Var::value).collect::<Result<SmallVec<[_; 3]>>>()
+        })?;
+        for (input, gradient) in inputs.iter().zip(gradients) {
+            if let Input::Node(slot) = *input {
+                self.add(slot, gradient);
+            }
+        }
+        Ok(())
+    }
+
+    /// The fused loops gx = g·slope, then the sum over what was broadcast.
+    fn elementwise(&mut self, op: Elementwise, slot: u32, g: Tensor<T>) -> Result<()> {
+        let constant = op.facts().constant;
+        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
+        for (operand, input) in inputs.iter().enumerate() {
+            let Input::Node(x) = *input else { continue };
+            if !self.tape.with_node(x, |node| node.tracked) {
+                continue;
+            }
+            let gradient = match constant.get(operand).copied().flatten() {
+                Some(0.0) => continue,
+                Some(1.0) => g.clone(),
+                Some(-1.0) => map_blocks(g.shape(), &[Factor::Tensor(&g)], Elementwise::neg.value_block()),
+                Some(slope) => {
+                    let factors = [Factor::Tensor(&g), Factor::Number(T::from_f64(slope))];
+                    map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
+                }
+                None => self.tape.with_nodes(|nodes| {
+                    let mut factors: SmallVec<[Factor<'_, T>; 5]> = SmallVec::from_iter([Factor::Tensor(&g)]);
+                    factors.extend(inputs.iter().map(|input| factor(nodes, input)));
+                    factors.push(Factor::Tensor(&nodes[slot as usize].value));
+                    map_blocks(g.shape(), &factors, op.reverse_block(operand))
+                }),
+            };
+            let shape = self.tape.with_node(x, |node| node.value.shape().clone());
+            let gradient = sum_to(&gradient, &shape).map_err(|rule| Error::new("backward", rule))?;
+            self.add(x, gradient);
+        }
+        Ok(())
+    }
+
+    /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
+    fn add(&mut self, slot: u32, gradient: Tensor<T>) {
+        if !self.tape.with_node(slot, |node| node.tracked) {
+            return;
+        }
+        let adjoint = &mut self.adjoints[slot as usize];
+        match adjoint {
+            None => *adjoint = Some(gradient),
+            Some(sum) => match sum.unique_mut() {
+                Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
+                None => {
+                    let factors = [Factor::Tensor(&*sum), Factor::Tensor(&gradient)];
+                    *sum = map_blocks(gradient.shape(), &factors, Elementwise::add.value_block());
+                }
+            },
+        }
+    }
+}
+
+pub(crate) fn factor<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
+    match *input {
+        Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
+        Input::Number(number) => Factor::Number(number),
+    }
+}
+
+/// The gradients of the operands of a node with a rule on handles.
+fn vjp<'t, T: Float>(
+    tape: &'t Tape<T>,
+    slot: u32,
+    op: &Op,
+    inputs: &Inputs<T>,
+    saved: &Saved<T>,
+    g: Var<'t, T>,
+) -> Result<crate::ops::Cotangents<'t, T>> {
+    let x: Handles<'t, T> = inputs.iter().map(|input| handle(tape, input)).collect();
+    let needs: SmallVec<[bool; 3]> = x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
+    let rule = Vjp::new(&x, Var::new(tape, slot), g, saved, &needs);
+    let gradients = op.vjp(&rule).unwrap_or_default();
+    match gradients.iter().flatten().any(|gradient| gradient.is_failed()) {
+        true => tape.failed(),
+        false => Ok(gradients),
+    }
+}
+
+/// The gradients of the operands of a custom op, with their number and shapes checked.
+fn custom_vjp<'t, T: Float>(
+    tape: &'t Tape<T>,
+    slot: u32,
+    inputs: &Inputs<T>,
+    g: &[Var<'t, T>],
+) -> Result<Handles<'t, T>> {
+    let (op, site) = tape.with_node(slot, |node| (node.op.clone(), node.site));
+    let Op::Custom { rule, .. } = op else { return Ok(Handles::new()) };
+    let rule = tape.custom(rule);
+    let x: Handles<'t, T> = inputs.iter().map(|input| handle(tape, input)).collect();
+    let y: Handles<'t, T> = (0..g.len() as u32).map(|k| Var::new(tape, slot + k)).collect();
+    let gradients = rule.vjp(&x, &y, g)?;
+    for (gradient, x) in gradients.iter().zip(&x) {
+        if gradient.is_failed() {
+            return tape.failed();
+        }
+        if gradient.shape() != x.shape() {
+            let rule_broken = Rule::Shape { expected: x.shape(), found: gradient.shape() };
+            return Err(Error { op: rule.name(), rule: rule_broken, site });
+        }
+    }
+    Ok(gradients)
+}
+
+fn handle<'t, T: Float>(tape: &'t Tape<T>, input: &Input<T>) -> Var<'t, T> {
+    match *input {
+        Input::Node(slot) => Var::new(tape, slot),
+        Input::Number(number) => tape.constant(Tensor::scalar(number)),
+    }
+}

@@ -1,0 +1,211 @@
+//! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again.
+
+use super::{custom_vjp, handle, vjp};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::ops::elementwise::Elementwise;
+use crate::ops::{Embed, Op};
+use crate::real::Algebra;
+use crate::scalar::Scalar;
+use crate::tape::{Input, LIMIT, Step, Tape};
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+/// The adjoint of every entry and node up to the root; `None` where no gradient arrived.
+pub(crate) struct Adjoints<'t, T: Float> {
+    tape: &'t Tape<T>,
+    scalars: Vec<Option<Scalar<'t, T>>>,
+    nodes: Vec<Option<Var<'t, T>>>,
+}
+
+/// What the sweep starts from, with its gradient.
+pub(crate) enum Root<'t, T: Float> {
+    Scalar(Scalar<'t, T>),
+    Var(Var<'t, T>, Var<'t, T>),
+}
+
+/// The reverse sweep from `root`.
+pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
+    let mut adjoints = Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()] };
+    let last = match root {
+        Root::Scalar(scalar) => {
+            adjoints.scalars.resize(scalar.index as usize + 1, None);
+            adjoints.add_scalar(scalar.index, Scalar::constant(T::ONE));
+            scalar.index
+        }
+        Root::Var(var, seed) => {
+            let last = tape.with_node(var.slot, |node| node.entry);
+            adjoints.scalars.resize(last as usize + 1, None);
+            adjoints.add_node(var.slot, seed);
+            last
+        }
+    };
+    for index in (0..=last).rev() {
+        adjoints.entry(index)?;
+    }
+    Ok(adjoints)
+}
+
+impl<'t, T: Float> Adjoints<'t, T> {
+    /// The adjoint of a scalar; zero if no gradient arrived.
+    pub fn of_scalar(&self, x: Scalar<'t, T>) -> Scalar<'t, T> {
+        self.scalars.get(x.index as usize).copied().flatten().unwrap_or(Scalar::constant(T::ZERO))
+    }
+
+    /// The adjoint of a tensor; zeros if no gradient arrived.
+    pub fn of_var(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let found = self.nodes.get(x.slot as usize).copied().flatten();
+        found.unwrap_or_else(|| self.tape.constant(Tensor::zeros(x.shape())))
+    }
+
+    fn entry(&mut self, index: u32) -> Result<()> {
+        let tape = self.tape;
+        let entry = tape.entry(index as usize);
+        let x = || handle_of(tape, entry.operand);
+        if entry.step == Step::Node {
+            return self.node(entry.operand);
+        }
+        let Some(g) = self.scalars[index as usize] else { return Ok(()) };
+        let y = handle_of(tape, index);
+        match entry.step {
+            Step::Leaf | Step::Node => {}
+            Step::Element => {
+                let gradient = self.one_element(entry.operand, entry.second(), g);
+                self.add_node(entry.operand, gradient);
+            }
+            Step::Unary(op) => self.add_product(entry.operand, op, 0, g, || op.slope(x(), y)),
+            Step::Both(op) => {
+                let (x, other) = (x(), handle_of(tape, entry.second() as u32));
+                self.add_product(entry.operand, op, 0, g, || op.slopes(x, other, y)[0]);
+                self.add_product(entry.second() as u32, op, 1, g, || op.slopes(x, other, y)[1]);
+            }
+            Step::Right(op) => {
+                let constant = Scalar::constant(entry.constant());
+                self.add_product(entry.operand, op, 0, g, || op.slopes(x(), constant, y)[0]);
+            }
+            Step::Left(op) => {
+                let constant = Scalar::constant(entry.constant());
+                self.add_product(entry.operand, op, 1, g, || op.slopes(constant, x(), y)[1]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds g·slope, without a product where the slope is known to be 0, 1 or −1.
+    fn add_product(
+        &mut self,
+        to: u32,
+        op: Elementwise,
+        operand: usize,
+        g: Scalar<'t, T>,
+        slope: impl FnOnce() -> Scalar<'t, T>,
+    ) {
+        match op.facts().constant[operand] {
+            Some(0.0) => {}
+            Some(1.0) => self.add_scalar(to, g),
+            Some(-1.0) => self.add_scalar(to, -g),
+            _ => self.add_scalar(to, Algebra::masked_mul(g, slope())),
+        }
+    }
+
+    fn add_scalar(&mut self, index: u32, g: Scalar<'t, T>) {
+        let adjoint = &mut self.scalars[index as usize];
+        *adjoint = Some(adjoint.map_or(g, |sum| sum + g));
+    }
+
+    fn add_node(&mut self, slot: u32, g: Var<'t, T>) {
+        if self.tape.with_node(slot, |node| node.tracked) {
+            let adjoint = &mut self.nodes[slot as usize];
+            *adjoint = Some(adjoint.map_or(g, |sum| sum + g));
+        }
+    }
+
+    /// Zeros of a node's shape, but `g` at one element.
+    fn one_element(&self, slot: u32, element: usize, g: Scalar<'t, T>) -> Var<'t, T> {
+        let shape = self.tape.with_node(slot, |node| node.value.shape().clone());
+        let size = shape.len();
+        self.tape.from_scalars(&[g]).record(Embed { axis: 0, start: element, step: 1, size }, &[]).reshape(shape)
+    }
+
+    fn node(&mut self, slot: u32) -> Result<()> {
+        let (op, inputs, saved) =
+            self.tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone(), node.saved.clone()));
+        if let Op::Custom { rule, outputs } = op {
+            return self.custom(slot, rule, outputs);
+        }
+        let Some(g) = self.nodes[slot as usize] else { return Ok(()) };
+        match op {
+            Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => {}
+            Op::FromScalars { start, len } => {
+                for (k, index) in self.tape.gathered(start, len).into_iter().enumerate() {
+                    if index < LIMIT {
+                        self.add_scalar(index, g.at([k]));
+                    }
+                }
+            }
+            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g),
+            _ => {
+                for (input, gradient) in inputs.iter().zip(vjp(self.tape, slot, &op, &inputs, &saved, g)?) {
+                    if let (Input::Node(slot), Some(gradient)) = (*input, gradient) {
+                        self.add_node(slot, gradient);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) {
+        let y = Term::Var(Var::new(self.tape, slot));
+        let x: Vec<Term<'t, T>> = inputs
+            .iter()
+            .map(|input| match *input {
+                Input::Node(slot) => Term::Var(Var::new(self.tape, slot)),
+                Input::Number(number) => Term::Number(number),
+            })
+            .collect();
+        for (operand, input) in inputs.iter().enumerate() {
+            let Input::Node(to) = *input else { continue };
+            if !self.tape.with_node(to, |node| node.tracked) {
+                continue;
+            }
+            let gradient = match (op, op.facts().constant.get(operand).copied().flatten()) {
+                (Elementwise::select, _) => match operand {
+                    0 => continue,
+                    1 => Algebra::select(x[0], Term::Var(g), Term::Number(T::ZERO)),
+                    _ => Algebra::select(x[0], Term::Number(T::ZERO), Term::Var(g)),
+                },
+                (_, Some(0.0)) => continue,
+                (_, Some(1.0)) => Term::Var(g),
+                (_, Some(-1.0)) => Term::Var(-g),
+                _ if inputs.len() == 1 => Term::Var(g).masked_mul(op.slope(x[0], y)),
+                _ => Term::Var(g).masked_mul(op.slopes(x[0], x[1], y)[operand]),
+            };
+            let shape = self.tape.with_node(to, |node| node.value.shape().clone());
+            self.add_node(to, gradient.on(self.tape).sum_to(shape));
+        }
+    }
+
+    fn custom(&mut self, slot: u32, rule: u32, outputs: u32) -> Result<()> {
+        let slots = slot..slot + outputs;
+        if slots.clone().all(|slot| self.nodes[slot as usize].is_none()) {
+            return Ok(());
+        }
+        let rule = self.tape.custom(rule);
+        let (inputs, site) = self.tape.with_node(slot, |node| (node.inputs.clone(), node.site));
+        if !rule.is_differentiable_again() {
+            let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
+            return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
+        }
+        let g: Vec<Var<'t, T>> = slots.map(|slot| self.of_var(Var::new(self.tape, slot))).collect();
+        let gradients = custom_vjp(self.tape, slot, &inputs, &g)?;
+        for (input, gradient) in inputs.iter().zip(gradients) {
+            self.add_node(handle(self.tape, input).slot, gradient);
+        }
+        Ok(())
+    }
+}
+
+fn handle_of<T: Float>(tape: &Tape<T>, index: u32) -> Scalar<'_, T> {
+    Scalar { tape: Some(tape), number: tape.entry(index as usize).value, index }
+}

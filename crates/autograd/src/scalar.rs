@@ -1,0 +1,339 @@
+//! `Scalar`: the handle of one number on a tape. It carries its value, so that code can branch and print; an operation
+//! writes one entry and allocates nothing. The elementwise functions are in `ops/`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::iter::{Product, Sum};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+use std::panic::Location;
+
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::ops::elementwise::{BinaryRule, UnaryRule, rule};
+use crate::real::{Algebra, Real};
+use crate::tape::{CONSTANT, Entry, FAILED, LIMIT, Step, Tape};
+
+/// A number on a tape, or a plain number that may meet one.
+///
+/// Compares and prints as its value. Works with plain numbers on either side:
+///
+/// ```
+/// use autograd::Tape;
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.scalar(2.0);
+/// let y = if x > 1.0 { 3.0 * x.ln() } else { x * x };
+/// assert_eq!(y.backward()?.of(x)?, 1.5);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Scalar<'t, T: Float = f32> {
+    pub(crate) tape: Option<&'t Tape<T>>,
+    pub(crate) number: T,
+    pub(crate) index: u32,
+}
+
+impl<'t, T: Float> Scalar<'t, T> {
+    /// A plain number; it costs no entry.
+    #[inline(always)]
+    pub fn constant(number: T) -> Self {
+        Self { tape: None, number, index: CONSTANT }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// The first failure on the tape, if this is the result of a failed operation.
+    pub fn value(self) -> Result<T> {
+        match self.tape {
+            Some(tape) if self.index == FAILED => tape.failed(),
+            _ => Ok(self.number),
+        }
+    }
+
+    /// The same number without its history: no derivative flows through.
+    pub fn detach(self) -> Self {
+        if self.index < LIMIT { Self { index: CONSTANT, ..self } } else { self }
+    }
+
+    /// xⁿ for an integer n.
+    ///
+    /// Derivative: n·xⁿ⁻¹.
+    #[track_caller]
+    pub fn powi(self, n: i32) -> Self {
+        self.apply_with::<rule::powi>(Self::constant(T::from_f64(n.into())))
+    }
+
+    /// The n-th derivative of [`digamma`](Self::digamma).
+    ///
+    /// Derivative: polygamma of order n + 1.
+    #[track_caller]
+    pub fn polygamma(self, n: u32) -> Self {
+        self.apply_with::<rule::polygamma>(Self::constant(T::from_f64(n.into())))
+    }
+
+    /// x between two bounds: min(max(x, low), high).
+    ///
+    /// Derivative: 1 inside and at the bounds, as in PyTorch, else 0.
+    #[track_caller]
+    pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
+        self.clamp_min(low).clamp_max(high)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn on(tape: &'t Tape<T>, entry: Entry<T>) -> Self {
+        let index = tape.push(entry);
+        Self { tape: Some(tape), number: entry.value, index }
+    }
+
+    pub(crate) fn failed(tape: &'t Tape<T>, error: Error) -> Self {
+        Self { tape: Some(tape), number: T::NAN, index: tape.fail(error) }
+    }
+
+    /// The tape, for an operation named `op` that needs one.
+    #[track_caller]
+    pub(crate) fn require_tape(self, op: &'static str) -> Result<&'t Tape<T>> {
+        self.value()?;
+        match self.tape {
+            Some(tape) if self.index < LIMIT => Ok(tape),
+            _ => Err(Error::new(op, Rule::NoTape)),
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn apply<Op: UnaryRule>(self) -> Self {
+        let value = Op::value(self.number);
+        match self.tape {
+            Some(tape) if self.index < LIMIT => {
+                Self::on(tape, Entry { value, argument: 0, operand: self.index, step: Step::Unary(Op::CODE) })
+            }
+            _ => Self { number: value, ..self },
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn apply_with<Op: BinaryRule>(self, other: Self) -> Self {
+        let value = Op::value(self.number, other.number);
+        match (self.tape, other.tape) {
+            (Some(tape), Some(with)) if self.index < LIMIT && other.index < LIMIT && std::ptr::eq(tape, with) => {
+                let entry = Entry {
+                    value,
+                    argument: other.index.into(),
+                    operand: self.index,
+                    step: Step::Both(Op::CODE),
+                };
+                Self::on(tape, entry)
+            }
+            (Some(tape), None) if self.index < LIMIT => {
+                let argument = other.number.to_f64().to_bits();
+                Self::on(tape, Entry { value, argument, operand: self.index, step: Step::Right(Op::CODE) })
+            }
+            (None, Some(tape)) if other.index < LIMIT => {
+                let argument = self.number.to_f64().to_bits();
+                Self::on(tape, Entry { value, argument, operand: other.index, step: Step::Left(Op::CODE) })
+            }
+            _ => self.apply_rarely::<Op>(other, value),
+        }
+    }
+
+    /// Constants that came from a tape, failed operands, operands of two tapes.
+    #[cold]
+    #[track_caller]
+    fn apply_rarely<Op: BinaryRule>(self, other: Self, value: T) -> Self {
+        if let Some(failed) = [self, other].into_iter().find(|x| x.index == FAILED) {
+            return Self { number: T::NAN, ..failed };
+        }
+        let plain = |x: Self| if x.index == CONSTANT { Self::constant(x.number) } else { x };
+        match (plain(self), plain(other)) {
+            (x @ Scalar { tape: Some(tape), .. }, Scalar { tape: Some(_), .. }) => {
+                let error = Error { op: Op::FACTS.name, rule: Rule::TwoTapes, site: Location::caller() };
+                debug_assert!(x.index < LIMIT);
+                Self::failed(tape, error)
+            }
+            (Scalar { tape: None, .. }, Scalar { tape: None, .. }) => Self::constant(value),
+            (x, y) => x.apply_with::<Op>(y),
+        }
+    }
+}
+
+impl<'t, T: Float> Algebra for Scalar<'t, T> {
+    #[inline(always)]
+    fn of(number: f64) -> Self {
+        Self::constant(T::from_f64(number))
+    }
+    #[inline(always)]
+    #[track_caller]
+    fn unary<Op: UnaryRule>(self) -> Self {
+        self.apply::<Op>()
+    }
+    #[inline(always)]
+    #[track_caller]
+    fn binary<Op: BinaryRule>(self, other: Self) -> Self {
+        self.apply_with::<Op>(other)
+    }
+    /// A choice between handles: it needs no entry.
+    fn select(condition: Self, x: Self, y: Self) -> Self {
+        if condition.number != T::ZERO { x } else { y }
+    }
+}
+
+impl<T: Float> Real for Scalar<'_, T> {
+    fn number(self) -> f64 {
+        self.number.to_f64()
+    }
+}
+
+macro_rules! operator {
+    ($($trait:ident $method:ident $assign:ident $assign_method:ident)*) => {$(
+        impl<'t, T: Float> $trait for Scalar<'t, T> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: Self) -> Self {
+                self.apply_with::<rule::$method>(other)
+            }
+        }
+
+        impl<'t, T: Float> $trait<&Scalar<'t, T>> for Scalar<'t, T> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: &Self) -> Self {
+                self.apply_with::<rule::$method>(*other)
+            }
+        }
+
+        impl<'t, T: Float> $trait<Scalar<'t, T>> for &Scalar<'t, T> {
+            type Output = Scalar<'t, T>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: Scalar<'t, T>) -> Scalar<'t, T> {
+                self.apply_with::<rule::$method>(other)
+            }
+        }
+
+        impl<'t, T: Float> $trait for &Scalar<'t, T> {
+            type Output = Scalar<'t, T>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: Self) -> Scalar<'t, T> {
+                self.apply_with::<rule::$method>(*other)
+            }
+        }
+
+        impl<'t, T: Float> $trait<T> for Scalar<'t, T> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: T) -> Self {
+                self.apply_with::<rule::$method>(Self::constant(other))
+            }
+        }
+
+        impl<'t, T: Float, X> $assign<X> for Scalar<'t, T>
+        where
+            Self: $trait<X, Output = Self>,
+        {
+            #[inline]
+            #[track_caller]
+            fn $assign_method(&mut self, other: X) {
+                *self = $trait::$method(*self, other);
+            }
+        }
+
+        operator!(@number $trait $method f32);
+        operator!(@number $trait $method f64);
+    )*};
+    (@number $trait:ident $method:ident $float:ident) => {
+        impl<'t> $trait<Scalar<'t, $float>> for $float {
+            type Output = Scalar<'t, $float>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: Scalar<'t, $float>) -> Scalar<'t, $float> {
+                Scalar::constant(self).apply_with::<rule::$method>(other)
+            }
+        }
+    };
+}
+
+operator! {
+    Add add AddAssign add_assign
+    Sub sub SubAssign sub_assign
+    Mul mul MulAssign mul_assign
+    Div div DivAssign div_assign
+}
+
+impl<T: Float> Neg for Scalar<'_, T> {
+    type Output = Self;
+    #[inline]
+    #[track_caller]
+    fn neg(self) -> Self {
+        self.apply::<rule::neg>()
+    }
+}
+
+impl<'t, T: Float> Neg for &Scalar<'t, T> {
+    type Output = Scalar<'t, T>;
+    #[inline]
+    #[track_caller]
+    fn neg(self) -> Scalar<'t, T> {
+        self.apply::<rule::neg>()
+    }
+}
+
+impl<T: Float> Sum for Scalar<'_, T> {
+    fn sum<I: Iterator<Item = Self>>(terms: I) -> Self {
+        terms.reduce(|a, b| a + b).unwrap_or_else(|| Self::constant(T::ZERO))
+    }
+}
+
+impl<T: Float> Product for Scalar<'_, T> {
+    fn product<I: Iterator<Item = Self>>(factors: I) -> Self {
+        factors.reduce(|a, b| a * b).unwrap_or_else(|| Self::constant(T::ONE))
+    }
+}
+
+impl<T: Float> From<T> for Scalar<'_, T> {
+    fn from(number: T) -> Self {
+        Self::constant(number)
+    }
+}
+
+impl<T: Float> PartialEq for Scalar<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<T: Float> PartialOrd for Scalar<'_, T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.number.partial_cmp(&other.number)
+    }
+}
+
+impl<T: Float> PartialEq<T> for Scalar<'_, T> {
+    fn eq(&self, other: &T) -> bool {
+        self.number == *other
+    }
+}
+
+impl<T: Float> PartialOrd<T> for Scalar<'_, T> {
+    fn partial_cmp(&self, other: &T) -> Option<Ordering> {
+        self.number.partial_cmp(other)
+    }
+}
+
+impl<T: Float> fmt::Display for Scalar<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.number, f)
+    }
+}
+
+impl<T: Float> fmt::Debug for Scalar<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.number, f)
+    }
+}

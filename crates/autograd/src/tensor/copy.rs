@@ -1,0 +1,93 @@
+//! Copying the elements of a view in row-major order, the one place where strides turn into memory traffic.
+
+use super::View;
+use crate::float::Element;
+
+/// Writes the elements of `from` to `into` in row-major order. `into` has exactly as many elements.
+pub(crate) fn copy_to<E: Element>(from: View<'_, E>, into: &mut [E]) {
+    debug_assert_eq!(into.len(), from.layout.shape.len());
+    match from.as_slice() {
+        Some(elements) => into.copy_from_slice(elements),
+        None => copy_axes(from.data, from.layout.offset as isize, &from.layout.merged(), into),
+    }
+}
+
+fn copy_axes<E: Element>(data: &[E], start: isize, axes: &[(usize, isize)], into: &mut [E]) {
+    match *axes {
+        [] => into[0] = data[start as usize],
+        [(_, stride)] => copy_run(data, start, stride, into),
+        [(rows, 1), (columns, stride)] => copy_transposed(data, start, stride, (rows, columns), into),
+        [(size, stride), ref inner @ ..] => {
+            let block = into.len() / size;
+            for (i, into) in into.chunks_exact_mut(block).enumerate() {
+                copy_axes(data, start + i as isize * stride, inner, into);
+            }
+        }
+    }
+}
+
+fn copy_run<E: Element>(data: &[E], start: isize, stride: isize, into: &mut [E]) {
+    let first = start as usize;
+    match stride {
+        1 => into.copy_from_slice(&data[first..first + into.len()]),
+        0 => into.fill(data[first]),
+        2.. => into.iter_mut().zip(data[first..].iter().step_by(stride as usize)).for_each(|(x, &y)| *x = y),
+        _ => {
+            let elements = data[..=first].iter().rev().step_by(stride.unsigned_abs());
+            into.iter_mut().zip(elements).for_each(|(x, &y)| *x = y);
+        }
+    }
+}
+
+/// Rows that are columns of the source. Square tiles keep the cache lines of both sides until they are used up.
+fn copy_transposed<E: Element>(
+    data: &[E],
+    start: isize,
+    stride: isize,
+    (rows, columns): (usize, usize),
+    into: &mut [E],
+) {
+    const TILE: usize = 16;
+    for (top, into) in (0..rows).step_by(TILE).zip(into.chunks_mut(TILE * columns)) {
+        for left in (0..columns).step_by(TILE) {
+            for (row, into) in into.chunks_exact_mut(columns).enumerate() {
+                let first = start + (top + row) as isize + left as isize * stride;
+                let end = (left + TILE).min(columns);
+                copy_run(data, first, stride, &mut into[left..end]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tensor::Tensor;
+
+    fn by_index(x: &Tensor<usize>) -> Vec<usize> {
+        Tensor::from_fn(x.shape(), |index| x.get(index).unwrap()).as_slice().unwrap().to_vec()
+    }
+
+    #[test]
+    fn every_kind_of_view_is_copied_in_row_major_order() {
+        let x = Tensor::from_fn([3, 20, 37], |i| i[0] * 10_000 + i[1] * 100 + i[2]);
+        let views = [
+            x.clone(),
+            x.permute([0, 2, 1]).unwrap(),
+            x.permute([2, 1, 0]).unwrap(),
+            x.permute([1, 2, 0]).unwrap(),
+            x.flip([0, 2]).unwrap(),
+            x.slice_step(2, 3..30, 4).unwrap().flip(2).unwrap(),
+            x.slice(1, 1..3).unwrap().transpose(0, 1).unwrap(),
+            x.select(1, 2).unwrap().t().unwrap(),
+            x.select(2, 36).unwrap().t().unwrap().flip(0).unwrap(),
+            x.slice(0, 1..2).unwrap().broadcast_to([2, 5, 20, 37]).unwrap(),
+            x.select(2, 0).unwrap().unsqueeze(-1).unwrap().broadcast_to([3, 20, 6]).unwrap(),
+            x.select(2, 0).unwrap().select(1, 3).unwrap().select(0, 2).unwrap().broadcast_to([2, 2]).unwrap(),
+            x.slice(0, 1..1).unwrap(),
+        ];
+        for view in views {
+            assert_eq!(view.to_vec(), by_index(&view), "{:?}", view.layout);
+            assert!(view.iter().eq(by_index(&view)), "{:?}", view.layout);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Element access, and views: the same elements looked at differently, without moving one.
+//!
+//! Axes count from the end when negative. Every function that returns a `Result` names the wrong axis, index or shape.
+
+use std::iter::FusedIterator;
+use std::ops::{Bound, RangeBounds};
+
+use smallvec::SmallVec;
+
+use super::layout::Layout;
+use super::{Tensor, View};
+use crate::error::{Error, Result, Rule};
+use crate::float::Element;
+use crate::shape::{Axes, Shape};
+
+impl<E: Element> Tensor<E> {
+    /// The element at `index`, one number per axis; `None` outside.
+    pub fn get(&self, index: &[usize]) -> Option<E> {
+        self.layout.position(index).map(|position| self.buffer.as_slice()[position])
+    }
+
+    /// The element at `index` for writing; `None` outside. Elements that other tensors see are copied first.
+    pub fn get_mut(&mut self, index: &[usize]) -> Option<&mut E> {
+        self.layout.position(index)?;
+        self.make_mut();
+        let position = self.layout.position(index)?;
+        Some(&mut self.buffer.get_mut()?[position])
+    }
+
+    /// The elements, by value, in row-major order.
+    pub fn iter(&self) -> Elements<'_, E> {
+        self.view().iter()
+    }
+
+    /// The same elements in row-major order under another shape. Copies only if strides cannot say it.
+    ///
+    /// ```
+    /// # use autograd::Tensor;
+    /// let x = Tensor::from([1, 2, 3, 4, 5, 6]).reshape([2, 3])?;
+    /// assert_eq!(x, Tensor::from([[1, 2, 3], [4, 5, 6]]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::ElementCount`] when the shapes differ in their number of elements.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        if shape.len() != self.len() {
+            let rule = Rule::ElementCount { from: self.shape().clone(), to: shape };
+            return Err(Error::new("reshape", rule));
+        }
+        Ok(self.reshaped(shape))
+    }
+
+    fn reshaped(&self, shape: Shape) -> Self {
+        match self.layout.reshape(&shape) {
+            Some(layout) => self.with_layout(layout),
+            None => Self { layout: Layout::contiguous(shape), ..self.to_contiguous() },
+        }
+    }
+
+    /// All elements along one axis, in row-major order.
+    pub fn flatten(&self) -> Self {
+        self.reshaped(Shape::from(self.len()))
+    }
+
+    /// This tensor, copied if its elements do not lie in row-major order.
+    pub fn contiguous(&self) -> Self {
+        if self.layout.is_contiguous() { self.clone() } else { self.to_contiguous() }
+    }
+
+    /// The axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.
+    ///
+    /// # Errors
+    /// [`Rule::AxisCount`], [`Rule::Axis`] or [`Rule::RepeatedAxis`] unless every axis is named once.
+    #[track_caller]
+    pub fn permute(&self, axes: impl Into<Axes>) -> Result<Self> {
+        let order = self.order(&axes.into()).map_err(Error::at("permute"))?;
+        Ok(self.with_layout(self.layout.permute(&order)))
+    }
+
+    fn order(&self, axes: &Axes) -> Result<SmallVec<[usize; 4]>, Rule> {
+        self.shape().axes(axes)?;
+        if axes.len() != self.rank() {
+            return Err(Rule::AxisCount { axes: axes.len(), shape: self.shape().clone() });
+        }
+        axes.iter().map(|&axis| self.shape().axis(axis)).collect()
+    }
+
+    /// Axes `a` and `b` swapped.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`].
+    #[track_caller]
+    pub fn transpose(&self, a: isize, b: isize) -> Result<Self> {
+        let at = Error::at("transpose");
+        let (a, b) = (self.shape().axis(a).map_err(&at)?, self.shape().axis(b).map_err(&at)?);
+        Ok(self.swapped(a, b))
+    }
+
+    /// The last two axes swapped: each matrix transposed.
+    ///
+    /// # Errors
+    /// [`Rule::Rank`] when there are less than two axes.
+    #[track_caller]
+    pub fn t(&self) -> Result<Self> {
+        match self.rank() {
+            rank @ 2.. => Ok(self.swapped(rank - 2, rank - 1)),
+            _ => Err(Error::new("t", Rule::Rank { what: "a matrix", expected: 2, found: self.shape().clone() })),
+        }
+    }
+
+    fn swapped(&self, a: usize, b: usize) -> Self {
+        let mut order: SmallVec<[usize; 4]> = (0..self.rank()).collect();
+        order.swap(a, b);
+        self.with_layout(self.layout.permute(&order))
+    }
+
+    /// Without `axis`, whose size is one.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], or [`Rule::Shape`] when its size is not one.
+    #[track_caller]
+    pub fn squeeze(&self, axis: isize) -> Result<Self> {
+        let position = self.shape().axis(axis).map_err(Error::at("squeeze"))?;
+        if self.shape()[position] != 1 {
+            let rule = Rule::Shape { expected: self.shape().with(position, 1), found: self.shape().clone() };
+            return Err(Error::new("squeeze", rule));
+        }
+        Ok(self.with_layout(self.layout.without(position)))
+    }
+
+    /// With a new axis of size one that becomes `axis` of the result.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`] when the result has no such axis.
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: isize) -> Result<Self> {
+        let out_of_range = || Error::new("unsqueeze", Rule::Axis { axis, shape: self.shape().clone() });
+        let rank = self.rank() as isize;
+        let position = if axis < 0 { axis + rank + 1 } else { axis };
+        if !(0..=rank).contains(&position) {
+            return Err(out_of_range());
+        }
+        Ok(self.with_layout(self.layout.unsqueeze(position as usize)))
+    }
+
+    /// Stretched to `shape` as in NumPy: new axes in front, and axes of size one repeated.
+    ///
+    /// # Errors
+    /// [`Rule::BroadcastTo`] when an axis of another size would have to change.
+    #[track_caller]
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Self> {
+        let layout = self.layout.broadcast_to(&shape.into()).map_err(Error::at("broadcast_to"))?;
+        Ok(self.with_layout(layout))
+    }
+
+    /// The elements whose index along `axis` lies in `range`.
+    ///
+    /// ```
+    /// # use autograd::Tensor;
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.slice(1, 1..)?, Tensor::from([[2, 3], [5, 6]]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], or [`Rule::Range`] when the range ends behind the axis or before it starts.
+    #[track_caller]
+    pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Result<Self> {
+        self.sliced(axis, range, 1).map_err(Error::at("slice"))
+    }
+
+    /// Every `step`-th element along `axis` of those in `range`, starting with the first.
+    ///
+    /// # Errors
+    /// As [`slice`](Self::slice), and [`Rule::Range`] when the step is zero.
+    #[track_caller]
+    pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Result<Self> {
+        self.sliced(axis, range, step).map_err(Error::at("slice_step"))
+    }
+
+    fn sliced(&self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Result<Self, Rule> {
+        let axis = self.shape().axis(axis)?;
+        let (start, end) = limits(range, self.shape()[axis]);
+        if start > end || end > self.shape()[axis] || step == 0 {
+            return Err(Rule::Range { start, end, step, axis, shape: self.shape().clone() });
+        }
+        Ok(self.with_layout(self.layout.slice(axis, start, end, step)))
+    }
+
+    /// The elements whose index along `axis` is `index`, without that axis.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`] or [`Rule::Index`].
+    #[track_caller]
+    pub fn select(&self, axis: isize, index: usize) -> Result<Self> {
+        let axis = self.shape().axis(axis).map_err(Error::at("select"))?;
+        if index >= self.shape()[axis] {
+            return Err(Error::new("select", Rule::Index { index, axis, shape: self.shape().clone() }));
+        }
+        Ok(self.with_layout(self.layout.slice(axis, index, index + 1, 1).without(axis)))
+    }
+
+    /// Pieces of `size` along `axis`, in order; the last is smaller when the axis does not divide.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], or [`Rule::Argument`] when the size is zero.
+    #[track_caller]
+    pub fn split(&self, size: usize, axis: isize) -> Result<Vec<Self>> {
+        let axis = self.shape().axis(axis).map_err(Error::at("split"))?;
+        if size == 0 {
+            let rule = Rule::Argument { name: "size", must: "at least 1", found: size.to_string() };
+            return Err(Error::new("split", rule));
+        }
+        let total = self.shape()[axis];
+        let piece = |start| self.layout.slice(axis, start, total.min(start.saturating_add(size)), 1);
+        Ok((0..total).step_by(size).map(|start| self.with_layout(piece(start))).collect())
+    }
+
+    /// In reverse order along each of `axes`.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    #[track_caller]
+    pub fn flip(&self, axes: impl Into<Axes>) -> Result<Self> {
+        let axes = self.shape().axes(&axes.into()).map_err(Error::at("flip"))?;
+        let layout = axes.iter().fold(self.layout.clone(), |layout, &axis| layout.flip(axis));
+        Ok(self.with_layout(layout))
+    }
+}
+
+fn limits(range: impl RangeBounds<usize>, size: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.saturating_add(1),
+        Bound::Excluded(&end) => end,
+        Bound::Unbounded => size,
+    };
+    (start, end)
+}
+
+/// The elements of a tensor, by value, in row-major order; see [`Tensor::iter`].
+#[derive(Clone)]
+pub struct Elements<'a, E> {
+    data: &'a [E],
+    axes: SmallVec<[(usize, isize); 4]>,
+    index: SmallVec<[usize; 4]>,
+    position: isize,
+    remaining: usize,
+}
+
+impl<'a, E: Element> Elements<'a, E> {
+    pub(crate) fn new(view: View<'a, E>) -> Self {
+        let axes = view.layout.merged();
+        let index = SmallVec::from_elem(0, axes.len());
+        let (position, remaining) = (view.layout.offset as isize, view.layout.shape.len());
+        Self { data: view.data, axes, index, position, remaining }
+    }
+
+    fn advance(&mut self) {
+        for (&(size, stride), i) in self.axes.iter().zip(&mut self.index).rev() {
+            *i += 1;
+            if *i < size {
+                self.position += stride;
+                return;
+            }
+            *i = 0;
+            self.position -= stride * (size as isize - 1);
+        }
+    }
+}
+
+impl<E: Element> Iterator for Elements<'_, E> {
+    type Item = E;
+
+    #[inline]
+    fn next(&mut self) -> Option<E> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let x = self.data[self.position as usize];
+        self.advance();
+        Some(x)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining, Some(self.remaining))
+    }
+}
+
+impl<E: Element> ExactSizeIterator for Elements<'_, E> {}
+impl<E: Element> FusedIterator for Elements<'_, E> {}
+
+impl<'a, E: Element> IntoIterator for &'a Tensor<E> {
+    type Item = E;
+    type IntoIter = Elements<'a, E>;
+
+    fn into_iter(self) -> Elements<'a, E> {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn x() -> Tensor<usize> {
+        Tensor::from([[1, 2, 3], [4, 5, 6]])
+    }
+
+    fn shares(a: &Tensor<usize>, b: &Tensor<usize>) -> bool {
+        a.buffer.as_slice().as_ptr() == b.buffer.as_slice().as_ptr()
+    }
+
+    fn message(result: Result<Tensor<usize>>) -> String {
+        let text = result.unwrap_err().to_string();
+        let (message, site) = text.rsplit_once(", at ").unwrap();
+        assert!(site.starts_with(file!()), "{site}");
+        message.to_string()
+    }
+
+    #[test]
+    fn elements_by_index() {
+        let mut y = x().t().unwrap();
+        assert_eq!((y.get(&[2, 1]), y.get(&[2, 2]), y.get(&[2])), (Some(6), None, None));
+        *y.get_mut(&[2, 1]).unwrap() = 9;
+        assert_eq!(y.get_mut(&[0, 3]), None);
+        assert_eq!(y, Tensor::from([[1, 4], [2, 5], [3, 9]]));
+        let mut row = Tensor::from([7]).broadcast_to([3]).unwrap();
+        *row.get_mut(&[1]).unwrap() = 0;
+        assert_eq!(row, Tensor::from([7, 0, 7]));
+    }
+
+    #[test]
+    fn iteration_knows_its_length() {
+        let y = x().t().unwrap();
+        let mut iter = y.iter();
+        assert_eq!((iter.next(), iter.next(), iter.len()), (Some(1), Some(4), 4));
+        assert_eq!((&y).into_iter().sum::<usize>(), 21);
+        assert_eq!(Tensor::from(3).iter().collect::<Vec<usize>>(), [3]);
+        let mut none = Tensor::<f32>::zeros([3, 0]).iter().next();
+        assert_eq!(none.take(), None);
+    }
+
+    #[test]
+    fn views_share_the_elements() {
+        let x = x();
+        let views: [(Result<Tensor<usize>>, Tensor<usize>); 14] = [
+            (x.reshape([3, 2]), Tensor::from([[1, 2], [3, 4], [5, 6]])),
+            (x.permute([1, 0]), Tensor::from([[1, 4], [2, 5], [3, 6]])),
+            (x.permute([-2, -1]), x.clone()),
+            (x.transpose(-1, 0), Tensor::from([[1, 4], [2, 5], [3, 6]])),
+            (x.t(), Tensor::from([[1, 4], [2, 5], [3, 6]])),
+            (x.unsqueeze(1), Tensor::from([[[1, 2, 3]], [[4, 5, 6]]])),
+            (x.unsqueeze(-1), Tensor::from([[[1], [2], [3]], [[4], [5], [6]]])),
+            (x.slice(0, 1..2).unwrap().squeeze(0), Tensor::from([4, 5, 6])),
+            (x.slice(1, ..=1), Tensor::from([[1, 2], [4, 5]])),
+            (x.slice_step(-1, .., 2), Tensor::from([[1, 3], [4, 6]])),
+            (x.slice_step(-1, 1.., usize::MAX), Tensor::from([[2], [5]])),
+            (x.select(1, 2), Tensor::from([3, 6])),
+            (x.flip([0, -1]), Tensor::from([[6, 5, 4], [3, 2, 1]])),
+            (x.select(0, 1).unwrap().broadcast_to([2, 3]), Tensor::from([[4, 5, 6], [4, 5, 6]])),
+        ];
+        for (view, expected) in views {
+            let view = view.unwrap();
+            assert_eq!(view, expected);
+            assert!(shares(&view, &x), "{view}");
+        }
+        assert!(shares(&x.flatten(), &x) && shares(&x.contiguous(), &x));
+    }
+
+    #[test]
+    fn what_strides_cannot_say_is_copied() {
+        let y = x().t().unwrap();
+        let flat = y.flatten();
+        assert_eq!(flat, Tensor::from([1, 4, 2, 5, 3, 6]));
+        assert!(!shares(&flat, &y));
+        assert_eq!(y.reshape([2, 3]).unwrap(), Tensor::from([[1, 4, 2], [5, 3, 6]]));
+        assert_eq!(y.contiguous().as_slice(), Some(&[1, 4, 2, 5, 3, 6][..]));
+        assert_eq!(y.as_slice(), None);
+        assert!(shares(&y.unsqueeze(0).unwrap().reshape([3, 1, 2]).unwrap(), &y));
+    }
+
+    #[test]
+    fn split_into_pieces() {
+        let pieces = x().split(2, 1).unwrap();
+        assert_eq!(pieces, [Tensor::from([[1, 2], [4, 5]]), Tensor::from([[3], [6]])]);
+        assert_eq!(x().split(usize::MAX, 0).unwrap(), [x()]);
+        assert!(x().slice(0, 0..0).unwrap().split(1, 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let x = x();
+        assert_eq!(message(x.reshape([4])), "reshape: [2, 3] has 6 elements and [4] has 4");
+        assert_eq!(message(x.permute([0])), "permute: 1 axes are given for shape [2, 3]");
+        assert_eq!(message(x.permute([0, -2])), "permute: axis -2 is given twice");
+        assert_eq!(message(x.transpose(0, 2)), "transpose: axis 2 is out of range for shape [2, 3]");
+        assert_eq!(message(Tensor::from([1]).t()), "t: a matrix must have rank 2, found shape [1]");
+        assert_eq!(message(x.squeeze(0)), "squeeze: shapes differ: expected [1, 3], found [2, 3]");
+        assert_eq!(message(x.unsqueeze(3)), "unsqueeze: axis 3 is out of range for shape [2, 3]");
+        assert_eq!(message(x.broadcast_to([3, 3])), "broadcast_to: [2, 3] does not broadcast to [3, 3]");
+        assert_eq!(message(x.slice(1, 2..5)), "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]");
+        assert_eq!(
+            message(x.slice_step(0, .., 0)),
+            "slice_step: range 0..2 step 0 does not fit axis 0 of shape [2, 3]"
+        );
+        assert_eq!(message(x.select(0, 2)), "select: index 2 is out of range for axis 0 of shape [2, 3]");
+        assert_eq!(message(x.flip([1, 1])), "flip: axis 1 is given twice");
+        let pieces = x.split(0, 0).map(|pieces| pieces[0].clone());
+        assert_eq!(message(pieces), "split: size must be at least 1, found 0");
+    }
+
+    #[test]
+    #[allow(clippy::reversed_empty_ranges)] // Wrong on purpose.
+    fn extreme_arguments_are_errors() {
+        let x = x();
+        assert!(x.slice(0, 2..1).is_err());
+        assert!(x.slice(0, (Bound::Excluded(usize::MAX), Bound::Unbounded)).is_err());
+        assert!(x.slice(0, ..=usize::MAX).is_err());
+        assert!(x.transpose(isize::MIN, isize::MAX).is_err());
+        assert!(x.unsqueeze(isize::MIN).is_err());
+        assert!(x.reshape([usize::MAX, usize::MAX]).is_err());
+        assert!(x.unsqueeze(0).unwrap().broadcast_to([usize::MAX, 2, 3]).is_err());
+        let none = Tensor::<f32>::zeros([0, 3]);
+        assert!(none.broadcast_to([1 << 40, 0, 3]).unwrap().reshape([1 << 50, 1 << 50, 0]).unwrap().is_empty());
+        assert!(none.t().unwrap().flip([0, 1]).unwrap().slice_step(0, 1.., 2).unwrap().contiguous().is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! What a function can be differentiated with respect to.
+
+use crate::error::Result;
+use crate::float::Float;
+use crate::gradients::Gradients;
+use crate::scalar::Scalar;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// Arguments of a differentiated function: numbers, tensors, and arrays of either.
+pub trait Inputs<T: Float>: Clone {
+    /// The handles that the function gets.
+    type Handles<'t>: Copy
+    where
+        T: 't;
+
+    /// Puts the arguments on a tape, as variables.
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t>;
+
+    /// The gradients of the handles, in the form of the arguments.
+    ///
+    /// # Errors
+    /// When a handle has failed.
+    fn gradients<'t>(&self, handles: Self::Handles<'t>, gradients: &Gradients<T>) -> Result<Self>;
+
+    /// Zeros in the form of the arguments.
+    fn zeros(&self) -> Self;
+}
+
+macro_rules! number {
+    ($($float:ident)*) => {$(
+        impl Inputs<$float> for $float {
+            type Handles<'t> = Scalar<'t, $float>;
+
+            #[track_caller]
+            fn record<'t>(&self, tape: &'t Tape<$float>) -> Scalar<'t, $float> {
+                tape.scalar(*self)
+            }
+            fn gradients<'t>(&self, handle: Scalar<'t, $float>, gradients: &Gradients<$float>) -> Result<Self> {
+                gradients.of(handle)
+            }
+            fn zeros(&self) -> Self {
+                0.0
+            }
+        }
+    )*};
+}
+
+number!(f32 f64);
+
+impl<T: Float> Inputs<T> for Tensor<T> {
+    type Handles<'t> = Var<'t, T>;
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.var(self.clone())
+    }
+    fn gradients<'t>(&self, handle: Var<'t, T>, gradients: &Gradients<T>) -> Result<Self> {
+        Ok(gradients.of(handle).cloned().unwrap_or_else(|_| self.zeros()))
+    }
+    fn zeros(&self) -> Self {
+        Tensor::zeros(self.shape())
+    }
+}
+
+impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
+    type Handles<'t>
+        = [X::Handles<'t>; N]
+    where
+        T: 't;
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> [X::Handles<'t>; N] {
+        std::array::from_fn(|i| self[i].record(tape))
+    }
+    fn gradients<'t>(&self, handles: [X::Handles<'t>; N], gradients: &Gradients<T>) -> Result<Self> {
+        let mut found = self.clone();
+        for ((found, x), handle) in found.iter_mut().zip(self).zip(handles) {
+            *found = x.gradients(handle, gradients)?;
+        }
+        Ok(found)
+    }
+    fn zeros(&self) -> Self {
+        std::array::from_fn(|i| self[i].zeros())
+    }
+}
