@@ -1,4 +1,23 @@
 //! Elementary and special functions on `f32` and `f64`, written so that a loop which calls them becomes SIMD code.
+//!
+//! Results are the same bits on every machine and with every width of vectors: nothing calls the system's mathematical
+//! library, and no multiplication is fused with an addition. The largest error that was measured, in ulp (for `f32` over
+//! every 61st of all bit patterns against `f64`, for `f64` at several thousand random points against mpmath):
+//!
+//! | function | `f32` | `f64` |   | function | `f32` | `f64` |
+//! |----------|-------|-------|---|----------|-------|-------|
+//! | exp      | 0.93  | 0.87  |   | atan     | 1.83  | 0.92  |
+//! | exp2     | 1.13  | 1.17  |   | sinh     | 2.20  | 1.78  |
+//! | expm1    | 1.82  | 1.23  |   | cosh     | 1.37  | 1.04  |
+//! | ln       | 0.83  | 0.73  |   | tanh     | 1.92  | 1.41  |
+//! | log2     | 0.78  | 0.70  |   | sigmoid  | 1.86  | 1.51  |
+//! | log10    | 0.68  | 0.57  |   | softplus | 1.57  | 1.28  |
+//! | log1p    | 0.81  | 0.72  |   | erf      | 2.09  | 1.45  |
+//! | sin, cos | 1.58  | 2.02  |   | erfc     | 3.94  | 2.80  |
+//!
+//! They hold for every finite argument, but for sin and cos in `f64` beyond 2²⁶: there the error is at most 2⁻⁷² plus two
+//! ulp, which is more than two ulp for one argument in a million, next to a zero. The other functions are rare in
+//! hot loops, so they branch (`rare`) or come from the `libm` crate, and a loop over them is not vectorised.
 
 #[macro_use]
 mod elementary;

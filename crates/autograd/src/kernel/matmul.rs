@@ -60,7 +60,7 @@ pub(crate) fn matmul<T: Float>(a: View<'_, T>, b: View<'_, T>, out: &mut [T], wr
 }
 
 /// Multiply-adds in the units of [`parallel`].
-fn cost(work: usize) -> usize {
+pub(crate) fn cost(work: usize) -> usize {
     work / (WORTH / parallel::WORTH)
 }
 
@@ -115,7 +115,8 @@ impl<'a, T: Float> Matrix<'a, T> {
         buffer
     }
 
-    fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
+    /// `rows` times `columns` elements from the start of `data`.
+    pub fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
         Matrix { data, position: 0, rows: (rows, columns as isize), columns: (columns, 1) }
     }
 }
@@ -154,7 +155,7 @@ impl<'a, T: Float> Batch<'a, T> {
 }
 
 /// One product: loops where they are faster, else GEMM.
-fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: Write) {
+pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: Write) {
     let (m, k, n) = (a.rows.0, a.columns.0, b.columns.0);
     debug_assert_eq!((out.len(), b.rows.0), (m * n, k));
     if k == 0 {
@@ -168,11 +169,12 @@ fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: 
         (1, _, 1) => write.put(&mut out[0], inner_product(a, b)),
         (_, _, 1) if a.rows.1 == 1 => multiply_vector(a, b.transpose(), out, write),
         (1, _, _) if b.columns.1 == 1 => multiply_vector(b.transpose(), a, out, write),
-        _ => multiply_packed(a, b, out, write),
+        _ => multiply_into(a, b, (out, n), write),
     }
 }
 
-fn multiply_packed<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: Write) {
+/// One product by GEMM into rows that start `stride` elements apart. No size may be zero.
+pub(crate) fn multiply_into<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), write: Write) {
     let packed_a = (!a.has_unit_stride()).then(|| a.packed());
     let packed_b = (!b.has_unit_stride()).then(|| b.packed());
     let a = packed_a.as_ref().map_or(a, |x| Matrix::row_major(x.as_slice(), a.rows.0, a.columns.0));
@@ -185,17 +187,22 @@ fn multiply_packed<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], 
 }
 
 /// `T` is `E` under its own name, which generic code cannot know.
-fn gemm<T: Float, E: ComplexField + 'static>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: Write) {
+fn gemm<T: Float, E: ComplexField + 'static>(
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    (out, stride): (&mut [T], usize),
+    write: Write,
+) {
     assert!(TypeId::of::<T>() == TypeId::of::<E>());
-    assert!(a.is_inside() && b.is_inside() && out.len() == a.rows.0 * b.columns.0);
+    let (m, n) = (a.rows.0, b.columns.0);
+    assert!(a.is_inside() && b.is_inside() && stride >= n && out.len() >= (m - 1) * stride + n);
     let matrix = |x: Matrix<'_, T>| {
         let start = x.data.as_ptr().wrapping_offset(x.position).cast::<E>();
         // SAFETY: `T` is `E`, and all elements lie in the slice that `x` borrows, which outlives the call below.
         unsafe { MatRef::from_raw_parts(start, x.rows.0, x.columns.0, x.rows.1, x.columns.1) }
     };
-    let (m, n) = (a.rows.0, b.columns.0);
-    // SAFETY: `T` is `E`, and `out` holds m rows of n elements, borrowed for writing.
-    let product = unsafe { MatMut::from_raw_parts_mut(out.as_mut_ptr().cast::<E>(), m, n, n as isize, 1) };
+    // SAFETY: `T` is `E`, and `out`, borrowed for writing, holds m rows of n elements, `stride` apart.
+    let product = unsafe { MatMut::from_raw_parts_mut(out.as_mut_ptr().cast::<E>(), m, n, stride as isize, 1) };
     let accumulate = match write {
         Write::Replace => Accum::Replace,
         Write::Add => Accum::Add,

@@ -46,13 +46,18 @@ impl Level {
             Level::Plain => true,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => {
-                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi1")
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("bmi1")
                     && is_x86_feature_detected!("bmi2")
             }
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
-                Level::Avx2.is_supported() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq")
+                Level::Avx2.is_supported()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
             }
         }
     }
@@ -107,4 +112,28 @@ pub(crate) fn avx512<K: Kernel>(kernel: K) -> K::Output {
 #[inline]
 pub(crate) fn avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_runs_the_kernel_once() {
+        for &level in Level::ALL {
+            let mut runs = 0;
+            let result = dispatch_at(level, || {
+                runs += 1;
+                level
+            });
+            assert_eq!((result, runs), (level, 1));
+        }
+        assert_eq!(dispatch(|| 7), 7);
+    }
+
+    #[test]
+    fn the_best_level_is_the_widest_supported_one() {
+        let widest = Level::ALL.iter().copied().rfind(|level| level.is_supported());
+        assert_eq!(Some(Level::best()), widest);
+    }
 }

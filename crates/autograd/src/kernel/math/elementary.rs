@@ -3,6 +3,8 @@
 //! Everything here is straight-line code: a branch is a select, an exponent is made by shifting bits, rounding to an
 //! integer is an addition. That is what lets LLVM turn a loop around it into vector code on any instruction set, and
 //! what makes the result the same bits on each. Multiplications and additions are never fused, for the same reason.
+//! Where one condition decides twice, with a division between, `select_unpredictable` stands for `if`: LLVM would
+//! otherwise make one branch of it and then divide on both sides.
 
 /// c₀ + x·(c₁ + x·(c₂ + …)).
 macro_rules! horner {
@@ -130,9 +132,9 @@ macro_rules! elementary {
             let difference_lost = ((1.0 - power) - difference) - part;
             // tanh 0.55 is just over ½: there the quotient subtracted from 1 starts to be smaller than the result.
             let small = a < 0.55;
-            let numerator = if small { (difference, difference_lost) } else { (2.0 * exp, 0.0) };
+            let numerator = (select(small, difference, 2.0 * exp), select(small, difference_lost, 0.0));
             let quotient = over_one_plus(numerator, (exp, exp_lost));
-            let y = if small { quotient } else { 1.0 - quotient };
+            let y = select(small, quotient, 1.0 - quotient);
             if a < TINY { x } else { y.copysign(x) }
         }
 
@@ -140,7 +142,7 @@ macro_rules! elementary {
         #[inline(always)]
         pub(super) fn sigmoid(x: $float) -> $float {
             let e = exp(-x.abs());
-            let numerator = if x < 0.0 { e } else { 1.0 };
+            let numerator = select(x < 0.0, e, 1.0);
             over_one_plus((numerator, 0.0), (e, 0.0))
         }
 
@@ -236,15 +238,15 @@ macro_rules! elementary {
         /// arctan a, reduced to |t| ≤ tan(π/8) by arctan a = π/4 + arctan((a − 1)/(a + 1)) = π/2 − arctan(1/a).
         #[inline(always)]
         pub(super) fn atan(x: $float) -> $float {
-            const TAN_1_8: $float = 0.414_213_562_373_095_05;
-            const TAN_3_8: $float = 2.414_213_562_373_095;
+            /// tan(π/8) and tan(3π/8), near enough: the polynomial reaches a little further.
+            const TAN_1_8: $float = 0.4142;
+            const TAN_3_8: $float = 2.4142;
             let a = x.abs();
             let (middle, large) = (a > TAN_1_8, a > TAN_3_8);
-            let numerator = if middle { a - 1.0 } else { a };
-            let denominator = if middle { a + 1.0 } else { 1.0 };
-            let t = (if large { -1.0 } else { numerator }) / (if large { a } else { denominator });
-            let quarter = if middle { 1.0 } else { 0.0 };
-            let quarters = if large { 2.0 } else { quarter };
+            let numerator = select(middle, a - 1.0, a);
+            let denominator = select(middle, a + 1.0, 1.0);
+            let t = select(large, -1.0, numerator) / select(large, a, denominator);
+            let quarters = select(large, 2.0, select(middle, 1.0, 0.0));
             let v = t * t;
             let y = quarters * FRAC_PI_4 + (t + (t * (v * atan_tail(v)) + quarters * FRAC_PI_4_LO));
             y.copysign(x)

@@ -55,7 +55,8 @@ pub(super) fn digamma(x: f64) -> f64 {
         x += 1.0;
     }
     let z = 1.0 / (x * x);
-    let series = horner!(z; 1.0 / 12.0, -1.0 / 120.0, 1.0 / 252.0, -1.0 / 240.0, 1.0 / 132.0, -691.0 / 32_760.0, 1.0 / 12.0);
+    let series =
+        horner!(z; 1.0 / 12.0, -1.0 / 120.0, 1.0 / 252.0, -1.0 / 240.0, 1.0 / 132.0, -691.0 / 32_760.0, 1.0 / 12.0);
     shift + (Math::ln(x) - 0.5 / x - z * series)
 }
 
@@ -86,8 +87,14 @@ fn zeta_negative(s: f64, x: f64, sign: f64) -> f64 {
 /// Hurwitz's ζ(s, x) = Σ (x + k)⁻ˢ for x ≥ 0: twelve terms, and Euler and Maclaurin's formula for the rest.
 fn zeta(s: f64, x: f64) -> f64 {
     /// B₂ₖ/(2k)!
-    const BERNOULLI: [f64; 6] =
-        [1.0 / 12.0, -1.0 / 720.0, 1.0 / 30_240.0, -1.0 / 1_209_600.0, 1.0 / 47_900_160.0, -691.0 / 1_307_674_368_000.0];
+    const BERNOULLI: [f64; 6] = [
+        1.0 / 12.0,
+        -1.0 / 720.0,
+        1.0 / 30_240.0,
+        -1.0 / 1_209_600.0,
+        1.0 / 47_900_160.0,
+        -691.0 / 1_307_674_368_000.0,
+    ];
     const TERMS: u32 = 12;
     if x == f64::INFINITY {
         return 0.0;

@@ -1,7 +1,8 @@
 //! `f32`: constants and polynomials. Each polynomial is a minimax fit (Remez exchange in 50 digits, coefficients then
 //! rounded); the number beside it is the error it leaves in its own terms, far below half an ulp of the result.
 
-use std::f32::consts::{FRAC_PI_4, LOG2_E};
+use std::f32::consts::{FRAC_PI_4, LN_2, LOG2_E};
+use std::hint::select_unpredictable as select;
 
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 /// Keeps the upper half of a fraction: the product of two such numbers is exact.
@@ -41,7 +42,7 @@ fn exp_tail(r: f32) -> f32 {
 /// (2^r − 1)/r on |r| ≤ ½, error 2⁻²⁶.
 #[inline(always)]
 fn exp2_tail(r: f32) -> f32 {
-    horner!(r; 0.693_147_2, 0.240_226_5, 0.055_503_57, 0.009_618_031, 0.001_339_089, 0.000_154_697_61)
+    horner!(r; LN_2, 0.240_226_5, 0.055_503_57, 0.009_618_031, 0.001_339_089, 0.000_154_697_61)
 }
 
 /// (2·artanh(s)/s − 2)/z, z = s² ≤ 0.0295, error 2⁻²⁹.

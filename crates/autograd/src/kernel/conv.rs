@@ -1,0 +1,244 @@
+//! Convolution in two dimensions (cross-correlation, as in PyTorch) and its two adjoints.
+//!
+//! Patches of the input become the columns of a matrix, a few output rows at a time so that they stay in cache, and GEMM
+//! does the rest. Where every group has one channel, shifted rows are added directly.
+
+use crate::float::Float;
+use crate::kernel::lines::Packed;
+use crate::kernel::matmul::{Matrix, cost, multiply_into};
+use crate::kernel::{Write, parallel};
+use crate::tensor::View;
+use crate::tensor::buffer::Buffer;
+
+use geometry::Geometry;
+
+mod geometry;
+
+/// Elements of the patch matrix at once.
+const PATCHES: usize = 1 << 16;
+
+/// Pieces of a batch whose weight gradients are added in a tree.
+const PIECES: usize = 8;
+
+/// How the kernel moves over the input. Sizes are checked by the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conv {
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+impl Conv {
+    /// The height and width of the output; `None` when the kernel does not fit.
+    pub fn output(&self, input: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |axis: usize| {
+            let reach = self.dilation[axis].checked_mul(kernel[axis].checked_sub(1)?)?.checked_add(1)?;
+            let room = input[axis].checked_add(self.padding[axis].checked_mul(2)?)?.checked_sub(reach)?;
+            Some(room / self.stride[axis] + 1)
+        };
+        Some([along(0)?, along(1)?])
+    }
+
+    /// `out[n, o, i, j] = Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w` of
+    /// `[O, C/groups, KH, KW]`, or that is added to `out`.
+    pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, out: &mut [T], write: Write) {
+        let geometry = Geometry::new(self, [x.layout.shape[1], x.layout.shape[2], x.layout.shape[3]], &w.layout.shape);
+        debug_assert_eq!(out.len(), x.layout.shape[0] * geometry.output_len());
+        if write == Write::Replace && (geometry.channels == 1 || geometry.depth() == 0) {
+            out.fill(T::ZERO);
+        }
+        if out.is_empty() || geometry.depth() == 0 {
+            return;
+        }
+        let (x, w) = (Packed::new(x), Packed::new(w));
+        let (x, w) = (x.as_slice(), w.as_slice());
+        let work = cost(out.len().saturating_mul(geometry.depth()));
+        parallel::pieces(out, geometry.output_len(), work, &|start, out| {
+            let x = &x[start / geometry.output_len() * geometry.input_len()..][..geometry.input_len()];
+            if geometry.channels == 1 {
+                return geometry.add_planes(x, w, out);
+            }
+            geometry.each_block(|block| {
+                let w = block.weights(w);
+                block.with_patches(x, |patches| multiply_into(w, patches, block.of_output_mut(out), write));
+            });
+        });
+    }
+
+    /// The adjoint of [`forward`](Self::forward) in `x`: `g` is `[N, O, OH, OW]`, `out` is `[N, C, H, W]` for `input` = `[H, W]`.
+    pub fn input_gradient<T: Float>(
+        &self,
+        g: View<'_, T>,
+        w: View<'_, T>,
+        input: [usize; 2],
+        out: &mut [T],
+        write: Write,
+    ) {
+        let channels = w.layout.shape[1] * self.groups;
+        let geometry = Geometry::new(self, [channels, input[0], input[1]], &w.layout.shape);
+        debug_assert_eq!(g.layout.shape.len(), g.layout.shape[0] * geometry.output_len());
+        if write == Write::Replace {
+            out.fill(T::ZERO);
+        }
+        if out.is_empty() || g.layout.shape.len() == 0 || geometry.depth() == 0 {
+            return;
+        }
+        let (g, w) = (Packed::new(g), Packed::new(w));
+        let (g, w) = (g.as_slice(), w.as_slice());
+        let work = cost(g.len().saturating_mul(geometry.depth()));
+        parallel::pieces(out, geometry.input_len(), work, &|start, out| {
+            let g = &g[start / geometry.input_len() * geometry.output_len()..][..geometry.output_len()];
+            if geometry.channels == 1 {
+                return geometry.add_planes_back(g, w, out);
+            }
+            geometry.each_block(|block| {
+                let (w, g) = (block.weights(w).transpose(), block.of_output(g));
+                if block.is_plain() {
+                    return multiply_into(w, g, block.of_input_mut(out), Write::Add);
+                }
+                let mut patches = Buffer::scratch(geometry.depth() * block.columns());
+                let Some(patches) = patches.get_mut() else { return };
+                multiply_into(w, g, (patches, block.columns()), Write::Replace);
+                block.add_patches(patches, out);
+            });
+        });
+    }
+
+    /// The adjoint of [`forward`](Self::forward) in `w`, for `kernel` = `[KH, KW]`: `out` is `[O, C/groups, KH, KW]`.
+    pub fn weight_gradient<T: Float>(
+        &self,
+        x: View<'_, T>,
+        g: View<'_, T>,
+        kernel: [usize; 2],
+        out: &mut [T],
+        write: Write,
+    ) {
+        let (x_shape, images) = (&x.layout.shape, x.layout.shape[0]);
+        let w_shape = [g.layout.shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
+        let geometry = Geometry::new(self, [x_shape[1], x_shape[2], x_shape[3]], &w_shape);
+        debug_assert_eq!(out.len(), w_shape.iter().product());
+        if write == Write::Replace {
+            out.fill(T::ZERO);
+        }
+        if out.is_empty() || g.layout.shape.len() == 0 {
+            return;
+        }
+        let work = cost(g.layout.shape.len().saturating_mul(geometry.depth()));
+        let (x, g) = (Packed::new(x), Packed::new(g));
+        let (x, g) = (x.as_slice(), g.as_slice());
+        let images_per_piece = images.div_ceil(PIECES);
+        let piece = |k: usize| {
+            let mut sum = Buffer::scratch(out.len());
+            if let Some(sum) = sum.get_mut() {
+                sum.fill(T::ZERO);
+                for n in k * images_per_piece..((k + 1) * images_per_piece).min(images) {
+                    let x = &x[n * geometry.input_len()..][..geometry.input_len()];
+                    let g = &g[n * geometry.output_len()..][..geometry.output_len()];
+                    geometry.add_weight_gradient(x, g, sum);
+                }
+            }
+            sum
+        };
+        let add = |mut a: Buffer<T>, b: Buffer<T>| {
+            if let Some(a) = a.get_mut() {
+                a.iter_mut().zip(b.as_slice()).for_each(|(a, &b)| *a += b);
+            }
+            a
+        };
+        let sum = parallel::tree(images.div_ceil(images_per_piece), work, &piece, &add);
+        out.iter_mut().zip(sum.as_slice()).for_each(|(y, &sum)| *y += sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::samples::{Draws, Sample, assert_close, assert_same_bits, samples};
+
+    struct Case {
+        conv: Conv,
+        x: [usize; 4],
+        w: [usize; 4],
+    }
+
+    fn cases() -> Vec<Case> {
+        let plain = Conv { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
+        let wide = Conv { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 1 };
+        vec![
+            Case { conv: plain, x: [2, 3, 6, 5], w: [4, 3, 3, 2] },
+            Case { conv: plain, x: [3, 5, 4, 4], w: [2, 5, 1, 1] },
+            Case { conv: Conv { stride: [2, 2], ..plain }, x: [1, 5, 4, 5], w: [2, 5, 1, 1] },
+            Case { conv: wide, x: [2, 3, 7, 9], w: [4, 3, 3, 3] },
+            Case { conv: Conv { groups: 2, ..wide }, x: [2, 4, 7, 9], w: [6, 2, 3, 3] },
+            Case { conv: Conv { groups: 4, ..wide }, x: [2, 4, 7, 9], w: [4, 1, 3, 3] },
+            Case { conv: Conv { groups: 3, ..plain }, x: [2, 3, 5, 6], w: [6, 1, 2, 3] },
+            Case { conv: Conv { padding: [4, 4], ..plain }, x: [1, 2, 2, 2], w: [1, 2, 3, 3] },
+            Case { conv: plain, x: [2, 40, 60, 70], w: [3, 40, 3, 3] },
+            Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
+            Case { conv: plain, x: [2, 0, 6, 5], w: [4, 0, 3, 2] },
+        ]
+    }
+
+    /// All terms `(o, x, w)` of positions in output, input and weight whose products the convolution adds up.
+    fn terms(case: &Case) -> Vec<[usize; 3]> {
+        let ([n, c, h, w], [o, cg, kh, kw], conv) = (case.x, case.w, case.conv);
+        let [oh, ow] = conv.output([h, w], [kh, kw]).unwrap();
+        let mut terms = vec![];
+        for (out, k) in (0..n * o * oh * ow).flat_map(|out| (0..cg * kh * kw).map(move |k| (out, k))) {
+            let (image, filter, i, j) = (out / (o * oh * ow), out / (oh * ow) % o, out / ow % oh, out % ow);
+            let (channel, a, b) = (filter / (o / conv.groups) * cg + k / (kh * kw), k / kw % kh, k % kw);
+            let row = (i * conv.stride[0] + a * conv.dilation[0]).checked_sub(conv.padding[0]).filter(|&row| row < h);
+            let column = (j * conv.stride[1] + b * conv.dilation[1]).checked_sub(conv.padding[1]).filter(|&j| j < w);
+            if let (Some(row), Some(column)) = (row, column) {
+                terms.push([out, ((image * c + channel) * h + row) * w + column, filter * cg * kh * kw + k]);
+            }
+        }
+        terms
+    }
+
+    #[test]
+    fn all_three_agree_with_the_definition() {
+        for case in cases() {
+            let ([n, _, h, w], [o, _, kh, kw], conv) = (case.x, case.w, case.conv);
+            let [oh, ow] = conv.output([h, w], [kh, kw]).unwrap();
+            let (x, weights) = (&samples::<f64>(&case.x, 1)[1], &samples::<f64>(&case.w, 2)[1]);
+            let g = &samples::<f64>(&[n, o, oh, ow], 3)[1];
+            let (xs, ws, gs) = (x.elements(), weights.elements(), g.elements());
+            let mut expected = [vec![0.5; gs.len()], vec![0.5; xs.len()], vec![0.5; ws.len()]];
+            for [i, j, k] in terms(&case) {
+                expected[0][i] += xs[j] * ws[k];
+                expected[1][j] += gs[i] * ws[k];
+                expected[2][k] += gs[i] * xs[j];
+            }
+            for write in [Write::Replace, Write::Add] {
+                let before = if write == Write::Add { 0.5 } else { 0.0 };
+                let check = |mut found: Vec<f64>, expected: &[f64]| {
+                    found.iter_mut().for_each(|y| *y += 0.5 - before);
+                    assert_close(&found, expected, 1e-12);
+                };
+                let mut out = expected.clone().map(|e| vec![0.5; e.len()]);
+                conv.forward(x.view(), weights.view(), &mut out[0], write);
+                conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1], write);
+                conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2], write);
+                out.into_iter().zip(&expected).for_each(|(found, expected)| check(found, expected));
+            }
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let conv = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+        let x = Sample::contiguous(Draws(1).numbers::<f32>(16 * 8 * 28 * 28), &[16, 8, 28, 28]);
+        let w = Sample::contiguous(Draws(2).numbers::<f32>(16 * 8 * 9), &[16, 8, 3, 3]);
+        assert_same_bits(|| {
+            let mut y = vec![0.0; 16 * 16 * 28 * 28];
+            conv.forward(x.view(), w.view(), &mut y, Write::Replace);
+            let y = Sample::contiguous(y, &[16, 16, 28, 28]);
+            let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
+            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx, Write::Replace);
+            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw, Write::Replace);
+            [y.data, gx, gw].concat()
+        });
+    }
+}
