@@ -137,6 +137,10 @@ struct Mode {
     sites: bool,
 }
 
+impl Mode {
+    const PLAIN: Mode = Mode { recording: true, sites: false };
+}
+
 impl<T: Float> Default for Tape<T> {
     fn default() -> Self {
         Self::new()
@@ -156,7 +160,7 @@ impl<T: Float> Tape<T> {
             leaves: RefCell::default(),
             names: RefCell::default(),
             failure: RefCell::default(),
-            mode: Cell::new(Mode { recording: true, sites: false }),
+            mode: Cell::new(Mode::PLAIN),
             sites: RefCell::default(),
             workspace: RefCell::default(),
         }
@@ -174,7 +178,7 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     #[inline]
     pub fn scalar(&self, value: T) -> Scalar<'_, T> {
-        Scalar::on(self, Entry { value, argument: 0, operand: CONSTANT, step: Step::Leaf })
+        Scalar::on(self, value, 0, CONSTANT, Step::Leaf)
     }
 
     /// Scalar variables.
@@ -250,24 +254,35 @@ impl<T: Float> Tape<T> {
     }
 
     /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.
+    ///
+    /// The fields go straight to their places: an entry put together on the stack first is read back in wider pieces
+    /// than it was written in, and that costs more than the operation.
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn push(&self, entry: Entry<T>) -> u32 {
-        if self.mode.get() != (Mode { recording: true, sites: false }) {
-            return self.push_in_mode(entry, Location::caller());
-        }
+    pub(crate) fn push(&self, value: T, argument: u64, operand: u32, step: Step) -> u32 {
         // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
         let entries = unsafe { &mut *self.entries.get() };
-        if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error::new("record", Rule::TapeFull));
+        let index = entries.len();
+        if self.mode.get() != Mode::PLAIN || index == entries.capacity() {
+            return self.push_rarely(value, argument, operand, step, Location::caller());
         }
-        entries.push(entry);
-        (entries.len() - 1) as u32
+        // SAFETY: there is room for one more entry, and all its fields are written before it counts.
+        unsafe {
+            let entry = entries.as_mut_ptr().add(index);
+            (&raw mut (*entry).value).write(value);
+            (&raw mut (*entry).argument).write(argument);
+            (&raw mut (*entry).operand).write(operand);
+            (&raw mut (*entry).step).write(step);
+            entries.set_len(index + 1);
+        }
+        index as u32
     }
 
     #[cold]
-    fn push_in_mode(&self, entry: Entry<T>, site: &'static Location<'static>) -> u32 {
-        if !self.mode.get().recording && entry.step != Step::Node {
+    #[inline(never)]
+    fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
+        let mode = self.mode.get();
+        if !mode.recording && step != Step::Node {
             return CONSTANT;
         }
         // SAFETY: as in `push`.
@@ -275,8 +290,8 @@ impl<T: Float> Tape<T> {
         if entries.len() == entries.capacity() && !grow(entries) {
             return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
         }
-        entries.push(entry);
-        if self.mode.get().sites {
+        entries.push(Entry { value, argument, operand, step });
+        if mode.sites {
             self.sites.borrow_mut().push(site);
         }
         (entries.len() - 1) as u32
@@ -287,7 +302,7 @@ impl<T: Float> Tape<T> {
         let mut nodes = self.nodes.borrow_mut();
         let slot = nodes.len() as u32;
         node.tracked &= self.mode.get().recording;
-        node.entry = self.push(Entry { value: T::ZERO, argument: 0, operand: slot, step: Step::Node });
+        node.entry = self.push(T::ZERO, 0, slot, Step::Node);
         if node.entry == FAILED {
             return FAILED;
         }

@@ -6,7 +6,7 @@ use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::ops::{Op, Saved};
 use crate::scalar::Scalar;
-use crate::tape::{CONSTANT, Entry, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
+use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -48,7 +48,7 @@ impl<'t, T: Float> Var<'t, T> {
         if !tracked {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
         }
-        Scalar::on(self.tape, Entry { value, argument: flat as u64, operand: self.slot, step: Step::Element })
+        Scalar::on(self.tape, value, flat as u64, self.slot, Step::Element)
     }
 
     /// All elements, as `Scalar`s in row-major order.
