@@ -153,22 +153,29 @@ impl<T: Float> Sweep<'_, '_, T> {
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
-        let is_kept = self.kept.binary_search(&slot).is_ok();
-        let op = self.tape.with_node(slot, |node| node.op.clone());
-        if let Op::Custom { outputs, .. } = op {
-            return self.custom(slot, outputs as usize, is_kept);
-        }
-        if matches!(op, Op::Output { .. }) {
-            return Ok(());
-        }
-        let Some(g) = self.adjoints[slot as usize].take() else { return Ok(()) };
-        if is_kept || matches!(op, Op::Leaf) {
-            self.found.nodes.push((slot, g.clone()));
-        }
+        let is_kept = !self.kept.is_empty() && self.kept.binary_search(&slot).is_ok();
+        let op = {
+            let nodes = self.tape.nodes();
+            let node = &nodes[slot as usize];
+            match &node.op {
+                Op::Output { .. } => return Ok(()),
+                Op::Custom { outputs, .. } => Err(*outputs as usize),
+                op => {
+                    let Some(g) = self.adjoints[slot as usize].take() else { return Ok(()) };
+                    if is_kept || matches!(op, Op::Leaf) {
+                        self.found.nodes.push((slot, g.clone()));
+                    }
+                    match op {
+                        Op::Leaf | Op::Constant | Op::Detach => return Ok(()),
+                        Op::Elementwise(op) => return self.elementwise(&nodes, node, *op, g),
+                        op => Ok((op.clone(), g)),
+                    }
+                }
+            }
+        };
         match op {
-            Op::Leaf | Op::Constant | Op::Detach => Ok(()),
-            Op::Elementwise(op) => self.elementwise(op, slot, g),
-            Op::FromScalars { start, len } => {
+            Err(outputs) => self.custom(slot, outputs, is_kept),
+            Ok((Op::FromScalars { start, len }, g)) => {
                 for (index, g) in self.tape.gathered(start, len).into_iter().zip(g.iter()) {
                     if let Some(scalar) = self.scalars.get_mut(index as usize) {
                         *scalar += g;
@@ -176,20 +183,21 @@ impl<T: Float> Sweep<'_, '_, T> {
                 }
                 Ok(())
             }
-            _ => self.rule(slot, &op, g),
+            Ok((op, g)) => self.rule(slot, &op, g),
         }
     }
 
     /// A rule on handles, run on a scratch part of the tape.
     fn rule(&mut self, slot: u32, op: &Op, g: Tensor<T>) -> Result<()> {
-        let (inputs, saved) = self.tape.with_node(slot, |node| (node.inputs.clone(), node.saved.clone()));
+        let (inputs, saved) = (self.tape.with_node(slot, |node| node.inputs.clone()), self.tape.saved(slot));
         let gradients = self.tape.scratch(false, || -> Result<SmallVec<[Option<Tensor<T>>; 3]>> {
             let g = self.tape.constant(g);
             vjp(self.tape, slot, op, &inputs, &saved, g)?.into_iter().map(|gx| gx.map(Var::value).transpose()).collect()
         })?;
+        let nodes = self.tape.nodes();
         for (input, gradient) in inputs.iter().zip(gradients) {
             if let (Input::Node(slot), Some(gradient)) = (*input, gradient) {
-                self.add(slot, gradient);
+                self.add(&nodes, slot, gradient);
             }
         }
         Ok(())
@@ -217,48 +225,52 @@ impl<T: Float> Sweep<'_, '_, T> {
             let g: Handles<'_, T> = g.into_iter().map(|g| self.tape.constant(g)).collect();
             custom_vjp(self.tape, slot, &inputs, &g)?.into_iter().map(Var::value).collect::<Result<SmallVec<[_; 3]>>>()
         })?;
+        let nodes = self.tape.nodes();
         for (input, gradient) in inputs.iter().zip(gradients) {
             if let Input::Node(slot) = *input {
-                self.add(slot, gradient);
+                self.add(&nodes, slot, gradient);
             }
         }
         Ok(())
     }
 
     /// The fused loops gx = g·slope, then the sum over what was broadcast.
-    fn elementwise(&mut self, op: Elementwise, slot: u32, g: Tensor<T>) -> Result<()> {
+    fn elementwise(&mut self, nodes: &[Node<T>], node: &Node<T>, op: Elementwise, g: Tensor<T>) -> Result<()> {
         let constant = op.facts().constant;
-        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
-        for (operand, input) in inputs.iter().enumerate() {
-            let Input::Node(x) = *input else { continue };
-            if !self.tape.with_node(x, |node| node.tracked) {
-                continue;
-            }
+        let mut g = Some(g);
+        let needs = |input: &Input<T>| matches!(*input, Input::Node(x) if nodes[x as usize].tracked);
+        let last = node.inputs.iter().rposition(needs);
+        for (operand, input) in node.inputs.iter().enumerate() {
+            let (Input::Node(x), true) = (*input, needs(input)) else { continue };
+            let Some(incoming) = (if last == Some(operand) { g.take() } else { g.clone() }) else { continue };
             let gradient = match constant.get(operand).copied().flatten() {
                 Some(0.0) => continue,
-                Some(1.0) => g.clone(),
-                Some(-1.0) => map_blocks(g.shape(), &[Factor::Tensor(&g)], Elementwise::neg.value_block()),
-                Some(slope) => {
-                    let factors = [Factor::Tensor(&g), Factor::Number(T::from_f64(slope))];
-                    map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
+                Some(1.0) => incoming,
+                Some(slope) => scaled(&incoming, slope),
+                None => {
+                    let mut factors = [Factor::Tensor(&incoming); 5];
+                    let operands = node.inputs.len();
+                    for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
+                        *factor = value_of(nodes, input);
+                    }
+                    factors[1 + operands] = Factor::Tensor(&node.value);
+                    map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
                 }
-                None => self.tape.with_nodes(|nodes| {
-                    let mut factors: SmallVec<[Factor<'_, T>; 5]> = SmallVec::from_iter([Factor::Tensor(&g)]);
-                    factors.extend(inputs.iter().map(|input| factor(nodes, input)));
-                    factors.push(Factor::Tensor(&nodes[slot as usize].value));
-                    map_blocks(g.shape(), &factors, op.reverse_block(operand))
-                }),
             };
-            let shape = self.tape.with_node(x, |node| node.value.shape().clone());
-            let gradient = sum_to(&gradient, &shape).map_err(|rule| Error::new("backward", rule))?;
-            self.add(x, gradient);
+            let shape = nodes[x as usize].value.shape();
+            let gradient = match gradient.shape() == shape {
+                true => gradient,
+                false => sum_to(&gradient, shape).map_err(|rule| Error::new("backward", rule))?,
+            };
+            self.add(nodes, x, gradient);
         }
         Ok(())
     }
 
     /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
-    fn add(&mut self, slot: u32, gradient: Tensor<T>) {
-        if !self.tape.with_node(slot, |node| node.tracked) {
+    #[inline]
+    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) {
+        if !nodes[slot as usize].tracked {
             return;
         }
         let adjoint = &mut self.adjoints[slot as usize];
@@ -275,7 +287,15 @@ impl<T: Float> Sweep<'_, '_, T> {
     }
 }
 
-pub(crate) fn factor<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
+fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Tensor<T> {
+    if slope == -1.0 {
+        return map_blocks(g.shape(), &[Factor::Tensor(g)], Elementwise::neg.value_block());
+    }
+    let factors = [Factor::Tensor(g), Factor::Number(T::from_f64(slope))];
+    map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
+}
+
+fn value_of<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
     match *input {
         Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
         Input::Number(number) => Factor::Number(number),

@@ -6,7 +6,7 @@
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
 //! Invariant: a value on a tape never changes.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
@@ -89,8 +89,6 @@ pub(crate) struct Node<T: Float> {
     pub op: Op,
     pub inputs: Inputs<T>,
     pub value: Tensor<T>,
-    /// What the rule wants to find again besides operands and value.
-    pub saved: Saved<T>,
     /// The caller's line.
     pub site: &'static Location<'static>,
     /// Its entry: its place in the order of execution.
@@ -120,6 +118,8 @@ pub struct Tape<T: Float = f32> {
     nodes: RefCell<Vec<Node<T>>>,
     /// The entries gathered by `from_scalars`, referred to by range.
     gathered: RefCell<Vec<u32>>,
+    /// What rules want to find again besides operands and value, by node, ascending; few nodes have any.
+    saved: RefCell<Vec<(u32, Saved<T>)>>,
     customs: RefCell<Vec<Rc<dyn CustomRule<T>>>>,
     leaves: RefCell<HashMap<u64, u32>>,
     names: RefCell<HashMap<u32, String>>,
@@ -156,6 +156,7 @@ impl<T: Float> Tape<T> {
             entries: UnsafeCell::new(Vec::new()),
             nodes: RefCell::default(),
             gathered: RefCell::default(),
+            saved: RefCell::default(),
             customs: RefCell::default(),
             leaves: RefCell::default(),
             names: RefCell::default(),
@@ -226,6 +227,7 @@ impl<T: Float> Tape<T> {
         self.entries.get_mut().clear();
         self.nodes.get_mut().clear();
         self.gathered.get_mut().clear();
+        self.saved.get_mut().clear();
         self.customs.get_mut().clear();
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
@@ -312,7 +314,7 @@ impl<T: Float> Tape<T> {
 
     fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
         let op = if tracked { Op::Leaf } else { Op::Constant };
-        let node = Node { op, inputs: Inputs::new(), value, saved: Saved::Nothing, site, entry: 0, tracked };
+        let node = Node { op, inputs: Inputs::new(), value, site, entry: 0, tracked };
         Var::new(self, self.push_node(node))
     }
 
@@ -342,10 +344,10 @@ impl<T: Float> Tape<T> {
         read(&self.nodes.borrow()[slot as usize])
     }
 
-    /// Runs `read` on the nodes; it must not record.
+    /// The nodes. Nothing may be recorded while they are borrowed.
     #[inline]
-    pub(crate) fn with_nodes<R>(&self, read: impl FnOnce(&[Node<T>]) -> R) -> R {
-        read(&self.nodes.borrow())
+    pub(crate) fn nodes(&self) -> Ref<'_, Vec<Node<T>>> {
+        self.nodes.borrow()
     }
 
     pub(crate) fn node_count(&self) -> usize {
@@ -354,6 +356,18 @@ impl<T: Float> Tape<T> {
 
     pub(crate) fn node_value(&self, slot: u32) -> Tensor<T> {
         self.with_node(slot, |node| node.value.clone())
+    }
+
+    pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
+        if slot < LIMIT && !matches!(saved, Saved::Nothing) {
+            self.saved.borrow_mut().push((slot, saved));
+        }
+    }
+
+    pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
+        let saved = self.saved.borrow();
+        let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
+        found.map_or(Saved::Nothing, |found| saved[found].1.clone())
     }
 
     pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {
@@ -403,6 +417,7 @@ impl<T: Float> Tape<T> {
         unsafe { (*self.entries.get()).truncate(entries) };
         self.nodes.borrow_mut().truncate(nodes);
         self.customs.borrow_mut().truncate(customs);
+        self.saved.borrow_mut().retain(|(slot, _)| (*slot as usize) < nodes);
         self.sites.borrow_mut().truncate(entries);
         result
     }

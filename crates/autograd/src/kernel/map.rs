@@ -52,15 +52,23 @@ pub(crate) fn map<T: Float>(shape: &Shape, operands: &[Operand<'_, T>], out: &mu
     }
     let work = out.len();
     if let Some(slices) = dense(operands, out.len()) {
-        if out.len() <= DENSE_BLOCK {
-            return kernel(&slices, out);
-        }
-        return parallel::pieces(out, PIECE, work, &|start, piece| map_dense(&slices, start, piece, kernel));
+        return map_slices(&slices, out, kernel);
     }
     let feeds = feeds(operands, out.len());
     parallel::pieces(out, PIECE, work, &|start, piece| {
         each_block(&feeds, start, piece.len(), &mut |xs, done, len| kernel(xs, &mut piece[done..done + len]));
     });
+}
+
+/// Calls `kernel` block by block for operands that are slices as long as `out`.
+#[inline]
+pub(crate) fn map_slices<T: Float>(slices: &[&[T]], out: &mut [T], kernel: &Kernel<'_, T>) {
+    debug_assert!(slices.iter().all(|slice| slice.len() == out.len()));
+    if out.len() <= DENSE_BLOCK {
+        return kernel(slices, out);
+    }
+    let work = out.len();
+    parallel::pieces(out, PIECE, work, &|start, piece| map_dense(slices, start, piece, kernel));
 }
 
 /// The sum over `shape` of what `kernel` writes, without storing it; a fixed tree of blocks.

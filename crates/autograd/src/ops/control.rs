@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved};
+use crate::ops::Op;
 use crate::scalar::Scalar;
 use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
@@ -97,7 +97,6 @@ impl<'t, T: Float> Tape<T> {
             op: Op::FromScalars { start, len },
             inputs: Inputs::new(),
             value: numbers,
-            saved: Saved::Nothing,
             site: Location::caller(),
             entry: 0,
             tracked,

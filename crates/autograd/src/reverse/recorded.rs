@@ -128,8 +128,8 @@ impl<'t, T: Float> Adjoints<'t, T> {
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
-        let (op, inputs, saved) =
-            self.tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone(), node.saved.clone()));
+        let (op, inputs) = self.tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone()));
+        let saved = self.tape.saved(slot);
         if let Op::Custom { rule, outputs } = op {
             return self.custom(slot, rule, outputs);
         }
