@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
 use crate::ops::elementwise::{Block, Elementwise};
@@ -23,12 +24,13 @@ use crate::tensor::{Tensor, View};
 #[allow(missing_docs)]
 pub struct Engine<T: Float> {
     pub(crate) record: fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32,
-    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32]) -> Result<Gradients<T>>,
+    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>,
+    pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
 }
 
 impl<T: Float> Engine<T> {
     pub(crate) const fn new() -> Self {
-        Self { record, reverse: reverse::numeric }
+        Self { record, reverse: reverse::numeric, forward: forward::forward }
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) enum Factor<'a, T: Float> {
 }
 
 impl<T: Float> Factor<'_, T> {
-    fn to_tensor(self) -> Tensor<T> {
+    pub(crate) fn to_tensor(self) -> Tensor<T> {
         match self {
             Factor::Tensor(tensor) => tensor.clone(),
             Factor::Number(number) => Tensor::scalar(number),

@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod float;
+mod forward;
 mod gradients;
 mod kernel;
 mod ops;
@@ -30,5 +31,5 @@ pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
 pub use tape::Tape;
 pub use tensor::{Difference, Elements, Tensor, release_memory};
-pub use transform::{Handle, Inputs, gradient, value_and_gradient};
+pub use transform::{Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient};
 pub use var::{Term, Var};
