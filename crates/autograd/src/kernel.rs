@@ -4,11 +4,13 @@
 //! number of threads.
 
 pub(crate) mod accumulate;
+pub(crate) mod conv;
 pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod parallel;
+pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod runs;

@@ -16,6 +16,7 @@ pub mod special;
 pub mod trigonometric;
 
 pub(crate) mod control;
+pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
 pub(crate) mod product;
@@ -186,4 +187,7 @@ ops! {
     product::MatMul
     product::Cross
     linear::Linear
+    conv::Conv2d
+    conv::ConvInput
+    conv::ConvWeight
 }
