@@ -18,12 +18,17 @@ mod scalar;
 mod shape;
 mod tape;
 mod tensor;
+#[cfg(test)]
+mod testing_nets;
 mod transform;
 mod var;
 
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use ops::conv::{
+    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
+};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use real::{Algebra, Dual, Real};
