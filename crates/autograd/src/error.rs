@@ -63,6 +63,8 @@ pub enum Rule {
     InnerSizes { left: Shape, right: Shape },
     #[error("shapes do not broadcast: {left} and {right}{}", first_clash(.left, .right))]
     Broadcast { left: Shape, right: Shape },
+    #[error("batch axes do not broadcast: {left} · {right}")]
+    Batch { left: Shape, right: Shape },
     #[error("{from} does not broadcast to {to}")]
     BroadcastTo { from: Shape, to: Shape },
     #[error("shapes differ: expected {expected}, found {found}")]

@@ -17,6 +17,8 @@ mod scalar;
 mod shape;
 mod tape;
 mod tensor;
+#[cfg(test)]
+mod testing_nets;
 mod transform;
 mod var;
 

@@ -17,6 +17,7 @@ pub mod trigonometric;
 
 pub(crate) mod control;
 pub(crate) mod custom;
+pub(crate) mod linear;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod shape;
@@ -183,4 +184,6 @@ ops! {
     shape::Embed
     reduce::Sum
     product::MatMul
+    product::Cross
+    linear::Linear
 }

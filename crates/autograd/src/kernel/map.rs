@@ -137,12 +137,7 @@ fn feeds<'a, T: Float>(operands: &[Operand<'a, T>], len: usize) -> SmallVec<[Fee
     operands.iter().map(feed).collect()
 }
 
-fn each_block<T: Float>(
-    feeds: &[Feed<'_, T>],
-    start: usize,
-    len: usize,
-    f: &mut dyn FnMut(&[&[T]], usize, usize),
-) {
+fn each_block<T: Float>(feeds: &[Feed<'_, T>], start: usize, len: usize, f: &mut dyn FnMut(&[&[T]], usize, usize)) {
     each_block_up_to(DENSE_BLOCK, feeds, start, len, f);
 }
 
@@ -268,7 +263,8 @@ mod tests {
     fn threads_change_no_bit() {
         let shape = Shape::from([700, 701]);
         let x: Vec<f32> = Draws(1).numbers(shape.len());
-        let (plain, turned) = (Layout::contiguous(shape.clone()), Layout::contiguous(Shape::from([701, 700])).permute(&[1, 0]));
+        let (plain, turned) =
+            (Layout::contiguous(shape.clone()), Layout::contiguous(Shape::from([701, 700])).permute(&[1, 0]));
         for layout in [plain, turned] {
             let operands = [Operand::View(View { data: &x, layout: &layout }), Operand::Number(0.3)];
             let kernel = |xs: &[&[f32]], out: &mut [f32]| {

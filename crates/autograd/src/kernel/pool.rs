@@ -250,7 +250,11 @@ mod tests {
                     assert_eq!((out[k], indices[k]), (max, first));
                     if window.dilation == [1, 1] {
                         let sum: f64 = places.iter().map(|&place| plane[place]).sum();
-                        assert_close(&[means[0][k], means[1][k]], &[sum / padded as f64, sum / places.len() as f64], 1e-14);
+                        assert_close(
+                            &[means[0][k], means[1][k]],
+                            &[sum / padded as f64, sum / places.len() as f64],
+                            1e-14,
+                        );
                     }
                 }
             }

@@ -11,8 +11,8 @@ pub(crate) use extreme::{argmax, argmin};
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::reduce::columns::by_columns;
+use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel};
 use crate::tensor::View;
@@ -288,7 +288,11 @@ impl<'a> RunsOfOne<'a> {
 #[inline(always)]
 fn fold_run<T: Float, F: Fold<T>>(data: &[T], position: isize, (len, stride): Axis) -> T {
     let start = position as usize;
-    if stride == 1 { fold_chunk::<T, F>(&data[start..start + len]) } else { fold_strided::<T, F>(data, start, len, stride) }
+    if stride == 1 {
+        fold_chunk::<T, F>(&data[start..start + len])
+    } else {
+        fold_strided::<T, F>(data, start, len, stride)
+    }
 }
 
 #[inline(always)]
@@ -389,7 +393,9 @@ mod tests {
             (abs_max, 0.0, |a, x| nan_max(a, x.abs())),
         ];
         for shape in SHAPES.iter().filter(|shape| shape.iter().product::<usize>() < 1600) {
-            for (x, axes) in samples::<f64>(shape, 1).iter().flat_map(|x| subsets(shape.len()).map(move |axes| (x, axes))) {
+            for (x, axes) in
+                samples::<f64>(shape, 1).iter().flat_map(|x| subsets(shape.len()).map(move |axes| (x, axes)))
+            {
                 for (reduction, start, step) in &reductions {
                     let expected = by_definition(x, &axes, *start, step);
                     let mut out = vec![9.0; expected.len()];

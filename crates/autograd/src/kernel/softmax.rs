@@ -149,13 +149,7 @@ pub(crate) fn softmax_adjoint<T: Float>(y: View<'_, T>, g: View<'_, T>, axis: us
 }
 
 /// `out = g − exp(y)·Σ g` along `axis`, for `y` the logarithm of the softmax; or that is added to `out`.
-pub(crate) fn log_softmax_adjoint<T: Float>(
-    y: View<'_, T>,
-    g: View<'_, T>,
-    axis: usize,
-    out: &mut [T],
-    write: Write,
-) {
+pub(crate) fn log_softmax_adjoint<T: Float>(y: View<'_, T>, g: View<'_, T>, axis: usize, out: &mut [T], write: Write) {
     adjoint((y, g), axis, out, Scale::Logarithm, write);
 }
 
