@@ -9,9 +9,11 @@ mod error;
 mod float;
 mod forward;
 mod gradients;
+mod graph;
 mod kernel;
 mod ops;
 mod param;
+mod place;
 mod real;
 mod reverse;
 mod scalar;
@@ -29,8 +31,11 @@ pub use gradients::{Gradients, Wrt};
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
+pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use petgraph;
+pub use place::{Place, Range};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
