@@ -9,6 +9,8 @@ mod error;
 mod float;
 mod gradients;
 mod kernel;
+#[cfg(test)]
+mod laws;
 mod ops;
 mod param;
 mod real;

@@ -74,7 +74,8 @@ impl<'t, T: Float> Scalar<'t, T> {
 
     /// x between two bounds: min(max(x, low), high).
     ///
-    /// Derivative: 1 inside and at the bounds, as in PyTorch, else 0.
+    /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
+    /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)
@@ -119,12 +120,8 @@ impl<'t, T: Float> Scalar<'t, T> {
         let value = Op::value(self.number, other.number);
         match (self.tape, other.tape) {
             (Some(tape), Some(with)) if self.index < LIMIT && other.index < LIMIT && std::ptr::eq(tape, with) => {
-                let entry = Entry {
-                    value,
-                    argument: other.index.into(),
-                    operand: self.index,
-                    step: Step::Both(Op::CODE),
-                };
+                let entry =
+                    Entry { value, argument: other.index.into(), operand: self.index, step: Step::Both(Op::CODE) };
                 Self::on(tape, entry)
             }
             (Some(tape), None) if self.index < LIMIT => {
