@@ -11,6 +11,8 @@ mod forward;
 mod gradients;
 mod graph;
 mod kernel;
+#[cfg(test)]
+mod laws;
 mod ops;
 mod param;
 mod place;

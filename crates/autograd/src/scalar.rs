@@ -74,7 +74,8 @@ impl<'t, T: Float> Scalar<'t, T> {
 
     /// x between two bounds: min(max(x, low), high).
     ///
-    /// Derivative: 1 inside and at the bounds, as in PyTorch, else 0.
+    /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
+    /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)

@@ -1,4 +1,7 @@
 //! Activation functions, with PyTorch's names, parameters and choices at kinks.
+//!
+//! In their slopes a factor that vanishes in the tail comes first in a `masked_mul`: it wins over a power of x that
+//! overflows, so the slopes keep their limits, 0 and 1, as far as infinity.
 
 use super::elementwise::{binary, unary};
 use crate::kernel::math::Math;
@@ -67,7 +70,7 @@ unary! {
         value: x * Math::sigmoid(x),
         slope: {
             let s = x.sigmoid();
-            s * (R::of(1.0) + x * (R::of(1.0) - s))
+            s.masked_mul(R::of(1.0) + (R::of(1.0) - s).masked_mul(x))
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -81,7 +84,7 @@ unary! {
     gelu(x) -> y {
         value: x * (T::from_f64(0.5) * Math::erfc(x * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2))),
         slope: R::of(0.5) * (x * R::of(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
-            + x * (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()),
+            + (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()).masked_mul(x),
         domain: (-3.0, 3.0),
         kinks: [],
     }
@@ -99,7 +102,7 @@ unary! {
         slope: {
             let t = (R::of(SQRT_2_OVER_PI) * (x + R::of(0.044715) * x * x * x)).tanh();
             let inner_slope = R::of(SQRT_2_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
-            R::of(0.5) * (R::of(1.0) + t) * (R::of(1.0) + x * (R::of(1.0) - t) * inner_slope)
+            R::of(0.5) * (R::of(1.0) + t).masked_mul(R::of(1.0) + (R::of(1.0) - t).masked_mul(x * inner_slope))
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -114,7 +117,7 @@ unary! {
         value: x * Math::tanh(Math::softplus(x)),
         slope: {
             let t = x.softplus(R::of(1.0)).tanh();
-            t + x * x.sigmoid() * (R::of(1.0) - t) * (R::of(1.0) + t)
+            t + (x.sigmoid() * (R::of(1.0) - t) * (R::of(1.0) + t)).masked_mul(x)
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -215,7 +218,7 @@ binary! {
         value: if x > T::ZERO { x } else { slope * x },
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), slope), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -227,7 +230,7 @@ binary! {
         value: if x > T::ZERO { x } else { weight * x },
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), weight), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -242,7 +245,7 @@ binary! {
             R::select(x.gt(R::of(0.0)), R::of(0.0), x.expm1()),
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -257,7 +260,7 @@ binary! {
             R::select(x.gt(R::of(0.0)), R::of(0.0), (x / alpha).expm1() - (x / alpha).exp() * x / alpha),
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -281,7 +284,7 @@ binary! {
         value: if x >= -lambda && x <= lambda { T::ZERO } else { x },
         slopes: [R::of(1.0) - x.abs().le(lambda), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
-        kinks: [0.0],
+        kinks: [-lambda, lambda],
     }
 }
 
@@ -293,7 +296,7 @@ binary! {
         value: if x > lambda { x - lambda } else if x < -lambda { x + lambda } else { x * T::ZERO },
         slopes: [R::of(1.0) - x.abs().le(lambda), -z.sign()],
         domain: [(-3.0, 3.0), (0.3, 0.7)],
-        kinks: [0.0],
+        kinks: [-lambda, lambda],
     }
 }
 
@@ -305,6 +308,6 @@ binary! {
         value: if x > bound || x != x { x } else { T::ZERO },
         slopes: [x.gt(bound), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
-        kinks: [0.0],
+        kinks: [bound],
     }
 }

@@ -4,6 +4,8 @@
 //! tests use. [`Elementwise`] lists them all. From a block follow the methods of `Scalar`, `Var`, `Tensor` and
 //! `Algebra`, the vectorised loops of both directions, recorded derivatives and forward mode.
 
+use smallvec::SmallVec;
+
 use crate::float::Float;
 use crate::kernel::vectorized::vectorized;
 use crate::real::Algebra;
@@ -41,8 +43,8 @@ pub struct Facts {
     pub constant: [Option<f64>; 2],
     /// An interval of each operand on which the op is defined and tests draw their points.
     pub domain: [(f64, f64); 2],
-    /// Points of the first operand (for two operands: of their difference) where the derivative jumps.
-    pub kinks: &'static [f64],
+    /// Values of the first operand where the value or the derivative jumps; they may depend on the second operand.
+    pub kinks: fn(f64) -> SmallVec<[f64; 2]>,
 }
 
 macro_rules! unary {
@@ -50,21 +52,21 @@ macro_rules! unary {
         value: $value:expr,
         slope: $slope:expr,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, $y, $value, $slope, None, $domain, &$kinks);
+        unary!(@rule $name, $x, $y, $value, $slope, None, $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident) {
         value: $value:expr,
         constant slope: $slope:literal,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, _y, $value, R::of($slope), Some($slope), $domain, &$kinks);
+        unary!(@rule $name, $x, _y, $value, R::of($slope), Some($slope), $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
-    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, $constant:expr, $domain:expr, $kinks:expr) => {
+    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
         #[derive(Debug)]
         pub struct $name;
@@ -75,7 +77,7 @@ macro_rules! unary {
                 name: stringify!($name),
                 constant: [$constant, None],
                 domain: [$domain, $domain],
-                kinks: $kinks,
+                kinks: |_| smallvec::smallvec![$($kink),*],
             };
             #[inline(always)]
             fn value<T: crate::float::Float>($x: T) -> T {
@@ -126,21 +128,21 @@ macro_rules! binary {
         value: $value:expr,
         slopes: $slopes:expr,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, &$kinks);
+        binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, [$($kink),*]);
         binary!(@methods $(#[$doc])* $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) {
         value: $value:expr,
         constant slopes: [$by_x:literal, $by_y:literal],
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, &$kinks);
+        binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, [$($kink),*]);
         binary!(@methods $(#[$doc])* $name);
     };
-    (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, $kinks:expr) => {
+    (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
         #[derive(Debug)]
         pub struct $name;
@@ -151,7 +153,8 @@ macro_rules! binary {
                 name: stringify!($name),
                 constant: $constant,
                 domain: $domain,
-                kinks: $kinks,
+                #[allow(unused_variables)]
+                kinks: |$y| smallvec::smallvec![$($kink),*],
             };
             #[inline(always)]
             fn value<T: crate::float::Float>($x: T, $y: T) -> T {
@@ -169,6 +172,9 @@ macro_rules! binary {
     (@methods $(#[$doc:meta])* sub) => { binary!(@tensor $(#[$doc])* sub); };
     (@methods $(#[$doc:meta])* mul) => { binary!(@tensor $(#[$doc])* mul); };
     (@methods $(#[$doc:meta])* div) => { binary!(@tensor $(#[$doc])* div); };
+    // A bound that is a number and one that is a handle differ in the derivative at the bound.
+    (@methods $(#[$doc:meta])* clamp_min) => { binary!(@tensor $(#[$doc])* clamp_min); };
+    (@methods $(#[$doc:meta])* clamp_max) => { binary!(@tensor $(#[$doc])* clamp_max); };
     // Their second operand is an integer by type.
     (@methods $(#[$doc:meta])* powi) => {};
     (@methods $(#[$doc:meta])* polygamma) => {};
@@ -247,7 +253,7 @@ macro_rules! table {
                         name: "select",
                         constant: [Some(0.0), None],
                         domain: [(-1.0, 1.0); 2],
-                        kinks: &[],
+                        kinks: |_| SmallVec::new(),
                     },
                 }
             }
