@@ -233,7 +233,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn every_gradient(&self, root: u32) -> Result<Gradients<T>> {
         let kept: Vec<u32> = (0..self.node_count() as u32).collect();
         debug_assert!(root < LIMIT);
-        reverse::numeric(self, Seed::Scalar(root), &kept)
+        reverse::numeric(self, Seed::Scalar(root), &kept, 0)
     }
 }
 
