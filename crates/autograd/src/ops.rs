@@ -16,7 +16,9 @@ pub mod special;
 pub mod trigonometric;
 
 pub(crate) mod control;
+pub(crate) mod conv;
 pub(crate) mod custom;
+pub(crate) mod linear;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod shape;
@@ -183,4 +185,9 @@ ops! {
     shape::Embed
     reduce::Sum
     product::MatMul
+    product::Cross
+    linear::Linear
+    conv::Conv2d
+    conv::ConvInput
+    conv::ConvWeight
 }

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::kernel::simd::dispatch;
+use crate::kernel::vectorized::vectorized;
 use crate::real::Algebra;
 
 /// An elementwise function of one operand.
@@ -353,7 +353,7 @@ table! {
 }
 
 fn unary_value<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
-    dispatch(|| {
+    vectorized!({
         for (out, &x) in out.iter_mut().zip(inputs[0]) {
             *out = Op::value(x);
         }
@@ -362,7 +362,7 @@ fn unary_value<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn unary_reverse<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (g, x, y) = (inputs[0], inputs[1], inputs[2]);
-    dispatch(|| {
+    vectorized!({
         for (((out, &g), &x), &y) in out.iter_mut().zip(g).zip(x).zip(y) {
             *out = g.masked_mul(Op::slope(x, y));
         }
@@ -371,7 +371,7 @@ fn unary_reverse<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn binary_value<Op: BinaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (x, y) = (inputs[0], inputs[1]);
-    dispatch(|| {
+    vectorized!({
         for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
             *out = Op::value(x, y);
         }
@@ -380,7 +380,7 @@ fn binary_value<Op: BinaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn binary_reverse<Op: BinaryRule, T: Float, const OPERAND: usize>(inputs: &[&[T]], out: &mut [T]) {
     let (g, x, y, z) = (inputs[0], inputs[1], inputs[2], inputs[3]);
-    dispatch(|| {
+    vectorized!({
         for ((((out, &g), &x), &y), &z) in out.iter_mut().zip(g).zip(x).zip(y).zip(z) {
             *out = g.masked_mul(Op::slopes(x, y, z)[OPERAND]);
         }
@@ -389,7 +389,7 @@ fn binary_reverse<Op: BinaryRule, T: Float, const OPERAND: usize>(inputs: &[&[T]
 
 fn select_value<T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (condition, x, y) = (inputs[0], inputs[1], inputs[2]);
-    dispatch(|| {
+    vectorized!({
         for (((out, &c), &x), &y) in out.iter_mut().zip(condition).zip(x).zip(y) {
             *out = if c != T::ZERO { x } else { y };
         }
@@ -399,7 +399,7 @@ fn select_value<T: Float>(inputs: &[&[T]], out: &mut [T]) {
 /// The gradient goes where the value came from and nowhere else: a choice, not a product with 0 or 1.
 fn select_reverse<T: Float, const TAKEN: bool>(inputs: &[&[T]], out: &mut [T]) {
     let (g, condition) = (inputs[0], inputs[1]);
-    dispatch(|| {
+    vectorized!({
         for ((out, &g), &c) in out.iter_mut().zip(g).zip(condition) {
             *out = if (c != T::ZERO) == TAKEN { g } else { T::ZERO };
         }
