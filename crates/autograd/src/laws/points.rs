@@ -104,22 +104,29 @@ fn values_at_the_ends_are_those_of_the_docs() {
     law::<f64>();
 }
 
-/// The derivative jumps at the kinks in the facts of an op, or its value does, and nowhere else in its domain: the laws
-/// leave out the points beside kinks, and must not leave out more.
+/// The value or a derivative jumps at the kinks in the facts of an op, and nowhere else in its domain: the laws leave out
+/// the points beside kinks, and must not leave out more.
 #[test]
 fn kinks_are_where_something_jumps() {
     const NEAR: f64 = 1e-9;
     for &op in Elementwise::ALL.iter().filter(|op| op.arity() < 3) {
-        let second = |k: f64| op.facts().domain[1].0 + k * (op.facts().domain[1].1 - op.facts().domain[1].0);
-        let point = |x: f64| [x, second(0.4)];
-        let both = |x: f64| {
-            let (x, n) = (point(x), op.arity());
-            let y = op.at(&x[..n]);
-            (0..n).map(|k| slope(op, &x[..n], y, k)).chain([y]).collect::<Vec<f64>>()
+        let (low, high) = op.facts().domain[1];
+        let y = low + 0.4 * (high - low);
+        // The value and its first two derivatives.
+        let taylor = |x: f64| -> Vec<f64> {
+            let along = |k: usize| {
+                let unit = |l: usize, k: usize| if l == k { 1.0 } else { 0.0 };
+                let operand = |l: usize| Dual {
+                    value: Dual { value: [x, y][l], tangent: unit(l, 0) },
+                    tangent: Dual { value: unit(l, k), tangent: 0.0 },
+                };
+                op.at(&(0..op.arity()).map(operand).collect::<Vec<Dual<Dual<f64>>>>())
+            };
+            let results = (0..op.arity()).map(along);
+            results.flat_map(|z| [z.value.value, z.value.tangent, z.tangent.value, z.tangent.tangent]).collect()
         };
-        let jump =
-            |low: f64, high: f64| both(low).iter().zip(both(high)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        let kinks = (op.facts().kinks)(second(0.4));
+        let jump = |a: f64, b: f64| taylor(a).iter().zip(taylor(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let kinks = (op.facts().kinks)(y);
         for &kink in &kinks {
             let sides = jump(kink - NEAR, kink).max(jump(kink, kink + NEAR));
             assert!(sides > 1e-3, "{op:?}: nothing jumps at {kink}");

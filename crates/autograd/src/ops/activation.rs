@@ -132,7 +132,7 @@ unary! {
         value: x / (T::ONE + Math::abs(x)),
         slope: (R::of(1.0) + x.abs()).reciprocal().square(),
         domain: (-3.0, 3.0),
-        kinks: [],
+        kinks: [0.0],
     }
 }
 

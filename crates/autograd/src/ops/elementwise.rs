@@ -43,7 +43,8 @@ pub struct Facts {
     pub constant: [Option<f64>; 2],
     /// An interval of each operand on which the op is defined and tests draw their points.
     pub domain: [(f64, f64); 2],
-    /// Values of the first operand where the value or the derivative jumps; they may depend on the second operand.
+    /// Values of the first operand where the value or one of its first two derivatives jumps; they may depend on the second
+    /// operand.
     pub kinks: fn(f64) -> SmallVec<[f64; 2]>,
 }
 
