@@ -4,6 +4,7 @@
 //! number of threads.
 
 pub(crate) mod accumulate;
+pub(crate) mod index;
 pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;
@@ -12,10 +13,13 @@ pub(crate) mod parallel;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod runs;
+pub(crate) mod scan;
 pub(crate) mod scatter;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod simd;
+pub(crate) mod softmax;
+pub(crate) mod sort;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

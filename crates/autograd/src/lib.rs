@@ -19,13 +19,16 @@ mod tape;
 mod tensor;
 #[cfg(test)]
 mod testing_nets;
+mod testing;
 mod transform;
 mod var;
 
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use ops::cat::{cat, stack};
 pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use ops::pad::Padding;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
