@@ -24,6 +24,8 @@ mod tape;
 mod tensor;
 #[cfg(test)]
 mod testing_nets;
+#[cfg(test)]
+mod testing;
 mod transform;
 mod var;
 
@@ -34,7 +36,9 @@ pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
+pub use ops::cat::{cat, stack};
 pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use ops::pad::PadMode;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};
