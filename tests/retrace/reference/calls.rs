@@ -1,6 +1,6 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
-use autograd::{Axes, Conv2dOptions, Error, Padding, Scalar, Shape, Tape, Tensor, Var};
+use autograd::{Axes, Conv2dOptions, Error, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, stack};
 use serde_json::Value;
 
 use super::case::{Case, number};
@@ -45,6 +45,10 @@ impl<'c, 't> Call<'c, 't> {
         self.param(name).and_then(Value::as_i64).unwrap_or(default)
     }
 
+    fn size(&self, name: &str, default: usize) -> usize {
+        self.int(name, default as i64) as usize
+    }
+
     fn axis(&self, name: &str) -> isize {
         self.int(name, 0) as isize
     }
@@ -62,6 +66,10 @@ impl<'c, 't> Call<'c, 't> {
         let json = self.param(name)?;
         let ints = |json: &Value| json.as_i64().map(|n| n as isize);
         Some(json.as_array().map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()))
+    }
+
+    fn sizes(&self, name: &str) -> Vec<usize> {
+        self.list(name).unwrap_or_default().into_iter().map(|size| size as usize).collect()
     }
 
     fn axes(&self, name: &str) -> Option<Axes> {
@@ -85,6 +93,19 @@ impl<'c, 't> Call<'c, 't> {
         sizes.into_iter().map(|size| if size < 0 { inferred as usize } else { size as usize }).collect()
     }
 
+    /// PyTorch lists the pairs from the last axis on; ours follow the axes.
+    fn pad(&self) -> V<'t> {
+        let counts: Vec<(isize, isize)> =
+            self.list("pad").unwrap_or_default().chunks_exact(2).rev().map(|pair| (pair[0], pair[1])).collect();
+        let mode = match self.text("mode") {
+            "reflect" => PadMode::Reflect,
+            "replicate" => PadMode::Replicate,
+            "circular" => PadMode::Circular,
+            _ => PadMode::Constant(self.number("value", 0.0)),
+        };
+        self.x(0).pad(&counts, mode)
+    }
+
     fn conv2d(&self) -> V<'t> {
         let padding = match self.text("padding") {
             "same" => Padding::Same,
@@ -94,7 +115,7 @@ impl<'c, 't> Call<'c, 't> {
             stride: self.pair("stride", 1),
             padding,
             dilation: self.pair("dilation", 1),
-            groups: self.int("groups", 1) as usize,
+            groups: self.size("groups", 1),
         };
         self.x(0).conv2d(self.x(1), self.named("bias"), options)
     }
@@ -103,6 +124,21 @@ impl<'c, 't> Call<'c, 't> {
 /// A scalar as a tensor of rank 0.
 fn rank_0<'t>(tape: &'t Tape<f64>, scalar: Scalar<'t, f64>) -> V<'t> {
     tape.from_scalars(&[scalar]).reshape(())
+}
+
+/// A reduction over everything, over axes, or over axes that stay.
+fn reduced<'t>(
+    call: &Call<'_, 't>,
+    x: V<'t>,
+    all: fn(V<'t>) -> Scalar<'t, f64>,
+    axes: fn(V<'t>, Axes) -> V<'t>,
+    keepdim: fn(V<'t>, Axes) -> V<'t>,
+) -> V<'t> {
+    match (call.axes("dim"), call.flag("keepdim")) {
+        (None, _) => rank_0(call.tape, all(x)),
+        (Some(over), false) => axes(x, over),
+        (Some(over), true) => keepdim(x, over),
+    }
 }
 
 macro_rules! table {
@@ -133,7 +169,7 @@ table! {
         hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink nan_to_num;
     binary:
         rem fmod pow atan2 hypot copysign logaddexp logaddexp2 xlogy xlog1py maximum minimum fmax fmin eq ne lt le gt ge
-        prelu matmul mv bmm outer;
+        matmul mv bmm outer;
     "neg" => |_c, x| vec![-x[0]],
     "polygamma" => |c, x| vec![x[0].polygamma(c.int("n", 0) as u32)],
     "powf" => |c, x| vec![x[0].pow(c.number("exponent", 1.0))],
@@ -154,8 +190,6 @@ table! {
         None => x[0].hardtanh(),
     }],
     "leaky_relu" => |c, x| vec![x[0].leaky_relu(c.number("negative_slope", 0.01))],
-    // Without training it is a leaky relu with the mean slope.
-    "rrelu" => |_c, x| vec![x[0].leaky_relu((1.0 / 8.0 + 1.0 / 3.0) / 2.0)],
     "softplus" => |c, x| vec![x[0].softplus(c.number("beta", 1.0))],
     "threshold" => |c, x| vec![{
         let bound = c.number("threshold", 0.0);
@@ -170,17 +204,34 @@ table! {
         _ => x[0] / x[1],
     }],
     "where" => |_c, x| vec![x[0].select(x[1], x[2])],
-    "masked_fill" => |c, x| vec![x[1].select(c.number("value", 0.0), x[0])],
-    "sum" => |c, x| vec![match (c.axes("dim"), c.flag("keepdim")) {
-        (None, _) => rank_0(c.tape, x[0].sum()),
-        (Some(axes), false) => x[0].sum_axes(axes),
-        (Some(axes), true) => x[0].sum_keepdim(axes),
-    }],
+    "masked_fill" => |c, x| vec![x[0].masked_fill(&c.case.inputs[1].tensor().map(|x| x != 0.0), c.number("value", 0.0))],
+    "prelu" => |_c, x| vec![x[0].prelu(if x[0].rank() > 2 { x[1].unsqueeze(-1) } else { x[1] })],
+    "sum" => |c, x| vec![reduced(c, x[0], V::sum, V::sum_axes, V::sum_keepdim)],
+    "mean" => |c, x| vec![reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
+    "prod" => |c, x| vec![reduced(c, x[0], V::prod, V::prod_axes, V::prod_keepdim)],
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
+    "flatten" => |_c, x| vec![x[0].flatten()],
     "permute" => |c, x| vec![x[0].permute(&c.list("dims").unwrap_or_default()[..])],
     "transpose" => |c, x| vec![x[0].transpose(c.axis("dim0"), c.axis("dim1"))],
     "unsqueeze" => |c, x| vec![x[0].unsqueeze(c.axis("dim"))],
+    "squeeze" => |c, x| vec![x[0].squeeze(c.axis("dim"))],
     "broadcast_to" => |c, x| vec![x[0].broadcast_to(c.shape("size"))],
+    "cat" => |c, x| vec![cat(x, c.axis("dim"))],
+    "stack" => |c, x| vec![stack(x, c.axis("dim"))],
+    "split" => |c, x| match c.param("split_size_or_sections").and_then(Value::as_u64) {
+        Some(size) => x[0].split(size as usize, c.axis("dim")),
+        None => x[0].split_sizes(&c.sizes("split_size_or_sections"), c.axis("dim")),
+    },
+    "chunk" => |c, x| x[0].chunk(c.size("chunks", 1), c.axis("dim")),
+    "narrow" => |c, x| vec![x[0].narrow(c.axis("dim"), c.size("start", 0), c.size("length", 0))],
+    "slice" => |c, x| vec![x[0].slice_step(c.axis("dim"), c.size("start", 0)..c.size("end", 0), c.size("step", 1))],
+    "flip" => |c, x| vec![x[0].flip(&c.list("dims").unwrap_or_default()[..])],
+    "pad" => |c, _x| vec![c.pad()],
+    "gather" => |c, x| vec![x[0].gather(c.axis("dim"), &c.indices(1))],
+    "scatter_add" => |c, x| vec![x[0].scatter_add(c.axis("dim"), &c.indices(1), x[2])],
+    "index_select" => |c, x| vec![x[0].index_select(c.axis("dim"), c.indices(1))],
+    "embedding" => |c, x| vec![x[1].embedding(&c.indices(0))],
+    "one_hot" => |c, _x| vec![c.tape.constant(Tensor::<f64>::one_hot(&c.indices(0), c.size("num_classes", 0))?)],
     "dot" => |c, x| vec![rank_0(c.tape, x[0].dot(x[1]))],
     "linear" => |c, x| vec![x[0].linear(x[1], c.named("bias"))],
     "conv2d" => |c, _x| vec![c.conv2d()],
