@@ -8,8 +8,8 @@ use crate::kernel::math::Math;
 
 /// 1/√(2π), the normal density at 0.
 const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
-/// √(2/π), of the tanh form of GELU.
-const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+/// √(8/π), of the tanh form of GELU.
+const SQRT_8_OVER_PI: f64 = 1.595_769_121_605_730_8;
 /// Scale and slope of SELU (Klambauer et al. 2017), for which activations keep mean 0 and variance 1.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
@@ -91,18 +91,16 @@ unary! {
 }
 
 unary! {
-    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the usual approximation of [`gelu`](Self::gelu).
+    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the usual approximation of [`gelu`](Self::gelu), written as x·sigmoid u with
+    /// u = √(8/π)(x + 0.044715x³), which keeps its digits for negative x.
     ///
-    /// Derivative: of the approximation itself.
+    /// Derivative: of the approximation itself, s(1 + x(1 − s)u′) with s = sigmoid u.
     gelu_tanh(x) -> y {
-        value: {
-            let inner = T::from_f64(SQRT_2_OVER_PI) * (x + T::from_f64(0.044715) * x * x * x);
-            T::from_f64(0.5) * x * (T::ONE + Math::tanh(inner))
-        },
+        value: x * Math::sigmoid(T::from_f64(SQRT_8_OVER_PI) * (x + T::from_f64(0.044715) * x * x * x)),
         slope: {
-            let t = (R::of(SQRT_2_OVER_PI) * (x + R::of(0.044715) * x * x * x)).tanh();
-            let inner_slope = R::of(SQRT_2_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
-            R::of(0.5) * (R::of(1.0) + t).masked_mul(R::of(1.0) + (R::of(1.0) - t).masked_mul(x * inner_slope))
+            let s = (R::of(SQRT_8_OVER_PI) * (x + R::of(0.044715) * x * x * x)).sigmoid();
+            let inner_slope = R::of(SQRT_8_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
+            s.masked_mul(R::of(1.0) + (R::of(1.0) - s).masked_mul(x * inner_slope))
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -151,14 +149,14 @@ unary! {
 unary! {
     /// λx for x > 0, else λα(eˣ − 1), the self-normalising unit (Klambauer et al. 2017).
     ///
-    /// Derivative: λ for x > 0, else y + λα; at 0 the left one, as in PyTorch.
+    /// Derivative: λ for x > 0, else λαeˣ; at 0 the left one, as in PyTorch.
     selu(x) -> y {
         value: if x > T::ZERO {
             x * T::from_f64(SELU_SCALE)
         } else {
             T::from_f64(SELU_SCALE * SELU_ALPHA) * Math::expm1(x)
         },
-        slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), y + R::of(SELU_SCALE * SELU_ALPHA)),
+        slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), R::of(SELU_SCALE * SELU_ALPHA) * x.exp()),
         domain: (-3.0, 3.0),
         kinks: [0.0],
     }

@@ -208,10 +208,10 @@ binary! {
 binary! {
     /// The larger of x and y; the other one if one is not a number.
     ///
-    /// Derivative: 1 for the one returned, 0 for the other; ties go to x, as in PyTorch.
+    /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmax(x, y) -> z {
         value: if x >= y || y != y { x } else { y },
-        slopes: [returned(x.ge(y), y), R::of(1.0) - returned(x.ge(y), y)],
+        slopes: returned(x.gt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
     }
@@ -220,10 +220,10 @@ binary! {
 binary! {
     /// The smaller of x and y; the other one if one is not a number.
     ///
-    /// Derivative: 1 for the one returned, 0 for the other; ties go to x, as in PyTorch.
+    /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmin(x, y) -> z {
         value: if x <= y || y != y { x } else { y },
-        slopes: [returned(x.le(y), y), R::of(1.0) - returned(x.le(y), y)],
+        slopes: returned(x.lt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
     }
@@ -357,8 +357,9 @@ fn share<R: crate::real::Algebra>(loses: R, ties: R) -> R {
     R::of(1.0) - loses - R::of(0.5) * ties
 }
 
-/// 1 where the comparison holds or the other operand is not a number.
+/// [1, 0] where x wins or y is not a number, [½, ½] on a tie, else [0, 1].
 #[inline(always)]
-fn returned<R: crate::real::Algebra>(holds: R, other: R) -> R {
-    R::select(holds + other.ne(other), R::of(1.0), R::of(0.0))
+fn returned<R: crate::real::Algebra>(wins: R, x: R, y: R) -> [R; 2] {
+    let by_x = R::select(wins + y.ne(y), R::of(1.0), R::of(0.5) * x.eq(y));
+    [by_x, R::of(1.0) - by_x]
 }
