@@ -18,6 +18,7 @@ pub(crate) mod scatter;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod simd;
+pub(crate) mod standardize;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

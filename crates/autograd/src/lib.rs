@@ -29,6 +29,8 @@ pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
 pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use ops::norm::BatchStatistics;
+pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;

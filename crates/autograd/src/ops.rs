@@ -19,6 +19,8 @@ pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod shape;
@@ -190,4 +192,11 @@ ops! {
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight
+    pool::MaxPool
+    pool::Pick
+    pool::Unpick
+    pool::AvgPool
+    pool::AvgPoolAdjoint
+    norm::Standardize
+    norm::StandardizeAdjoint
 }
