@@ -31,6 +31,7 @@ pub use ops::conv::{
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use ops::norm::BatchStatistics;
 pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
+pub use ops::random::{normal, uniform};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;

@@ -22,6 +22,7 @@ pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod shape;
 
