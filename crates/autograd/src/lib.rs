@@ -7,10 +7,15 @@
 mod engine;
 mod error;
 mod float;
+mod forward;
 mod gradients;
+mod graph;
 mod kernel;
+#[cfg(test)]
+mod laws;
 mod ops;
 mod param;
+mod place;
 mod real;
 mod reverse;
 mod scalar;
@@ -18,7 +23,7 @@ mod shape;
 mod tape;
 mod tensor;
 #[cfg(test)]
-mod testing_nets;
+mod testing;
 mod transform;
 mod var;
 
@@ -28,15 +33,20 @@ pub use gradients::{Gradients, Wrt};
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
+pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
+pub use ops::cat::{cat, stack};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use ops::norm::BatchStatistics;
 pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
 pub use ops::random::{normal, uniform};
+pub use ops::pad::PadMode;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use petgraph;
+pub use place::{Place, Range};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
 pub use tape::Tape;
 pub use tensor::{Difference, Elements, Tensor, release_memory};
-pub use transform::{Handle, Inputs, gradient, value_and_gradient};
+pub use transform::{Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient};
 pub use var::{Term, Var};

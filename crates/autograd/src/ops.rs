@@ -15,16 +15,20 @@ pub mod rounding;
 pub mod special;
 pub mod trigonometric;
 
+pub(crate) mod cat;
 pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod index;
+pub(crate) mod pad;
 pub(crate) mod product;
 pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod shape;
+pub(crate) mod slice;
 
 use smallvec::SmallVec;
 
@@ -68,13 +72,7 @@ pub(crate) struct Vjp<'a, 't, T: Float> {
 pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 3]>;
 
 impl<'a, 't, T: Float> Vjp<'a, 't, T> {
-    pub fn new(
-        x: &'a [Var<'t, T>],
-        y: Var<'t, T>,
-        g: Var<'t, T>,
-        saved: &'a Saved<T>,
-        needs: &'a [bool],
-    ) -> Self {
+    pub fn new(x: &'a [Var<'t, T>], y: Var<'t, T>, g: Var<'t, T>, saved: &'a Saved<T>, needs: &'a [bool]) -> Self {
         Self { x, y, g, saved, needs }
     }
 
@@ -184,9 +182,17 @@ ops! {
     shape::Permute
     shape::BroadcastTo
     shape::SumTo
-    shape::Slice
-    shape::Embed
+    slice::Slice
+    slice::Embed
+    slice::Flip
+    pad::Pad
+    cat::Cat
+    index::Gather
+    index::ScatterAdd
+    index::IndexSelect
+    index::IndexAdd
     reduce::Sum
+    reduce::Prod
     product::MatMul
     product::Cross
     linear::Linear
