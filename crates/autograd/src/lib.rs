@@ -23,8 +23,6 @@ mod shape;
 mod tape;
 mod tensor;
 #[cfg(test)]
-mod testing_nets;
-#[cfg(test)]
 mod testing;
 mod transform;
 mod var;
@@ -38,6 +36,9 @@ pub use ops::conv::{
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::cat::{cat, stack};
 pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use ops::norm::BatchStatistics;
+pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
+pub use ops::random::{normal, uniform};
 pub use ops::pad::PadMode;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;

@@ -20,9 +20,12 @@ pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod pool;
 pub(crate) mod index;
 pub(crate) mod pad;
 pub(crate) mod product;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod shape;
 pub(crate) mod slice;
@@ -196,4 +199,11 @@ ops! {
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight
+    pool::MaxPool
+    pool::Pick
+    pool::Unpick
+    pool::AvgPool
+    pool::AvgPoolAdjoint
+    norm::Standardize
+    norm::StandardizeAdjoint
 }
