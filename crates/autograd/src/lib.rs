@@ -25,6 +25,7 @@ mod var;
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use kernel::sort::Order;
 pub use ops::cat::{cat, stack};
 pub use ops::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::custom::{custom, custom_many, custom_numeric};

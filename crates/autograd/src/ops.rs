@@ -26,9 +26,11 @@ pub(crate) mod norm;
 pub(crate) mod pad;
 pub(crate) mod product;
 pub(crate) mod reduce;
+pub(crate) mod scan;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+pub(crate) mod sort;
 
 use smallvec::SmallVec;
 
@@ -198,6 +200,10 @@ ops! {
     moments::Variance
     moments::LogSumExp
     norm::Norm
+    scan::CumSum
+    scan::CumProd
+    scan::LogCumSumExp
+    scan::Recurrence
     softmax::Softmax
     softmax::SoftmaxAdjoint
     softmax::LogSoftmax
