@@ -15,10 +15,12 @@ pub mod rounding;
 pub mod special;
 pub mod trigonometric;
 
+pub(crate) mod arrange;
 pub(crate) mod cat;
 pub(crate) mod control;
 pub(crate) mod cross_entropy;
 pub(crate) mod custom;
+pub(crate) mod diagonal;
 pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod moments;
@@ -189,6 +191,8 @@ ops! {
     slice::Flip
     pad::Pad
     cat::Cat
+    diagonal::Diagonal
+    diagonal::DiagonalEmbed
     index::Gather
     index::ScatterAdd
     index::IndexSelect
