@@ -22,6 +22,9 @@ pub(crate) mod cross_entropy;
 pub(crate) mod custom;
 pub(crate) mod diagonal;
 pub(crate) mod extreme;
+pub(crate) mod conv;
+pub(crate) mod custom;
+pub(crate) mod linear;
 pub(crate) mod index;
 pub(crate) mod moments;
 pub(crate) mod norm;
@@ -215,4 +218,9 @@ ops! {
     cross_entropy::SoftmaxCrossEntropy
     cross_entropy::SoftmaxCrossEntropyAdjoint
     product::MatMul
+    product::Cross
+    linear::Linear
+    conv::Conv2d
+    conv::ConvInput
+    conv::ConvWeight
 }
