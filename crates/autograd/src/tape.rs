@@ -251,10 +251,6 @@ impl<T: Float> Tape<T> {
         self.failure.borrow().clone()
     }
 
-    pub(crate) fn is_recording(&self) -> bool {
-        self.mode.get().recording
-    }
-
     pub(crate) fn id(&self) -> u64 {
         self.id
     }

@@ -7,7 +7,7 @@ use crate::float::Float;
 use crate::kernel::lines::Lines;
 use crate::kernel::math::Math;
 use crate::kernel::scan::{self, Direction};
-use crate::ops::pad::Padding;
+use crate::ops::pad::PadMode;
 use crate::tensor::{Tensor, View};
 use crate::var::{Term, Var};
 
@@ -319,7 +319,7 @@ impl<'t, T: Float> Var<'t, T> {
         if let Ok(axis) = self.shape().axis(axis) {
             counts[axis] = (before as isize, after as isize);
         }
-        self.pad(&counts, Padding::Constant(value))
+        self.pad(&counts, PadMode::Constant(value))
     }
 }
 
