@@ -30,11 +30,13 @@ mod var;
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use kernel::sort::Order;
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::cat::{cat, stack};
+pub use ops::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use ops::norm::BatchStatistics;
 pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
