@@ -19,6 +19,7 @@ pub(crate) mod cat;
 pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod custom;
+pub(crate) mod einsum;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
@@ -195,6 +196,8 @@ ops! {
     reduce::Prod
     product::MatMul
     product::Cross
+    einsum::Diagonal
+    einsum::DiagonalEmbed
     linear::Linear
     conv::Conv2d
     conv::ConvInput
