@@ -21,6 +21,7 @@ pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 pub(crate) mod custom;
+pub(crate) mod einsum;
 pub(crate) mod linear;
 pub(crate) mod pnorm;
 pub(crate) mod pool;
@@ -222,6 +223,8 @@ ops! {
     cross_entropy::SoftmaxCrossEntropyAdjoint
     product::MatMul
     product::Cross
+    einsum::Diagonal
+    einsum::DiagonalEmbed
     linear::Linear
     conv::Conv2d
     conv::ConvInput
