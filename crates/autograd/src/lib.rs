@@ -7,10 +7,15 @@
 mod engine;
 mod error;
 mod float;
+mod forward;
 mod gradients;
+mod graph;
 mod kernel;
+#[cfg(test)]
+mod laws;
 mod ops;
 mod param;
+mod place;
 mod real;
 mod reverse;
 mod scalar;
@@ -19,6 +24,7 @@ mod tape;
 mod tensor;
 #[cfg(test)]
 mod testing_nets;
+#[cfg(test)]
 mod testing;
 mod transform;
 mod var;
@@ -26,14 +32,20 @@ mod var;
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use ops::conv::{
+    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
+};
+pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::cat::{cat, stack};
 pub use ops::custom::{custom, custom_many, custom_numeric};
-pub use ops::pad::Padding;
+pub use ops::pad::PadMode;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use petgraph;
+pub use place::{Place, Range};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
 pub use tape::Tape;
 pub use tensor::{Difference, Elements, Tensor, release_memory};
-pub use transform::{Handle, Inputs, gradient, value_and_gradient};
+pub use transform::{Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient};
 pub use var::{Term, Var};

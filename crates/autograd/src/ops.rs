@@ -17,6 +17,7 @@ pub mod trigonometric;
 
 pub(crate) mod cat;
 pub(crate) mod control;
+pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
 pub(crate) mod index;
@@ -192,4 +193,7 @@ ops! {
     product::MatMul
     product::Cross
     linear::Linear
+    conv::Conv2d
+    conv::ConvInput
+    conv::ConvWeight
 }

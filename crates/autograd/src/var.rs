@@ -55,7 +55,11 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The size along each axis; no axes for the result of a failed operation.
     pub fn shape(self) -> Shape {
-        if self.is_failed() { Shape::default() } else { self.tape.with_node(self.slot, |node| node.value.shape().clone()) }
+        if self.is_failed() {
+            Shape::default()
+        } else {
+            self.tape.with_node(self.slot, |node| node.value.shape().clone())
+        }
     }
 
     /// The number of axes.
@@ -175,7 +179,8 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// x between two bounds: min(max(x, low), high).
     ///
-    /// Derivative: 1 inside and at the bounds, as in PyTorch; outside, 1 for the bound that was taken.
+    /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
+    /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
         self.clamp_min(low).clamp_max(high)

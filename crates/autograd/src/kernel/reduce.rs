@@ -197,7 +197,7 @@ fn fold<T: Float, F: Fold<T>>(x: View<'_, T>, axes: &[usize], out: &mut [T], wri
     if out.is_empty() {
         return;
     }
-    if x.layout.shape.len() == 0 {
+    if x.layout.shape.contains(&0) {
         out.iter_mut().for_each(|y| write.put(y, F::START));
         return;
     }
@@ -360,6 +360,7 @@ mod tests {
     use crate::kernel::samples::{Draws, SHAPES, Sample, assert_close, assert_same_bits, indices, samples};
 
     type Reduction = fn(View<'_, f64>, &[usize], &mut [f64]);
+    type Step = fn(f64, f64) -> f64;
 
     fn by_definition(x: &Sample<f64>, axes: &[usize], start: f64, step: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         let shape = &x.layout.shape;
@@ -384,7 +385,7 @@ mod tests {
 
     #[test]
     fn every_reduction_over_every_set_of_axes_agrees_with_its_definition() {
-        let reductions: [(Reduction, f64, fn(f64, f64) -> f64); 6] = [
+        let reductions: [(Reduction, f64, Step); 6] = [
             (sum, 0.0, |a, x| a + x),
             (product, 1.0, |a, x| a * x),
             (sum_of_squares, 0.0, |a, x| a + x * x),

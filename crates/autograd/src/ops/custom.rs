@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved};
+use crate::ops::Op;
 use crate::tape::{FAILED, Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -217,7 +217,7 @@ fn push<'t, T: Float, const N: usize, const M: usize>(
             0 => (Op::Custom { rule, outputs: M as u32 }, operands.clone()),
             _ => (Op::Output { back: k as u32 }, Inputs::new()),
         };
-        output.slot = tape.push_node(Node { op, inputs, value, saved: Saved::Nothing, site, entry: 0, tracked });
+        output.slot = tape.push_node(Node { op, inputs, value, site, entry: 0, tracked });
     }
     outputs
 }

@@ -1,4 +1,4 @@
-//! Padding: more elements before and after along axes.
+//! PadMode: more elements before and after along axes.
 
 use smallvec::SmallVec;
 
@@ -14,7 +14,7 @@ use crate::var::Var;
 
 /// What stands in the padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Padding {
+pub enum PadMode {
     /// A number.
     Constant(f64),
     /// The elements inside the edge, mirrored; the edge itself once: `c b | a b c | b a`.
@@ -66,17 +66,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// d, replication an element.
     ///
     /// ```
-    /// use autograd::{Padding, Tape};
+    /// use autograd::{PadMode, Tape};
     ///
     /// let tape = Tape::new();
     /// let x = tape.var([1.0_f32, 2.0, 3.0]);
-    /// let y = x.pad(&[(2, 1)], Padding::Reflect);
+    /// let y = x.pad(&[(2, 1)], PadMode::Reflect);
     /// assert_eq!(y.value()?.to_vec(), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
     /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 3.0, 2.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn pad(self, counts: &[(isize, isize)], padding: Padding) -> Self {
+    pub fn pad(self, counts: &[(isize, isize)], padding: PadMode) -> Self {
         let shape = self.shape();
         let Some(skip) = shape.rank().checked_sub(counts.len()) else {
             return self.fail("pad", Rule::AxisCount { axes: counts.len(), shape });
@@ -96,7 +96,7 @@ impl<'t, T: Float> Var<'t, T> {
             .chain(counts.iter().map(|&(before, after)| (before.max(0) as usize, after.max(0) as usize)))
             .collect();
         match padding {
-            Padding::Constant(value) => cropped.pad_constant(&counts, value),
+            PadMode::Constant(value) => cropped.pad_constant(&counts, value),
             _ => cropped.pad_by_index(&counts, padding),
         }
     }
@@ -117,13 +117,13 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn pad_by_index(self, counts: &[(usize, usize)], padding: Padding) -> Self {
+    fn pad_by_index(self, counts: &[(usize, usize)], padding: PadMode) -> Self {
         let mut padded = self;
         for (axis, &(before, after)) in counts.iter().enumerate().filter(|&(_, &count)| count != (0, 0)) {
             let size = padded.shape().get(axis).copied().unwrap_or(0);
             let (most, must) = match padding {
-                Padding::Reflect => (size.saturating_sub(1), "below the size of the axis for reflection"),
-                Padding::Circular => (size, "at most the size of the axis for circular padding"),
+                PadMode::Reflect => (size.saturating_sub(1), "below the size of the axis for reflection"),
+                PadMode::Circular => (size, "at most the size of the axis for circular padding"),
                 _ => (if size == 0 { 0 } else { 1 << 48 }, "on an axis with elements for replication"),
             };
             if before > most || after > most {
@@ -139,11 +139,11 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 /// The element of an axis of `size` that stands at `i`, which may lie outside.
-fn source(i: isize, size: isize, padding: Padding) -> isize {
+fn source(i: isize, size: isize, padding: PadMode) -> isize {
     match padding {
-        Padding::Reflect if i < 0 => -i,
-        Padding::Reflect if i >= size => 2 * (size - 1) - i,
-        Padding::Circular => i.rem_euclid(size),
+        PadMode::Reflect if i < 0 => -i,
+        PadMode::Reflect if i >= size => 2 * (size - 1) - i,
+        PadMode::Circular => i.rem_euclid(size),
         _ => i.clamp(0, size - 1),
     }
 }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn every_kind_has_its_derivatives() {
         let x = &[sample(&[2, 4], 1)];
-        for padding in [Padding::Constant(0.5), Padding::Reflect, Padding::Replicate, Padding::Circular] {
+        for padding in [PadMode::Constant(0.5), PadMode::Reflect, PadMode::Replicate, PadMode::Circular] {
             assert_gradient(|x| x[0].square().pad(&[(1, 0), (-1, 2)], padding), x);
             assert_gradient(|x| x[0].square().t().pad(&[(0, 1)], padding), x);
         }
@@ -168,38 +168,38 @@ mod tests {
         let tape = Tape::new();
         let x = tape.var([1.0, 2.0, 3.0]);
         let padded = |counts, padding| x.pad(&[counts], padding).value().unwrap().to_vec();
-        assert_eq!(padded((1, 2), Padding::Constant(7.0)), [7.0, 1.0, 2.0, 3.0, 7.0, 7.0]);
-        assert_eq!(padded((2, 2), Padding::Reflect), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
-        assert_eq!(padded((2, 1), Padding::Replicate), [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]);
-        assert_eq!(padded((3, 1), Padding::Circular), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]);
-        assert_eq!(padded((-1, 1), Padding::Constant(0.0)), [2.0, 3.0, 0.0]);
-        assert_eq!(padded((-1, -2), Padding::Constant(0.0)), []);
+        assert_eq!(padded((1, 2), PadMode::Constant(7.0)), [7.0, 1.0, 2.0, 3.0, 7.0, 7.0]);
+        assert_eq!(padded((2, 2), PadMode::Reflect), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+        assert_eq!(padded((2, 1), PadMode::Replicate), [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]);
+        assert_eq!(padded((3, 1), PadMode::Circular), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(padded((-1, 1), PadMode::Constant(0.0)), [2.0, 3.0, 0.0]);
+        assert_eq!(padded((-1, -2), PadMode::Constant(0.0)), []);
         assert_eq!(
-            tape.var(Tensor::zeros([0])).pad(&[(1, 1)], Padding::Constant(2.0)).value().unwrap().to_vec(),
+            tape.var(Tensor::zeros([0])).pad(&[(1, 1)], PadMode::Constant(2.0)).value().unwrap().to_vec(),
             [2.0; 2]
         );
-        assert_eq!(tape.var(4.0).pad(&[], Padding::Reflect).value().unwrap().to_vec(), [4.0]);
+        assert_eq!(tape.var(4.0).pad(&[], PadMode::Reflect).value().unwrap().to_vec(), [4.0]);
     }
 
     #[test]
     fn wrong_counts_are_named() {
-        assert_fails(|t| t.var([1.0]).pad(&[(0, 0), (1, 1)], Padding::Reflect), "pad: 2 axes are given for shape [1]");
+        assert_fails(|t| t.var([1.0]).pad(&[(0, 0), (1, 1)], PadMode::Reflect), "pad: 2 axes are given for shape [1]");
         assert_fails(
-            |t| t.var([1.0, 2.0]).pad(&[(2, 0)], Padding::Reflect),
+            |t| t.var([1.0, 2.0]).pad(&[(2, 0)], PadMode::Reflect),
             "pad: counts must be below the size of the axis for reflection, found (2, 0) for axis 0 of shape [2]",
         );
         assert_fails(
-            |t| t.var([1.0, 2.0]).pad(&[(0, 3)], Padding::Circular),
+            |t| t.var([1.0, 2.0]).pad(&[(0, 3)], PadMode::Circular),
             "pad: counts must be at most the size of the axis for circular padding, found (0, 3) for axis 0 of shape [2]",
         );
         assert_fails(
-            |t| t.var(Tensor::zeros([0])).pad(&[(0, 1)], Padding::Replicate),
+            |t| t.var(Tensor::zeros([0])).pad(&[(0, 1)], PadMode::Replicate),
             "pad: counts must be on an axis with elements for replication, found (0, 1) for axis 0 of shape [0]",
         );
         assert_fails(
-            |t| t.var([1.0, 2.0]).pad(&[(-2, -1)], Padding::Constant(0.0)),
+            |t| t.var([1.0, 2.0]).pad(&[(-2, -1)], PadMode::Constant(0.0)),
             "pad: range 2..1 step 1 does not fit axis 0 of shape [2]",
         );
-        assert!(Tape::new().var([1.0]).pad(&[(isize::MAX, isize::MAX)], Padding::Constant(0.0)).value().is_err());
+        assert!(Tape::new().var([1.0]).pad(&[(isize::MAX, isize::MAX)], PadMode::Constant(0.0)).value().is_err());
     }
 }

@@ -6,7 +6,7 @@ use super::{Cotangents, Op, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
-use crate::ops::pad::Padding;
+use crate::ops::pad::PadMode;
 use crate::scalar::Scalar;
 use crate::shape::Axes;
 use crate::tensor::{Tensor, View};
@@ -79,7 +79,7 @@ fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
         return x.tape().constant(Tensor::ones([lines, length]));
     }
     let odd = length % 2;
-    let pairs = x.pad(&[(0, 0), (0, odd as isize)], Padding::Constant(1.0)).reshape([lines, length / 2 + odd, 2]);
+    let pairs = x.pad(&[(0, 0), (0, odd as isize)], PadMode::Constant(1.0)).reshape([lines, length / 2 + odd, 2]);
     let outside = others_in_rows(pairs.index_axis(-1, 0) * pairs.index_axis(-1, 1));
     (outside.unsqueeze(-1) * pairs.flip(-1)).reshape([lines, length + odd]).slice(1, ..length)
 }
