@@ -37,6 +37,7 @@ pub use ops::conv::{
 };
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::cat::{cat, stack};
+pub use ops::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use ops::pad::PadMode;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};

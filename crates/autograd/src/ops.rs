@@ -20,12 +20,18 @@ pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
+pub(crate) mod cross_entropy;
+pub(crate) mod custom;
+pub(crate) mod extreme;
 pub(crate) mod index;
+pub(crate) mod moments;
+pub(crate) mod norm;
 pub(crate) mod pad;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod shape;
 pub(crate) mod slice;
+pub(crate) mod softmax;
 
 use smallvec::SmallVec;
 
@@ -190,6 +196,17 @@ ops! {
     index::IndexAdd
     reduce::Sum
     reduce::Prod
+    extreme::Amax
+    extreme::Amin
+    moments::Variance
+    moments::LogSumExp
+    norm::Norm
+    softmax::Softmax
+    softmax::SoftmaxAdjoint
+    softmax::LogSoftmax
+    softmax::LogSoftmaxAdjoint
+    cross_entropy::SoftmaxCrossEntropy
+    cross_entropy::SoftmaxCrossEntropyAdjoint
     product::MatMul
     product::Cross
     linear::Linear
