@@ -130,13 +130,6 @@ impl<E: Element> From<E> for Tensor<E> {
     }
 }
 
-/// Shares the elements.
-impl<E: Element> From<&Tensor<E>> for Tensor<E> {
-    fn from(tensor: &Tensor<E>) -> Self {
-        tensor.clone()
-    }
-}
-
 impl<E: Element> From<&[E]> for Tensor<E> {
     fn from(elements: &[E]) -> Self {
         Self::build(Shape::from(elements.len()), |into| into.copy_from_slice(elements))
