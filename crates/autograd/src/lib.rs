@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod check;
 mod engine;
 mod error;
 mod float;
@@ -22,6 +23,7 @@ mod tensor;
 mod transform;
 mod var;
 
+pub use check::{Check, Comparison, Finding, Order, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};

@@ -26,6 +26,14 @@ pub trait Inputs<T: Float>: Clone {
 
     /// Zeros in the form of the arguments.
     fn zeros(&self) -> Self;
+
+    /// The arguments as a list of tensors.
+    #[doc(hidden)]
+    fn tensors(&self) -> Vec<Tensor<T>>;
+
+    /// The handles for tensors in the order of [`tensors`](Self::tensors); `None` when there are too few.
+    #[doc(hidden)]
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
 }
 
 macro_rules! number {
@@ -42,6 +50,12 @@ macro_rules! number {
             }
             fn zeros(&self) -> Self {
                 0.0
+            }
+            fn tensors(&self) -> Vec<Tensor<$float>> {
+                vec![Tensor::scalar(*self)]
+            }
+            fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
+                vars.next().map(Var::item)
             }
         }
     )*};
@@ -61,6 +75,12 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     }
     fn zeros(&self) -> Self {
         Tensor::zeros(self.shape())
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        vec![self.clone()]
+    }
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
+        vars.next()
     }
 }
 
@@ -83,5 +103,11 @@ impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
     }
     fn zeros(&self) -> Self {
         std::array::from_fn(|i| self[i].zeros())
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        self.iter().flat_map(|x| x.tensors()).collect()
+    }
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<[X::Handles<'t>; N]> {
+        (0..N).map(|_| X::handles(vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
     }
 }
