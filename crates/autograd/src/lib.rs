@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod check;
 mod engine;
 mod error;
 mod float;
@@ -27,6 +28,7 @@ mod testing;
 mod transform;
 mod var;
 
+pub use check::{Check, Comparison, DerivativeOrder, Finding, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};

@@ -21,21 +21,16 @@ pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 pub(crate) mod custom;
-pub(crate) mod einsum;
-pub(crate) mod linear;
-pub(crate) mod pnorm;
-pub(crate) mod pool;
 pub(crate) mod diagonal;
-pub(crate) mod custom;
-pub(crate) mod linear;
-pub(crate) mod cross_entropy;
-pub(crate) mod custom;
+pub(crate) mod einsum;
 pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod linear;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod pad;
+pub(crate) mod pnorm;
+pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod random;
 pub(crate) mod reduce;
@@ -227,8 +222,6 @@ ops! {
     cross_entropy::SoftmaxCrossEntropyAdjoint
     product::MatMul
     product::Cross
-    einsum::Diagonal
-    einsum::DiagonalEmbed
     linear::Linear
     conv::Conv2d
     conv::ConvInput

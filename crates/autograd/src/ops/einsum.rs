@@ -7,73 +7,10 @@ use smallvec::SmallVec;
 
 use super::cat::without_operands;
 use super::product::MatMul;
-use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel;
 use crate::shape::Shape;
-use crate::tensor::Tensor;
-use crate::tensor::layout::Layout;
 use crate::var::Var;
-
-/// The elements with equal index along two axes, which become one in the place of the first; a view.
-#[derive(Debug, Clone)]
-pub(crate) struct Diagonal {
-    /// Ascending.
-    axes: [usize; 2],
-}
-
-impl Diagonal {
-    fn layout(&self, whole: &Layout) -> Layout {
-        let [kept, dropped] = self.axes;
-        let mut layout = whole.clone();
-        layout.strides[kept] += layout.strides[dropped];
-        layout.strides.remove(dropped);
-        layout.shape = whole.shape.reduced(&[dropped]);
-        layout
-    }
-}
-
-impl TensorRule for Diagonal {
-    const NAME: &'static str = "diagonal";
-    const MULTILINEAR: bool = true;
-
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(x[0].with_layout(self.layout(&x[0].layout)).into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(DiagonalEmbed { axes: self.axes }, &[]))
-    }
-}
-
-/// The adjoint of [`Diagonal`]: zeros where two axes' indices differ.
-#[derive(Debug, Clone)]
-pub(crate) struct DiagonalEmbed {
-    axes: [usize; 2],
-}
-
-impl TensorRule for DiagonalEmbed {
-    const NAME: &'static str = "diagonal_embed";
-    const MULTILINEAR: bool = true;
-
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let [kept, dropped] = self.axes;
-        let mut sizes: SmallVec<[usize; 4]> = SmallVec::from_slice(x[0].shape());
-        sizes.insert(dropped, sizes[kept]);
-        let whole = Layout::contiguous(sizes.into_iter().collect());
-        let places = Diagonal { axes: self.axes }.layout(&whole);
-        let fill = |out: &mut [T]| {
-            out.fill(T::ZERO);
-            kernel::scatter::scatter(x[0].view(), &places, out);
-        };
-        Ok(Tensor::build(whole.shape.clone(), fill).into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(Diagonal { axes: self.axes }, &[]))
-    }
-}
 
 /// An axis by its letter; those of an ellipsis count from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,8 +148,10 @@ impl<'t, T: Float> Labelled<'t, T> {
     fn new(mut x: Var<'t, T>, labels: &Labels, equation: &Equation) -> Self {
         let mut labels = labels.clone();
         while let Some((first, again)) = repeated(&labels) {
-            x = x.record(Diagonal { axes: [first, again] }, &[]);
-            labels.remove(again);
+            x = x.diagonal(0, first as isize, again as isize);
+            let label = labels.remove(again);
+            labels.remove(first);
+            labels.push(label);
         }
         let shape = x.shape();
         let stretched = |axis: usize| shape[axis] == 1 && equation.size(&labels[axis]) != 1;
@@ -349,6 +288,7 @@ pub fn einsum<'t, T: Float>(equation: &str, operands: &[Var<'t, T>]) -> Var<'t, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tensor;
     use crate::Tape;
     use crate::testing::{assert_gradient, failure, sample};
 
