@@ -21,17 +21,19 @@ pub(crate) mod conv;
 pub(crate) mod custom;
 pub(crate) mod linear;
 pub(crate) mod cross_entropy;
-pub(crate) mod custom;
 pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod pad;
+pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+pub(crate) mod standardize;
 
 use smallvec::SmallVec;
 
@@ -213,4 +215,11 @@ ops! {
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight
+    pool::MaxPool
+    pool::Pick
+    pool::Unpick
+    pool::AvgPool
+    pool::AvgPoolAdjoint
+    standardize::Standardize
+    standardize::StandardizeAdjoint
 }

@@ -259,11 +259,6 @@ impl<T: Float> Tape<T> {
         self.id
     }
 
-    /// Whether operations are differentiable now, and not only computed.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.mode.get().recording
-    }
-
     /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.
     ///
     /// The fields go straight to their places: an entry put together on the stack first is read back in wider pieces

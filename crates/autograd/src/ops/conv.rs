@@ -254,7 +254,7 @@ impl Operands {
 }
 
 /// Settings along one or two axes as those along two, with `unit` for an axis that is not there.
-fn two<const N: usize>(settings: [usize; N], unit: usize) -> [usize; 2] {
+pub(super) fn two<const N: usize>(settings: [usize; N], unit: usize) -> [usize; 2] {
     match settings[..] {
         [height, width, ..] => [height, width],
         [width] => [unit, width],
