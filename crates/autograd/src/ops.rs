@@ -29,7 +29,6 @@ pub(crate) mod linear;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod pad;
-pub(crate) mod pnorm;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod random;
@@ -39,6 +38,7 @@ pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod sort;
+pub(crate) mod standardize;
 
 use smallvec::SmallVec;
 
@@ -209,7 +209,6 @@ ops! {
     extreme::Amin
     moments::Variance
     moments::LogSumExp
-    pnorm::Norm
     scan::CumSum
     scan::CumProd
     scan::LogCumSumExp
@@ -231,6 +230,7 @@ ops! {
     pool::Unpick
     pool::AvgPool
     pool::AvgPoolAdjoint
-    norm::Standardize
-    norm::StandardizeAdjoint
+    standardize::Standardize
+    standardize::StandardizeAdjoint
+    norm::Norm
 }

@@ -40,7 +40,7 @@ pub(crate) trait Function<T: Float> {
                 Seed::Scalar(weighted.index)
             }
         };
-        let found = numeric(&tape, seed, &[])?;
+        let found = numeric(&tape, seed, &[], 0)?;
         Ok(handles.iter().map(|&x| found.of(x).cloned().unwrap_or_else(|_| Tensor::zeros(x.shape()))).collect())
     }
 }
