@@ -7,10 +7,12 @@
 mod check;
 mod engine;
 mod error;
+mod explain;
 mod float;
 mod gradients;
 mod graph;
 mod kernel;
+mod operation;
 mod ops;
 mod param;
 mod place;
@@ -25,6 +27,7 @@ mod var;
 
 pub use check::{Check, Comparison, Finding, Order, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
+pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
