@@ -16,13 +16,14 @@ pub use report::{Comparison, Finding, Reason, Report, Verdict};
 
 use crate::error::Result;
 use crate::float::Float;
+use crate::operation::Function;
 use crate::place::Place;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use compare::{Outcome, Subject};
-use function::{Function, Gradient, Whole};
+use function::{Gradient, Whole};
 
 /// How derivatives are checked.
 ///

@@ -7,6 +7,7 @@
 mod check;
 mod engine;
 mod error;
+mod explain;
 mod float;
 mod forward;
 mod gradients;
@@ -14,6 +15,7 @@ mod graph;
 mod kernel;
 #[cfg(test)]
 mod laws;
+mod operation;
 mod ops;
 mod param;
 mod place;
@@ -30,6 +32,7 @@ mod var;
 
 pub use check::{Check, Comparison, DerivativeOrder, Finding, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
+pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
 pub use kernel::sort::Order;

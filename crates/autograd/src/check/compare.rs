@@ -6,10 +6,10 @@ use rand::{RngExt, SeedableRng};
 use smallvec::SmallVec;
 
 use super::difference::{Precision, Slope, slopes};
-use super::function::Function;
 use super::{Comparison, Reason, Verdict};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::operation::Function;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

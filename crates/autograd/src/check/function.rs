@@ -1,108 +1,18 @@
-//! What is checked: a function of tensors that can be recorded, and the gradient of one.
+//! What is checked besides recorded operations: scalar operations at many points, users' functions, and gradients.
 
 use std::marker::PhantomData;
-use std::panic::Location;
-use std::rc::Rc;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::Result;
 use crate::float::Float;
-use crate::ops::Op;
-use crate::ops::custom::{CustomRule, record_rule};
+use crate::operation::{Function, no_operand, weighted_sum};
 use crate::ops::elementwise::Elementwise;
+use crate::reverse::recorded;
 use crate::reverse::recorded::Root;
-use crate::reverse::{Seed, numeric, recorded};
 use crate::scalar::Scalar;
-use crate::tape::{Input, Inputs as Operands, Tape};
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::{Term, Var};
-
-/// A function of tensors whose derivative is under test.
-pub(crate) trait Function<T: Float> {
-    /// Puts the function on a tape; the results depend on `x`.
-    fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>>;
-
-    fn value(&self, x: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
-        let tape = Tape::new();
-        self.record(&tape, &variables(&tape, x))?.into_iter().map(Var::value).collect()
-    }
-
-    /// The gradient of Σ seeds·results, by the sweep that users' gradients come from.
-    fn vjp(&self, x: &[Tensor<T>], seeds: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
-        let tape = Tape::new();
-        let handles = variables(&tape, x);
-        let results = self.record(&tape, &handles)?;
-        let seed = match (&results[..], seeds) {
-            ([result], [seed]) => Seed::Node(result.slot, seed.clone()),
-            _ => {
-                let weighted = weighted_sum(&tape, &results, &variables(&tape, seeds));
-                weighted.require_tape("check")?;
-                Seed::Scalar(weighted.index)
-            }
-        };
-        let found = numeric(&tape, seed, &[], 0)?;
-        Ok(handles.iter().map(|&x| found.of(x).cloned().unwrap_or_else(|_| Tensor::zeros(x.shape()))).collect())
-    }
-}
-
-fn variables<'t, T: Float>(tape: &'t Tape<T>, x: &[Tensor<T>]) -> Vec<Var<'t, T>> {
-    x.iter().map(|x| tape.var(x.clone())).collect()
-}
-
-fn weighted_sum<'t, T: Float>(tape: &'t Tape<T>, x: &[Var<'t, T>], weights: &[Var<'t, T>]) -> Scalar<'t, T> {
-    let zero = tape.scalar(T::ZERO);
-    x.iter().zip(weights).fold(zero, |sum, (&x, &weight)| sum + (x * weight).sum())
-}
-
-/// A recorded operation on its own: some operands move, the others are constants as they were.
-pub(crate) struct Operation<T: Float> {
-    pub kind: Kind<T>,
-    pub operands: Vec<Part<T>>,
-}
-
-pub(crate) enum Kind<T: Float> {
-    Op(Op),
-    Custom(Rc<dyn CustomRule<T>>),
-    /// One element, by its row-major index.
-    Element(usize),
-    Gather,
-}
-
-pub(crate) enum Part<T: Float> {
-    Moving,
-    Fixed(Tensor<T>),
-    Number(T),
-}
-
-impl<T: Float> Function<T> for Operation<T> {
-    fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>> {
-        let mut moving = x.iter();
-        let mut inputs = Operands::new();
-        for part in &self.operands {
-            inputs.push(match part {
-                Part::Moving => Input::Node(moving.next().ok_or_else(no_operand)?.slot),
-                Part::Fixed(tensor) => Input::Node(tape.constant(tensor.clone()).slot),
-                Part::Number(number) => Input::Number(*number),
-            });
-        }
-        let first = x.first().copied().ok_or_else(no_operand)?;
-        let results = match &self.kind {
-            Kind::Op(op) => {
-                let slot = (T::engine().record)(tape, op.clone(), &inputs, Location::caller());
-                vec![Var::new(tape, slot)]
-            }
-            Kind::Custom(rule) => record_rule(tape, rule.clone(), &inputs, Location::caller())?.into_vec(),
-            Kind::Element(index) => vec![Term::from(first.element(*index)).on(tape)],
-            Kind::Gather => vec![tape.from_scalars(&first.to_scalars())],
-        };
-        results.iter().try_for_each(|result| result.value().map(drop))?;
-        Ok(results)
-    }
-}
-
-fn no_operand() -> Error {
-    Error::new("check", Rule::NoOperands)
-}
 
 /// A scalar operation at many points at once: each operand is a list of scalars or of constants.
 pub(crate) struct Points<T: Float> {

@@ -5,9 +5,10 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::compare::{Outcome, SMALL, unravel};
-use super::function::{Kind, Operation, Part, Points};
+use super::function::Points;
 use super::{Check, Layout, Report};
 use crate::float::Float;
+use crate::operation::{Kind, Operation, Part};
 use crate::ops::Op;
 use crate::ops::custom::{self, CustomRule};
 use crate::ops::elementwise::Elementwise;
@@ -132,7 +133,7 @@ impl<T: Float> Checker<'_, T> {
             Op::Custom { rule, .. } => self.custom(position, slot, self.tape.custom(rule)),
             Op::Elementwise(op) if self.tape.shape_at(position).len() > SMALL => self.elementwise(position, slot, op),
             op => {
-                let (operands, x) = self.operands::<f64>(slot);
+                let (operands, x) = self.tape.moving_operands::<f64>(slot);
                 self.compare(position, &Operation { kind: Kind::Op(op), operands }, &x, Layout::Any);
             }
         }
@@ -143,7 +144,7 @@ impl<T: Float> Checker<'_, T> {
         if rule.name() == custom::HOOK {
             return;
         }
-        let (operands, x) = self.operands::<T>(slot);
+        let (operands, x) = self.tape.moving_operands::<T>(slot);
         self.compare(position, &Operation { kind: Kind::Custom(rule), operands }, &x, Layout::Any);
     }
 
@@ -151,24 +152,6 @@ impl<T: Float> Checker<'_, T> {
         for (order, outcome) in self.check.outcomes(operation, x, layout).into_iter().enumerate() {
             self.report.add(self.tape.place(position), order + 1, outcome);
         }
-    }
-
-    /// The operands of a node in another type, and those among them that gradients flow to.
-    fn operands<U: Float>(&self, slot: u32) -> (Vec<Part<U>>, Vec<Tensor<U>>) {
-        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
-        let mut moving = Vec::new();
-        let part = |input: Input<T>| match input {
-            Input::Number(number) => Part::Number(U::from_f64(number.to_f64())),
-            Input::Node(slot) => {
-                let (value, tracked) = self.tape.with_node(slot, |node| (node.value.cast::<U>(), node.tracked));
-                if !tracked {
-                    return Part::Fixed(value);
-                }
-                moving.push(value);
-                Part::Moving
-            }
-        };
-        (inputs.into_iter().map(part).collect(), moving)
     }
 
     /// A large elementwise operation: all its elements at once, in chunks.

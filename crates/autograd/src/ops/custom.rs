@@ -215,7 +215,8 @@ pub(crate) fn record_rule<'t, T: Float>(
         Input::Number(number) => Tensor::scalar(number),
     };
     let values = rule.value(&inputs.iter().map(value).collect::<SmallVec<[Tensor<T>; 3]>>())?;
-    let is_tracked = |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
+    let is_tracked =
+        |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
     let (tracked, outputs) = (inputs.iter().any(is_tracked), values.len());
     let rule = tape.add_custom(rule);
     let push = |(k, value)| {
