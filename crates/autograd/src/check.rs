@@ -135,7 +135,7 @@ impl<T: Float> Tape<T> {
 ///     (x * y).sin() / y
 /// }
 ///
-/// let report = check(|_, [x, y]| f(x, y), [1.0, 2.0])?;
+/// let report = check(|_, [x, y]| f(x, y), [1.0_f64, 2.0])?;
 /// assert!(report.is_ok(), "{report}");
 /// # Ok::<(), autograd::Error>(())
 /// ```

@@ -9,7 +9,6 @@ use crate::float::Float;
 use crate::ops::Op;
 use crate::ops::custom::{CustomRule, record_rule};
 use crate::ops::elementwise::Elementwise;
-use crate::reverse::{Seed, numeric};
 use crate::scalar::Scalar;
 use crate::tape::{Input, Inputs as Operands, Step, Tape};
 use crate::tensor::Tensor;
@@ -30,15 +29,10 @@ pub(crate) trait Function<T: Float> {
         let tape = Tape::new();
         let handles = variables(&tape, x);
         let results = self.record(&tape, &handles)?;
-        let seed = match (&results[..], seeds) {
-            ([result], [seed]) => Seed::Node(result.slot, seed.clone()),
-            _ => {
-                let weighted = weighted_sum(&tape, &results, &variables(&tape, seeds));
-                weighted.require_tape("check")?;
-                Seed::Scalar(weighted.index)
-            }
+        let found = match (&results[..], seeds) {
+            ([result], [seed]) => result.vjp(seed.clone())?,
+            _ => weighted_sum(&tape, &results, &variables(&tape, seeds)).backward()?,
         };
-        let found = numeric(&tape, seed, &[], 0)?;
         Ok(handles.iter().map(|&x| found.of(x).cloned().unwrap_or_else(|_| Tensor::zeros(x.shape()))).collect())
     }
 }
