@@ -115,10 +115,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.slot >= LIMIT
     }
 
-    /// Marks the tape; the result is a failed handle. A handle that had failed before keeps its reason.
+    /// Marks the tape, for layers and losses with conditions of their own; the result is a failed handle. A handle that had
+    /// failed before keeps its reason.
     #[cold]
     #[track_caller]
-    pub(crate) fn fail(self, op: &'static str, rule: Rule) -> Self {
+    pub fn fail(self, op: &'static str, rule: Rule) -> Self {
         if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, rule))) }
     }
 
