@@ -22,19 +22,23 @@ pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 pub(crate) mod custom;
 pub(crate) mod diagonal;
+pub(crate) mod einsum;
 pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod linear;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod pad;
+pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod scan;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod sort;
+pub(crate) mod standardize;
 
 use smallvec::SmallVec;
 
@@ -205,7 +209,6 @@ ops! {
     extreme::Amin
     moments::Variance
     moments::LogSumExp
-    norm::Norm
     scan::CumSum
     scan::CumProd
     scan::LogCumSumExp
@@ -222,4 +225,12 @@ ops! {
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight
+    pool::MaxPool
+    pool::Pick
+    pool::Unpick
+    pool::AvgPool
+    pool::AvgPoolAdjoint
+    standardize::Standardize
+    standardize::StandardizeAdjoint
+    norm::Norm
 }
