@@ -16,9 +16,9 @@ use case::{Case, Input, Numbers};
 #[rustfmt::skip]
 const NOT_YET: &[&str] = &[
     "lerp", "addcmul", "addcdiv", "glu", "rrelu",
-    "avg_pool2d", "batch_norm", "bce_with_logits", 
+    "avg_pool2d", "batch_norm", "bce_with_logits",
     "einsum", "huber", "l1", "layer_norm", "ldexp", "max_pool2d", "mse",
-    "mvlgamma", "nll", 
+    "mvlgamma", "nll",
 ];
 
 /// Cases of ops that we have, with options that we do not have.
