@@ -1,6 +1,9 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
-use autograd::{Axes, Conv2dOptions, Error, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, stack};
+use autograd::{
+    Axes, Conv2dOptions, CrossEntropy, Error, Order, PadMode, Padding, Reduction, Scalar, Shape, Tape, Tensor, Var,
+    cat, stack,
+};
 use serde_json::Value;
 
 use super::case::{Case, number};
@@ -65,7 +68,10 @@ impl<'c, 't> Call<'c, 't> {
     fn list(&self, name: &str) -> Option<Vec<isize>> {
         let json = self.param(name)?;
         let ints = |json: &Value| json.as_i64().map(|n| n as isize);
-        Some(json.as_array().map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()))
+        Some(
+            json.as_array()
+                .map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()),
+        )
     }
 
     fn sizes(&self, name: &str) -> Vec<usize> {
@@ -104,6 +110,81 @@ impl<'c, 't> Call<'c, 't> {
             _ => PadMode::Constant(self.number("value", 0.0)),
         };
         self.x(0).pad(&counts, mode)
+    }
+
+    fn with_index(&self, (values, index): (V<'t>, Tensor<usize>)) -> Vec<V<'t>> {
+        vec![values, self.tape.constant(index.map(|i| i as f64))]
+    }
+
+    fn extreme(
+        &self,
+        x: V<'t>,
+        all: fn(V<'t>) -> Scalar<'t, f64>,
+        along: fn(V<'t>, isize) -> (V<'t>, Tensor<usize>),
+    ) -> Vec<V<'t>> {
+        if self.param("dim").is_none() {
+            return vec![rank_0(self.tape, all(x))];
+        }
+        let both = self.with_index(along(x, self.axis("dim")));
+        let keep = |y: V<'t>| if self.flag("keepdim") { y.unsqueeze(self.axis("dim")) } else { y };
+        both.into_iter().map(keep).collect()
+    }
+
+    fn place(&self, x: V<'t>, find: fn(V<'t>, isize) -> Result<Tensor<usize>, Error>) -> Result<V<'t>, Error> {
+        let index = match self.param("dim") {
+            Some(_) => find(x, self.axis("dim"))?,
+            None => find(x.flatten(), 0)?,
+        };
+        let index = self.tape.constant(index.map(|i| i as f64));
+        Ok(if self.flag("keepdim") { index.unsqueeze(self.axis("dim")) } else { index })
+    }
+
+    fn variance(&self, x: V<'t>) -> V<'t> {
+        let correction = self.size("correction", 1);
+        match (self.axes("dim"), self.flag("keepdim")) {
+            (None, _) => rank_0(self.tape, x.var(correction)),
+            (Some(over), false) => x.var_axes(over, correction),
+            (Some(over), true) => x.var_keepdim(over, correction),
+        }
+    }
+
+    fn deviation(&self, x: V<'t>) -> V<'t> {
+        let correction = self.size("correction", 1);
+        match (self.axes("dim"), self.flag("keepdim")) {
+            (None, _) => rank_0(self.tape, x.std(correction)),
+            (Some(over), false) => x.std_axes(over, correction),
+            (Some(over), true) => x.std_keepdim(over, correction),
+        }
+    }
+
+    fn norm(&self, x: V<'t>) -> V<'t> {
+        let p = self.number("p", 2.0);
+        match (self.axes("dim"), self.flag("keepdim")) {
+            (None, _) => rank_0(self.tape, x.norm(p)),
+            (Some(over), false) => x.norm_axes(p, over),
+            (Some(over), true) => x.norm_keepdim(p, over),
+        }
+    }
+
+    /// Classes; a negative one, which is ignored, is no class of ours either.
+    fn targets(&self) -> Tensor<usize> {
+        self.case.inputs[1].tensor().map(|x| if x < 0.0 { usize::MAX } else { x as usize })
+    }
+
+    fn cross_entropy(&self) -> CrossEntropy<f64> {
+        CrossEntropy {
+            weight: self.named("weight").and_then(|weight| weight.value().ok()),
+            ignore_index: self
+                .param("ignore_index")
+                .map(|_| self.int("ignore_index", 0))
+                .map(|i| usize::try_from(i).unwrap_or(usize::MAX)),
+            label_smoothing: self.number("label_smoothing", 0.0),
+            reduction: match self.text("reduction") {
+                "sum" => Reduction::Sum,
+                "none" => Reduction::None,
+                _ => Reduction::Mean,
+            },
+        }
     }
 
     fn conv2d(&self) -> V<'t> {
@@ -209,6 +290,30 @@ table! {
     "sum" => |c, x| vec![reduced(c, x[0], V::sum, V::sum_axes, V::sum_keepdim)],
     "mean" => |c, x| vec![reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
     "prod" => |c, x| vec![reduced(c, x[0], V::prod, V::prod_axes, V::prod_keepdim)],
+    "amax" => |c, x| vec![reduced(c, x[0], V::max, V::amax, V::amax_keepdim)],
+    "amin" => |c, x| vec![reduced(c, x[0], V::min, V::amin, V::amin_keepdim)],
+    "max" => |c, x| c.extreme(x[0], V::max, V::max_with_index),
+    "min" => |c, x| c.extreme(x[0], V::min, V::min_with_index),
+    "argmax" => |c, x| vec![c.place(x[0], V::argmax)?],
+    "argmin" => |c, x| vec![c.place(x[0], V::argmin)?],
+    "var" => |c, x| vec![c.variance(x[0])],
+    "std" => |c, x| vec![c.deviation(x[0])],
+    "var_mean" => |c, x| vec![c.variance(x[0]), reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
+    "logsumexp" => |c, x| vec![{
+        let axes = c.axes("dim").unwrap_or([].into());
+        if c.flag("keepdim") { x[0].logsumexp_keepdim(axes) } else { x[0].logsumexp(axes) }
+    }],
+    "norm" => |c, x| vec![c.norm(x[0])],
+    "softmax" => |c, x| vec![x[0].softmax(c.axis("dim"))],
+    "softmin" => |c, x| vec![x[0].softmin(c.axis("dim"))],
+    "log_softmax" => |c, x| vec![x[0].log_softmax(c.axis("dim"))],
+    "cross_entropy" => |c, x| vec![x[0].softmax_cross_entropy(&c.targets(), &c.cross_entropy())],
+    "cumsum" => |c, x| vec![x[0].cumsum(c.axis("dim"))],
+    "sort" => |c, x| c.with_index(x[0].sort(c.axis("dim"), if c.flag("descending") { Order::Descending } else { Order::Ascending })),
+    "topk" => |c, x| {
+        let order = if c.param("largest") == Some(&Value::Bool(false)) { Order::Ascending } else { Order::Descending };
+        c.with_index(x[0].topk(c.size("k", 1), c.int("dim", -1) as isize, order))
+    },
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
     "flatten" => |_c, x| vec![x[0].flatten()],
     "permute" => |c, x| vec![x[0].permute(&c.list("dims").unwrap_or_default()[..])],
