@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::{Tensor, View};
 use crate::error::{Error, Result, Rule};
 use crate::float::Element;
+use crate::kernel;
 use crate::shape::{Axes, Shape};
 
 impl<E: Element> Tensor<E> {
