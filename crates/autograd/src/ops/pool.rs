@@ -297,14 +297,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Tensor<usize>) {
         let y = self.pool_max("max_pool2d", sliding(window, &options), 2);
-        if y.is_failed() {
-            return (y, Tensor::zeros([0]));
+        match self.tape.saved(y.slot) {
+            Saved::Index(indices) => (y, indices),
+            _ => (y, Tensor::zeros([0])),
         }
-        let indices = match self.tape.saved(y.slot) {
-            Saved::Index(indices) => indices,
-            _ => Tensor::zeros([0]),
-        };
-        (y, indices)
     }
 
     /// The largest element of every window along the last axis; see [`max_pool2d`](Self::max_pool2d).
@@ -509,7 +505,7 @@ fn check_parts(shape: &Shape, parts: [usize; 2], axes: usize) -> Result<(), Rule
 mod tests {
     use super::*;
     use crate::Tape;
-    use crate::testing_nets::{check, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
 
     const PLAIN: MaxPool2dOptions =
         MaxPoolOptions { stride: None, padding: [0, 0], dilation: [1, 1], ceil_mode: false };
@@ -534,12 +530,12 @@ mod tests {
             (&[1, 5, 5], [2, 2], MaxPoolOptions { stride: Some([1, 2]), dilation: [2, 3], ..PLAIN }),
         ];
         for (shape, window, options) in cases {
-            check(|_, x| (x[0] * x[0]).max_pool2d(window, options) * 2.0, &[numbers(shape, 1)]);
+            assert_gradient(|x| (x[0] * x[0]).max_pool2d(window, options) * 2.0, &[sample(shape, 1)]);
         }
         let options = MaxPool1dOptions { stride: Some([1]), padding: [1], ..Default::default() };
-        check(|_, x| (x[0] * x[0]).max_pool1d(3, options), &[numbers(&[2, 5], 1)]);
-        check(|_, x| (x[0] * x[0]).adaptive_max_pool2d([3, 2]), &[numbers(&[2, 5, 4], 1)]);
-        check(|_, x| (x[0] * x[0]).adaptive_max_pool1d(3), &[numbers(&[2, 5], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).max_pool1d(3, options), &[sample(&[2, 5], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).adaptive_max_pool2d([3, 2]), &[sample(&[2, 5, 4], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).adaptive_max_pool1d(3), &[sample(&[2, 5], 1)]);
     }
 
     #[test]
@@ -560,7 +556,7 @@ mod tests {
         let back = y.max_unpool2d(&indices, [2, 4]).value().unwrap();
         assert_eq!(back, Tensor::from([[0.0, 5.0, 0.0, 0.0], [0.0, 0.0, 0.0, 7.0]]));
         let indices = Tensor::from([[[3usize, 3]], [[0, 2]]]);
-        check(move |_, x| (x[0] * x[0]).max_unpool2d(&indices, [2, 2]), &[numbers(&[2, 1, 2], 1)]);
+        assert_gradient(move |x| (x[0] * x[0]).max_unpool2d(&indices, [2, 2]), &[sample(&[2, 1, 2], 1)]);
     }
 
     #[test]
@@ -577,15 +573,15 @@ mod tests {
             (&[1, 5, 4], [1, 1], AvgPoolOptions { stride: Some([3, 2]), ..MEAN }),
         ];
         for (shape, window, options) in cases {
-            check(|_, x| (x[0] * x[0]).avg_pool2d(window, options), &[numbers(shape, 1)]);
+            assert_gradient(|x| (x[0] * x[0]).avg_pool2d(window, options), &[sample(shape, 1)]);
         }
         let options = AvgPool1dOptions { padding: [1], ..Default::default() };
-        check(|_, x| (x[0] * x[0]).avg_pool1d(2, options), &[numbers(&[2, 5], 1)]);
-        check(|_, x| (x[0] * x[0]).adaptive_avg_pool2d([3, 2]), &[numbers(&[2, 5, 4], 1)]);
-        check(|_, x| (x[0] * x[0]).adaptive_avg_pool2d([5, 2]), &[numbers(&[2, 5, 4], 1)]);
-        check(|_, x| (x[0] * x[0]).adaptive_avg_pool1d(3), &[numbers(&[2, 5], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).avg_pool1d(2, options), &[sample(&[2, 5], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).adaptive_avg_pool2d([3, 2]), &[sample(&[2, 5, 4], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).adaptive_avg_pool2d([5, 2]), &[sample(&[2, 5, 4], 1)]);
+        assert_gradient(|x| (x[0] * x[0]).adaptive_avg_pool1d(3), &[sample(&[2, 5], 1)]);
         let options = LpPool2dOptions { stride: Some([1, 2]), ceil_mode: true };
-        check(|_, x| x[0].lp_pool2d(3.0, [2, 2], options), &[numbers(&[2, 3, 5], 1)]);
+        assert_gradient(|x| x[0].lp_pool2d(3.0, [2, 2], options), &[sample(&[2, 3, 5], 1)]);
     }
 
     #[test]

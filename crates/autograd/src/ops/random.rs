@@ -151,7 +151,7 @@ impl<'t, T: Float> Var<'t, T> {
 mod tests {
     use super::*;
     use crate::Tape;
-    use crate::testing_nets::{check, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn derivatives() {
-        let (x, y) = (numbers(&[2, 3], 1), numbers(&[3], 2));
-        check(|_, x| (x[0] * x[0]).dropout(0.4, &mut rng()), &[x.clone()]);
-        check(|_, x| (x[0] * x[0]).alpha_dropout(0.4, &mut rng()), &[x.clone()]);
-        check(|_, x| (x[0] * x[0]).feature_dropout(0.4, &mut rng()), &[numbers(&[3, 2, 2], 1)]);
-        check(|_, x| normal(x[0] * x[1], x[1] * x[1], &mut rng()), &[x.clone(), y.clone()]);
-        check(|_, x| uniform(x[1] * x[1], x[0] * x[1], &mut rng()), &[x, y.clone()]);
-        check(|_, x| normal(x[0], 2.0, &mut rng()) + uniform(x[0], 2.0, &mut rng()), &[y]);
+        let (x, y) = (sample(&[2, 3], 1), sample(&[3], 2));
+        assert_gradient(|x| (x[0] * x[0]).dropout(0.4, &mut rng()), &[x.clone()]);
+        assert_gradient(|x| (x[0] * x[0]).alpha_dropout(0.4, &mut rng()), &[x.clone()]);
+        assert_gradient(|x| (x[0] * x[0]).feature_dropout(0.4, &mut rng()), &[sample(&[3, 2, 2], 1)]);
+        assert_gradient(|x| normal(x[0] * x[1], x[1] * x[1], &mut rng()), &[x.clone(), y.clone()]);
+        assert_gradient(|x| uniform(x[1] * x[1], x[0] * x[1], &mut rng()), &[x, y.clone()]);
+        assert_gradient(|x| normal(x[0], 2.0, &mut rng()) + uniform(x[0], 2.0, &mut rng()), &[y]);
     }
 
     #[test]

@@ -186,14 +186,9 @@ impl<'t, T: Float> Var<'t, T> {
             return (self.fail("batch_norm", Rule::Empty { shape }), nothing());
         }
         let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
-        let statistics = match y.is_failed() {
-            true => None,
-            false => match self.tape.saved(y.slot) {
-                Saved::Tensor(statistics) => {
-                    statistics.select(0, 0).and_then(|mean| Ok((mean, statistics.select(0, 1)?))).ok()
-                }
-                _ => None,
-            },
+        let statistics = match self.tape.saved(y.slot) {
+            Saved::Tensor(found) => found.select(0, 0).and_then(|mean| Ok((mean, found.select(0, 1)?))).ok(),
+            _ => None,
         };
         let statistics = statistics.map_or_else(nothing, |(mean, variance)| BatchStatistics { mean, variance, count });
         (y.scaled_and_shifted(weight, bias), statistics)
@@ -266,42 +261,42 @@ impl<'t, T: Float> Var<'t, T> {
 mod tests {
     use super::*;
     use crate::Tape;
-    use crate::testing_nets::{check, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
 
     #[test]
     fn derivatives_of_layer_norm() {
         for (shape, normalized) in
             [(&[2, 3][..], &[3][..]), (&[2, 2, 3], &[2, 3]), (&[4], &[4]), (&[0, 2], &[2]), (&[1, 1], &[1])]
         {
-            let (x, w, b) = (numbers(shape, 1), numbers(normalized, 2), numbers(normalized, 3));
-            check(|_, x| x[0].layer_norm(normalized, Some(x[1]), Some(x[2]), 0.1), &[x.clone(), w, b]);
-            check(|_, x| x[0].layer_norm(normalized, None, None, 0.01), &[x]);
+            let (x, w, b) = (sample(shape, 1), sample(normalized, 2), sample(normalized, 3));
+            assert_gradient(|x| x[0].layer_norm(normalized, Some(x[1]), Some(x[2]), 0.1), &[x.clone(), w, b]);
+            assert_gradient(|x| x[0].layer_norm(normalized, None, None, 0.01), &[x]);
         }
     }
 
     #[test]
     fn derivatives_of_batch_norm() {
         for shape in [&[3, 2][..], &[2, 2, 3], &[2, 3, 1, 2], &[1, 2]] {
-            let (x, w, b) = (numbers(shape, 1), numbers(&shape[1..2], 2), numbers(&shape[1..2], 3));
-            check(|_, x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0, &[x.clone(), w.clone(), b.clone()]);
-            check(|_, x| x[0].batch_norm(None, None, 0.01).0, &[x.clone()]);
-            let (mean, variance) = (numbers(&shape[1..2], 4), numbers(&shape[1..2], 5).map(|x| x * x + 0.5));
-            check(
-                |_, x| x[0].batch_norm_eval(x[1], x[2], Some(x[3]), Some(x[4]), 0.1),
+            let (x, w, b) = (sample(shape, 1), sample(&shape[1..2], 2), sample(&shape[1..2], 3));
+            assert_gradient(|x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0, &[x.clone(), w.clone(), b.clone()]);
+            assert_gradient(|x| x[0].batch_norm(None, None, 0.01).0, &[x.clone()]);
+            let (mean, variance) = (sample(&shape[1..2], 4), sample(&shape[1..2], 5).map(|x| x * x + 0.5));
+            assert_gradient(
+                |x| x[0].batch_norm_eval(x[1], x[2], Some(x[3]), Some(x[4]), 0.1),
                 &[x.clone(), mean.clone(), variance.clone(), w, b],
             );
-            check(|_, x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1), &[x, mean, variance]);
+            assert_gradient(|x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1), &[x, mean, variance]);
         }
     }
 
     #[test]
     fn the_third_derivative_exists() {
-        check(
-            |_, x| {
+        assert_gradient(
+            |x| {
                 let y = x[0].layer_norm([3], None, None, 0.1);
                 y.grad(x[0], y * y).unwrap()
             },
-            &[numbers(&[2, 3], 1)],
+            &[sample(&[2, 3], 1)],
         );
     }
 
