@@ -28,18 +28,18 @@ use function::{Gradient, Whole};
 /// How derivatives are checked.
 ///
 /// ```
-/// use autograd::{Check, Order, Tape};
+/// use autograd::{Check, DerivativeOrder, Tape};
 ///
 /// let tape = Tape::<f64>::new();
 /// let x = tape.var([0.3, 0.5]);
 /// let _y = x.tanh();
-/// let report = tape.check_with(&Check { order: Order::Second, ..Check::default() });
+/// let report = tape.check_with(&Check { order: DerivativeOrder::Second, ..Check::default() });
 /// assert_eq!(report.findings().count(), 2);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Check {
     /// Gradients alone, or gradients of gradients too.
-    pub order: Order,
+    pub order: DerivativeOrder,
     /// The relative difference that is always allowed, besides ten times the estimated error of the difference itself.
     /// `None` is 10⁻⁶ where the arithmetic is f64 and 10⁻³ where it is f32.
     pub tolerance: Option<f64>,
@@ -47,7 +47,7 @@ pub struct Check {
 
 /// Which derivatives are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum DerivativeOrder {
     /// Gradients.
     #[default]
     First,
@@ -65,7 +65,7 @@ impl Check {
         let tolerance = self.tolerance::<T>();
         let first = Subject::new(function, x, tolerance).and_then(|subject| subject.compared(layout));
         let mut outcomes = vec![first.unwrap_or_else(Outcome::failed)];
-        if self.order == Order::Second {
+        if self.order == DerivativeOrder::Second {
             outcomes.push(second(function, x, tolerance, layout).unwrap_or_else(Outcome::failed));
         }
         outcomes
@@ -177,7 +177,7 @@ mod tests {
     use crate::ops::elementwise::Elementwise;
     use crate::{Param, Term, Var, custom, custom_many, custom_numeric};
 
-    const BOTH: Check = Check { order: Order::Second, tolerance: None };
+    const BOTH: Check = Check { order: DerivativeOrder::Second, tolerance: None };
 
     fn wrong_cube<'t, T: Float>(x: Var<'t, T>) -> (Var<'t, T>, u32) {
         let two = T::from_f64(2.0);

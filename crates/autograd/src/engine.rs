@@ -3,15 +3,17 @@
 //! Generic code is compiled where it is first used with a type. The functions behind [`Engine`] are used with `f32` and
 //! `f64` in this crate, so other crates compile thin shells around calls through its pointers.
 
+use std::borrow::Cow;
 use std::panic::Location;
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
-use crate::ops::elementwise::Elementwise;
+use crate::ops::elementwise::{Block, Elementwise};
 use crate::ops::{Op, Value};
 use crate::reverse::{self, Seed};
 use crate::shape::Shape;
@@ -22,12 +24,13 @@ use crate::tensor::{Tensor, View};
 #[allow(missing_docs)]
 pub struct Engine<T: Float> {
     pub(crate) record: fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32,
-    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32]) -> Result<Gradients<T>>,
+    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>,
+    pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
 }
 
 impl<T: Float> Engine<T> {
     pub(crate) const fn new() -> Self {
-        Self { record, reverse: reverse::numeric }
+        Self { record, reverse: reverse::numeric, forward: forward::forward }
     }
 }
 
@@ -36,7 +39,10 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
     match evaluate(tape, &op, inputs) {
         Ok((Value { tensor, saved }, tracked)) => {
             let tracked = tracked && !matches!(op, Op::Detach);
-            tape.push_node(Node { op, inputs: Inputs::from_slice(inputs), value: tensor, saved, site, entry: 0, tracked })
+            let inputs = Inputs::from_slice(inputs);
+            let slot = tape.push_node(Node { op, inputs, value: tensor, site, entry: 0, tracked });
+            tape.save(slot, saved);
+            slot
         }
         Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
     }
@@ -44,22 +50,22 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
 
 /// The value of `op`, and whether an operand is tracked.
 fn evaluate<T: Float>(tape: &Tape<T>, op: &Op, inputs: &[Input<T>]) -> Result<(Value<T>, bool), Rule> {
-    tape.with_nodes(|nodes| {
-        let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
-        let value = |input: &Input<T>| match *input {
-            Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
-            Input::Number(number) => Factor::Number(number),
-        };
-        if let Op::Elementwise(op) = op {
-            let operands: SmallVec<[Factor<'_, T>; 3]> = inputs.iter().map(value).collect();
-            return Ok((elementwise(*op, &operands)?.into(), tracked));
-        }
-        let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| value(input).to_tensor()).collect();
-        match op.value(&operands) {
-            Some(value) => Ok((value?, tracked)),
-            None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),
-        }
-    })
+    let nodes = tape.nodes();
+    let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
+    let value = |input: &Input<T>| match *input {
+        Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
+        Input::Number(number) => Factor::Number(number),
+    };
+    if let Op::Elementwise(op) = op {
+        let mut operands = [Factor::Number(T::ZERO); 3];
+        operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = value(input));
+        return Ok((elementwise(*op, &operands[..inputs.len()])?.into(), tracked));
+    }
+    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| value(input).to_tensor()).collect();
+    match op.value(&operands) {
+        Some(value) => Ok((value?, tracked)),
+        None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),
+    }
 }
 
 /// An operand of an elementwise loop before broadcasting.
@@ -70,7 +76,7 @@ pub(crate) enum Factor<'a, T: Float> {
 }
 
 impl<T: Float> Factor<'_, T> {
-    fn to_tensor(self) -> Tensor<T> {
+    pub(crate) fn to_tensor(self) -> Tensor<T> {
         match self {
             Factor::Tensor(tensor) => tensor.clone(),
             Factor::Number(number) => Tensor::scalar(number),
@@ -80,10 +86,15 @@ impl<T: Float> Factor<'_, T> {
 
 /// f(operands…), broadcast.
 pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>]) -> Result<Tensor<T>, Rule> {
-    let mut shape = Shape::default();
-    for operand in operands {
-        if let Factor::Tensor(tensor) = operand {
-            shape = shape.broadcast(tensor.shape())?;
+    let mut shapes = operands.iter().filter_map(|operand| match operand {
+        Factor::Tensor(tensor) => Some(tensor.shape()),
+        Factor::Number(_) => None,
+    });
+    let first = shapes.next().ok_or(Rule::NoOperands)?;
+    let mut shape = Cow::Borrowed(first);
+    for other in shapes {
+        if *shape != *other {
+            shape = Cow::Owned(shape.broadcast(other)?);
         }
     }
     Ok(map_blocks(&shape, operands, op.value_block()))
@@ -93,8 +104,12 @@ pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>])
 pub(crate) fn map_blocks<T: Float>(
     shape: &Shape,
     operands: &[Factor<'_, T>],
-    block: fn(&[&[T]], &mut [T]),
+    block: Block<T>,
 ) -> Tensor<T> {
+    let mut slices = [&[] as &[T]; 5];
+    if dense(shape, operands, &mut slices) {
+        return Tensor::build(shape.clone(), |out| map::map_slices(&slices[..operands.len()], out, &block));
+    }
     let layouts: SmallVec<[_; 5]> = operands
         .iter()
         .map(|operand| match operand {
@@ -114,6 +129,15 @@ pub(crate) fn map_blocks<T: Float>(
         })
         .collect();
     Tensor::build(shape.clone(), |out| map::map(shape, &views, out, &block))
+}
+
+/// Finds every operand as a slice, if all have the shape of the result and no gaps: the common case, kept short.
+#[inline]
+fn dense<'a, T: Float>(shape: &Shape, operands: &[Factor<'a, T>], slices: &mut [&'a [T]; 5]) -> bool {
+    operands.iter().zip(slices).all(|(operand, slice)| match operand {
+        Factor::Tensor(tensor) if tensor.shape() == shape => tensor.as_slice().map(|found| *slice = found).is_some(),
+        _ => false,
+    })
 }
 
 impl Elementwise {

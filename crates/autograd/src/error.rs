@@ -63,6 +63,8 @@ pub enum Rule {
     InnerSizes { left: Shape, right: Shape },
     #[error("shapes do not broadcast: {left} and {right}{}", first_clash(.left, .right))]
     Broadcast { left: Shape, right: Shape },
+    #[error("batch axes do not broadcast: {left} · {right}")]
+    Batch { left: Shape, right: Shape },
     #[error("{from} does not broadcast to {to}")]
     BroadcastTo { from: Shape, to: Shape },
     #[error("shapes differ: expected {expected}, found {found}")]
@@ -95,6 +97,8 @@ pub enum Rule {
     Window { window: Vec<usize>, dilation: Vec<usize>, input: Vec<usize> },
     #[error("{channels} channels do not divide into {groups} groups")]
     Groups { channels: usize, groups: usize },
+    #[error("the input has {input} channels, and weight {weight} with groups = {groups} takes {takes}")]
+    Channels { input: usize, weight: Shape, groups: usize, takes: usize },
     #[error("equation {equation:?}: {problem}")]
     Equation { equation: String, problem: String },
     #[error("operands are on different tapes")]

@@ -53,6 +53,35 @@ impl<T: Float> Gradients<T> {
         x.find(self)
     }
 
+    /// The gradient of a parameter; `None` where none was computed, for which [`of`](Self::of) knows the reason.
+    pub fn get(&self, param: &Param<T>) -> Option<&Tensor<T>> {
+        let found = self.found.params.binary_search_by_key(&param.id(), |(id, _)| *id).ok()?;
+        let slot = self.found.params[found].1;
+        let node = self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
+        Some(&self.found.nodes[node].1)
+    }
+
+    /// Shows the gradient of every parameter, to be changed, in an order that does not depend on chance.
+    ///
+    /// ```
+    /// use autograd::{Param, Tape, Tensor};
+    ///
+    /// let weight = Param::new(Tensor::from([1.0_f32, 2.0]));
+    /// let tape = Tape::new();
+    /// let mut gradients = tape.param(&weight).square().sum().backward()?;
+    /// gradients.for_each_param_mut(|gradient| gradient.as_mut_slice().iter_mut().for_each(|g| *g = g.min(3.0)));
+    /// assert_eq!(gradients.of(&weight)?.to_vec(), [2.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    pub fn for_each_param_mut(&mut self, mut change: impl FnMut(&mut Tensor<T>)) {
+        let Found { nodes, params } = &mut self.found;
+        for (_, slot) in params.iter() {
+            if let Ok(found) = nodes.binary_search_by_key(slot, |(slot, _)| *slot) {
+                change(&mut nodes[found].1);
+            }
+        }
+    }
+
     #[track_caller]
     fn node(&self, slot: u32, what: &str) -> Result<&Tensor<T>> {
         match self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot) {

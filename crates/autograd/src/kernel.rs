@@ -4,18 +4,25 @@
 //! number of threads.
 
 pub(crate) mod accumulate;
+pub(crate) mod conv;
+pub(crate) mod index;
 pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod parallel;
+pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod runs;
-pub(crate) mod scatter;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod scan;
+pub(crate) mod scatter;
 pub(crate) mod simd;
+pub(crate) mod softmax;
+pub(crate) mod sort;
+pub(crate) mod standardize;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

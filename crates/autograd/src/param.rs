@@ -4,6 +4,7 @@
 //! that update rules, files and summaries need to know nothing else of it.
 
 mod module;
+mod update;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

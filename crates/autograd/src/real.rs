@@ -42,7 +42,7 @@ pub trait Algebra:
 ///
 /// assert_eq!(f(1.0_f64, 2.0), 0.5);
 /// let along_x = f(Dual::variable(1.0), Dual::constant(2.0));
-/// let [dx, _dy] = gradient(|_, [x, y]| f(x, y), [1.0, 2.0])?;
+/// let [dx, _dy] = gradient(|_, [x, y]| f(x, y), [1.0_f64, 2.0])?;
 /// assert_eq!((along_x.tangent, dx), (0.5, 0.5));
 /// # Ok::<(), autograd::Error>(())
 /// ```

@@ -20,8 +20,8 @@ use crate::kernel;
 use crate::ops::custom::Handles;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::shape::sum_to;
-use crate::ops::{Op, Saved, Vjp};
-use crate::tape::{Input, Inputs, Node, Step, Tape};
+use crate::ops::{Cotangents, Op, Vjp};
+use crate::tape::{Input, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -47,8 +47,9 @@ impl<T: Float> Default for Workspace<T> {
     }
 }
 
-/// The reverse sweep on numbers. `kept` names nodes, ascending, whose gradients are wanted besides the variables'.
-pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32]) -> Result<Gradients<T>> {
+/// The reverse sweep on numbers, back to the entry `until`. `kept` names nodes, ascending, whose gradients are wanted
+/// besides the variables'.
+pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], until: usize) -> Result<Gradients<T>> {
     let (root, root_node) = match &seed {
         Seed::Scalar(entry) => (*entry as usize, None),
         Seed::Node(slot, gradient) => (tape.with_node(*slot, |node| node.entry) as usize, Some((*slot, gradient.clone()))),
@@ -66,9 +67,9 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32]) -> 
         None => scalars.as_mut_slice()[root] = T::ONE,
     }
     let mut sweep = Sweep { tape, scalars: scalars.as_mut_slice(), adjoints: &mut adjoints, kept, found: &mut found };
-    let result = sweep.run(root);
+    let result = sweep.run(root, until);
     tape.workspace.borrow_mut().adjoints = adjoints;
-    result.inspect_err(|_| ())?;
+    result?;
     found.nodes.reverse();
     tape.for_each_param(|id, slot| found.params.push((id, slot)));
     found.params.sort_unstable();
@@ -84,8 +85,8 @@ struct Sweep<'s, 't, T: Float> {
 }
 
 impl<T: Float> Sweep<'_, '_, T> {
-    fn run(&mut self, root: usize) -> Result<()> {
-        for index in (0..=root).rev() {
+    fn run(&mut self, root: usize, until: usize) -> Result<()> {
+        for index in (until..=root).rev() {
             let entry = self.tape.entry(index);
             let x = entry.operand as usize;
             if entry.step == Step::Node {
@@ -153,112 +154,105 @@ impl<T: Float> Sweep<'_, '_, T> {
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
-        let is_kept = self.kept.binary_search(&slot).is_ok();
-        let op = self.tape.with_node(slot, |node| node.op.clone());
-        if let Op::Custom { outputs, .. } = op {
-            return self.custom(slot, outputs as usize, is_kept);
-        }
-        if matches!(op, Op::Output { .. }) {
-            return Ok(());
+        let nodes = self.tape.nodes();
+        let node = &nodes[slot as usize];
+        match &node.op {
+            Op::Output { .. } => return Ok(()),
+            Op::Custom { .. } => {
+                drop(nodes);
+                return self.custom_gradients(slot).map_or(Ok(()), |g| self.rule(slot, &g));
+            }
+            _ => {}
         }
         let Some(g) = self.adjoints[slot as usize].take() else { return Ok(()) };
-        if is_kept || matches!(op, Op::Leaf) {
+        if matches!(node.op, Op::Leaf) || self.kept.binary_search(&slot).is_ok() {
             self.found.nodes.push((slot, g.clone()));
         }
-        match op {
+        match &node.op {
             Op::Leaf | Op::Constant | Op::Detach => Ok(()),
-            Op::Elementwise(op) => self.elementwise(op, slot, g),
+            Op::Elementwise(op) => self.elementwise(&nodes, node, *op, g),
             Op::FromScalars { start, len } => {
-                for (index, g) in self.tape.gathered(start, len).into_iter().zip(g.iter()) {
+                for (index, g) in self.tape.gathered(*start, *len).into_iter().zip(g.iter()) {
                     if let Some(scalar) = self.scalars.get_mut(index as usize) {
                         *scalar += g;
                     }
                 }
                 Ok(())
             }
-            _ => self.rule(slot, &op, g),
+            _ => {
+                drop(nodes);
+                self.rule(slot, &[g])
+            }
         }
     }
 
     /// A rule on handles, run on a scratch part of the tape.
-    fn rule(&mut self, slot: u32, op: &Op, g: Tensor<T>) -> Result<()> {
-        let (inputs, saved) = self.tape.with_node(slot, |node| (node.inputs.clone(), node.saved.clone()));
+    fn rule(&mut self, slot: u32, g: &[Tensor<T>]) -> Result<()> {
         let gradients = self.tape.scratch(false, || -> Result<SmallVec<[Option<Tensor<T>>; 3]>> {
-            let g = self.tape.constant(g);
-            vjp(self.tape, slot, op, &inputs, &saved, g)?.into_iter().map(|gx| gx.map(Var::value).transpose()).collect()
+            let g: Handles<'_, T> = g.iter().map(|g| self.tape.constant(g)).collect();
+            node_vjp(self.tape, slot, &g)?.into_iter().map(|gradient| gradient.map(Var::value).transpose()).collect()
         })?;
-        for (input, gradient) in inputs.iter().zip(gradients) {
-            if let (Input::Node(slot), Some(gradient)) = (*input, gradient) {
-                self.add(slot, gradient);
+        let nodes = self.tape.nodes();
+        for (input, gradient) in nodes[slot as usize].inputs.iter().zip(gradients) {
+            if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
+                self.add(&nodes, x, gradient);
             }
         }
         Ok(())
     }
 
-    fn custom(&mut self, slot: u32, outputs: usize, is_kept: bool) -> Result<()> {
-        let slots = slot..slot + outputs as u32;
+    /// The gradients of all outputs of a custom op; `None` if none arrived.
+    fn custom_gradients(&mut self, slot: u32) -> Option<SmallVec<[Tensor<T>; 2]>> {
+        let slots = outputs(self.tape, slot);
         if slots.clone().all(|slot| self.adjoints[slot as usize].is_none()) {
-            return Ok(());
+            return None;
         }
-        let g: SmallVec<[Tensor<T>; 2]> = slots
-            .clone()
-            .map(|slot| {
-                let shape = self.tape.with_node(slot, |node| node.value.shape().clone());
-                self.adjoints[slot as usize].take().unwrap_or_else(|| Tensor::zeros(shape))
-            })
-            .collect();
-        for (slot, g) in slots.rev().zip(g.iter().rev()) {
-            if is_kept || self.kept.binary_search(&slot).is_ok() {
-                self.found.nodes.push((slot, g.clone()));
-            }
+        let zeros = |slot| Tensor::zeros(Var::new(self.tape, slot).shape());
+        let g: SmallVec<[_; 2]> =
+            slots.clone().map(|slot| self.adjoints[slot as usize].take().unwrap_or_else(|| zeros(slot))).collect();
+        for (slot, g) in slots.zip(&g).rev().filter(|(slot, _)| self.kept.binary_search(slot).is_ok()) {
+            self.found.nodes.push((slot, g.clone()));
         }
-        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
-        let gradients = self.tape.scratch(false, || {
-            let g: Handles<'_, T> = g.into_iter().map(|g| self.tape.constant(g)).collect();
-            custom_vjp(self.tape, slot, &inputs, &g)?.into_iter().map(Var::value).collect::<Result<SmallVec<[_; 3]>>>()
-        })?;
-        for (input, gradient) in inputs.iter().zip(gradients) {
-            if let Input::Node(slot) = *input {
-                self.add(slot, gradient);
-            }
-        }
-        Ok(())
+        Some(g)
     }
 
     /// The fused loops gx = g·slope, then the sum over what was broadcast.
-    fn elementwise(&mut self, op: Elementwise, slot: u32, g: Tensor<T>) -> Result<()> {
+    fn elementwise(&mut self, nodes: &[Node<T>], node: &Node<T>, op: Elementwise, g: Tensor<T>) -> Result<()> {
         let constant = op.facts().constant;
-        let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
-        for (operand, input) in inputs.iter().enumerate() {
-            let Input::Node(x) = *input else { continue };
-            if !self.tape.with_node(x, |node| node.tracked) {
-                continue;
-            }
+        let mut g = Some(g);
+        let needs = |input: &Input<T>| matches!(*input, Input::Node(x) if nodes[x as usize].tracked);
+        let last = node.inputs.iter().rposition(needs);
+        for (operand, input) in node.inputs.iter().enumerate() {
+            let (Input::Node(x), true) = (*input, needs(input)) else { continue };
+            let Some(incoming) = (if last == Some(operand) { g.take() } else { g.clone() }) else { continue };
             let gradient = match constant.get(operand).copied().flatten() {
                 Some(0.0) => continue,
-                Some(1.0) => g.clone(),
-                Some(-1.0) => map_blocks(g.shape(), &[Factor::Tensor(&g)], Elementwise::neg.value_block()),
-                Some(slope) => {
-                    let factors = [Factor::Tensor(&g), Factor::Number(T::from_f64(slope))];
-                    map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
+                Some(1.0) => incoming,
+                Some(slope) => scaled(&incoming, slope),
+                None => {
+                    let mut factors = [Factor::Tensor(&incoming); 5];
+                    let operands = node.inputs.len();
+                    for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
+                        *factor = value_of(nodes, input);
+                    }
+                    factors[1 + operands] = Factor::Tensor(&node.value);
+                    map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
                 }
-                None => self.tape.with_nodes(|nodes| {
-                    let mut factors: SmallVec<[Factor<'_, T>; 5]> = SmallVec::from_iter([Factor::Tensor(&g)]);
-                    factors.extend(inputs.iter().map(|input| factor(nodes, input)));
-                    factors.push(Factor::Tensor(&nodes[slot as usize].value));
-                    map_blocks(g.shape(), &factors, op.reverse_block(operand))
-                }),
             };
-            let shape = self.tape.with_node(x, |node| node.value.shape().clone());
-            let gradient = sum_to(&gradient, &shape).map_err(|rule| Error::new("backward", rule))?;
-            self.add(x, gradient);
+            let shape = nodes[x as usize].value.shape();
+            let gradient = match gradient.shape() == shape {
+                true => gradient,
+                false => sum_to(&gradient, shape).map_err(|rule| Error::new("backward", rule))?,
+            };
+            self.add(nodes, x, gradient);
         }
         Ok(())
     }
 
     /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
-    fn add(&mut self, slot: u32, gradient: Tensor<T>) {
-        if !self.tape.with_node(slot, |node| node.tracked) {
+    #[inline]
+    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) {
+        if !nodes[slot as usize].tracked {
             return;
         }
         let adjoint = &mut self.adjoints[slot as usize];
@@ -275,55 +269,71 @@ impl<T: Float> Sweep<'_, '_, T> {
     }
 }
 
-pub(crate) fn factor<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
+fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Tensor<T> {
+    if slope == -1.0 {
+        return map_blocks(g.shape(), &[Factor::Tensor(g)], Elementwise::neg.value_block());
+    }
+    let factors = [Factor::Tensor(g), Factor::Number(T::from_f64(slope))];
+    map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
+}
+
+pub(crate) fn value_of<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
     match *input {
         Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
         Input::Number(number) => Factor::Number(number),
     }
 }
 
-/// The gradients of the operands of a node with a rule on handles.
-fn vjp<'t, T: Float>(
-    tape: &'t Tape<T>,
-    slot: u32,
-    op: &Op,
-    inputs: &Inputs<T>,
-    saved: &Saved<T>,
-    g: Var<'t, T>,
-) -> Result<crate::ops::Cotangents<'t, T>> {
+/// The nodes that hold the outputs of the op at `slot`.
+pub(crate) fn outputs<T: Float>(tape: &Tape<T>, slot: u32) -> std::ops::Range<u32> {
+    match tape.nodes()[slot as usize].op {
+        Op::Custom { outputs, .. } => slot..slot + outputs,
+        _ => slot..slot + 1,
+    }
+}
+
+/// The gradients of the operands of a node that is not elementwise, from those of its outputs, in ops on handles.
+pub(crate) fn node_vjp<'t, T: Float>(tape: &'t Tape<T>, slot: u32, g: &[Var<'t, T>]) -> Result<Cotangents<'t, T>> {
+    let (op, inputs) = tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone()));
     let x: Handles<'t, T> = inputs.iter().map(|input| handle(tape, input)).collect();
-    let needs: SmallVec<[bool; 3]> = x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
-    let rule = Vjp::new(&x, Var::new(tape, slot), g, saved, &needs);
-    let gradients = op.vjp(&rule).unwrap_or_default();
+    let gradients = match op {
+        Op::Custom { rule, .. } => custom_vjp(tape, slot, rule, &x, g)?,
+        _ => {
+            let needs: SmallVec<[bool; 3]> = x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
+            let saved = tape.saved(slot);
+            let rule = Vjp::new(&x, Var::new(tape, slot), g[0], &saved, &needs);
+            op.vjp(&rule).unwrap_or_default()
+        }
+    };
     match gradients.iter().flatten().any(|gradient| gradient.is_failed()) {
         true => tape.failed(),
         false => Ok(gradients),
     }
 }
 
-/// The gradients of the operands of a custom op, with their number and shapes checked.
+/// A user's rule, with the shapes of its answers checked.
 fn custom_vjp<'t, T: Float>(
     tape: &'t Tape<T>,
     slot: u32,
-    inputs: &Inputs<T>,
+    rule: u32,
+    x: &[Var<'t, T>],
     g: &[Var<'t, T>],
-) -> Result<Handles<'t, T>> {
-    let (op, site) = tape.with_node(slot, |node| (node.op.clone(), node.site));
-    let Op::Custom { rule, .. } = op else { return Ok(Handles::new()) };
+) -> Result<Cotangents<'t, T>> {
     let rule = tape.custom(rule);
-    let x: Handles<'t, T> = inputs.iter().map(|input| handle(tape, input)).collect();
-    let y: Handles<'t, T> = (0..g.len() as u32).map(|k| Var::new(tape, slot + k)).collect();
-    let gradients = rule.vjp(&x, &y, g)?;
-    for (gradient, x) in gradients.iter().zip(&x) {
-        if gradient.is_failed() {
-            return tape.failed();
-        }
+    let site = tape.with_node(slot, |node| node.site);
+    if tape.is_recording() && !rule.is_differentiable_again() {
+        let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
+        return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
+    }
+    let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
+    let gradients = rule.vjp(x, &y, g)?;
+    for (gradient, x) in gradients.iter().zip(x).filter(|(gradient, _)| !gradient.is_failed()) {
         if gradient.shape() != x.shape() {
             let rule_broken = Rule::Shape { expected: x.shape(), found: gradient.shape() };
             return Err(Error { op: rule.name(), rule: rule_broken, site });
         }
     }
-    Ok(gradients)
+    Ok(gradients.into_iter().map(Some).collect())
 }
 
 fn handle<'t, T: Float>(tape: &'t Tape<T>, input: &Input<T>) -> Var<'t, T> {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::elementwise::{BinaryRule, UnaryRule, rule};
 use crate::real::{Algebra, Real};
-use crate::tape::{CONSTANT, Entry, FAILED, LIMIT, Step, Tape};
+use crate::tape::{CONSTANT, FAILED, LIMIT, Step, Tape};
 
 /// A number on a tape, or a plain number that may meet one.
 ///
@@ -74,7 +74,8 @@ impl<'t, T: Float> Scalar<'t, T> {
 
     /// x between two bounds: min(max(x, low), high).
     ///
-    /// Derivative: 1 inside and at the bounds, as in PyTorch, else 0.
+    /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
+    /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)
@@ -82,9 +83,8 @@ impl<'t, T: Float> Scalar<'t, T> {
 
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn on(tape: &'t Tape<T>, entry: Entry<T>) -> Self {
-        let index = tape.push(entry);
-        Self { tape: Some(tape), number: entry.value, index }
+    pub(crate) fn on(tape: &'t Tape<T>, number: T, argument: u64, operand: u32, step: Step) -> Self {
+        Self { tape: Some(tape), number, index: tape.push(number, argument, operand, step) }
     }
 
     pub(crate) fn failed(tape: &'t Tape<T>, error: Error) -> Self {
@@ -107,7 +107,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let value = Op::value(self.number);
         match self.tape {
             Some(tape) if self.index < LIMIT => {
-                Self::on(tape, Entry { value, argument: 0, operand: self.index, step: Step::Unary(Op::CODE) })
+                Self::on(tape, value, 0, self.index, Step::Unary(Op::CODE))
             }
             _ => Self { number: value, ..self },
         }
@@ -119,21 +119,15 @@ impl<'t, T: Float> Scalar<'t, T> {
         let value = Op::value(self.number, other.number);
         match (self.tape, other.tape) {
             (Some(tape), Some(with)) if self.index < LIMIT && other.index < LIMIT && std::ptr::eq(tape, with) => {
-                let entry = Entry {
-                    value,
-                    argument: other.index.into(),
-                    operand: self.index,
-                    step: Step::Both(Op::CODE),
-                };
-                Self::on(tape, entry)
+                Self::on(tape, value, other.index.into(), self.index, Step::Both(Op::CODE))
             }
             (Some(tape), None) if self.index < LIMIT => {
                 let argument = other.number.to_f64().to_bits();
-                Self::on(tape, Entry { value, argument, operand: self.index, step: Step::Right(Op::CODE) })
+                Self::on(tape, value, argument, self.index, Step::Right(Op::CODE))
             }
             (None, Some(tape)) if other.index < LIMIT => {
                 let argument = self.number.to_f64().to_bits();
-                Self::on(tape, Entry { value, argument, operand: other.index, step: Step::Left(Op::CODE) })
+                Self::on(tape, value, argument, other.index, Step::Left(Op::CODE))
             }
             _ => self.apply_rarely::<Op>(other, value),
         }

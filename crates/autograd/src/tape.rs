@@ -6,7 +6,7 @@
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
 //! Invariant: a value on a tape never changes.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
@@ -89,8 +89,6 @@ pub(crate) struct Node<T: Float> {
     pub op: Op,
     pub inputs: Inputs<T>,
     pub value: Tensor<T>,
-    /// What the rule wants to find again besides operands and value.
-    pub saved: Saved<T>,
     /// The caller's line.
     pub site: &'static Location<'static>,
     /// Its entry: its place in the order of execution.
@@ -120,6 +118,8 @@ pub struct Tape<T: Float = f32> {
     nodes: RefCell<Vec<Node<T>>>,
     /// The entries gathered by `from_scalars`, referred to by range.
     gathered: RefCell<Vec<u32>>,
+    /// What rules want to find again besides operands and value, by node, ascending; few nodes have any.
+    saved: RefCell<Vec<(u32, Saved<T>)>>,
     customs: RefCell<Vec<Rc<dyn CustomRule<T>>>>,
     leaves: RefCell<HashMap<u64, u32>>,
     names: RefCell<HashMap<u32, String>>,
@@ -137,6 +137,10 @@ struct Mode {
     sites: bool,
 }
 
+impl Mode {
+    const PLAIN: Mode = Mode { recording: true, sites: false };
+}
+
 impl<T: Float> Default for Tape<T> {
     fn default() -> Self {
         Self::new()
@@ -152,11 +156,12 @@ impl<T: Float> Tape<T> {
             entries: UnsafeCell::new(Vec::new()),
             nodes: RefCell::default(),
             gathered: RefCell::default(),
+            saved: RefCell::default(),
             customs: RefCell::default(),
             leaves: RefCell::default(),
             names: RefCell::default(),
             failure: RefCell::default(),
-            mode: Cell::new(Mode { recording: true, sites: false }),
+            mode: Cell::new(Mode::PLAIN),
             sites: RefCell::default(),
             workspace: RefCell::default(),
         }
@@ -174,7 +179,7 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     #[inline]
     pub fn scalar(&self, value: T) -> Scalar<'_, T> {
-        Scalar::on(self, Entry { value, argument: 0, operand: CONSTANT, step: Step::Leaf })
+        Scalar::on(self, value, 0, CONSTANT, Step::Leaf)
     }
 
     /// Scalar variables.
@@ -222,6 +227,7 @@ impl<T: Float> Tape<T> {
         self.entries.get_mut().clear();
         self.nodes.get_mut().clear();
         self.gathered.get_mut().clear();
+        self.saved.get_mut().clear();
         self.customs.get_mut().clear();
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
@@ -245,29 +251,45 @@ impl<T: Float> Tape<T> {
         self.failure.borrow().clone()
     }
 
+    /// Whether operations are differentiable now.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.mode.get().recording
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
     /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.
+    ///
+    /// The fields go straight to their places: an entry put together on the stack first is read back in wider pieces
+    /// than it was written in, and that costs more than the operation.
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn push(&self, entry: Entry<T>) -> u32 {
-        if self.mode.get() != (Mode { recording: true, sites: false }) {
-            return self.push_in_mode(entry, Location::caller());
-        }
+    pub(crate) fn push(&self, value: T, argument: u64, operand: u32, step: Step) -> u32 {
         // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
         let entries = unsafe { &mut *self.entries.get() };
-        if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error::new("record", Rule::TapeFull));
+        let index = entries.len();
+        if self.mode.get() != Mode::PLAIN || index == entries.capacity() {
+            return self.push_rarely(value, argument, operand, step, Location::caller());
         }
-        entries.push(entry);
-        (entries.len() - 1) as u32
+        // SAFETY: there is room for one more entry, and all its fields are written before it counts.
+        unsafe {
+            let entry = entries.as_mut_ptr().add(index);
+            (&raw mut (*entry).value).write(value);
+            (&raw mut (*entry).argument).write(argument);
+            (&raw mut (*entry).operand).write(operand);
+            (&raw mut (*entry).step).write(step);
+            entries.set_len(index + 1);
+        }
+        index as u32
     }
 
     #[cold]
-    fn push_in_mode(&self, entry: Entry<T>, site: &'static Location<'static>) -> u32 {
-        if !self.mode.get().recording && entry.step != Step::Node {
+    #[inline(never)]
+    fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
+        let mode = self.mode.get();
+        if !mode.recording && step != Step::Node {
             return CONSTANT;
         }
         // SAFETY: as in `push`.
@@ -275,8 +297,8 @@ impl<T: Float> Tape<T> {
         if entries.len() == entries.capacity() && !grow(entries) {
             return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
         }
-        entries.push(entry);
-        if self.mode.get().sites {
+        entries.push(Entry { value, argument, operand, step });
+        if mode.sites {
             self.sites.borrow_mut().push(site);
         }
         (entries.len() - 1) as u32
@@ -287,7 +309,7 @@ impl<T: Float> Tape<T> {
         let mut nodes = self.nodes.borrow_mut();
         let slot = nodes.len() as u32;
         node.tracked &= self.mode.get().recording;
-        node.entry = self.push(Entry { value: T::ZERO, argument: 0, operand: slot, step: Step::Node });
+        node.entry = self.push(T::ZERO, 0, slot, Step::Node);
         if node.entry == FAILED {
             return FAILED;
         }
@@ -297,7 +319,7 @@ impl<T: Float> Tape<T> {
 
     fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
         let op = if tracked { Op::Leaf } else { Op::Constant };
-        let node = Node { op, inputs: Inputs::new(), value, saved: Saved::Nothing, site, entry: 0, tracked };
+        let node = Node { op, inputs: Inputs::new(), value, site, entry: 0, tracked };
         Var::new(self, self.push_node(node))
     }
 
@@ -327,10 +349,10 @@ impl<T: Float> Tape<T> {
         read(&self.nodes.borrow()[slot as usize])
     }
 
-    /// Runs `read` on the nodes; it must not record.
+    /// The nodes. Nothing may be recorded while they are borrowed.
     #[inline]
-    pub(crate) fn with_nodes<R>(&self, read: impl FnOnce(&[Node<T>]) -> R) -> R {
-        read(&self.nodes.borrow())
+    pub(crate) fn nodes(&self) -> Ref<'_, Vec<Node<T>>> {
+        self.nodes.borrow()
     }
 
     pub(crate) fn node_count(&self) -> usize {
@@ -339,6 +361,18 @@ impl<T: Float> Tape<T> {
 
     pub(crate) fn node_value(&self, slot: u32) -> Tensor<T> {
         self.with_node(slot, |node| node.value.clone())
+    }
+
+    pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
+        if slot < LIMIT && !matches!(saved, Saved::Nothing) {
+            self.saved.borrow_mut().push((slot, saved));
+        }
+    }
+
+    pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
+        let saved = self.saved.borrow();
+        let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
+        found.map_or(Saved::Nothing, |found| saved[found].1.clone())
     }
 
     pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {
@@ -388,6 +422,7 @@ impl<T: Float> Tape<T> {
         unsafe { (*self.entries.get()).truncate(entries) };
         self.nodes.borrow_mut().truncate(nodes);
         self.customs.borrow_mut().truncate(customs);
+        self.saved.borrow_mut().retain(|(slot, _)| (*slot as usize) < nodes);
         self.sites.borrow_mut().truncate(entries);
         result
     }

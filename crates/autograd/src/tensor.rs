@@ -6,7 +6,7 @@ pub(crate) mod buffer;
 mod compare;
 mod construct;
 pub(crate) mod copy;
-mod index;
+pub(crate) mod index;
 pub(crate) mod layout;
 #[cfg(feature = "ndarray")]
 mod ndarray;

@@ -6,10 +6,12 @@ pub use inputs::Inputs;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::forward::Tangents;
 use crate::gradients::Gradients;
 use crate::reverse::recorded::{Adjoints, Root};
 use crate::reverse::{Seed, recorded};
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -18,6 +20,9 @@ use crate::var::Var;
 pub trait Handle<'t, T: Float>: Copy {
     #[doc(hidden)]
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self;
+
+    #[doc(hidden)]
+    fn check(self) -> Result<()>;
 }
 
 /// The result of a recorded reverse sweep.
@@ -28,17 +33,26 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
         adjoints.0.of_scalar(self)
     }
+    fn check(self) -> Result<()> {
+        self.value().map(|_| ())
+    }
 }
 
 impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
         if self.is_failed() { self } else { adjoints.0.of_var(self) }
     }
+    fn check(self) -> Result<()> {
+        self.value().map(|_| ())
+    }
 }
 
 impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
         self.map(|handle| handle.adjoint(adjoints))
+    }
+    fn check(self) -> Result<()> {
+        self.into_iter().try_for_each(Handle::check)
     }
 }
 
@@ -65,7 +79,7 @@ impl<'t, T: Float> Scalar<'t, T> {
             kept.push(handle.slot);
         }
         kept.sort_unstable();
-        (T::engine().reverse)(tape, Seed::Scalar(self.index), &kept)
+        (T::engine().reverse)(tape, Seed::Scalar(self.index), &kept, 0)
     }
 
     /// The derivative with respect to any handles, intermediate ones too, as handles: it is recorded, so it can be used in
@@ -87,6 +101,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
         let tape = self.require_tape("grad")?;
+        wrt.check()?;
         Ok(wrt.adjoint(&Gradient(recorded(tape, Root::Scalar(self))?)))
     }
 }
@@ -105,7 +120,7 @@ impl<'t, T: Float> Var<'t, T> {
         if *seed.shape() != self.shape() {
             return Err(Error::new("vjp", Rule::Shape { expected: self.shape(), found: seed.shape().clone() }));
         }
-        (T::engine().reverse)(self.tape, Seed::Node(self.slot, seed), &[])
+        (T::engine().reverse)(self.tape, Seed::Node(self.slot, seed), &[], 0)
     }
 
     /// The seed times the Jacobian with respect to any handles, as handles that can be differentiated again.
@@ -116,6 +131,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
         self.value()?;
         seed.value()?;
+        wrt.check()?;
         if seed.shape() != self.shape() {
             return Err(Error::new("grad", Rule::Shape { expected: self.shape(), found: seed.shape() }));
         }
@@ -164,4 +180,161 @@ pub fn value_and_gradient<T: Float, X: Inputs<T>>(
         return Ok((value, x.zeros()));
     }
     Ok((value, x.gradients(handles, &y.backward()?)?))
+}
+
+/// f(x) and J·dx: the value and its derivative along the direction dx, in one forward sweep.
+///
+/// ```
+/// use autograd::{Tensor, jvp};
+///
+/// let (x, dx) = (Tensor::from([1.0_f64, 2.0]), Tensor::from([1.0, 0.0]));
+/// let (y, dy) = jvp(|_, x| x * x, x, dx)?;
+/// assert_eq!((y.to_vec(), dy.to_vec()), (vec![1.0, 4.0], vec![2.0, 0.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient`]; a direction of another shape.
+#[track_caller]
+pub fn jvp<T: Float, X: Inputs<T>>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, X::Handles<'t>) -> Var<'t, T>,
+    x: X,
+    dx: X,
+) -> Result<(Tensor<T>, Tensor<T>)> {
+    let tape = Tape::new();
+    let handles = x.record(&tape);
+    let y = f(&tape, handles);
+    let value = y.value()?;
+    let mut tangents = Tangents::new(&tape);
+    x.set_tangents(handles, &dx, &mut tangents)?;
+    (T::engine().forward)(&tape, &mut tangents)?;
+    Ok((value, tangents.of_var(y)))
+}
+
+/// ∇f(x) and H·v: the gradient and the Hessian times a direction, by a forward sweep over the recorded gradient.
+///
+/// ```
+/// use autograd::hvp;
+///
+/// let (gradient, product) = hvp(|_, [x, y]| x * x * y, [3.0_f64, 2.0], [1.0, 0.0])?;
+/// assert_eq!((gradient, product), ([12.0, 9.0], [4.0, 6.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`jvp`]; an operation whose derivative is written on numbers.
+#[track_caller]
+pub fn hvp<T: Float, X: Inputs<T>>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
+    x: X,
+    v: X,
+) -> Result<(X, X)> {
+    let tape = Tape::new();
+    let handles = x.record(&tape);
+    let y = f(&tape, handles);
+    y.value()?;
+    if y.index >= LIMIT {
+        return Ok((x.zeros(), x.zeros()));
+    }
+    let gradient = y.grad(handles)?;
+    let mut tangents = Tangents::new(&tape);
+    x.set_tangents(handles, &v, &mut tangents)?;
+    (T::engine().forward)(&tape, &mut tangents)?;
+    Ok((x.values(gradient)?, x.tangents(gradient, &tangents)))
+}
+
+/// The Jacobian of a tensor function: element `[i.., j..]` is ∂f(x)ᵢ/∂xⱼ.
+///
+/// By forward sweeps, one for each element of x, or by reverse sweeps, one for each element of f(x), whichever are fewer.
+///
+/// Shapes: f: `X` → `Y` gives `[Y.., X..]`.
+///
+/// ```
+/// use autograd::{Tensor, jacobian};
+///
+/// let square = jacobian(|_, x| x * x, Tensor::from([1.0_f64, 3.0]))?;
+/// assert_eq!(square.to_vec(), [2.0, 0.0, 0.0, 6.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient`].
+#[track_caller]
+pub fn jacobian<T: Float>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, Var<'t, T>) -> Var<'t, T>,
+    x: Tensor<T>,
+) -> Result<Tensor<T>> {
+    let tape = Tape::new();
+    let handle = tape.var(&x);
+    let y = f(&tape, handle);
+    let value = y.value()?;
+    let shape: Shape = value.shape().iter().chain(x.shape().iter()).copied().collect();
+    if value.len() <= x.len() {
+        let mut rows = Vec::with_capacity(shape.len());
+        for i in 0..value.len() {
+            rows.extend(match y.vjp(unit(value.shape(), i))?.of(handle) {
+                Ok(row) => row.to_vec(),
+                Err(_) => vec![T::ZERO; x.len()],
+            });
+        }
+        return Tensor::from_vec(shape, rows);
+    }
+    columns(&tape, handle, y, &x)
+}
+
+/// The Hessian of a function of a tensor: element `[i.., j..]` is ∂²f/∂xᵢ∂xⱼ, by one forward sweep over the recorded
+/// gradient for each element of x.
+///
+/// Shapes: x: `X` gives `[X.., X..]`.
+///
+/// ```
+/// use autograd::{Tensor, hessian};
+///
+/// let h = hessian(|_, x| x.powi(3).sum(), Tensor::from([1.0_f64, 2.0]))?;
+/// assert_eq!(h.to_vec(), [6.0, 0.0, 0.0, 12.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`hvp`].
+#[track_caller]
+pub fn hessian<T: Float>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, Var<'t, T>) -> Scalar<'t, T>,
+    x: Tensor<T>,
+) -> Result<Tensor<T>> {
+    let tape = Tape::new();
+    let handle = tape.var(&x);
+    let y = f(&tape, handle);
+    y.value()?;
+    if y.index >= LIMIT {
+        let shape: Shape = x.shape().iter().chain(x.shape().iter()).copied().collect();
+        return Ok(Tensor::zeros(shape));
+    }
+    columns(&tape, handle, y.grad(handle)?, &x)
+}
+
+/// ∂y/∂x, one forward sweep for each element of x.
+fn columns<T: Float>(tape: &Tape<T>, handle: Var<'_, T>, y: Var<'_, T>, x: &Tensor<T>) -> Result<Tensor<T>> {
+    let (rows, columns) = (y.shape().len(), x.len());
+    let shape: Shape = y.shape().iter().chain(x.shape().iter()).copied().collect();
+    let mut jacobian = Tensor::zeros(shape);
+    for j in 0..columns {
+        let mut tangents = Tangents::new(tape);
+        tangents.set_var(handle, unit(x.shape(), j));
+        (T::engine().forward)(tape, &mut tangents)?;
+        let elements = jacobian.as_mut_slice();
+        for (i, dy) in (0..rows).zip(tangents.of_var(y).iter()) {
+            elements[i * columns + j] = dy;
+        }
+    }
+    Ok(jacobian)
+}
+
+/// Zeros, and a one at a row-major index.
+fn unit<T: Float>(shape: &Shape, index: usize) -> Tensor<T> {
+    let mut unit = Tensor::zeros(shape);
+    if let Some(element) = unit.as_mut_slice().get_mut(index) {
+        *element = T::ONE;
+    }
+    unit
 }

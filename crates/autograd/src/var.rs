@@ -55,7 +55,11 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The size along each axis; no axes for the result of a failed operation.
     pub fn shape(self) -> Shape {
-        if self.is_failed() { Shape::default() } else { self.tape.with_node(self.slot, |node| node.value.shape().clone()) }
+        if self.is_failed() {
+            Shape::default()
+        } else {
+            self.tape.with_node(self.slot, |node| node.value.shape().clone())
+        }
     }
 
     /// The number of axes.
@@ -112,10 +116,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.slot >= LIMIT
     }
 
-    /// Marks the tape; the result is a failed handle. A handle that had failed before keeps its reason.
+    /// Marks the tape, for layers and losses with conditions of their own; the result is a failed handle. A handle that had
+    /// failed before keeps its reason.
     #[cold]
     #[track_caller]
-    pub(crate) fn fail(self, op: &'static str, rule: Rule) -> Self {
+    pub fn fail(self, op: &'static str, rule: Rule) -> Self {
         if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, rule))) }
     }
 
@@ -174,7 +179,8 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// x between two bounds: min(max(x, low), high).
     ///
-    /// Derivative: 1 inside and at the bounds, as in PyTorch; outside, 1 for the bound that was taken.
+    /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
+    /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
         self.clamp_min(low).clamp_max(high)

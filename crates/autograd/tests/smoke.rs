@@ -48,3 +48,20 @@ fn speed() {
         println!("4x4: fwd {:.1} total {:.1} ns/op {}", r.as_nanos() as f64 / 1e4, e.as_nanos() as f64 / 1e4, g.of(w).unwrap().len());
     }
 }
+#[test]
+fn small() {
+    let mut tape = Tape::<f32>::new();
+    let (w0, b0, x0) = (Tensor::full([4, 4], 0.3f32), Tensor::full([4, 4], 0.1f32), Tensor::full([4, 4], 0.2f32));
+    for i in 0..200 {
+        tape.clear();
+        let t = std::time::Instant::now();
+        let (w, b, x0) = (tape.var(w0.clone()), tape.var(b0.clone()), tape.var(x0.clone()));
+        let mut x = x0;
+        for _ in 0..2500 { x = (x * w + b).tanh() + x0; }
+        let s = x.sum();
+        let r = t.elapsed();
+        let g = s.backward().unwrap();
+        let e = t.elapsed();
+        if i % 40 == 39 { println!("4x4: fwd {:.1} total {:.1} ns/op {}", r.as_nanos() as f64 / 1e4, e.as_nanos() as f64 / 1e4, g.of(w).unwrap().len()); }
+    }
+}

@@ -1,1 +1,58 @@
-//! nn.
+//! Layers, losses and initialisers, models on disk, and what a training loop needs.
+//!
+//! A layer is a struct of parameters with a method `forward`; a model is a struct of layers. `#[derive(Module)]` shows what
+//! it holds to update rules, files and summaries. The loop is the user's own code:
+//!
+//! ```
+//! use autograd::{Tape, Tensor, Var};
+//! use nn::{Linear, Module, loss::mse};
+//! use optim::Adam;
+//! use rand::{SeedableRng, rngs::StdRng};
+//!
+//! #[derive(Module)]
+//! struct Mlp {
+//!     hidden: Linear,
+//!     out: Linear,
+//! }
+//!
+//! impl Mlp {
+//!     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+//!         self.out.forward(self.hidden.forward(x).tanh())
+//!     }
+//! }
+//!
+//! let mut rng = StdRng::seed_from_u64(0);
+//! let mut model = Mlp { hidden: Linear::new(1, 16, &mut rng), out: Linear::new(16, 1, &mut rng) };
+//! let mut adam = Adam::new(0.02);
+//! let x = Tensor::uniform([64, 1], -3.0, 3.0, &mut rng);
+//! let y = x.map(f32::sin);
+//!
+//! let mut tape = Tape::new();
+//! let mut last = f32::INFINITY;
+//! for _ in 0..200 {
+//!     let loss = mse(model.forward(tape.constant(&x)), &y);
+//!     adam.step(&mut model, &loss.backward()?)?;
+//!     last = loss.value()?;
+//!     tape.clear();
+//! }
+//! assert!(last < 0.02, "{last}");
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! Layers know [`Var`](autograd::Var) and [`Param`], nothing of a tape's insides. Where PyTorch has the same layer, names,
+//! layouts, defaults and initial distributions are PyTorch's.
+
+#![forbid(unsafe_code)]
+
+// The derive macro names its items as `::nn::…`, here too.
+extern crate self as nn;
+
+pub mod init;
+pub mod layer;
+pub mod loss;
+mod module;
+
+pub use autograd::{Buffer, Float, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use layer::*;
+pub use module::ModuleExt;
+pub use nn_derive::Module;

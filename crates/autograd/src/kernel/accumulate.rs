@@ -1,8 +1,8 @@
 //! Adding a view to what is there.
 
 use crate::float::Float;
-use crate::kernel::runs::Runs;
 use crate::kernel::parallel;
+use crate::kernel::runs::Runs;
 use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 

@@ -81,7 +81,7 @@ impl Conv {
         if write == Write::Replace {
             out.fill(T::ZERO);
         }
-        if out.is_empty() || g.layout.shape.len() == 0 || geometry.depth() == 0 {
+        if out.is_empty() || g.layout.shape.contains(&0) || geometry.depth() == 0 {
             return;
         }
         let (g, w) = (Packed::new(g), Packed::new(w));
@@ -121,7 +121,7 @@ impl Conv {
         if write == Write::Replace {
             out.fill(T::ZERO);
         }
-        if out.is_empty() || g.layout.shape.len() == 0 {
+        if out.is_empty() || g.layout.shape.contains(&0) {
             return;
         }
         let work = cost(g.layout.shape.len().saturating_mul(geometry.depth()));

@@ -35,13 +35,7 @@ pub(crate) fn gather<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, us
 
 /// `out[i, index[i, j, k], k] += g[i, j, k]` for `axis` 1, in row-major order: the adjoint of [`gather`]. `out` is
 /// contiguous, of `shape`.
-pub(crate) fn scatter_add<T: Float>(
-    g: View<'_, T>,
-    axis: usize,
-    index: View<'_, usize>,
-    shape: &Shape,
-    out: &mut [T],
-) {
+pub(crate) fn scatter_add<T: Float>(g: View<'_, T>, axis: usize, index: View<'_, usize>, shape: &Shape, out: &mut [T]) {
     debug_assert_eq!(g.layout.shape, index.layout.shape);
     debug_assert_eq!(shape.len(), out.len());
     let whole = Layout::contiguous(shape.clone());

@@ -38,6 +38,9 @@ pub(crate) type Kernel<'k, T> = dyn Fn(&[&[T]], &mut [T]) + Sync + 'k;
 
 type Slices<'a, T> = SmallVec<[&'a [T]; 4]>;
 
+/// Receives the blocks of all operands, how many elements came before them, and their length.
+type BlockFn<'f, T> = dyn FnMut(&[&[T]], usize, usize) + 'f;
+
 /// Calls `kernel` block by block until `out`, of `shape`, is covered.
 ///
 /// The kernel brings its own dispatch to the CPU's vector instructions: it is called through a pointer.
@@ -49,15 +52,23 @@ pub(crate) fn map<T: Float>(shape: &Shape, operands: &[Operand<'_, T>], out: &mu
     }
     let work = out.len();
     if let Some(slices) = dense(operands, out.len()) {
-        if out.len() <= DENSE_BLOCK {
-            return kernel(&slices, out);
-        }
-        return parallel::pieces(out, PIECE, work, &|start, piece| map_dense(&slices, start, piece, kernel));
+        return map_slices(&slices, out, kernel);
     }
     let feeds = feeds(operands, out.len());
     parallel::pieces(out, PIECE, work, &|start, piece| {
         each_block(&feeds, start, piece.len(), &mut |xs, done, len| kernel(xs, &mut piece[done..done + len]));
     });
+}
+
+/// Calls `kernel` block by block for operands that are slices as long as `out`.
+#[inline]
+pub(crate) fn map_slices<T: Float>(slices: &[&[T]], out: &mut [T], kernel: &Kernel<'_, T>) {
+    debug_assert!(slices.iter().all(|slice| slice.len() == out.len()));
+    if out.len() <= DENSE_BLOCK {
+        return kernel(slices, out);
+    }
+    let work = out.len();
+    parallel::pieces(out, PIECE, work, &|start, piece| map_dense(slices, start, piece, kernel));
 }
 
 /// The sum over `shape` of what `kernel` writes, without storing it; a fixed tree of blocks.
@@ -137,26 +148,15 @@ fn feeds<'a, T: Float>(operands: &[Operand<'a, T>], len: usize) -> SmallVec<[Fee
     operands.iter().map(feed).collect()
 }
 
-fn each_block<T: Float>(
-    feeds: &[Feed<'_, T>],
-    start: usize,
-    len: usize,
-    f: &mut dyn FnMut(&[&[T]], usize, usize),
-) {
+fn each_block<T: Float>(feeds: &[Feed<'_, T>], start: usize, len: usize, f: &mut BlockFn<'_, T>) {
     each_block_up_to(DENSE_BLOCK, feeds, start, len, f);
 }
 
 /// Calls `f(blocks, done, len)` over elements `start .. start + len`, where `done` counts those before the block.
-fn each_block_up_to<T: Float>(
-    most: usize,
-    feeds: &[Feed<'_, T>],
-    start: usize,
-    len: usize,
-    f: &mut dyn FnMut(&[&[T]], usize, usize),
-) {
+fn each_block_up_to<T: Float>(most: usize, feeds: &[Feed<'_, T>], start: usize, len: usize, f: &mut BlockFn<'_, T>) {
     let buffered = feeds.iter().filter(|feed| feed.needs_slot()).count();
     debug_assert!(buffered <= ARENA);
-    let slot_len = if buffered == 0 { most } else { BLOCK.min(ARENA / buffered) }.min(len);
+    let slot_len = ARENA.checked_div(buffered).map_or(most, |room| room.min(BLOCK)).min(len);
     let mut arena = [const { MaybeUninit::<T>::uninit() }; ARENA];
     fill_numbers(feeds, &mut arena, slot_len);
     let mut done = 0;
@@ -268,7 +268,8 @@ mod tests {
     fn threads_change_no_bit() {
         let shape = Shape::from([700, 701]);
         let x: Vec<f32> = Draws(1).numbers(shape.len());
-        let (plain, turned) = (Layout::contiguous(shape.clone()), Layout::contiguous(Shape::from([701, 700])).permute(&[1, 0]));
+        let (plain, turned) =
+            (Layout::contiguous(shape.clone()), Layout::contiguous(Shape::from([701, 700])).permute(&[1, 0]));
         for layout in [plain, turned] {
             let operands = [Operand::View(View { data: &x, layout: &layout }), Operand::Number(0.3)];
             let kernel = |xs: &[&[f32]], out: &mut [f32]| {

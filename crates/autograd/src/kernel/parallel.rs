@@ -136,9 +136,8 @@ mod tests {
 
     #[test]
     fn trees_have_one_form() {
-        let text = |threads, work| {
-            with_threads(threads, || tree(7, work, &|k| k.to_string(), &|a, b| format!("({a}{b})")))
-        };
+        let text =
+            |threads, work| with_threads(threads, || tree(7, work, &|k| k.to_string(), &|a, b| format!("({a}{b})")));
         assert_eq!(text(1, WORTH), "((0(12))((34)(56)))");
         assert_eq!(text(3, WORTH), text(1, 0));
     }

@@ -38,7 +38,8 @@ pub(crate) fn multiply_vector<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out:
 /// `Σ xᵢyᵢ` of a row and a column.
 pub(crate) fn inner_product<T: Float>(row: Matrix<'_, T>, column: Matrix<'_, T>) -> T {
     let (len, mut sum) = (row.columns.0, T::ZERO);
-    let (mut x_space, mut y_space) = ([const { MaybeUninit::uninit() }; BLOCK], [const { MaybeUninit::uninit() }; BLOCK]);
+    let (mut x_space, mut y_space) =
+        ([const { MaybeUninit::uninit() }; BLOCK], [const { MaybeUninit::uninit() }; BLOCK]);
     for first in (0..len).step_by(BLOCK) {
         let len = BLOCK.min(len - first);
         let x = read((row.data, row.position), (len, row.columns.1), first, &mut x_space[..len]);

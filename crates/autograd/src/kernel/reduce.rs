@@ -11,8 +11,8 @@ pub(crate) use extreme::{argmax, argmin};
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::reduce::columns::by_columns;
+use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel};
 use crate::tensor::View;
@@ -197,7 +197,7 @@ fn fold<T: Float, F: Fold<T>>(x: View<'_, T>, axes: &[usize], out: &mut [T], wri
     if out.is_empty() {
         return;
     }
-    if x.layout.shape.len() == 0 {
+    if x.layout.shape.contains(&0) {
         out.iter_mut().for_each(|y| write.put(y, F::START));
         return;
     }
@@ -288,7 +288,11 @@ impl<'a> RunsOfOne<'a> {
 #[inline(always)]
 fn fold_run<T: Float, F: Fold<T>>(data: &[T], position: isize, (len, stride): Axis) -> T {
     let start = position as usize;
-    if stride == 1 { fold_chunk::<T, F>(&data[start..start + len]) } else { fold_strided::<T, F>(data, start, len, stride) }
+    if stride == 1 {
+        fold_chunk::<T, F>(&data[start..start + len])
+    } else {
+        fold_strided::<T, F>(data, start, len, stride)
+    }
 }
 
 #[inline(always)]
@@ -356,6 +360,7 @@ mod tests {
     use crate::kernel::samples::{Draws, SHAPES, Sample, assert_close, assert_same_bits, indices, samples};
 
     type Reduction = fn(View<'_, f64>, &[usize], &mut [f64]);
+    type Step = fn(f64, f64) -> f64;
 
     fn by_definition(x: &Sample<f64>, axes: &[usize], start: f64, step: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         let shape = &x.layout.shape;
@@ -380,7 +385,7 @@ mod tests {
 
     #[test]
     fn every_reduction_over_every_set_of_axes_agrees_with_its_definition() {
-        let reductions: [(Reduction, f64, fn(f64, f64) -> f64); 6] = [
+        let reductions: [(Reduction, f64, Step); 6] = [
             (sum, 0.0, |a, x| a + x),
             (product, 1.0, |a, x| a * x),
             (sum_of_squares, 0.0, |a, x| a + x * x),
@@ -389,7 +394,9 @@ mod tests {
             (abs_max, 0.0, |a, x| nan_max(a, x.abs())),
         ];
         for shape in SHAPES.iter().filter(|shape| shape.iter().product::<usize>() < 1600) {
-            for (x, axes) in samples::<f64>(shape, 1).iter().flat_map(|x| subsets(shape.len()).map(move |axes| (x, axes))) {
+            for (x, axes) in
+                samples::<f64>(shape, 1).iter().flat_map(|x| subsets(shape.len()).map(move |axes| (x, axes)))
+            {
                 for (reduction, start, step) in &reductions {
                     let expected = by_definition(x, &axes, *start, step);
                     let mut out = vec![9.0; expected.len()];

@@ -23,13 +23,7 @@ pub(crate) fn cumprod<T: Float>(x: View<'_, T>, axis: usize, direction: Directio
     scan(x, axis, direction, out, |a, b| a * b);
 }
 
-fn scan<T: Float>(
-    x: View<'_, T>,
-    axis: usize,
-    direction: Direction,
-    out: &mut [T],
-    join: impl Fn(T, T) -> T + Sync,
-) {
+fn scan<T: Float>(x: View<'_, T>, axis: usize, direction: Direction, out: &mut [T], join: impl Fn(T, T) -> T + Sync) {
     debug_assert_eq!(x.layout.shape.len(), out.len());
     let lines = Lines::new(&x.layout.shape, axis);
     let x = Packed::new(x);
@@ -134,9 +128,9 @@ mod tests {
             let mut expected = vec![[0.0; 4]; elements.len()];
             for line in lines_of(Lines::new(&x.layout.shape, axis)) {
                 for (k, &place) in line.iter().enumerate() {
-                    let (before, after) = (line[..=k].iter().map(|&j| elements[j]), line[k..].iter().map(|&j| elements[j]));
-                    expected[place] =
-                        [before.clone().sum(), after.clone().sum(), before.product(), after.product()];
+                    let (before, after) =
+                        (line[..=k].iter().map(|&j| elements[j]), line[k..].iter().map(|&j| elements[j]));
+                    expected[place] = [before.clone().sum(), after.clone().sum(), before.product(), after.product()];
                 }
             }
             let mut out = vec![0.0; elements.len()];

@@ -6,6 +6,7 @@
 use crate::float::Float;
 use crate::kernel::Write;
 use crate::kernel::lines::{Lines, Packed};
+use crate::kernel::math::Math;
 use crate::kernel::product::dot;
 use crate::kernel::reduce::{larger, slice_max, slice_sum};
 use crate::kernel::vectorized::vectorized;
@@ -52,12 +53,12 @@ fn normalize<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T], scale: Scale)
 #[inline(always)]
 fn normalize_line<T: Float>(x: &[T], out: &mut [T], scale: Scale) {
     let max = slice_max(x);
-    out.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - max).exp());
+    out.iter_mut().zip(x).for_each(|(y, &x)| *y = Math::exp(x - max));
     let sum = slice_sum(out);
     match scale {
         Scale::Number => out.iter_mut().for_each(|y| *y /= sum),
         Scale::Logarithm => {
-            let log = sum.ln();
+            let log = Math::ln(sum);
             out.iter_mut().zip(x).for_each(|(y, &x)| *y = x - max - log);
         }
     }
@@ -75,12 +76,12 @@ fn normalize_columns<T: Float>(x: &[T], lines: Lines, first: usize, out: &mut [T
     for row in rows() {
         let elements = out[row.clone()].iter_mut().zip(&x[row]);
         for ((y, &x), (&mut max, sum)) in elements.zip(max.iter_mut().zip(&mut *sum)) {
-            *y = (x - max).exp();
+            *y = Math::exp(x - max);
             *sum += *y;
         }
     }
     if let Scale::Logarithm = scale {
-        sum.iter_mut().for_each(|sum| *sum = sum.ln());
+        sum.iter_mut().for_each(|sum| *sum = Math::ln(*sum));
     }
     for row in rows() {
         let elements = out[row.clone()].iter_mut().zip(&x[row]);
@@ -123,10 +124,10 @@ fn logsumexp_line<T: Float>(x: &[T]) -> T {
     let mut sum = T::ZERO;
     let mut block = [T::ZERO; COLUMNS];
     for x in x.chunks(COLUMNS) {
-        block.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - shift).exp());
+        block.iter_mut().zip(x).for_each(|(y, &x)| *y = Math::exp(x - shift));
         sum += slice_sum(&block[..x.len()]);
     }
-    sum.ln() + shift
+    Math::ln(sum) + shift
 }
 
 #[inline(always)]
@@ -138,9 +139,9 @@ fn logsumexp_columns<T: Float>(x: &[T], lines: Lines, first: usize, out: &mut [T
     }
     max.iter_mut().for_each(|max| *max = shift(*max));
     for row in rows() {
-        sum.iter_mut().zip(&max).zip(row).for_each(|((sum, &shift), &x)| *sum += (x - shift).exp());
+        sum.iter_mut().zip(&max).zip(row).for_each(|((sum, &shift), &x)| *sum += Math::exp(x - shift));
     }
-    out.iter_mut().zip(sum).zip(max).for_each(|((y, sum), shift)| *y = sum.ln() + shift);
+    out.iter_mut().zip(sum).zip(max).for_each(|((y, sum), shift)| *y = Math::ln(sum) + shift);
 }
 
 /// `out = y·(g − Σ g·y)` along `axis`, for `y` the softmax; or that is added to `out`.
@@ -149,13 +150,7 @@ pub(crate) fn softmax_adjoint<T: Float>(y: View<'_, T>, g: View<'_, T>, axis: us
 }
 
 /// `out = g − exp(y)·Σ g` along `axis`, for `y` the logarithm of the softmax; or that is added to `out`.
-pub(crate) fn log_softmax_adjoint<T: Float>(
-    y: View<'_, T>,
-    g: View<'_, T>,
-    axis: usize,
-    out: &mut [T],
-    write: Write,
-) {
+pub(crate) fn log_softmax_adjoint<T: Float>(y: View<'_, T>, g: View<'_, T>, axis: usize, out: &mut [T], write: Write) {
     adjoint((y, g), axis, out, Scale::Logarithm, write);
 }
 
@@ -180,7 +175,7 @@ fn adjoint<T: Float>((y, g): (View<'_, T>, View<'_, T>), axis: usize, out: &mut 
 fn share<T: Float>(y: T, g: T, total: T, scale: Scale) -> T {
     match scale {
         Scale::Number => y * (g - total),
-        Scale::Logarithm => g - y.exp() * total,
+        Scale::Logarithm => g - Math::exp(y) * total,
     }
 }
 

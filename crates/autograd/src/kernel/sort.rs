@@ -9,7 +9,7 @@ use crate::tensor::buffer::Buffer;
 
 /// Whether the smallest or the largest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub enum Order {
     Ascending,
     Descending,
 }

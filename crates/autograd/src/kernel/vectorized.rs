@@ -1,6 +1,6 @@
 //! Loops compiled once for each level of vector instructions, certain to be inlined into their level.
 
-/// Evaluates an expression with the widest vectors of this machine; a `return` in it returns from the expression.
+/// Evaluates an expression, which must not `return`, with the widest vectors of this machine.
 ///
 /// The expression is expanded once per level. So every copy is a closure with a single call, which the optimiser inlines
 /// whatever its size; a closure that three levels share is inlined only while it is small, and loses its vectors when not.
@@ -13,7 +13,7 @@ macro_rules! vectorized {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             $crate::kernel::simd::Level::Avx2 => unsafe { $crate::kernel::simd::avx2(|| $body) },
-            $crate::kernel::simd::Level::Plain => (|| $body)(),
+            $crate::kernel::simd::Level::Plain => $body,
         }
     };
 }

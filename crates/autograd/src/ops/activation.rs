@@ -1,12 +1,15 @@
 //! Activation functions, with PyTorch's names, parameters and choices at kinks.
+//!
+//! In their slopes a factor that vanishes in the tail comes first in a `masked_mul`: it wins over a power of x that
+//! overflows, so the slopes keep their limits, 0 and 1, as far as infinity.
 
 use super::elementwise::{binary, unary};
 use crate::kernel::math::Math;
 
 /// 1/√(2π), the normal density at 0.
 const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
-/// √(2/π), of the tanh form of GELU.
-const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+/// √(8/π), of the tanh form of GELU.
+const SQRT_8_OVER_PI: f64 = 1.595_769_121_605_730_8;
 /// Scale and slope of SELU (Klambauer et al. 2017), for which activations keep mean 0 and variance 1.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
@@ -67,7 +70,7 @@ unary! {
         value: x * Math::sigmoid(x),
         slope: {
             let s = x.sigmoid();
-            s * (R::of(1.0) + x * (R::of(1.0) - s))
+            s.masked_mul(R::of(1.0) + (R::of(1.0) - s).masked_mul(x))
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -81,25 +84,23 @@ unary! {
     gelu(x) -> y {
         value: x * (T::from_f64(0.5) * Math::erfc(x * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2))),
         slope: R::of(0.5) * (x * R::of(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
-            + x * (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()),
+            + (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()).masked_mul(x),
         domain: (-3.0, 3.0),
         kinks: [],
     }
 }
 
 unary! {
-    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the usual approximation of [`gelu`](Self::gelu).
+    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the usual approximation of [`gelu`](Self::gelu), written as x·sigmoid u with
+    /// u = √(8/π)(x + 0.044715x³), which keeps its digits for negative x.
     ///
-    /// Derivative: of the approximation itself.
+    /// Derivative: of the approximation itself, s(1 + x(1 − s)u′) with s = sigmoid u.
     gelu_tanh(x) -> y {
-        value: {
-            let inner = T::from_f64(SQRT_2_OVER_PI) * (x + T::from_f64(0.044715) * x * x * x);
-            T::from_f64(0.5) * x * (T::ONE + Math::tanh(inner))
-        },
+        value: x * Math::sigmoid(T::from_f64(SQRT_8_OVER_PI) * (x + T::from_f64(0.044715) * x * x * x)),
         slope: {
-            let t = (R::of(SQRT_2_OVER_PI) * (x + R::of(0.044715) * x * x * x)).tanh();
-            let inner_slope = R::of(SQRT_2_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
-            R::of(0.5) * (R::of(1.0) + t) * (R::of(1.0) + x * (R::of(1.0) - t) * inner_slope)
+            let s = (R::of(SQRT_8_OVER_PI) * (x + R::of(0.044715) * x * x * x)).sigmoid();
+            let inner_slope = R::of(SQRT_8_OVER_PI) * (R::of(1.0) + R::of(3.0 * 0.044715) * x * x);
+            s.masked_mul(R::of(1.0) + (R::of(1.0) - s).masked_mul(x * inner_slope))
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -114,7 +115,7 @@ unary! {
         value: x * Math::tanh(Math::softplus(x)),
         slope: {
             let t = x.softplus(R::of(1.0)).tanh();
-            t + x * x.sigmoid() * (R::of(1.0) - t) * (R::of(1.0) + t)
+            t + (x.sigmoid() * (R::of(1.0) - t) * (R::of(1.0) + t)).masked_mul(x)
         },
         domain: (-3.0, 3.0),
         kinks: [],
@@ -129,7 +130,7 @@ unary! {
         value: x / (T::ONE + Math::abs(x)),
         slope: (R::of(1.0) + x.abs()).reciprocal().square(),
         domain: (-3.0, 3.0),
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -148,14 +149,14 @@ unary! {
 unary! {
     /// λx for x > 0, else λα(eˣ − 1), the self-normalising unit (Klambauer et al. 2017).
     ///
-    /// Derivative: λ for x > 0, else y + λα; at 0 the left one, as in PyTorch.
+    /// Derivative: λ for x > 0, else λαeˣ; at 0 the left one, as in PyTorch.
     selu(x) -> y {
         value: if x > T::ZERO {
             x * T::from_f64(SELU_SCALE)
         } else {
             T::from_f64(SELU_SCALE * SELU_ALPHA) * Math::expm1(x)
         },
-        slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), y + R::of(SELU_SCALE * SELU_ALPHA)),
+        slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), R::of(SELU_SCALE * SELU_ALPHA) * x.exp()),
         domain: (-3.0, 3.0),
         kinks: [0.0],
     }
@@ -215,7 +216,7 @@ binary! {
         value: if x > T::ZERO { x } else { slope * x },
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), slope), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -227,7 +228,7 @@ binary! {
         value: if x > T::ZERO { x } else { weight * x },
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), weight), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -242,7 +243,7 @@ binary! {
             R::select(x.gt(R::of(0.0)), R::of(0.0), x.expm1()),
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -257,7 +258,7 @@ binary! {
             R::select(x.gt(R::of(0.0)), R::of(0.0), (x / alpha).expm1() - (x / alpha).exp() * x / alpha),
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -281,7 +282,7 @@ binary! {
         value: if x >= -lambda && x <= lambda { T::ZERO } else { x },
         slopes: [R::of(1.0) - x.abs().le(lambda), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
-        kinks: [0.0],
+        kinks: [-lambda, lambda],
     }
 }
 
@@ -293,7 +294,7 @@ binary! {
         value: if x > lambda { x - lambda } else if x < -lambda { x + lambda } else { x * T::ZERO },
         slopes: [R::of(1.0) - x.abs().le(lambda), -z.sign()],
         domain: [(-3.0, 3.0), (0.3, 0.7)],
-        kinks: [0.0],
+        kinks: [-lambda, lambda],
     }
 }
 
@@ -305,6 +306,6 @@ binary! {
         value: if x > bound || x != x { x } else { T::ZERO },
         slopes: [x.gt(bound), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
-        kinks: [0.0],
+        kinks: [bound],
     }
 }

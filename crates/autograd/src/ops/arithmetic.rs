@@ -1,7 +1,12 @@
 //! Arithmetic and what is close to it.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{Elementwise, binary, unary};
+use crate::error::Rule;
+use crate::float::Float;
 use crate::kernel::math::Math;
+use crate::scalar::Scalar;
+use crate::tape::CONSTANT;
+use crate::var::{Term, Var};
 
 binary! {
     /// x + y.
@@ -177,72 +182,74 @@ unary! {
 binary! {
     /// The larger of x and y; not a number if either is.
     ///
-    /// Derivative: 1 for the larger, 0 for the other; ties share equally, so that max(x, x) has the derivative of x.
+    /// Derivative: 1 for the larger, 0 for the other; ties share equally, so that max(x, x) has the derivative of x. Both
+    /// are 1 where an operand is not a number, as in PyTorch.
     maximum(x, y) -> z {
         value: if x > y || x != x { x } else { y },
-        slopes: [share(x.gt(y), x.eq(y)), share(y.gt(x), x.eq(y))],
+        slopes: [share(x.lt(y), x.eq(y)), share(y.lt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [y],
     }
 }
 
 binary! {
     /// The smaller of x and y; not a number if either is.
     ///
-    /// Derivative: 1 for the smaller, 0 for the other; ties share equally.
+    /// Derivative: 1 for the smaller, 0 for the other; ties share equally. Both are 1 where an operand is not a number, as
+    /// in PyTorch.
     minimum(x, y) -> z {
         value: if x < y || x != x { x } else { y },
-        slopes: [share(x.lt(y), x.eq(y)), share(y.lt(x), x.eq(y))],
+        slopes: [share(x.gt(y), x.eq(y)), share(y.gt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [y],
     }
 }
 
 binary! {
     /// The larger of x and y; the other one if one is not a number.
     ///
-    /// Derivative: 1 for the one returned, 0 for the other; ties go to x, as in PyTorch.
+    /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmax(x, y) -> z {
         value: if x >= y || y != y { x } else { y },
-        slopes: [returned(x.ge(y), y), R::of(1.0) - returned(x.ge(y), y)],
+        slopes: returned(x.gt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [y],
     }
 }
 
 binary! {
     /// The smaller of x and y; the other one if one is not a number.
     ///
-    /// Derivative: 1 for the one returned, 0 for the other; ties go to x, as in PyTorch.
+    /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmin(x, y) -> z {
         value: if x <= y || y != y { x } else { y },
-        slopes: [returned(x.le(y), y), R::of(1.0) - returned(x.le(y), y)],
+        slopes: returned(x.lt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [y],
     }
 }
 
 binary! {
-    /// x, but at least the bound: max(x, bound).
+    /// x, but at least the bound, a number: max(x, bound); not a number if either is.
     ///
-    /// Derivative: 1 for x at and above the bound, as in PyTorch, else 1 for the bound.
+    /// Derivative: 1 for x above the bound, else 0; at the bound 0, as in PyTorch.
     clamp_min(x, bound) -> z {
-        value: if x < bound { bound } else { x },
-        slopes: [R::of(1.0) - x.lt(bound), x.lt(bound)],
+        value: if x < bound || bound != bound { bound } else { x },
+        slopes: [R::of(1.0) - x.le(bound), x.le(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [bound],
     }
 }
 
 binary! {
-    /// x, but at most the bound: min(x, bound).
+    /// x, but at most the bound, a number: min(x, bound); not a number if either is.
     ///
-    /// Derivative: 1 for x at and below the bound, as in PyTorch, else 1 for the bound.
+    /// Derivative: 1 for x below the bound, else 0; at the bound 0, as in PyTorch.
     clamp_max(x, bound) -> z {
-        value: if x > bound { bound } else { x },
-        slopes: [R::of(1.0) - x.gt(bound), x.gt(bound)],
+        value: if x > bound || bound != bound { bound } else { x },
+        slopes: [R::of(1.0) - x.ge(bound), x.ge(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
-        kinks: [0.0],
+        kinks: [bound],
     }
 }
 
@@ -254,7 +261,7 @@ binary! {
         value: Math::copysign(x, y),
         slopes: [x.sign() * z.sign(), R::of(0.0)],
         domain: [(0.3, 3.0), (0.3, 3.0)],
-        kinks: [],
+        kinks: [0.0],
     }
 }
 
@@ -285,14 +292,74 @@ binary! {
     }
 }
 
-/// 1 for the winner, ½ on a tie.
-#[inline(always)]
-fn share<R: crate::real::Algebra>(wins: R, ties: R) -> R {
-    wins + R::of(0.5) * ties
+macro_rules! clamp {
+    ($($(#[$doc:meta])* $name:ident, $with_handle:ident;)*) => {
+        impl<'t, T: Float> Scalar<'t, T> {
+            $($(#[$doc])*
+            #[inline]
+            #[track_caller]
+            pub fn $name(self, bound: impl Into<Self>) -> Self {
+                let bound = bound.into();
+                match bound.index {
+                    CONSTANT => self.apply_with::<$name>(bound),
+                    _ => self.apply_with::<$with_handle>(bound),
+                }
+            })*
+        }
+
+        impl<'t, T: Float> Var<'t, T> {
+            $($(#[$doc])*
+            ///
+            /// Shapes: the operands broadcast; a plain number and a `Scalar` fit every shape.
+            #[track_caller]
+            pub fn $name(self, bound: impl Into<Term<'t, T>>) -> Self {
+                self.clamped(Elementwise::$name, Elementwise::$with_handle, bound.into())
+            })*
+        }
+    };
 }
 
-/// 1 where the comparison holds or the other operand is not a number.
+clamp! {
+    /// x, but at least the bound: max(x, bound).
+    ///
+    /// Derivative: 1 for x above the bound and 0 below. At the bound, as in PyTorch, 0 if the bound is a number; if it is a
+    /// handle, it is the [`maximum`](Self::maximum) of both: they share equally.
+    clamp_min, maximum;
+    /// x, but at most the bound: min(x, bound).
+    ///
+    /// Derivative: 1 for x below the bound and 0 above. At the bound, as in PyTorch, 0 if the bound is a number; if it is a
+    /// handle, it is the [`minimum`](Self::minimum) of both: they share equally.
+    clamp_max, minimum;
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    #[track_caller]
+    fn clamped(self, number: Elementwise, handle: Elementwise, bound: Term<'t, T>) -> Self {
+        let op = match bound {
+            Term::Number(_) => number,
+            Term::Var(bound) => match self.shape().broadcast(&bound.shape()) {
+                // An error names the user's method, not the op behind it.
+                Err(_) if self.is_failed() || bound.is_failed() => handle,
+                Err(rule) => return self.fail(number.facts().name, rule),
+                Ok(_) if !std::ptr::eq(self.tape, bound.tape) => {
+                    return self.and(bound).fail(number.facts().name, Rule::TwoTapes);
+                }
+                Ok(_) => handle,
+            },
+        };
+        self.elementwise2(op, bound)
+    }
+}
+
+/// 0 for the loser, ½ on a tie, else 1.
 #[inline(always)]
-fn returned<R: crate::real::Algebra>(holds: R, other: R) -> R {
-    R::select(holds + other.ne(other), R::of(1.0), R::of(0.0))
+fn share<R: crate::real::Algebra>(loses: R, ties: R) -> R {
+    R::of(1.0) - loses - R::of(0.5) * ties
+}
+
+/// [1, 0] where x wins or y is not a number, [½, ½] on a tie, else [0, 1].
+#[inline(always)]
+fn returned<R: crate::real::Algebra>(wins: R, x: R, y: R) -> [R; 2] {
+    let by_x = R::select(wins + y.ne(y), R::of(1.0), R::of(0.5) * x.eq(y));
+    [by_x, R::of(1.0) - by_x]
 }

@@ -12,7 +12,7 @@ macro_rules! comparison {
                 value: if x $operator y { T::ONE } else { T::ZERO },
                 constant slopes: [0.0, 0.0],
                 domain: [(-3.0, 3.0), (-3.0, 3.0)],
-                kinks: [0.0],
+                kinks: [y],
             }
         }
     };

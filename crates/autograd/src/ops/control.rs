@@ -4,9 +4,9 @@ use std::panic::Location;
 
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved};
+use crate::ops::Op;
 use crate::scalar::Scalar;
-use crate::tape::{CONSTANT, Entry, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
+use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -49,7 +49,7 @@ impl<'t, T: Float> Var<'t, T> {
         if !tracked {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
         }
-        Scalar::on(self.tape, Entry { value, argument: flat as u64, operand: self.slot, step: Step::Element })
+        Scalar::on(self.tape, value, flat as u64, self.slot, Step::Element)
     }
 
     /// All elements, as `Scalar`s in row-major order.
@@ -98,7 +98,6 @@ impl<'t, T: Float> Tape<T> {
             op: Op::FromScalars { start, len },
             inputs: Inputs::new(),
             value: numbers,
-            saved: Saved::Nothing,
             site: Location::caller(),
             entry: 0,
             tracked,

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved};
+use crate::ops::Op;
 use crate::tape::{FAILED, Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -224,7 +224,7 @@ pub(crate) fn record_rule<'t, T: Float>(
             0 => (Op::Custom { rule, outputs: outputs as u32 }, inputs.clone()),
             _ => (Op::Output { back: k as u32 }, Inputs::new()),
         };
-        Var::new(tape, tape.push_node(Node { op, inputs, value, saved: Saved::Nothing, site, entry: 0, tracked }))
+        Var::new(tape, tape.push_node(Node { op, inputs, value, site, entry: 0, tracked }))
     };
     Ok(values.into_iter().enumerate().map(push).collect())
 }

@@ -4,8 +4,10 @@
 //! tests use. [`Elementwise`] lists them all. From a block follow the methods of `Scalar`, `Var`, `Tensor` and
 //! `Algebra`, the vectorised loops of both directions, recorded derivatives and forward mode.
 
+use smallvec::SmallVec;
+
 use crate::float::Float;
-use crate::kernel::simd::dispatch;
+use crate::kernel::vectorized::vectorized;
 use crate::real::Algebra;
 
 /// An elementwise function of one operand.
@@ -41,8 +43,9 @@ pub struct Facts {
     pub constant: [Option<f64>; 2],
     /// An interval of each operand on which the op is defined and tests draw their points.
     pub domain: [(f64, f64); 2],
-    /// Points of the first operand (for two operands: of their difference) where the derivative jumps.
-    pub kinks: &'static [f64],
+    /// Values of the first operand where the value or one of its first two derivatives jumps; they may depend on the second
+    /// operand.
+    pub kinks: fn(f64) -> SmallVec<[f64; 2]>,
 }
 
 macro_rules! unary {
@@ -50,21 +53,21 @@ macro_rules! unary {
         value: $value:expr,
         slope: $slope:expr,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, $y, $value, $slope, None, $domain, &$kinks);
+        unary!(@rule $name, $x, $y, $value, $slope, None, $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident) {
         value: $value:expr,
         constant slope: $slope:literal,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, _y, $value, R::of($slope), Some($slope), $domain, &$kinks);
+        unary!(@rule $name, $x, _y, $value, R::of($slope), Some($slope), $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
-    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, $constant:expr, $domain:expr, $kinks:expr) => {
+    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
         #[derive(Debug)]
         pub struct $name;
@@ -75,7 +78,7 @@ macro_rules! unary {
                 name: stringify!($name),
                 constant: [$constant, None],
                 domain: [$domain, $domain],
-                kinks: $kinks,
+                kinks: |_| smallvec::smallvec![$($kink),*],
             };
             #[inline(always)]
             fn value<T: crate::float::Float>($x: T) -> T {
@@ -126,21 +129,21 @@ macro_rules! binary {
         value: $value:expr,
         slopes: $slopes:expr,
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, &$kinks);
+        binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, [$($kink),*]);
         binary!(@methods $(#[$doc])* $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) {
         value: $value:expr,
         constant slopes: [$by_x:literal, $by_y:literal],
         domain: $domain:expr,
-        kinks: $kinks:expr,
+        kinks: [$($kink:expr),*],
     }) => {
-        binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, &$kinks);
+        binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, [$($kink),*]);
         binary!(@methods $(#[$doc])* $name);
     };
-    (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, $kinks:expr) => {
+    (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
         #[derive(Debug)]
         pub struct $name;
@@ -151,7 +154,8 @@ macro_rules! binary {
                 name: stringify!($name),
                 constant: $constant,
                 domain: $domain,
-                kinks: $kinks,
+                #[allow(unused_variables)]
+                kinks: |$y| smallvec::smallvec![$($kink),*],
             };
             #[inline(always)]
             fn value<T: crate::float::Float>($x: T, $y: T) -> T {
@@ -169,6 +173,9 @@ macro_rules! binary {
     (@methods $(#[$doc:meta])* sub) => { binary!(@tensor $(#[$doc])* sub); };
     (@methods $(#[$doc:meta])* mul) => { binary!(@tensor $(#[$doc])* mul); };
     (@methods $(#[$doc:meta])* div) => { binary!(@tensor $(#[$doc])* div); };
+    // A bound that is a number and one that is a handle differ in the derivative at the bound.
+    (@methods $(#[$doc:meta])* clamp_min) => { binary!(@tensor $(#[$doc])* clamp_min); };
+    (@methods $(#[$doc:meta])* clamp_max) => { binary!(@tensor $(#[$doc])* clamp_max); };
     // Their second operand is an integer by type.
     (@methods $(#[$doc:meta])* powi) => {};
     (@methods $(#[$doc:meta])* polygamma) => {};
@@ -247,7 +254,7 @@ macro_rules! table {
                         name: "select",
                         constant: [Some(0.0), None],
                         domain: [(-1.0, 1.0); 2],
-                        kinks: &[],
+                        kinks: |_| SmallVec::new(),
                     },
                 }
             }
@@ -346,7 +353,7 @@ table! {
 }
 
 fn unary_value<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
-    dispatch(|| {
+    vectorized!({
         for (out, &x) in out.iter_mut().zip(inputs[0]) {
             *out = Op::value(x);
         }
@@ -355,7 +362,7 @@ fn unary_value<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn unary_reverse<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (g, x, y) = (inputs[0], inputs[1], inputs[2]);
-    dispatch(|| {
+    vectorized!({
         for (((out, &g), &x), &y) in out.iter_mut().zip(g).zip(x).zip(y) {
             *out = g.masked_mul(Op::slope(x, y));
         }
@@ -364,7 +371,7 @@ fn unary_reverse<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn binary_value<Op: BinaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (x, y) = (inputs[0], inputs[1]);
-    dispatch(|| {
+    vectorized!({
         for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
             *out = Op::value(x, y);
         }
@@ -373,7 +380,7 @@ fn binary_value<Op: BinaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
 
 fn binary_reverse<Op: BinaryRule, T: Float, const OPERAND: usize>(inputs: &[&[T]], out: &mut [T]) {
     let (g, x, y, z) = (inputs[0], inputs[1], inputs[2], inputs[3]);
-    dispatch(|| {
+    vectorized!({
         for ((((out, &g), &x), &y), &z) in out.iter_mut().zip(g).zip(x).zip(y).zip(z) {
             *out = g.masked_mul(Op::slopes(x, y, z)[OPERAND]);
         }
@@ -382,7 +389,7 @@ fn binary_reverse<Op: BinaryRule, T: Float, const OPERAND: usize>(inputs: &[&[T]
 
 fn select_value<T: Float>(inputs: &[&[T]], out: &mut [T]) {
     let (condition, x, y) = (inputs[0], inputs[1], inputs[2]);
-    dispatch(|| {
+    vectorized!({
         for (((out, &c), &x), &y) in out.iter_mut().zip(condition).zip(x).zip(y) {
             *out = if c != T::ZERO { x } else { y };
         }
@@ -392,7 +399,7 @@ fn select_value<T: Float>(inputs: &[&[T]], out: &mut [T]) {
 /// The gradient goes where the value came from and nowhere else: a choice, not a product with 0 or 1.
 fn select_reverse<T: Float, const TAKEN: bool>(inputs: &[&[T]], out: &mut [T]) {
     let (g, condition) = (inputs[0], inputs[1]);
-    dispatch(|| {
+    vectorized!({
         for ((out, &g), &c) in out.iter_mut().zip(g).zip(condition) {
             *out = if (c != T::ZERO) == TAKEN { g } else { T::ZERO };
         }

@@ -30,10 +30,10 @@ unary! {
 unary! {
     /// eˣ − 1, with all its digits near 0.
     ///
-    /// Derivative: y + 1.
+    /// Derivative: eˣ, which keeps its digits where y is near −1.
     expm1(x) -> y {
         value: Math::expm1(x),
-        slope: y + R::of(1.0),
+        slope: x.exp(),
         domain: (-3.0, 3.0),
         kinks: [],
     }

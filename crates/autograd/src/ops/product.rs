@@ -1,11 +1,13 @@
 //! Products: sums of elementwise products, all through one matrix product.
 
+use smallvec::SmallVec;
+
 use super::{Cotangents, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::{self, Write};
 use crate::scalar::Scalar;
-use crate::shape::Shape;
+use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -41,9 +43,84 @@ fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, Rule> {
         return Err(Rule::InnerSizes { left: a.clone(), right: b.clone() });
     }
     if batch != batch_b {
-        return Err(Rule::Broadcast { left: a.clone(), right: b.clone() });
+        return Err(Rule::Batch { left: a.clone(), right: b.clone() });
     }
     Ok(batch.iter().copied().chain([*m, *n]).collect())
+}
+
+/// The product x × y of vectors of three numbers along an axis; the operands have one shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Cross {
+    pub axis: usize,
+}
+
+impl TensorRule for Cross {
+    const NAME: &'static str = "cross";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (shape, a, b) = (x[0].shape(), x[0].contiguous(), x[1].contiguous());
+        let inner = Shape::from(&shape[self.axis + 1..]).len();
+        let product = Tensor::build(shape.clone(), |out| {
+            let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
+            for (i, z) in out.iter_mut().enumerate() {
+                let component = i / inner % 3;
+                let start = i - component * inner;
+                let (next, last) = (start + (component + 1) % 3 * inner, start + (component + 2) % 3 * inner);
+                *z = a[next] * b[last] - a[last] * b[next];
+            }
+        });
+        Ok(product.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (a, b, g) = (rule.x[0], rule.x[1], rule.g);
+        rule.both(|| b.record(self.clone(), &[g]), || g.record(self.clone(), &[a]))
+    }
+}
+
+/// How a product of any ranks becomes one of matrices, or of stacks of them with equal batch axes.
+struct Plan {
+    /// What the operands are reshaped to: a vector is a row on the left and a column on the right, and the rows of a stack
+    /// that meets a single matrix are rows of one matrix.
+    matrices: [Shape; 2],
+    /// What they are then broadcast to.
+    stacks: [Shape; 2],
+    out: Shape,
+}
+
+impl Plan {
+    fn new(left: &Shape, right: &Shape) -> Result<Self, Rule> {
+        if let Some(found) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
+            return Err(Rule::Rank { what: "an operand", expected: 1, found: found.clone() });
+        }
+        let (batch, m, k) = match &left[..] {
+            [batch @ .., m, k] => (Shape::from(batch), Some(*m), *k),
+            _ => (Shape::default(), None, left[0]),
+        };
+        let (right_batch, right_k, n) = match &right[..] {
+            [batch @ .., k, n] => (Shape::from(batch), *k, Some(*n)),
+            _ => (Shape::default(), right[0], None),
+        };
+        if k != right_k {
+            return Err(Rule::InnerSizes { left: left.clone(), right: right.clone() });
+        }
+        let stack = |batch: &[usize], matrix: [usize; 2]| -> Shape { batch.iter().copied().chain(matrix).collect() };
+        let (rows, columns) = (m.unwrap_or(1), n.unwrap_or(1));
+        if right_batch.rank() == 0 {
+            let rows = Shape::from(&left[..left.rank() - 1]).len();
+            let matrices = [Shape::from([rows, k]), Shape::from([k, columns])];
+            let out = left[..left.rank() - 1].iter().copied().chain(n).collect();
+            return Ok(Plan { stacks: matrices.clone(), matrices, out });
+        }
+        let clash = |_| Rule::Batch { left: left.clone(), right: right.clone() };
+        let all = batch.broadcast(&right_batch).map_err(clash)?;
+        Ok(Plan {
+            matrices: [stack(&batch, [rows, k]), stack(&right_batch, [k, columns])],
+            stacks: [stack(&all, [rows, k]), stack(&all, [k, columns])],
+            out: all.iter().copied().chain(m).chain(n).collect(),
+        })
+    }
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -69,33 +146,40 @@ impl<'t, T: Float> Var<'t, T> {
         if left.rank() == 2 && right.rank() == 2 {
             return self.record(MatMul, &[other]);
         }
-        if left.rank() == 0 || right.rank() == 0 {
-            let found = if left.rank() == 0 { left } else { right };
-            return self.and(other).fail("matmul", Rule::Rank { what: "an operand", expected: 1, found });
+        match Plan::new(&left, &right) {
+            Ok(Plan { matrices: [a, b], stacks: [all_a, all_b], out }) => {
+                let (a, b) = (self.in_shape(&a).stretched(&all_a), other.in_shape(&b).stretched(&all_b));
+                a.record(MatMul, &[b]).in_shape(&out)
+            }
+            Err(rule) => self.and(other).fail("matmul", rule),
         }
-        let a = if left.rank() == 1 { self.unsqueeze(0) } else { self };
-        let b = if right.rank() == 1 { other.unsqueeze(-1) } else { other };
-        let product = a.matmul_batched(b);
-        let product = if right.rank() == 1 { product.squeeze(-1) } else { product };
-        if left.rank() == 1 { product.squeeze(if right.rank() == 1 { -1 } else { -2 }) } else { product }
     }
 
-    /// The product of matrices with their batch axes broadcast; both ranks are at least 2.
+    /// Reshaped, if the shape is another one.
     #[track_caller]
-    fn matmul_batched(self, other: Self) -> Self {
-        let (a, b) = (self.shape(), other.shape());
-        let (batch_a, batch_b) = (Shape::from(&a[..a.rank() - 2]), Shape::from(&b[..b.rank() - 2]));
-        if batch_a == batch_b {
-            return self.record(MatMul, &[other]);
-        }
-        match batch_a.broadcast(&batch_b) {
-            Ok(batch) => {
-                let with = |matrix: &[usize]| -> Shape { batch.iter().chain(matrix).copied().collect() };
-                let a = self.broadcast_to(with(&a[a.rank() - 2..]));
-                a.record(MatMul, &[other.broadcast_to(with(&b[b.rank() - 2..]))])
+    pub(crate) fn in_shape(self, shape: &Shape) -> Self {
+        if self.shape() == *shape { self } else { self.reshape(shape) }
+    }
+
+    /// Broadcast, if the shape is another one.
+    #[track_caller]
+    pub(crate) fn stretched(self, shape: &Shape) -> Self {
+        if self.shape() == *shape { self } else { self.broadcast_to(shape) }
+    }
+
+    /// A failed handle unless the operands have these ranks.
+    #[track_caller]
+    fn require_ranks(self, op: &'static str, others: &[(Self, &'static str, usize)]) -> Option<Self> {
+        for &(operand, what, expected) in others {
+            if operand.is_failed() {
+                return Some(self.and(operand));
             }
-            Err(_) => self.and(other).fail("matmul", Rule::Broadcast { left: a, right: b }),
+            let found = operand.shape();
+            if found.rank() != expected {
+                return Some(self.fail(op, Rule::Rank { what, expected, found }));
+            }
         }
+        None
     }
 
     /// The inner product Σ xᵢyᵢ of two vectors.
@@ -105,9 +189,418 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn dot(self, other: Self) -> Scalar<'t, T> {
         let (left, right) = (self.shape(), other.shape());
-        if left.rank() != 1 || left != right {
-            return self.and(other).fail("dot", Rule::Shape { expected: left, found: right }).item();
+        if let Err(rule) = vectors(&left, &right) {
+            return self.and(other).fail("dot", rule).item();
         }
         self.unsqueeze(0).record(MatMul, &[other.unsqueeze(-1)]).item()
+    }
+
+    /// The product of a matrix and a vector: [`matmul`](Self::matmul) for these ranks alone.
+    ///
+    /// Derivative: g ⊗ x and Aᵀ·g.
+    /// Shapes: `[m, k] · [k]` → `[m]`.
+    #[track_caller]
+    pub fn mv(self, vector: Self) -> Self {
+        match self.require_ranks("mv", &[(self, "the matrix", 2), (vector, "the vector", 1)]) {
+            Some(failed) => failed,
+            None => self.matmul(vector),
+        }
+    }
+
+    /// The products of matrices along one batch axis: [`matmul`](Self::matmul) for these ranks alone, without
+    /// broadcasting.
+    ///
+    /// Derivative: g·Bᵀ and Aᵀ·g.
+    /// Shapes: `[b, m, k] · [b, k, n]` → `[b, m, n]`.
+    #[track_caller]
+    pub fn bmm(self, other: Self) -> Self {
+        match self.require_ranks("bmm", &[(self, "the left operand", 3), (other, "the right operand", 3)]) {
+            Some(failed) => failed,
+            None => self.record(MatMul, &[other]),
+        }
+    }
+
+    /// All products xᵢyⱼ of two vectors.
+    ///
+    /// Derivative: g·y and gᵀ·x.
+    /// Shapes: `[m], [n]` → `[m, n]`.
+    #[track_caller]
+    pub fn outer(self, other: Self) -> Self {
+        match self.require_ranks("outer", &[(self, "the left operand", 1), (other, "the right operand", 1)]) {
+            Some(failed) => failed,
+            None => self.unsqueeze(1) * other,
+        }
+    }
+
+    /// This matrix plus a product of matrices: x + A·B. This operand broadcasts to the product's shape.
+    ///
+    /// Derivative: g to `x`, g·Bᵀ and Aᵀ·g.
+    /// Shapes: `x, [m, k], [k, n]` → `[m, n]`.
+    #[track_caller]
+    pub fn addmm(self, a: Self, b: Self) -> Self {
+        match self.require_ranks("addmm", &[(a, "the left factor", 2), (b, "the right factor", 2)]) {
+            Some(failed) => failed,
+            None => self.plus_product(a, b),
+        }
+    }
+
+    /// This tensor plus products of matrices along one batch axis: x + A·B. This operand broadcasts to the product's shape.
+    ///
+    /// Derivative: g to `x`, g·Bᵀ and Aᵀ·g.
+    /// Shapes: `x, [b, m, k], [b, k, n]` → `[b, m, n]`.
+    #[track_caller]
+    pub fn baddbmm(self, a: Self, b: Self) -> Self {
+        match self.require_ranks("baddbmm", &[(a, "the left factor", 3), (b, "the right factor", 3)]) {
+            Some(failed) => failed,
+            None => self.plus_product(a, b),
+        }
+    }
+
+    #[track_caller]
+    fn plus_product(self, a: Self, b: Self) -> Self {
+        let product = a.record(MatMul, &[b]);
+        if product.is_failed() { self.and(product) } else { self.stretched(&product.shape()) + product }
+    }
+
+    /// The Kronecker product: every element of this tensor times the other tensor, as one block each.
+    ///
+    /// Derivative: the blocks' inner products with the other operand.
+    /// Shapes: `[a₀, a₁, ..], [b₀, b₁, ..]` → `[a₀b₀, a₁b₁, ..]`; missing leading axes count as one.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (x, y) = (tape.var([1.0_f32, 10.0]), tape.var([1.0_f32, 2.0]));
+    /// assert_eq!(x.kron(y).value()?.to_vec(), [1.0, 2.0, 10.0, 20.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn kron(self, other: Self) -> Self {
+        let (left, right) = (self.shape(), other.shape());
+        let rank = left.rank().max(right.rank());
+        let size = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map_or(1, |axis| shape[axis]);
+        let interleaved = |pair: fn(usize, usize) -> [usize; 2]| -> Shape {
+            (0..rank).flat_map(|axis| pair(size(&left, axis), size(&right, axis))).collect()
+        };
+        let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * other.in_shape(&interleaved(|_, b| [1, b]));
+        blocks.in_shape(&(0..rank).map(|axis| size(&left, axis).saturating_mul(size(&right, axis))).collect())
+    }
+
+    /// The cross product of vectors of three numbers along `axis`.
+    ///
+    /// Derivative: y × g and g × x.
+    /// Shapes: the operands broadcast; the size along `axis` is 3.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (x, y) = (tape.var([1.0_f32, 0.0, 0.0]), tape.var([0.0_f32, 1.0, 0.0]));
+    /// assert_eq!(x.cross(y, -1).value()?.to_vec(), [0.0, 0.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cross(self, other: Self, axis: isize) -> Self {
+        match cross_axis(&self.shape(), &other.shape(), axis) {
+            Ok((shape, axis)) => self.stretched(&shape).record(Cross { axis }, &[other.stretched(&shape)]),
+            Err(rule) => self.and(other).fail("cross", rule),
+        }
+    }
+
+    /// The sum of products over pairs of axes: the k-th of `axes` with the k-th of `other_axes`.
+    ///
+    /// Derivative: the same kind of product of g with the other operand.
+    /// Shapes: the other axes of this tensor, then those of the other one.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (x, y) = (tape.var([[1.0_f32, 2.0], [3.0, 4.0]]), tape.var([[1.0_f32, 1.0], [0.0, 1.0]]));
+    /// assert_eq!(x.tensordot(y, [0, 1], [0, 1]).value()?.to_vec(), [7.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn tensordot(self, other: Self, axes: impl Into<Axes>, other_axes: impl Into<Axes>) -> Self {
+        match Contraction::new(&self.shape(), &other.shape(), &axes.into(), &other_axes.into()) {
+            Ok(Contraction { orders: [left, right], matrices: [a, b], out }) => {
+                let (a, b) = (self.permute(left).in_shape(&a), other.permute(right).in_shape(&b));
+                a.record(MatMul, &[b]).in_shape(&out)
+            }
+            Err(rule) => self.and(other).fail("tensordot", rule),
+        }
+    }
+
+    /// The product of this matrix and `others`, in the order of multiplication that takes the fewest operations.
+    ///
+    /// Derivative: that of the products.
+    /// Shapes: `[m, k], [k, l], .., [p, n]` → `[m, n]`; the first and the last operand may be vectors, as in
+    /// [`matmul`](Self::matmul).
+    ///
+    /// Reference: T. H. Cormen et al., Introduction to Algorithms, matrix-chain multiplication.
+    #[track_caller]
+    pub fn multi_dot(self, others: &[Self]) -> Self {
+        let operands: Vec<Self> = [self].iter().chain(others).copied().collect();
+        let last = others.len();
+        for (k, &operand) in operands.iter().enumerate() {
+            let rank = if (k == 0 || k == last) && operand.rank() == 1 { 1 } else { 2 };
+            if let Some(failed) = self.require_ranks("multi_dot", &[(operand, "an operand", rank)]) {
+                return failed;
+            }
+        }
+        let mut sizes: Vec<usize> = operands.iter().map(|x| if x.rank() == 2 { x.size(0) } else { 1 }).collect();
+        if self.rank() == 1 && last > 0 {
+            sizes[0] = 1;
+        }
+        sizes.push(if operands[last].rank() == 2 { operands[last].size(1) } else { 1 });
+        if operands[last].rank() == 1 {
+            sizes[last] = operands[last].size(0);
+        }
+        chain(&operands, &cheapest_splits(&sizes), 0, last)
+    }
+}
+
+/// The product of the operands `first..=last` in the order of `splits`.
+#[track_caller]
+fn chain<'t, T: Float>(operands: &[Var<'t, T>], splits: &[Vec<usize>], first: usize, last: usize) -> Var<'t, T> {
+    if first == last {
+        return operands[first];
+    }
+    let split = splits[first][last];
+    chain(operands, splits, first, split).matmul(chain(operands, splits, split + 1, last))
+}
+
+/// Where the product of the operands `i..=j` is best split, for operands of `sizes[i]` rows and `sizes[i + 1]` columns.
+fn cheapest_splits(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let n = sizes.len() - 1;
+    let (mut cost, mut splits) = (vec![vec![0.0; n]; n], vec![vec![0; n]; n]);
+    for (width, first) in (1..n).flat_map(|width| (0..n - width).map(move |first| (width, first))) {
+        let last = first + width;
+        let at = |split: usize| {
+            let product = [sizes[first], sizes[split + 1], sizes[last + 1]].iter().map(|&n| n as f64).product::<f64>();
+            cost[first][split] + cost[split + 1][last] + product
+        };
+        let best = (first..last).map(|split| (at(split), split)).min_by(|a, b| a.0.total_cmp(&b.0));
+        (cost[first][last], splits[first][last]) = best.unwrap_or((0.0, first));
+    }
+    splits
+}
+
+/// The operands of [`Var::tensordot`] as matrices.
+struct Contraction {
+    orders: [Axes; 2],
+    matrices: [Shape; 2],
+    out: Shape,
+}
+
+impl Contraction {
+    fn new(left: &Shape, right: &Shape, axes: &Axes, other_axes: &Axes) -> Result<Self, Rule> {
+        if axes.len() != other_axes.len() {
+            let found = format!("{} and {}", axes.len(), other_axes.len());
+            return Err(Rule::Argument { name: "axes", must: "as many for both operands", found });
+        }
+        left.axes(axes)?;
+        right.axes(other_axes)?;
+        let positions = |shape: &Shape, axes: &Axes| -> Result<SmallVec<[usize; 4]>, Rule> {
+            axes.iter().map(|&axis| shape.axis(axis)).collect()
+        };
+        let (summed, other_summed) = (positions(left, axes)?, positions(right, other_axes)?);
+        if summed.iter().zip(&other_summed).any(|(&a, &b)| left[a] != right[b]) {
+            return Err(Rule::Argument {
+                name: "axes",
+                must: "pairs of equal size",
+                found: format!("{:?} of {left} and {:?} of {right}", &axes[..], &other_axes[..]),
+            });
+        }
+        let free = |shape: &Shape, summed: &[usize]| -> SmallVec<[usize; 4]> {
+            (0..shape.rank()).filter(|axis| !summed.contains(axis)).collect()
+        };
+        let (rows, columns) = (free(left, &summed), free(right, &other_summed));
+        let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as isize).collect();
+        let sizes = |shape: &Shape, axes: &[usize]| -> Shape { axes.iter().map(|&axis| shape[axis]).collect() };
+        let (m, k, n) = (sizes(left, &rows), sizes(left, &summed), sizes(right, &columns));
+        Ok(Contraction {
+            orders: [order(&rows, &summed), order(&other_summed, &columns)],
+            matrices: [Shape::from([m.len(), k.len()]), Shape::from([k.len(), n.len()])],
+            out: m.iter().chain(&n[..]).copied().collect(),
+        })
+    }
+}
+
+fn cross_axis(left: &Shape, right: &Shape, axis: isize) -> Result<(Shape, usize), Rule> {
+    let shape = left.broadcast(right)?;
+    let position = shape.axis(axis)?;
+    if shape[position] != 3 {
+        return Err(Rule::Shape { expected: shape.with(position, 3), found: shape });
+    }
+    Ok((shape, position))
+}
+
+fn vectors(left: &Shape, right: &Shape) -> Result<(), Rule> {
+    match left.rank() {
+        1 if left == right => Ok(()),
+        1 => Err(Rule::Shape { expected: left.clone(), found: right.clone() }),
+        _ => Err(Rule::Rank { what: "the left operand", expected: 1, found: left.clone() }),
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The matrix product of plain data, for every rank that [`Var::matmul`] takes.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(a.matmul(&Tensor::from([1.0, 1.0]))?, Tensor::from([3.0, 7.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::Rank`] for a single number.
+    #[track_caller]
+    pub fn matmul(&self, other: &Self) -> Result<Self> {
+        let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
+            Plan::new(self.shape(), other.shape()).map_err(Error::at("matmul"))?;
+        let (a, b) = (self.reshape(a)?.broadcast_to(all_a)?, other.reshape(b)?.broadcast_to(all_b)?);
+        Ok(Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace)))
+    }
+
+    /// The inner product Σ xᵢyᵢ of two vectors.
+    ///
+    /// # Errors
+    /// [`Rule::Rank`] or [`Rule::Shape`] unless both have one axis of the same size.
+    #[track_caller]
+    pub fn dot(&self, other: &Self) -> Result<T> {
+        vectors(self.shape(), other.shape()).map_err(Error::at("dot"))?;
+        self.matmul(other)?.item()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{assert_gradient, failure, sample};
+    use crate::{Tape, Tensor};
+
+    const RANKS: [(&[usize], &[usize], &[usize]); 13] = [
+        (&[3], &[3], &[]),
+        (&[2, 3], &[3], &[2]),
+        (&[3], &[3, 2], &[2]),
+        (&[2, 3], &[3, 4], &[2, 4]),
+        (&[2, 2, 3], &[3], &[2, 2]),
+        (&[3], &[2, 3, 2], &[2, 2]),
+        (&[2, 2, 3], &[3, 2], &[2, 2, 2]),
+        (&[2, 3], &[2, 3, 2], &[2, 2, 2]),
+        (&[2, 2, 3], &[2, 3, 2], &[2, 2, 2]),
+        (&[2, 1, 2, 3], &[2, 3, 2], &[2, 2, 2, 2]),
+        (&[2, 0], &[0, 3], &[2, 3]),
+        (&[0, 2, 3], &[3, 1], &[0, 2, 1]),
+        (&[1, 1], &[4, 1, 1], &[4, 1, 1]),
+    ];
+
+    #[test]
+    fn matmul_at_every_rank() {
+        for (a, b, out) in RANKS {
+            let (a, b) = (sample(a, 1), sample(b, 2));
+            let product = a.matmul(&b).unwrap();
+            assert_eq!(product.shape(), &out.into());
+            let tape = Tape::new();
+            let recorded = tape.constant(a.clone()).matmul(tape.constant(b.clone()));
+            recorded.value().unwrap().close_to(&product, 1e-14, 1e-14).unwrap();
+            assert_gradient(|x| x[0].matmul(x[1]), &[a, b]);
+        }
+    }
+
+    #[test]
+    fn matmul_of_stacks_by_definition() {
+        let counted = |shape: [usize; 3]| Tensor::from_fn(shape, |i| (100 * i[0] + 10 * i[1] + i[2]) as f64);
+        let (a, b) = (counted([2, 2, 3]), counted([2, 3, 2]));
+        let expected = Tensor::from_fn([2, 2, 2], |i| {
+            (0..3).map(|k| a.get(&[i[0], i[1], k]).unwrap() * b.get(&[i[0], k, i[2]]).unwrap()).sum()
+        });
+        assert_eq!(a.matmul(&b).unwrap(), expected);
+    }
+
+    #[test]
+    fn products_of_fixed_ranks() {
+        let (a, v, w) = (sample(&[2, 3], 1), sample(&[3], 2), sample(&[2], 3));
+        assert_gradient(|x| x[0].mv(x[1]), &[a.clone(), v.clone()]);
+        assert_gradient(|x| x[0].outer(x[1]), &[v.clone(), w.clone()]);
+        assert_gradient(|x| x[0].tape().from_scalars(&[x[0].dot(x[0] * x[1])]), &[v.clone(), sample(&[3], 4)]);
+        assert_gradient(|x| x[0].bmm(x[1]), &[sample(&[2, 2, 3], 1), sample(&[2, 3, 1], 2)]);
+        assert_gradient(|x| x[0].addmm(x[1], x[2]), &[v, sample(&[2, 2], 1), sample(&[2, 3], 2)]);
+        assert_gradient(|x| x[0].baddbmm(x[1], x[2]), &[w.clone(), sample(&[2, 2, 3], 1), sample(&[2, 3, 2], 2)]);
+        assert_gradient(|x| x[0].kron(x[1]), &[a, w]);
+        let tape = Tape::new();
+        let (x, y) = (tape.constant([1.0, 2.0]), tape.constant([[3.0, 4.0, 5.0]]));
+        let kron = [3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+        assert_eq!(x.outer(y.reshape([3])).value().unwrap(), Tensor::from([[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]));
+        assert_eq!(x.kron(y).value().unwrap(), Tensor::from([kron]));
+        assert_eq!(
+            y.addmm(tape.constant([[1.0], [2.0]]), y).value().unwrap().to_vec(),
+            [6.0, 8.0, 10.0, 9.0, 12.0, 15.0]
+        );
+    }
+
+    #[test]
+    fn cross_along_any_axis() {
+        assert_gradient(|x| x[0].cross(x[1], 0), &[sample(&[3, 2], 1), sample(&[3, 2], 2)]);
+        assert_gradient(|x| x[0].cross(x[1], -1), &[sample(&[2, 1, 3], 1), sample(&[2, 3], 2)]);
+        assert_gradient(|x| x[0].cross(x[1], 1), &[sample(&[0, 3], 1), sample(&[3], 2)]);
+        let tape = Tape::new();
+        let (x, y) =
+            (tape.constant([[1.0, 2.0], [0.0, 1.0], [0.0, 3.0]]), tape.constant([[0.0, 1.0], [1.0, 5.0], [0.0, 7.0]]));
+        assert_eq!(x.cross(y, 0).value().unwrap(), Tensor::from([[0.0, -8.0], [0.0, -11.0], [1.0, 9.0]]));
+    }
+
+    #[test]
+    fn tensordot_sums_over_pairs_of_axes() {
+        let (x, y) = (sample(&[2, 3, 4], 1), sample(&[4, 2, 5], 2));
+        assert_gradient(|x| x[0].tensordot(x[1], [2, 0], [0, -2]), &[x.clone(), y.clone()]);
+        assert_gradient(|x| x[0].tensordot(x[1], [], []), &[sample(&[2], 1), sample(&[2, 1], 2)]);
+        let tape = Tape::new();
+        let product = tape.constant(x.clone()).tensordot(tape.constant(y.clone()), [2, 0], [0, -2]).value().unwrap();
+        let expected = Tensor::from_fn([3, 5], |i| {
+            let pairs = (0..4).flat_map(|k| (0..2).map(move |l| (k, l)));
+            pairs.map(|(k, l)| x.get(&[l, i[0], k]).unwrap() * y.get(&[k, l, i[1]]).unwrap()).sum()
+        });
+        product.close_to(&expected, 1e-14, 1e-14).unwrap();
+    }
+
+    #[test]
+    fn chains_start_where_it_is_cheapest() {
+        assert_eq!(super::cheapest_splits(&[10, 100, 5, 50])[0][2], 1);
+        assert_eq!(super::cheapest_splits(&[100, 5, 50, 1])[0][2], 0);
+        let x = [sample(&[2], 1), sample(&[2, 3], 2), sample(&[3, 4], 3), sample(&[4], 4)];
+        assert_gradient(|x| x[0].multi_dot(&x[1..]), &x);
+        assert_gradient(|x| x[0].multi_dot(&x[1..]), &x[1..3]);
+        assert_gradient(|x| x[0].multi_dot(&[]), &x[1..2]);
+        let tape = Tape::new();
+        let x = x.map(|x| tape.constant(x));
+        let expected = x[0].matmul(x[1]).matmul(x[2]).matmul(x[3]).value().unwrap();
+        x[0].multi_dot(&x[1..]).value().unwrap().close_to(&expected, 1e-13, 1e-13).unwrap();
+    }
+
+    #[test]
+    fn wrong_shapes_are_named() {
+        let matmul = |a: &[usize], b: &[usize]| failure(&[a, b], |x| x[0].matmul(x[1]));
+        assert_eq!(matmul(&[3, 4], &[5, 2]), "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)");
+        assert_eq!(matmul(&[4], &[2, 5, 2]), "matmul: inner sizes differ: [4] · [2, 5, 2] (4 ≠ 5)");
+        assert_eq!(matmul(&[], &[5, 2]), "matmul: an operand must have rank 1, found shape []");
+        assert_eq!(matmul(&[2, 3, 4], &[3, 4, 2]), "matmul: batch axes do not broadcast: [2, 3, 4] · [3, 4, 2]");
+        let mv = failure(&[&[2, 3], &[3, 1]], |x| x[0].mv(x[1]));
+        assert_eq!(mv, "mv: the vector must have rank 1, found shape [3, 1]");
+        let outer = failure(&[&[2, 3], &[3]], |x| x[0].outer(x[1]));
+        assert_eq!(outer, "outer: the left operand must have rank 1, found shape [2, 3]");
+        let dot = failure(&[&[2], &[3]], |x| x[0] * x[0].dot(x[1]));
+        assert_eq!(dot, "dot: shapes differ: expected [2], found [3]");
+        let cross = failure(&[&[2, 2], &[2, 2]], |x| x[0].cross(x[1], 1));
+        assert_eq!(cross, "cross: shapes differ: expected [2, 3], found [2, 2]");
+        let tensordot = failure(&[&[2, 3], &[3, 2]], |x| x[0].tensordot(x[1], 0, 0));
+        assert_eq!(tensordot, "tensordot: axes must be pairs of equal size, found [0] of [2, 3] and [0] of [3, 2]");
+        let multi_dot = failure(&[&[2, 3, 1], &[3]], |x| x[0].multi_dot(&x[1..]));
+        assert_eq!(multi_dot, "multi_dot: an operand must have rank 2, found shape [2, 3, 1]");
+        let error = Tensor::<f32>::zeros([2]).dot(&Tensor::zeros([3])).unwrap_err();
+        assert!(error.to_string().starts_with("dot: shapes differ: expected [2], found [3], at "));
     }
 }

@@ -1,15 +1,16 @@
-//! Reductions over axes.
+//! Sums, means and products over axes.
 
 use smallvec::SmallVec;
 
 use super::{Cotangents, Op, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
+use crate::ops::pad::PadMode;
 use crate::scalar::Scalar;
-use crate::shape::Axes;
-use crate::tensor::Tensor;
-use crate::var::Var;
+use crate::shape::{Axes, Shape};
+use crate::tensor::{Tensor, View};
+use crate::var::{Term, Var};
 
 /// The sum over axes, which stay with size one.
 #[derive(Debug, Clone)]
@@ -32,6 +33,58 @@ impl TensorRule for Sum {
     }
 }
 
+/// The product over axes, which stay with size one.
+#[derive(Debug, Clone)]
+pub(crate) struct Prod {
+    /// Ascending.
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+impl TensorRule for Prod {
+    const NAME: &'static str = "prod";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let shape = x[0].shape().keep_reduced(&self.axes);
+        Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out)).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, y, g) = (rule.x[0], rule.y, rule.g);
+        // y/x is the product of the others only where no zero, no underflow and no overflow has eaten it.
+        let divisible = y.value().is_ok_and(|y| y.iter().all(|y| y != T::ZERO && y.is_finite()));
+        rule.only(if divisible { g * y / x } else { g * others(x, &self.axes) })
+    }
+}
+
+/// For each element the product of the others over `axes`.
+fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+    let shape = x.shape();
+    let order = to_end(shape.rank(), axes);
+    let at_end: Shape = order.iter().map(|&axis| shape[axis]).collect();
+    let back: Axes = (0..order.len()).map(|axis| order.iter().position(|&k| k == axis).unwrap_or(0) as isize).collect();
+    others_in_rows(x.in_rows(axes)).reshape(at_end).permute(back)
+}
+
+/// The axes in the order that puts `axes` behind the others.
+fn to_end(rank: usize, axes: &[usize]) -> SmallVec<[usize; 4]> {
+    (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect()
+}
+
+/// For each element the product of the others in its row of `[lines, length]`.
+///
+/// Pairs are multiplied up a tree, and what lies outside of a pair comes down it again: products only, so that zeros do
+/// no harm to derivatives of any order, in as many steps as the tree is high.
+fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
+    let [lines, length] = x.dims();
+    if length <= 1 {
+        return x.tape().constant(Tensor::ones([lines, length]));
+    }
+    let odd = length % 2;
+    let pairs = x.pad(&[(0, 0), (0, odd as isize)], PadMode::Constant(1.0)).reshape([lines, length / 2 + odd, 2]);
+    let outside = others_in_rows(pairs.index_axis(-1, 0) * pairs.index_axis(-1, 1));
+    (outside.unsqueeze(-1) * pairs.flip(-1)).reshape([lines, length + odd]).slice(1, ..length)
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// Σx over all elements.
     ///
@@ -49,17 +102,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sum(self) -> Scalar<'t, T> {
-        let axes = (0..self.rank()).collect();
-        self.record(Sum { axes }, &[]).item()
-    }
-
-    /// The mean of all elements.
-    ///
-    /// Derivative: 1/n for every element. Not a number for no elements.
-    /// Shapes: any → a `Scalar`.
-    #[track_caller]
-    pub fn mean(self) -> Scalar<'t, T> {
-        self.sum() * T::from_f64(1.0 / self.shape().len() as f64)
+        self.reduce_all(|axes| Sum { axes })
     }
 
     /// The sum over `axes`, which are dropped.
@@ -75,6 +118,139 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn sum_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.reduce(axes.into(), Keep::Keep, |axes| Sum { axes })
+    }
+
+    /// The mean of all elements.
+    ///
+    /// Derivative: 1/n for every element. Not a number for no elements.
+    /// Shapes: any → a `Scalar`.
+    #[track_caller]
+    pub fn mean(self) -> Scalar<'t, T> {
+        self.sum() * T::from_f64(1.0 / self.shape().len() as f64)
+    }
+
+    /// The mean over `axes`, which are dropped.
+    ///
+    /// Derivative: 1/n for each of the n elements of a mean. Not a number for no elements.
+    /// Shapes: any → the shape without `axes`.
+    #[track_caller]
+    pub fn mean_axes(self, axes: impl Into<Axes>) -> Self {
+        let sum = self.sum_axes(axes);
+        sum * Term::Number(self.per_element(sum))
+    }
+
+    /// The mean over `axes`, which stay with size one.
+    #[track_caller]
+    pub fn mean_keepdim(self, axes: impl Into<Axes>) -> Self {
+        let sum = self.sum_keepdim(axes);
+        sum * Term::Number(self.per_element(sum))
+    }
+
+    /// 1/n where n elements of this go into each element of `reduced`.
+    fn per_element(self, reduced: Self) -> T {
+        T::from_f64(reduced.shape().len() as f64 / self.shape().len() as f64)
+    }
+
+    /// Πx over all elements; 1 for none.
+    ///
+    /// Derivative: the product of the other elements, right with any number of zeros and to any order.
+    /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([2.0_f32, 0.0, 5.0]);
+    /// assert_eq!(x.prod().backward()?.of(x)?.to_vec(), [0.0, 10.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn prod(self) -> Scalar<'t, T> {
+        self.reduce_all(|axes| Prod { axes })
+    }
+
+    /// The product over `axes`, which are dropped.
+    ///
+    /// Derivative: as of [`prod`](Self::prod).
+    /// Shapes: any → the shape without `axes`.
+    #[track_caller]
+    pub fn prod_axes(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Drop, |axes| Prod { axes })
+    }
+
+    /// The product over `axes`, which stay with size one.
+    #[track_caller]
+    pub fn prod_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Keep, |axes| Prod { axes })
+    }
+
+    /// The sum of all elements that are numbers: NaN counts as 0.
+    ///
+    /// Derivative: 1 for every number, 0 for NaN.
+    /// Shapes: any → a `Scalar`.
+    #[track_caller]
+    pub fn nansum(self) -> Scalar<'t, T> {
+        self.numbers_else_zero().sum()
+    }
+
+    /// The mean of all elements that are numbers; NaN if there are none.
+    ///
+    /// Derivative: 1/n for each of the n numbers, 0 for NaN.
+    /// Shapes: any → a `Scalar`.
+    #[track_caller]
+    pub fn nanmean(self) -> Scalar<'t, T> {
+        self.nansum() / self.eq(self).sum()
+    }
+
+    /// The sum over `axes`, which are dropped, with NaN counted as 0.
+    #[track_caller]
+    pub fn nansum_axes(self, axes: impl Into<Axes>) -> Self {
+        self.numbers_else_zero().sum_axes(axes)
+    }
+
+    /// The mean of those elements over `axes` that are numbers; the axes are dropped.
+    #[track_caller]
+    pub fn nanmean_axes(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.nansum_axes(axes.clone()) / self.eq(self).sum_axes(axes)
+    }
+
+    #[track_caller]
+    fn numbers_else_zero(self) -> Self {
+        self.eq(self).select(self, Term::Number(T::ZERO))
+    }
+
+    /// How many elements are not zero.
+    ///
+    /// Derivative: none.
+    /// Shapes: any → a `Scalar`.
+    #[track_caller]
+    pub fn count_nonzero(self) -> Scalar<'t, T> {
+        self.ne(Term::Number(T::ZERO)).sum()
+    }
+
+    /// How many elements over `axes` are not zero; the axes are dropped.
+    #[track_caller]
+    pub fn count_nonzero_axes(self, axes: impl Into<Axes>) -> Self {
+        self.ne(Term::Number(T::ZERO)).sum_axes(axes)
+    }
+
+    /// `[lines, n]`: what a reduction over `axes` sees, one line for each element of its result.
+    #[track_caller]
+    pub(crate) fn in_rows(self, axes: &[usize]) -> Self {
+        let shape = self.shape();
+        let order: Axes = to_end(shape.rank(), axes).into_iter().map(|axis| axis as isize).collect();
+        let length: usize = axes.iter().map(|&axis| shape[axis]).product();
+        self.permute(order).reshape([shape.reduced(axes).len(), length])
+    }
+
+    /// Records a reduction over all axes.
+    #[track_caller]
+    pub(crate) fn reduce_all<R: TensorRule + Into<Op>>(
+        self,
+        op: impl FnOnce(SmallVec<[usize; 4]>) -> R,
+    ) -> Scalar<'t, T> {
+        self.record(op((0..self.rank()).collect()), &[]).item()
     }
 
     /// Records a reduction that keeps its axes, and drops them if asked to.
@@ -102,4 +278,157 @@ impl<'t, T: Float> Var<'t, T> {
 pub(crate) enum Keep {
     Keep,
     Drop,
+}
+
+impl<T: Float> Tensor<T> {
+    /// The sum of all elements.
+    pub fn sum(&self) -> T {
+        self.fold_all(kernel::reduce::sum)
+    }
+
+    /// The sum over `axes`, which are dropped.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.sum_axes(0)?, Tensor::from([4.0, 6.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sum_axes(&self, axes: impl Into<Axes>) -> Result<Self> {
+        self.fold_axes(axes.into(), kernel::reduce::sum).map_err(Error::at("sum_axes"))
+    }
+
+    /// The mean of all elements; NaN for none.
+    pub fn mean(&self) -> T {
+        self.sum() * T::from_f64(1.0 / self.len() as f64)
+    }
+
+    /// The mean over `axes`, which are dropped; NaN for no elements.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    #[track_caller]
+    pub fn mean_axes(&self, axes: impl Into<Axes>) -> Result<Self> {
+        let sum = self.fold_axes(axes.into(), kernel::reduce::sum).map_err(Error::at("mean_axes"))?;
+        let per_element = T::from_f64(sum.len() as f64 / self.len() as f64);
+        Ok(sum.map(|x| x * per_element))
+    }
+
+    /// The product of all elements; 1 for none.
+    pub fn prod(&self) -> T {
+        self.fold_all(kernel::reduce::product)
+    }
+
+    /// How many elements are not zero.
+    pub fn count_nonzero(&self) -> usize {
+        self.iter().filter(|&x| x != T::ZERO).count()
+    }
+
+    pub(crate) fn fold_all(&self, fold: impl FnOnce(View<'_, T>, &[usize], &mut [T])) -> T {
+        let axes: SmallVec<[usize; 4]> = (0..self.rank()).collect();
+        let mut result = [T::ZERO];
+        fold(self.view(), &axes, &mut result);
+        result[0]
+    }
+
+    pub(crate) fn fold_axes(
+        &self,
+        axes: Axes,
+        fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
+    ) -> Result<Self, Rule> {
+        let axes = self.shape().axes(&axes)?;
+        Ok(Tensor::build(self.shape().reduced(&axes), |out| fold(self.view(), &axes, out)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    fn scalar<'t>(y: Scalar<'t, f64>, x: Var<'t, f64>) -> Var<'t, f64> {
+        x.tape().from_scalars(&[y])
+    }
+
+    #[test]
+    fn sums_means_and_products_have_their_derivatives() {
+        let x = sample(&[2, 3, 4], 1);
+        for axes in [Axes::from(1), Axes::from([0, -1]), Axes::from([])] {
+            assert_gradient(|x| x[0].square().sum_axes(axes.clone()), std::slice::from_ref(&x));
+            assert_gradient(|x| x[0].square().mean_keepdim(axes.clone()), std::slice::from_ref(&x));
+            assert_gradient(|x| x[0].prod_keepdim(axes.clone()), std::slice::from_ref(&x));
+            assert_gradient(|x| x[0].prod_axes(axes.clone()), std::slice::from_ref(&x));
+        }
+        assert_gradient(|x| scalar(x[0].prod(), x[0]), &[sample(&[5], 2)]);
+        assert_gradient(|x| x[0].t().prod_axes(0), &[sample(&[2, 3], 2)]);
+    }
+
+    #[test]
+    fn products_with_zeros_have_derivatives_of_any_order() {
+        for zeros in [&[1][..], &[0, 3], &[0, 2, 4]] {
+            let mut x = sample(&[5], 3);
+            zeros.iter().for_each(|&k| x.as_mut_slice()[k] = 0.0);
+            assert_gradient(|x| scalar(x[0].prod(), x[0]), &[x]);
+        }
+        let x = Tensor::from([[2.0, 3.0, 5.0], [2.0, 0.0, 5.0], [0.0, 3.0, 0.0]]);
+        assert_gradient(|x| x[0].prod_axes(1), std::slice::from_ref(&x));
+        assert_gradient(|x| x[0].prod_axes([1, 0]), &[x]);
+        let tape = Tape::new();
+        let x = tape.var([0.0_f64, 0.0, 5.0]);
+        let third = x.prod().grad(x).unwrap().at([0]).grad(x).unwrap().at([1]).grad(x).unwrap();
+        assert_eq!(third.value().unwrap().to_vec(), [0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn an_overflowing_product_leaves_the_others_finite() {
+        let tape = Tape::new();
+        let x = tape.var([1e200_f64, 1e200]);
+        assert_eq!(x.prod().backward().unwrap().of(x).unwrap().to_vec(), [1e200, 1e200]);
+    }
+
+    #[test]
+    fn nothing_reduces_to_the_neutral_element() {
+        let tape = Tape::new();
+        let x = tape.var(Tensor::<f64>::zeros([0, 3]));
+        assert_eq!((x.sum().value(), x.prod().value()), (Ok(0.0), Ok(1.0)));
+        assert_eq!(x.prod_axes(0).value().unwrap().to_vec(), [1.0; 3]);
+        assert!(x.mean().value().unwrap().is_nan() && x.mean_axes(0).value().unwrap().iter().all(f64::is_nan));
+        assert_eq!(x.prod_axes(0).sum().backward().unwrap().of(x).unwrap().shape(), &[0, 3].into());
+        assert_eq!(tape.var(3.0).prod().value(), Ok(3.0));
+    }
+
+    #[test]
+    fn not_a_number_is_left_out() {
+        let tape = Tape::new();
+        let x = tape.var([[1.0, f64::NAN], [5.0, 3.0]]);
+        assert_eq!((x.nansum().value(), x.nanmean().value()), (Ok(9.0), Ok(3.0)));
+        assert_eq!(x.nanmean_axes(0).value().unwrap().to_vec(), [3.0, 3.0]);
+        let gradients = x.nanmean().backward().unwrap();
+        assert!(
+            gradients.of(x).unwrap().close_to(&Tensor::from([[1.0 / 3.0, 0.0], [1.0 / 3.0; 2]]), 1e-15, 0.0).is_ok()
+        );
+        assert_eq!(x.count_nonzero_axes(1).value().unwrap().to_vec(), [2.0, 2.0]);
+        assert_eq!(tape.var([0.0, -0.0, 2.0]).count_nonzero().value(), Ok(1.0));
+    }
+
+    #[test]
+    fn wrong_axes_are_named() {
+        assert_fails(|t| t.var([1.0]).prod_axes(1), "prod: axis 1 is out of range for shape [1]");
+        assert_fails(|t| t.var([1.0]).mean_axes([0, -1]), "sum: axis -1 is given twice");
+        let error = Tensor::from([1.0]).mean_axes(2).unwrap_err();
+        assert!(error.to_string().starts_with("mean_axes: axis 2 is out of range for shape [1], at "));
+    }
+
+    #[test]
+    fn plain_tensors_reduce_too() {
+        let x = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]]).t().unwrap();
+        assert_eq!((x.sum(), x.mean(), x.prod(), x.count_nonzero()), (15.0, 2.5, 0.0, 5));
+        assert_eq!(x.mean_axes(0).unwrap().to_vec(), [2.0, 3.0]);
+    }
 }

@@ -8,7 +8,6 @@ use crate::float::Float;
 use crate::kernel;
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
-use crate::tensor::layout::Layout;
 use crate::var::Var;
 
 /// The same elements in row-major order under another shape.
@@ -88,67 +87,6 @@ impl TensorRule for SumTo {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         rule.only(rule.g.broadcast_to(rule.x[0].shape()))
-    }
-}
-
-/// Every `step`-th index from `start` below `end` along one axis; a view.
-#[derive(Debug, Clone)]
-pub(crate) struct Slice {
-    pub axis: usize,
-    pub start: usize,
-    pub end: usize,
-    pub step: usize,
-}
-
-impl TensorRule for Slice {
-    const NAME: &'static str = "slice";
-    const MULTILINEAR: bool = true;
-
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let &Slice { axis, start, end, step } = self;
-        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.slice(axis, start, end, step)).into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let &Slice { axis, start, step, .. } = self;
-        rule.only(rule.g.record(Embed { axis, start, step, size: rule.x[0].shape()[axis] }, &[]))
-    }
-}
-
-/// The adjoint of [`Slice`]: zeros of size `size` along the axis, with the operand at every `step`-th index from `start`.
-#[derive(Debug, Clone)]
-pub(crate) struct Embed {
-    pub axis: usize,
-    pub start: usize,
-    pub step: usize,
-    pub size: usize,
-}
-
-impl Embed {
-    /// The slice of the result that holds the operand of size `len` along the axis.
-    fn slice(&self, len: usize) -> Slice {
-        let end = if len == 0 { self.start } else { self.start + (len - 1) * self.step + 1 };
-        Slice { axis: self.axis, start: self.start, end, step: self.step }
-    }
-}
-
-impl TensorRule for Embed {
-    const NAME: &'static str = "embed";
-    const MULTILINEAR: bool = true;
-
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let x = &x[0];
-        let whole = Layout::contiguous(x.shape().with(self.axis, self.size));
-        let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
-        Ok(Tensor::build(whole.shape.clone(), |out| {
-            out.fill(T::ZERO);
-            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
-        })
-        .into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(self.slice(rule.x[0].shape()[self.axis]), &[]))
     }
 }
 

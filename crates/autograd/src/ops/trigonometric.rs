@@ -126,10 +126,10 @@ unary! {
 unary! {
     /// The inverse of cosh on x ≥ 1: ln(x + √(x² − 1)).
     ///
-    /// Derivative: 1/√((x − 1)(x + 1)). Domain: x ≥ 1.
+    /// Derivative: 1/√(x − 1)/√(x + 1), whose factors do not overflow. Domain: x ≥ 1.
     acosh(x) -> y {
         value: Math::acosh(x),
-        slope: ((x - R::of(1.0)) * (x + R::of(1.0))).rsqrt(),
+        slope: (x - R::of(1.0)).rsqrt() * (x + R::of(1.0)).rsqrt(),
         domain: (1.3, 4.0),
         kinks: [],
     }
@@ -193,12 +193,12 @@ unary! {
 binary! {
     /// The angle of the point (y, x) in (−π, π]; the operands are y, x, as in every language's `atan2`.
     ///
-    /// Derivative: x/(x² + y²) and −y/(x² + y²), through the radius, which does not overflow.
+    /// Derivative: x/(x² + y²) and −y/(x² + y²), through the radius, which does not overflow; 0 at x = y = 0, as in PyTorch.
     atan2(y, x) -> z {
         value: Math::atan2(y, x),
         slopes: {
             let radius = x.hypot(y);
-            [x / radius / radius, -(y / radius / radius)]
+            [over(over(x, radius), radius), -over(over(y, radius), radius)]
         },
         domain: [(0.3, 3.0), (0.3, 3.0)],
         kinks: [],
@@ -211,8 +211,14 @@ binary! {
     /// Derivative: x/z and y/z; 0 at the kink x = y = 0.
     hypot(x, y) -> z {
         value: Math::hypot(x, y),
-        slopes: [x.masked_mul(R::of(1.0) / z), y.masked_mul(R::of(1.0) / z)],
+        slopes: [over(x, z), over(y, z)],
         domain: [(0.3, 3.0), (0.3, 3.0)],
         kinks: [],
     }
+}
+
+/// x/y, and 0 at y = 0.
+#[inline(always)]
+fn over<R: crate::real::Algebra>(x: R, y: R) -> R {
+    R::select(y.eq(R::of(0.0)), R::of(0.0), x / y)
 }

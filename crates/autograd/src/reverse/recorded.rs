@@ -1,8 +1,9 @@
 //! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again.
 
-use super::{custom_vjp, handle, vjp};
-use crate::error::{Error, Result, Rule};
+use super::{node_vjp, outputs};
+use crate::error::Result;
 use crate::float::Float;
+use crate::ops::custom::Handles;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Embed, Op};
 use crate::real::Algebra;
@@ -128,26 +129,29 @@ impl<'t, T: Float> Adjoints<'t, T> {
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
-        let (op, inputs, saved) =
-            self.tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone(), node.saved.clone()));
-        if let Op::Custom { rule, outputs } = op {
-            return self.custom(slot, rule, outputs);
+        let (op, inputs) = self.tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone()));
+        if matches!(op, Op::Output { .. }) {
+            return Ok(());
         }
-        let Some(g) = self.nodes[slot as usize] else { return Ok(()) };
+        let slots = outputs(self.tape, slot);
+        if slots.clone().all(|slot| self.nodes[slot as usize].is_none()) {
+            return Ok(());
+        }
+        let g: Handles<'t, T> = slots.map(|slot| self.of_var(Var::new(self.tape, slot))).collect();
         match op {
-            Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => {}
+            Op::Leaf | Op::Constant | Op::Detach => {}
             Op::FromScalars { start, len } => {
                 for (k, index) in self.tape.gathered(start, len).into_iter().enumerate() {
                     if index < LIMIT {
-                        self.add_scalar(index, g.at([k]));
+                        self.add_scalar(index, g[0].at([k]));
                     }
                 }
             }
-            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g),
+            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g[0]),
             _ => {
-                for (input, gradient) in inputs.iter().zip(vjp(self.tape, slot, &op, &inputs, &saved, g)?) {
-                    if let (Input::Node(slot), Some(gradient)) = (*input, gradient) {
-                        self.add_node(slot, gradient);
+                for (input, gradient) in inputs.iter().zip(node_vjp(self.tape, slot, &g)?) {
+                    if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
+                        self.add_node(x, gradient);
                     }
                 }
             }
@@ -184,25 +188,6 @@ impl<'t, T: Float> Adjoints<'t, T> {
             let shape = self.tape.with_node(to, |node| node.value.shape().clone());
             self.add_node(to, gradient.on(self.tape).sum_to(shape));
         }
-    }
-
-    fn custom(&mut self, slot: u32, rule: u32, outputs: u32) -> Result<()> {
-        let slots = slot..slot + outputs;
-        if slots.clone().all(|slot| self.nodes[slot as usize].is_none()) {
-            return Ok(());
-        }
-        let rule = self.tape.custom(rule);
-        let (inputs, site) = self.tape.with_node(slot, |node| (node.inputs.clone(), node.site));
-        if !rule.is_differentiable_again() {
-            let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
-            return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
-        }
-        let g: Vec<Var<'t, T>> = slots.map(|slot| self.of_var(Var::new(self.tape, slot))).collect();
-        let gradients = custom_vjp(self.tape, slot, &inputs, &g)?;
-        for (input, gradient) in inputs.iter().zip(gradients) {
-            self.add_node(handle(self.tape, input).slot, gradient);
-        }
-        Ok(())
     }
 }
 

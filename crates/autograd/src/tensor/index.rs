@@ -231,7 +231,8 @@ impl<E: Element> Tensor<E> {
     }
 }
 
-fn limits(range: impl RangeBounds<usize>, size: usize) -> (usize, usize) {
+/// The first index of a range on an axis of `size`, and the one behind its last.
+pub(crate) fn limits(range: impl RangeBounds<usize>, size: usize) -> (usize, usize) {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),

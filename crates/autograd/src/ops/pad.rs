@@ -1,0 +1,205 @@
+//! Padding: more elements before and after along axes.
+
+use smallvec::SmallVec;
+
+use super::index::IndexSelect;
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::tensor::layout::Layout;
+use crate::var::Var;
+
+/// What stands in the padding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PadMode {
+    /// A number.
+    Constant(f64),
+    /// The elements inside the edge, mirrored; the edge itself once: `c b | a b c | b a`.
+    Reflect,
+    /// The element at the edge: `a a | a b c | c c`.
+    Replicate,
+    /// The elements from the other end: `b c | a b c | a b`.
+    Circular,
+}
+
+/// A constant around the operand.
+#[derive(Debug, Clone)]
+pub(crate) struct Pad {
+    /// Where the operand starts along each axis.
+    pub start: SmallVec<[usize; 4]>,
+    pub to: Shape,
+    pub value: f64,
+}
+
+impl TensorRule for Pad {
+    const NAME: &'static str = "pad";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let x = &x[0];
+        let inside =
+            |layout: Layout, axis: usize| layout.slice(axis, self.start[axis], self.start[axis] + x.shape()[axis], 1);
+        let places = (0..x.rank()).fold(Layout::contiguous(self.to.clone()), inside);
+        Ok(Tensor::build(self.to.clone(), |out| {
+            out.fill(T::from_f64(self.value));
+            kernel::scatter::scatter(x.view(), &places, out);
+        })
+        .into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let shape = rule.x[0].shape();
+        let inside = |g: Var<'t, T>, axis: usize| g.narrow(axis as isize, self.start[axis], shape[axis]);
+        rule.only((0..shape.rank()).fold(rule.g, inside))
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// More elements before and after along axes; negative counts take elements away.
+    ///
+    /// `counts` are (before, after) for each axis in order; fewer pairs than axes are for the last axes.
+    ///
+    /// Derivative: each element gets the sum of the gradients of its copies.
+    /// Shapes: `[.., d, ..]` → `[.., before + d + after, ..]`. Reflection needs counts below d, circular padding at most
+    /// d, replication an element.
+    ///
+    /// ```
+    /// use autograd::{PadMode, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f32, 2.0, 3.0]);
+    /// let y = x.pad(&[(2, 1)], PadMode::Reflect);
+    /// assert_eq!(y.value()?.to_vec(), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 3.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn pad(self, counts: &[(isize, isize)], padding: PadMode) -> Self {
+        let shape = self.shape();
+        let Some(skip) = shape.rank().checked_sub(counts.len()) else {
+            return self.fail("pad", Rule::AxisCount { axes: counts.len(), shape });
+        };
+        let mut cropped = self;
+        for (k, &(before, after)) in counts.iter().enumerate() {
+            let (start, size) = (before.min(0).unsigned_abs(), shape[skip + k]);
+            let end = size.checked_sub(after.min(0).unsigned_abs()).unwrap_or(0);
+            if start > end {
+                return self.fail("pad", Rule::Range { start, end, step: 1, axis: skip + k, shape });
+            }
+            if end - start < size {
+                cropped = cropped.slice((skip + k) as isize, start..end);
+            }
+        }
+        let counts: SmallVec<[(usize, usize); 4]> = std::iter::repeat_n((0, 0), skip)
+            .chain(counts.iter().map(|&(before, after)| (before.max(0) as usize, after.max(0) as usize)))
+            .collect();
+        match padding {
+            PadMode::Constant(value) => cropped.pad_constant(&counts, value),
+            _ => cropped.pad_by_index(&counts, padding),
+        }
+    }
+
+    #[track_caller]
+    fn pad_constant(self, counts: &[(usize, usize)], value: f64) -> Self {
+        if counts.iter().all(|&count| count == (0, 0)) {
+            return self;
+        }
+        let shape = self.shape();
+        let padded =
+            |(&size, &(before, after)): (&usize, &(usize, usize))| size.saturating_add(before.saturating_add(after));
+        let to: Shape = shape.iter().zip(counts).map(padded).collect();
+        if to.len() > isize::MAX as usize {
+            return self.fail("pad", Rule::BroadcastTo { from: shape, to });
+        }
+        self.record(Pad { start: counts.iter().map(|&(before, _)| before).collect(), to, value }, &[])
+    }
+
+    #[track_caller]
+    fn pad_by_index(self, counts: &[(usize, usize)], padding: PadMode) -> Self {
+        let mut padded = self;
+        for (axis, &(before, after)) in counts.iter().enumerate().filter(|&(_, &count)| count != (0, 0)) {
+            let size = padded.shape().get(axis).copied().unwrap_or(0);
+            let (most, must) = match padding {
+                PadMode::Reflect => (size.saturating_sub(1), "below the size of the axis for reflection"),
+                PadMode::Circular => (size, "at most the size of the axis for circular padding"),
+                _ => (if size == 0 { 0 } else { 1 << 48 }, "on an axis with elements for replication"),
+            };
+            if before > most || after > most {
+                let found = format!("({before}, {after}) for axis {axis} of shape {}", padded.shape());
+                return padded.fail("pad", Rule::Argument { name: "counts", must, found });
+            }
+            let source = |i: isize| source(i, size as isize, padding) as usize;
+            let index: Tensor<usize> = (-(before as isize)..(size + after) as isize).map(source).collect();
+            padded = padded.record(IndexSelect { axis, index }, &[]);
+        }
+        padded
+    }
+}
+
+/// The element of an axis of `size` that stands at `i`, which may lie outside.
+fn source(i: isize, size: isize, padding: PadMode) -> isize {
+    match padding {
+        PadMode::Reflect if i < 0 => -i,
+        PadMode::Reflect if i >= size => 2 * (size - 1) - i,
+        PadMode::Circular => i.rem_euclid(size),
+        _ => i.clamp(0, size - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    #[test]
+    fn every_kind_has_its_derivatives() {
+        let x = &[sample(&[2, 4], 1)];
+        for padding in [PadMode::Constant(0.5), PadMode::Reflect, PadMode::Replicate, PadMode::Circular] {
+            assert_gradient(|x| x[0].square().pad(&[(1, 0), (-1, 2)], padding), x);
+            assert_gradient(|x| x[0].square().t().pad(&[(0, 1)], padding), x);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_padding() {
+        let tape = Tape::new();
+        let x = tape.var([1.0, 2.0, 3.0]);
+        let padded = |counts, padding| x.pad(&[counts], padding).value().unwrap().to_vec();
+        assert_eq!(padded((1, 2), PadMode::Constant(7.0)), [7.0, 1.0, 2.0, 3.0, 7.0, 7.0]);
+        assert_eq!(padded((2, 2), PadMode::Reflect), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+        assert_eq!(padded((2, 1), PadMode::Replicate), [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]);
+        assert_eq!(padded((3, 1), PadMode::Circular), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(padded((-1, 1), PadMode::Constant(0.0)), [2.0, 3.0, 0.0]);
+        assert_eq!(padded((-1, -2), PadMode::Constant(0.0)), []);
+        assert_eq!(
+            tape.var(Tensor::zeros([0])).pad(&[(1, 1)], PadMode::Constant(2.0)).value().unwrap().to_vec(),
+            [2.0; 2]
+        );
+        assert_eq!(tape.var(4.0).pad(&[], PadMode::Reflect).value().unwrap().to_vec(), [4.0]);
+    }
+
+    #[test]
+    fn wrong_counts_are_named() {
+        assert_fails(|t| t.var([1.0]).pad(&[(0, 0), (1, 1)], PadMode::Reflect), "pad: 2 axes are given for shape [1]");
+        assert_fails(
+            |t| t.var([1.0, 2.0]).pad(&[(2, 0)], PadMode::Reflect),
+            "pad: counts must be below the size of the axis for reflection, found (2, 0) for axis 0 of shape [2]",
+        );
+        assert_fails(
+            |t| t.var([1.0, 2.0]).pad(&[(0, 3)], PadMode::Circular),
+            "pad: counts must be at most the size of the axis for circular padding, found (0, 3) for axis 0 of shape [2]",
+        );
+        assert_fails(
+            |t| t.var(Tensor::zeros([0])).pad(&[(0, 1)], PadMode::Replicate),
+            "pad: counts must be on an axis with elements for replication, found (0, 1) for axis 0 of shape [0]",
+        );
+        assert_fails(
+            |t| t.var([1.0, 2.0]).pad(&[(-2, -1)], PadMode::Constant(0.0)),
+            "pad: range 2..1 step 1 does not fit axis 0 of shape [2]",
+        );
+        assert!(Tape::new().var([1.0]).pad(&[(isize::MAX, isize::MAX)], PadMode::Constant(0.0)).value().is_err());
+    }
+}

@@ -1,0 +1,318 @@
+//! Parts of tensors along one axis: slices, pieces, reversal. Views both ways; only the adjoint of a slice copies.
+
+use std::ops::RangeBounds;
+
+use smallvec::SmallVec;
+
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel;
+use crate::shape::{Axes, Shape};
+use crate::tensor::Tensor;
+use crate::tensor::index::limits;
+use crate::tensor::layout::Layout;
+use crate::var::Var;
+
+/// Every `step`-th index from `start` below `end` along one axis; a view.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    pub axis: usize,
+    pub start: usize,
+    pub end: usize,
+    pub step: usize,
+}
+
+impl TensorRule for Slice {
+    const NAME: &'static str = "slice";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let &Slice { axis, start, end, step } = self;
+        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.slice(axis, start, end, step)).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let &Slice { axis, start, step, .. } = self;
+        rule.only(rule.g.record(Embed { axis, start, step, size: rule.x[0].shape()[axis] }, &[]))
+    }
+}
+
+/// The adjoint of [`Slice`]: zeros of size `size` along the axis, with the operand at every `step`-th index from `start`.
+#[derive(Debug, Clone)]
+pub(crate) struct Embed {
+    pub axis: usize,
+    pub start: usize,
+    pub step: usize,
+    pub size: usize,
+}
+
+impl Embed {
+    /// The slice of the result that holds the operand of size `len` along the axis.
+    fn slice(&self, len: usize) -> Slice {
+        let end = if len == 0 { self.start } else { self.start + (len - 1) * self.step + 1 };
+        Slice { axis: self.axis, start: self.start, end, step: self.step }
+    }
+}
+
+impl TensorRule for Embed {
+    const NAME: &'static str = "embed";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let x = &x[0];
+        let whole = Layout::contiguous(x.shape().with(self.axis, self.size));
+        let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
+        Ok(Tensor::build(whole.shape.clone(), |out| {
+            out.fill(T::ZERO);
+            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
+        })
+        .into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(self.slice(rule.x[0].shape()[self.axis]), &[]))
+    }
+}
+
+/// In reverse order along axes; its own adjoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Flip {
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+impl TensorRule for Flip {
+    const NAME: &'static str = "flip";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let layout = self.axes.iter().fold(x[0].layout.clone(), |layout, &axis| layout.flip(axis));
+        Ok(x[0].with_layout(layout).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(self.clone(), &[]))
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The elements of `range` along `axis`.
+    ///
+    /// Derivative: the gradient, with zeros around it.
+    /// Shapes: `[.., d, ..]` → `[.., range, ..]`. A range that ends behind the axis is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.slice(-1, 1..).value()?.to_vec(), [2.0, 3.0, 5.0, 6.0]);
+    /// assert_eq!(x.slice(1, ..1).sum().backward()?.of(x)?.to_vec(), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn slice(self, axis: isize, range: impl RangeBounds<usize>) -> Self {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th element of `range` along `axis`, beginning with the first.
+    ///
+    /// Derivative: the gradient, with zeros between and around.
+    /// Shapes: `[.., d, ..]` → `[.., ⌈range / step⌉, ..]`.
+    #[track_caller]
+    pub fn slice_step(self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Self {
+        let shape = self.shape();
+        let axis = match shape.axis(axis) {
+            Ok(axis) => axis,
+            Err(rule) => return self.fail("slice", rule),
+        };
+        let (start, end) = limits(range, shape[axis]);
+        if start > end || end > shape[axis] || step == 0 {
+            return self.fail("slice", Rule::Range { start, end, step, axis, shape });
+        }
+        self.record(Slice { axis, start, end, step }, &[])
+    }
+
+    /// `len` elements along `axis` from `start` on.
+    ///
+    /// Derivative: the gradient, with zeros around it.
+    #[track_caller]
+    pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
+        self.slice(axis, start..start.saturating_add(len))
+    }
+
+    /// The elements at `index` along `axis`, without that axis (`select` in PyTorch).
+    ///
+    /// Derivative: the gradient at that index, zeros elsewhere.
+    /// Shapes: `[.., d, ..]` → `[.., ..]`.
+    #[track_caller]
+    pub fn index_axis(self, axis: isize, index: usize) -> Self {
+        let shape = self.shape();
+        match shape.axis(axis) {
+            Ok(axis) if index >= shape[axis] => self.fail("index_axis", Rule::Index { index, axis, shape }),
+            Ok(position) => self.slice(axis, index..index + 1).reshape(shape.reduced(&[position])),
+            Err(rule) => self.fail("index_axis", rule),
+        }
+    }
+
+    /// In reverse order along each of `axes`.
+    ///
+    /// Derivative: the gradient, reversed.
+    /// Shapes: any → the same.
+    #[track_caller]
+    pub fn flip(self, axes: impl Into<Axes>) -> Self {
+        match self.shape().axes(&axes.into()) {
+            Ok(axes) => self.record(Flip { axes }, &[]),
+            Err(rule) => self.fail("flip", rule),
+        }
+    }
+
+    /// Pieces of `size` along `axis`, in order; the last one is smaller when the axis does not divide.
+    ///
+    /// Derivative: each piece gives the gradient of its part.
+    /// Shapes: `[.., d, ..]` → ⌈d / size⌉ of `[.., size, ..]`; after a failure, one failed handle.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let pieces = tape.var([1.0_f32, 2.0, 3.0, 4.0, 5.0]).split(2, 0);
+    /// assert_eq!(pieces.len(), 3);
+    /// assert_eq!(pieces[2].value()?.to_vec(), [5.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn split(self, size: usize, axis: isize) -> Vec<Self> {
+        let shape = self.shape();
+        let total = match shape.axis(axis) {
+            Ok(axis) => shape[axis],
+            Err(rule) => return vec![self.fail("split", rule)],
+        };
+        if size == 0 {
+            let rule = Rule::Argument { name: "size", must: "at least 1", found: "0".to_string() };
+            return vec![self.fail("split", rule)];
+        }
+        // An axis of size zero is one empty piece, as in PyTorch.
+        let starts = (0..total.max(1)).step_by(size);
+        let mut pieces = Vec::with_capacity(starts.len());
+        for start in starts {
+            pieces.push(self.slice(axis, start..total.min(start.saturating_add(size))));
+        }
+        pieces
+    }
+
+    /// Consecutive pieces of the given sizes along `axis`, which must add up to it.
+    ///
+    /// Derivative: each piece gives the gradient of its part.
+    /// Shapes: `[.., d, ..]` → `[.., sizes[0], ..]`, `[.., sizes[1], ..]`, …; after a failure, as many failed handles.
+    #[track_caller]
+    pub fn split_sizes(self, sizes: &[usize], axis: isize) -> Vec<Self> {
+        let shape = self.shape();
+        let total = sizes.iter().fold(0usize, |total, &size| total.saturating_add(size));
+        let rule = match shape.axis(axis) {
+            Ok(axis) if shape[axis] == total => None,
+            Ok(axis) => Some(Rule::Range { start: 0, end: total, step: 1, axis, shape }),
+            Err(rule) => Some(rule),
+        };
+        if let Some(rule) = rule {
+            return vec![self.fail("split_sizes", rule); sizes.len()];
+        }
+        let (mut pieces, mut start) = (Vec::with_capacity(sizes.len()), 0);
+        for &size in sizes {
+            pieces.push(self.narrow(axis, start, size));
+            start += size;
+        }
+        pieces
+    }
+
+    /// At most `n` equal pieces along `axis`, as PyTorch cuts them: of size ⌈d / n⌉, the last one smaller.
+    ///
+    /// Derivative: each piece gives the gradient of its part.
+    #[track_caller]
+    pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
+        if n == 0 {
+            let rule = Rule::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
+            return vec![self.fail("chunk", rule)];
+        }
+        self.split(self.size(axis).div_ceil(n).max(1), axis)
+    }
+
+    /// The parts at each index along `axis`, without that axis.
+    ///
+    /// Derivative: each part gives the gradient of its place.
+    /// Shapes: `[.., d, ..]` → d of `[.., ..]`; after a failure, one failed handle.
+    #[track_caller]
+    pub fn unbind(self, axis: isize) -> Vec<Self> {
+        if let Err(rule) = self.shape().axis(axis) {
+            return vec![self.fail("unbind", rule)];
+        }
+        let mut parts = Vec::with_capacity(self.size(axis));
+        for index in 0..self.size(axis) {
+            parts.push(self.index_axis(axis, index));
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    fn values(pieces: &[Var<'_, f64>]) -> Vec<Vec<f64>> {
+        pieces.iter().map(|piece| piece.value().unwrap().to_vec()).collect()
+    }
+
+    #[test]
+    fn parts_have_their_derivatives() {
+        let x = &[sample(&[4, 5], 1)];
+        assert_gradient(|x| x[0].square().slice_step(1, 1..5, 2), x);
+        assert_gradient(|x| x[0].square().t().slice(0, ..0), x);
+        assert_gradient(|x| x[0].square().narrow(-2, 1, 2).index_axis(0, 1), x);
+        assert_gradient(|x| x[0].square().flip([0, -1]) * x[0], x);
+        assert_gradient(
+            |x| x[0].split(2, 1).into_iter().map(|y| y.square().sum_axes(1)).reduce(|a, b| a * b).unwrap(),
+            x,
+        );
+        assert_gradient(|x| x[0].unbind(0).into_iter().reduce(|a, b| a * b).unwrap(), x);
+    }
+
+    #[test]
+    fn pieces_cover_the_axis() {
+        let tape = Tape::new();
+        let x = tape.var([1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(values(&x.split(2, 0)), [vec![1.0, 2.0], vec![3.0, 4.0], vec![5.0]]);
+        assert_eq!(values(&x.split(usize::MAX, -1)), [vec![1.0, 2.0, 3.0, 4.0, 5.0]]);
+        assert_eq!(values(&x.split_sizes(&[0, 4, 1], 0)), [vec![], vec![1.0, 2.0, 3.0, 4.0], vec![5.0]]);
+        assert_eq!(values(&x.chunk(4, 0)), [vec![1.0, 2.0], vec![3.0, 4.0], vec![5.0]]);
+        assert_eq!(values(&tape.var(Tensor::zeros([0])).split(3, 0)), [Vec::<f64>::new()]);
+        assert_eq!(values(&tape.var([[1.0, 2.0], [3.0, 4.0]]).unbind(1)), [[1.0, 3.0], [2.0, 4.0]]);
+    }
+
+    #[test]
+    fn wrong_parts_are_named() {
+        let x = |_: &Tape<f64>| Tensor::zeros([2, 3]);
+        assert_fails(|t| t.var(x(t)).slice(1, 2..5), "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]");
+        assert_fails(
+            |t| t.var(x(t)).slice_step(1, .., 0),
+            "slice: range 0..3 step 0 does not fit axis 1 of shape [2, 3]",
+        );
+        assert_fails(
+            |t| t.var(x(t)).narrow(0, 2, usize::MAX),
+            &format!("slice: range 2..{} step 1 does not fit axis 0 of shape [2, 3]", usize::MAX),
+        );
+        assert_fails(
+            |t| t.var(x(t)).index_axis(0, 2),
+            "index_axis: index 2 is out of range for axis 0 of shape [2, 3]",
+        );
+        assert_fails(|t| t.var(x(t)).flip(2), "flip: axis 2 is out of range for shape [2, 3]");
+        assert_fails(|t| t.var(x(t)).split(0, 1)[0], "split: size must be at least 1, found 0");
+        assert_fails(|t| t.var(x(t)).chunk(0, 1)[0], "chunk: the number of pieces must be at least 1, found 0");
+        assert_fails(
+            |t| t.var(x(t)).split_sizes(&[1, 1], 1)[1],
+            "split_sizes: range 0..2 step 1 does not fit axis 1 of shape [2, 3]",
+        );
+        assert_fails(|t| t.var(x(t)).unbind(2)[0], "unbind: axis 2 is out of range for shape [2, 3]");
+    }
+}

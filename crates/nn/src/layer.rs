@@ -1,0 +1,60 @@
+//! Layers: structs of parameters with a method `forward`.
+
+mod activation;
+mod dropout;
+mod flatten;
+mod identity;
+mod linear;
+mod sequential;
+
+pub use activation::*;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use identity::Identity;
+pub use linear::Linear;
+pub use sequential::Sequential;
+
+use autograd::{Float, Module, Var};
+
+/// A module with one tensor in and one out: what [`Sequential`] chains.
+///
+/// Every layer has `forward` itself, so that calling it needs no import of this trait.
+///
+/// ```
+/// use autograd::Var;
+/// use nn::{Layer, Linear, Module};
+///
+/// #[derive(Module)]
+/// struct Residual(Linear);
+///
+/// impl Layer for Residual {
+///     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+///         x + self.0.forward(x).relu()
+///     }
+/// }
+/// ```
+pub trait Layer<T: Float = f32>: Module<T> {
+    /// What the layer computes.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
+}
+
+impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        (**self).forward(x)
+    }
+}
+
+/// Implements [`Layer`] by the method of the same name that the type has itself.
+macro_rules! layer {
+    ($($layer:ty)*) => {$(
+        impl<T: autograd::Float> crate::layer::Layer<T> for $layer {
+            #[track_caller]
+            fn forward<'t>(&self, x: autograd::Var<'t, T>) -> autograd::Var<'t, T> {
+                <$layer>::forward(self, x)
+            }
+        }
+    )*};
+}
+use layer;

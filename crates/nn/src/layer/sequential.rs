@@ -1,0 +1,117 @@
+//! Layers one after the other.
+
+use autograd::{Float, Module, Path, Var, Visitor, VisitorMut};
+
+use super::{Layer, layer};
+
+/// Layers one after the other, named by their places: `0.weight`, `2.bias`.
+///
+/// # Shapes
+/// What the first layer takes → what the last one gives. Without layers, y = x.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::{Dropout, Linear, Relu, Sequential};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let mut rng = StdRng::seed_from_u64(0);
+/// let model: Sequential = Sequential::new()
+///     .with(Linear::new(4, 16, &mut rng))
+///     .with(Relu)
+///     .with(Dropout::new(0.1, &mut rng))
+///     .with(Linear::new(16, 3, &mut rng))
+///     .apply(|x| x * 0.5);
+/// let tape = Tape::new();
+/// assert_eq!(model.forward(tape.constant(Tensor::ones([8, 4]))).shape(), [8, 3].into());
+/// ```
+#[derive(Default)]
+pub struct Sequential<T: Float = f32> {
+    layers: Vec<Box<dyn Layer<T> + Send + Sync>>,
+}
+
+impl<T: Float> Sequential<T> {
+    /// No layers yet.
+    pub fn new() -> Self {
+        Self { layers: Vec::new() }
+    }
+
+    /// One more layer at the end.
+    #[must_use]
+    pub fn with(mut self, layer: impl Layer<T> + Send + Sync + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// A function at the end, as a layer without parameters.
+    #[must_use]
+    pub fn apply(self, f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync + 'static) -> Self {
+        self.with(Function(f))
+    }
+
+    /// The number of layers.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are no layers.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The last layer's output.
+    #[track_caller]
+    pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let mut x = x;
+        for layer in &self.layers {
+            x = layer.forward(x);
+        }
+        x
+    }
+}
+
+layer!(Sequential<T>);
+
+impl<T: Float> Module<T> for Sequential<T> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        self.layers.iter().enumerate().for_each(|(index, layer)| layer.visit(&path.index(index), visitor));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        self.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.visit_mut(&path.index(index), visitor));
+    }
+}
+
+struct Function<F>(F);
+
+impl<T: Float, F> Module<T> for Function<F> {
+    fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}
+
+impl<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T>> Layer<T> for Function<F> {
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        (self.0)(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Linear, ModuleExt, Relu};
+    use autograd::{Tape, Tensor};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    #[test]
+    fn layers_run_in_order_under_pytorchs_names() {
+        let mut rng = StdRng::seed_from_u64(0);
+        let model = Sequential::<f64>::new().with(Linear::new(1, 1, &mut rng)).apply(|x| -x).with(Relu);
+        let names: Vec<_> = model.named_parameters().into_iter().map(|(name, _)| name).collect();
+        assert_eq!((names, model.len()), (vec!["0.weight".into(), "0.bias".to_string()], 3));
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::from([[3.0], [-3.0]]));
+        let dense = model.named_parameters();
+        let (w, b) = (dense[0].1.value().to_vec()[0], dense[1].1.value().to_vec()[0]);
+        let expected = [3.0, -3.0].map(|x| (-(w * x + b)).max(0.0));
+        assert_eq!(model.forward(x).value().unwrap().to_vec(), expected);
+    }
+}

@@ -1,0 +1,7 @@
+//! The laws that hold for the engine as a whole, through its public interface.
+
+mod depth;
+mod errors;
+mod fuzz;
+mod reference;
+mod threads;
