@@ -251,6 +251,7 @@ impl<T: Float> Tape<T> {
         self.failure.borrow().clone()
     }
 
+    /// Whether operations are differentiable now.
     pub(crate) fn is_recording(&self) -> bool {
         self.mode.get().recording
     }

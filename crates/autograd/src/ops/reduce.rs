@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::kernel;
 use crate::ops::pad::PadMode;
 use crate::scalar::Scalar;
-use crate::shape::Axes;
+use crate::shape::{Axes, Shape};
 use crate::tensor::{Tensor, View};
 use crate::var::{Term, Var};
 
@@ -59,14 +59,15 @@ impl TensorRule for Prod {
 /// For each element the product of the others over `axes`.
 fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
     let shape = x.shape();
-    let order: SmallVec<[usize; 4]> =
-        (0..shape.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
-    let to_end: Axes = order.iter().map(|&axis| axis as isize).collect();
+    let order = to_end(shape.rank(), axes);
+    let at_end: Shape = order.iter().map(|&axis| shape[axis]).collect();
     let back: Axes = (0..order.len()).map(|axis| order.iter().position(|&k| k == axis).unwrap_or(0) as isize).collect();
-    let at_end = x.permute(to_end);
-    let lines = shape.reduced(axes).len();
-    let length: usize = axes.iter().map(|&axis| shape[axis]).product();
-    others_in_rows(at_end.reshape([lines, length])).reshape(at_end.shape()).permute(back)
+    others_in_rows(x.in_rows(axes)).reshape(at_end).permute(back)
+}
+
+/// The axes in the order that puts `axes` behind the others.
+fn to_end(rank: usize, axes: &[usize]) -> SmallVec<[usize; 4]> {
+    (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect()
 }
 
 /// For each element the product of the others in its row of `[lines, length]`.
@@ -232,6 +233,15 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn count_nonzero_axes(self, axes: impl Into<Axes>) -> Self {
         self.ne(Term::Number(T::ZERO)).sum_axes(axes)
+    }
+
+    /// `[lines, n]`: what a reduction over `axes` sees, one line for each element of its result.
+    #[track_caller]
+    pub(crate) fn in_rows(self, axes: &[usize]) -> Self {
+        let shape = self.shape();
+        let order: Axes = to_end(shape.rank(), axes).into_iter().map(|axis| axis as isize).collect();
+        let length: usize = axes.iter().map(|&axis| shape[axis]).product();
+        self.permute(order).reshape([shape.reduced(axes).len(), length])
     }
 
     /// Records a reduction over all axes.

@@ -124,16 +124,16 @@ fn advance(index: &mut [usize], shape: &Shape) {
     }
 }
 
-impl<E: Element> From<E> for Tensor<E> {
-    fn from(x: E) -> Self {
-        Self::scalar(x)
-    }
-}
-
-/// Shares the elements.
+/// A second handle to the same elements.
 impl<E: Element> From<&Tensor<E>> for Tensor<E> {
     fn from(tensor: &Tensor<E>) -> Self {
         tensor.clone()
+    }
+}
+
+impl<E: Element> From<E> for Tensor<E> {
+    fn from(x: E) -> Self {
+        Self::scalar(x)
     }
 }
 

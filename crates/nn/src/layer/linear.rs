@@ -66,7 +66,7 @@ mod tests {
         let layer = Linear::<f32>::new(3, 5, &mut StdRng::seed_from_u64(0));
         let tape = Tape::new();
         let error = layer.forward(tape.constant(Tensor::zeros([8, 4]))).value().unwrap_err().to_string();
-        assert!(error.starts_with("linear: ") && error.contains("[8, 4]") && error.contains("[5, 3]"), "{error}");
+        assert!(error.starts_with("linear: ") && error.contains("[8, 4]") && error.contains("[3, 5]"), "{error}");
         assert!(error.contains("layer/linear.rs"), "{error}");
     }
 

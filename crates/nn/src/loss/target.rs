@@ -66,8 +66,8 @@ pub enum Labels<'t, T: Float = f32> {
 }
 
 macro_rules! classes {
-    ($($(($size:ident))? $from:ty)*) => {$(
-        impl<T: Float $(, const $size: usize)?> From<$from> for Labels<'_, T> {
+    ($($from:ty)*) => {$(
+        impl<T: Float> From<$from> for Labels<'_, T> {
             fn from(classes: $from) -> Self {
                 Labels::Classes(classes.into())
             }
@@ -75,12 +75,12 @@ macro_rules! classes {
     )*};
 }
 
-classes! {
-    Tensor<usize>
-    &Tensor<usize>
-    Vec<usize>
-    &[usize]
-    (N) [usize; N]
+classes!(Tensor<usize> &Tensor<usize> Vec<usize> &[usize]);
+
+impl<T: Float, const N: usize> From<[usize; N]> for Labels<'_, T> {
+    fn from(classes: [usize; N]) -> Self {
+        classes.as_slice().into()
+    }
 }
 
 impl<T: Float> From<&Vec<usize>> for Labels<'_, T> {

@@ -1,0 +1,445 @@
+//! Softmax and cross-entropy in one op: the reverse is one pass over the logits.
+
+use smallvec::SmallVec;
+
+use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel;
+use crate::kernel::lines::Lines;
+use crate::kernel::math::Math;
+use crate::kernel::vectorized::vectorized;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// How the losses of many samples become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// Their mean, weighted with the weights of their classes if there are any.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+    /// They stay as they are.
+    None,
+}
+
+/// The options of [`Var::softmax_cross_entropy`]; the default is the plain mean.
+#[derive(Debug, Clone, Default)]
+pub struct CrossEntropy<T: Float = f32> {
+    /// A factor for each class: `[classes]`. It is data: no gradient flows to it.
+    pub weight: Option<Tensor<T>>,
+    /// Samples with this target count for nothing.
+    pub ignore_index: Option<usize>,
+    /// Which part of each target is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// How the losses of the samples become one.
+    pub reduction: Reduction,
+}
+
+/// What the op and its adjoint share: the targets and how they are weighed. The weights of classes are an operand.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets {
+    /// Contiguous, one for each line of the logits.
+    targets: Tensor<usize>,
+    ignored: Option<usize>,
+    smoothing: f64,
+    reduction: Reduction,
+    /// The axis of the classes.
+    axis: usize,
+}
+
+/// −Σ q·w·log softmax x along the axis of the classes, reduced; saves the logarithms.
+#[derive(Debug, Clone)]
+pub(crate) struct SoftmaxCrossEntropy(Targets);
+
+/// The gradient of [`SoftmaxCrossEntropy`] from the logarithms, the incoming gradient and the weights.
+#[derive(Debug, Clone)]
+pub(crate) struct SoftmaxCrossEntropyAdjoint(Targets);
+
+impl TensorRule for SoftmaxCrossEntropy {
+    const NAME: &'static str = "softmax_cross_entropy";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (x, weight) = (&x[0], x.get(1));
+        let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out));
+        let each = self.0.losses(&log, &self.0.factors(weight));
+        let tensor = match self.0.reduction {
+            Reduction::None => each,
+            Reduction::Sum => Tensor::scalar(each.sum()),
+            Reduction::Mean => Tensor::scalar(each.sum() / self.0.total(weight)),
+        };
+        Ok(Value { tensor, saved: Saved::Tensor(log) })
+    }
+
+    /// When the gradient is recorded, so are the logarithms: they carry its dependence on the logits.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let tape = rule.g.tape();
+        let log = match rule.saved {
+            Saved::Tensor(log) if !tape.is_recording() => tape.constant(log.clone()),
+            _ => rule.x[0].log_softmax(self.0.axis as isize),
+        };
+        let mut operands = vec![rule.g];
+        operands.extend(rule.x.get(1));
+        let gx = log.record(SoftmaxCrossEntropyAdjoint(self.0.clone()), &operands);
+        std::iter::once(Some(gx)).chain(rule.x.get(1).map(|_| None)).collect()
+    }
+}
+
+impl TensorRule for SoftmaxCrossEntropyAdjoint {
+    const NAME: &'static str = "softmax_cross_entropy_adjoint";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (log, g, weight) = (&x[0], &x[1], x.get(2));
+        Ok(Tensor::build(log.shape().clone(), |out| self.0.gradient(log, g, weight, out)).into())
+    }
+
+    /// gx = g·(A·eˡ − a) with constants a and A = Σa along a line, for l the logarithms.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
+        let weight = rule.x.get(2).and_then(|weight| weight.value().ok());
+        let (a, total) = self.0.coefficients(&log.shape(), weight.as_ref());
+        let (a, total) = (log.tape().constant(a), log.tape().constant(total));
+        let weighed = log.exp() * total;
+        let mut gradients = rule.both(
+            || h.masked_mul(weighed * self.0.along_lines(g, &log.shape())),
+            || {
+                let by_line = (h * (weighed - a)).sum_along(self.0.axis);
+                if self.0.reduction == Reduction::None { by_line.reshape(g.shape()) } else { by_line.sum_to(g.shape()) }
+            },
+        );
+        gradients.extend(rule.x.get(2).map(|_| None));
+        gradients
+    }
+}
+
+/// What each class and each sample weighs.
+struct Factors<T> {
+    /// The weight of each class; empty where all weigh one.
+    weight: Vec<T>,
+    /// The part of the target that stays with its class.
+    at_target: T,
+    /// The part that every class gets.
+    at_each: T,
+}
+
+impl<T: Float> Factors<T> {
+    fn of(&self, class: usize) -> T {
+        self.weight.get(class).copied().unwrap_or(T::ONE)
+    }
+}
+
+impl Targets {
+    fn factors<T: Float>(&self, weight: Option<&Tensor<T>>) -> Factors<T> {
+        let part = |part: f64| T::from_f64(part);
+        Factors {
+            weight: weight.map_or(Vec::new(), Tensor::to_vec),
+            at_target: part(1.0 - self.smoothing),
+            at_each: part(self.smoothing),
+        }
+    }
+
+    fn targets(&self) -> &[usize] {
+        self.targets.as_slice().unwrap_or_default()
+    }
+
+    fn is_ignored(&self, target: usize) -> bool {
+        self.ignored == Some(target)
+    }
+
+    /// What the mean divides by: the weights of the targets that count.
+    fn total<T: Float>(&self, weight: Option<&Tensor<T>>) -> T {
+        let factors = self.factors(weight);
+        self.targets().iter().filter(|&&target| !self.is_ignored(target)).map(|&target| factors.of(target)).sum()
+    }
+
+    /// The loss of every line, with the shape of the targets.
+    fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Tensor<T> {
+        let lines = Lines::new(log.shape(), self.axis);
+        let log = log.as_slice().unwrap_or_default();
+        let per_class = factors.at_each / T::from_f64(lines.len as f64);
+        let loss = |k: usize, target: usize| {
+            if self.is_ignored(target) {
+                return T::ZERO;
+            }
+            let start = k / lines.inner * lines.slab() + k % lines.inner;
+            let at = |class: usize| factors.of(class) * log[start + class * lines.inner];
+            let loss = -(factors.at_target * at(target));
+            if self.smoothing == 0.0 { loss } else { loss - per_class * (0..lines.len).map(at).sum::<T>() }
+        };
+        Tensor::build(self.targets.shape().clone(), |out| {
+            out.iter_mut().zip(self.targets()).enumerate().for_each(|(k, (y, &target))| *y = loss(k, target));
+        })
+    }
+
+    /// g·(A·eˡ − a) for every line.
+    fn gradient<T: Float>(&self, log: &Tensor<T>, g: &Tensor<T>, weight: Option<&Tensor<T>>, out: &mut [T]) {
+        let lines = Lines::new(log.shape(), self.axis);
+        let factors = self.factors(weight);
+        let (log, g) = (log.contiguous(), g.contiguous());
+        let (log, g) = (log.as_slice().unwrap_or_default(), g.as_slice().unwrap_or_default());
+        let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
+        let per_class = factors.at_each / T::from_f64(lines.len as f64);
+        let classes: T = (0..lines.len).map(|class| factors.of(class)).sum();
+        let scale = |k: usize, target: usize| match g.get(k).or(g.first()) {
+            Some(&g) if !self.is_ignored(target) => g / divisor,
+            _ => T::ZERO,
+        };
+        lines.each_slab(out, WEIGHT, &|outer, out| {
+            let log = lines.slab_of(log, outer);
+            let targets = &self.targets()[outer * lines.inner..][..lines.inner];
+            let scales = || targets.iter().enumerate().map(|(k, &target)| scale(outer * lines.inner + k, target));
+            let total = |(scale, &target): (T, &usize)| {
+                if scale == T::ZERO {
+                    T::ZERO
+                } else {
+                    scale * (factors.at_target * factors.of(target) + per_class * classes)
+                }
+            };
+            scaled_probabilities(log, scales().zip(targets).map(total), lines, out);
+            for (k, (scale, &target)) in scales().zip(targets).enumerate().filter(|&(_, (scale, _))| scale != T::ZERO) {
+                if self.smoothing != 0.0 {
+                    let line = out[k..].iter_mut().step_by(lines.inner).enumerate();
+                    line.for_each(|(class, gx)| *gx -= scale * per_class * factors.of(class));
+                }
+                out[k + target * lines.inner] -= scale * factors.at_target * factors.of(target);
+            }
+        });
+    }
+
+    /// a with the shape of the logits and A with one class, both divided as the reduction does.
+    fn coefficients<T: Float>(&self, shape: &Shape, weight: Option<&Tensor<T>>) -> (Tensor<T>, Tensor<T>) {
+        let lines = Lines::new(shape, self.axis);
+        let factors = self.factors(weight);
+        let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
+        let per_class = factors.at_each / T::from_f64(lines.len as f64);
+        let a = Tensor::build(shape.clone(), |out| {
+            for (k, a) in out.iter_mut().enumerate() {
+                let (line, class) = (k / lines.slab() * lines.inner + k % lines.inner, k / lines.inner % lines.len);
+                let target = self.targets()[line];
+                let part = if class == target { factors.at_target + per_class } else { per_class };
+                *a = if self.is_ignored(target) { T::ZERO } else { part * factors.of(class) / divisor };
+            }
+        });
+        let total = Tensor::build(shape.with(self.axis, 1), |out| kernel::reduce::sum(a.view(), &[self.axis], out));
+        (a, total)
+    }
+
+    /// The incoming gradient with size one along the classes.
+    fn along_lines<'t, T: Float>(&self, g: Var<'t, T>, logits: &Shape) -> Var<'t, T> {
+        if self.reduction == Reduction::None { g.reshape(logits.with(self.axis, 1)) } else { g }
+    }
+}
+
+/// What an exponential costs, in cheap steps.
+const WEIGHT: usize = 8;
+
+/// total·eˡ for every line of a slab, and 0 where the total is 0, whatever the logits.
+fn scaled_probabilities<T: Float>(log: &[T], totals: impl Iterator<Item = T>, lines: Lines, out: &mut [T]) {
+    let totals: SmallVec<[T; 8]> = totals.collect();
+    match totals[..] {
+        [total] if total == T::ZERO => out.fill(T::ZERO),
+        [total] => vectorized!(out.iter_mut().zip(log).for_each(|(gx, &log)| *gx = total * Math::exp(log))),
+        _ => {
+            for (row, log) in out.chunks_exact_mut(lines.inner).zip(log.chunks_exact(lines.inner)) {
+                vectorized!(row.iter_mut().zip(log).zip(&totals).for_each(|((gx, &log), &total)| {
+                    *gx = if total == T::ZERO { T::ZERO } else { total * Math::exp(log) };
+                }));
+            }
+        }
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The cross-entropy between the softmax of these logits and classes: −w[t]·ln softmax(x)[t] for each target t, with
+    /// PyTorch's options and conventions.
+    ///
+    /// With smoothing ε the target is (1 − ε) of its class and ε/C of each of the C classes. The mean divides by the
+    /// weights of the targets that count, and is NaN if none does.
+    ///
+    /// Derivative: w[t]·(softmax(x) − target), from the logarithms that the value kept.
+    /// Shapes: logits `[C]` with a target `[]`, or `[N, C, d₁, …]` with targets `[N, d₁, …]` → `[]`, or the shape of the
+    /// targets without reduction. A target that is no class is an error unless it is ignored.
+    ///
+    /// ```
+    /// use autograd::{CrossEntropy, Tape, Tensor};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let logits = tape.var([[0.0, 0.0], [1000.0, 0.0]]);
+    /// let loss = logits.softmax_cross_entropy(&Tensor::from([1, 0]), &CrossEntropy::default());
+    /// assert_eq!(loss.item().value()?, 2.0_f64.ln() / 2.0);
+    /// assert_eq!(loss.item().backward()?.of(logits)?.to_vec(), [0.25, -0.25, 0.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn softmax_cross_entropy(self, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Self {
+        let shape = self.shape();
+        let op = match check(&shape, targets, options) {
+            Ok(targets) => SoftmaxCrossEntropy(targets),
+            Err(rule) => return self.fail("softmax_cross_entropy", rule),
+        };
+        match &options.weight {
+            Some(weight) => self.record(op, &[self.tape.constant(weight.clone())]),
+            None => self.record(op, &[]),
+        }
+    }
+}
+
+fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Result<Targets, Rule> {
+    let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
+    let classes = shape[axis];
+    let expected = shape.reduced(&[axis]);
+    if *targets.shape() != expected {
+        return Err(Rule::Shape { expected, found: targets.shape().clone() });
+    }
+    if let Some(weight) = options.weight.as_ref().filter(|weight| **weight.shape() != [classes]) {
+        return Err(Rule::Shape { expected: classes.into(), found: weight.shape().clone() });
+    }
+    if !(0.0..=1.0).contains(&options.label_smoothing) {
+        let found = options.label_smoothing.to_string();
+        return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
+    }
+    if let Some(index) = targets.iter().find(|&t| t >= classes && options.ignore_index != Some(t)) {
+        return Err(Rule::Index { index, axis, shape: shape.clone() });
+    }
+    Ok(Targets {
+        targets: targets.contiguous(),
+        ignored: options.ignore_index,
+        smoothing: options.label_smoothing,
+        reduction: options.reduction,
+        axis,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    fn variants() -> Vec<CrossEntropy<f64>> {
+        let mut variants = Vec::new();
+        for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+            for weight in [None, Some(Tensor::from([0.5, 2.0, 1.5]))] {
+                for ignore_index in [None, Some(1), Some(77)] {
+                    for label_smoothing in [0.0, 0.2] {
+                        variants.push(CrossEntropy {
+                            weight: weight.clone(),
+                            ignore_index,
+                            label_smoothing,
+                            reduction,
+                        });
+                    }
+                }
+            }
+        }
+        variants
+    }
+
+    /// The definition, in other ops.
+    fn composed<'t>(x: Var<'t, f64>, targets: &Tensor<usize>, options: &CrossEntropy<f64>) -> Var<'t, f64> {
+        let tape = x.tape();
+        let counts = targets.map(|t| if options.ignore_index == Some(t) { 0.0 } else { 1.0 });
+        let safe = targets.map(|t| if options.ignore_index == Some(t) { 0 } else { t });
+        let weight = options.weight.clone().unwrap_or(Tensor::ones([3]));
+        let hot = Tensor::one_hot(&safe, 3).unwrap();
+        let smoothed = hot.map(|q| q * (1.0 - options.label_smoothing) + options.label_smoothing / 3.0);
+        let losses = -(x.log_softmax(1) * tape.constant(smoothed) * tape.constant(weight.clone())).sum_axes(1);
+        let losses = losses * tape.constant(counts.clone());
+        let total = hot.mul(&weight).unwrap().sum_axes(1).unwrap().mul(&counts).unwrap().sum();
+        match options.reduction {
+            Reduction::None => losses,
+            Reduction::Sum => losses.sum_axes(0),
+            Reduction::Mean => losses.sum_axes(0) / total,
+        }
+    }
+
+    #[test]
+    fn values_and_derivatives_are_those_of_the_definition() {
+        let x = &[sample(&[4, 3], 1)];
+        for options in variants() {
+            let ignored = options.ignore_index.unwrap_or(2);
+            let targets = Tensor::from([2, 0, ignored, 2]);
+            assert_gradient(|x| x[0].softmax_cross_entropy(&targets, &options), x);
+            let tape = Tape::new();
+            let x = tape.var(x[0].clone());
+            let (fused, plain) = (x.softmax_cross_entropy(&targets, &options), composed(x, &targets, &options));
+            fused.value().unwrap().close_to(&plain.value().unwrap(), 1e-14, 1e-14).unwrap();
+        }
+    }
+
+    #[test]
+    fn positions_and_single_samples() {
+        for options in variants() {
+            let targets = Tensor::from([[0, 2], [2, 0]]);
+            assert_gradient(|x| x[0].square().softmax_cross_entropy(&targets, &options), &[sample(&[2, 3, 2], 2)]);
+            assert_gradient(|x| x[0].softmax_cross_entropy(&Tensor::scalar(2), &options), &[sample(&[3], 3)]);
+        }
+        let (tape, plain) = (Tape::new(), CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() });
+        let nothing = tape.var(Tensor::<f64>::zeros([0, 3])).softmax_cross_entropy(&Tensor::zeros([0]), &plain);
+        assert_eq!(nothing.value().unwrap().shape(), &[0].into());
+    }
+
+    #[test]
+    fn a_batch_that_is_ignored_has_no_gradient() {
+        let tape = Tape::new();
+        let x = tape.var(sample(&[2, 3], 1));
+        let options = CrossEntropy { ignore_index: Some(9), ..CrossEntropy::default() };
+        let loss = x.softmax_cross_entropy(&Tensor::from([9, 9]), &options).item();
+        assert!(loss.value().unwrap().is_nan());
+        assert_eq!(loss.backward().unwrap().of(x).unwrap().to_vec(), [0.0; 6]);
+    }
+
+    #[test]
+    fn an_ignored_sample_may_hold_anything() {
+        let tape = Tape::new();
+        let x = tape.var([[f64::NAN, 0.0], [0.0, 0.0]]);
+        let options = CrossEntropy { ignore_index: Some(0), ..CrossEntropy::default() };
+        let loss = x.softmax_cross_entropy(&Tensor::from([0, 1]), &options).item();
+        assert_eq!(loss.value(), Ok(2.0_f64.ln()));
+        assert_eq!(loss.backward().unwrap().of(x).unwrap().to_vec(), [0.0, 0.0, 0.5, -0.5]);
+    }
+
+    #[test]
+    fn large_logits_keep_their_digits() {
+        let tape = Tape::new();
+        let x = tape.var([[700.0, -700.0, 0.0], [30.0, -30.0, 29.0]]);
+        let options = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
+        let loss = x.softmax_cross_entropy(&Tensor::from([1, 0]), &options).value().unwrap();
+        loss.close_to(&Tensor::from([1400.0, 0.313_261_687_518_222_86]), 1e-15, 0.0).unwrap();
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let x = || Tensor::<f64>::zeros([2, 3]);
+        let options = CrossEntropy::default;
+        assert_fails(
+            |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0]), &options()),
+            "softmax_cross_entropy: shapes differ: expected [2], found [1]",
+        );
+        assert_fails(
+            |t| t.var(1.0).softmax_cross_entropy(&Tensor::scalar(0), &options()),
+            "softmax_cross_entropy: axis 0 is out of range for shape []",
+        );
+        assert_fails(
+            |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0, 3]), &options()),
+            "softmax_cross_entropy: index 3 is out of range for axis 1 of shape [2, 3]",
+        );
+        let weight = Some(Tensor::from([1.0]));
+        assert_fails(
+            |t| {
+                let options = CrossEntropy { weight: weight.clone(), ..options() };
+                t.var(x()).softmax_cross_entropy(&Tensor::from([0, 1]), &options)
+            },
+            "softmax_cross_entropy: shapes differ: expected [3], found [1]",
+        );
+        assert_fails(
+            |t| {
+                let options = CrossEntropy { label_smoothing: 1.5, ..options() };
+                t.var(x()).softmax_cross_entropy(&Tensor::from([0, 1]), &options)
+            },
+            "softmax_cross_entropy: label_smoothing must be between 0 and 1, found 1.5",
+        );
+    }
+}

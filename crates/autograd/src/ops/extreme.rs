@@ -1,0 +1,338 @@
+//! The largest and smallest elements over axes, and where they are. NaN is larger and smaller than every number.
+
+use smallvec::SmallVec;
+
+use super::reduce::Keep;
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::kernel;
+use crate::scalar::Scalar;
+use crate::shape::{Axes, Shape};
+use crate::tensor::{Tensor, View};
+use crate::var::Var;
+
+/// The largest element over axes, which stay with size one.
+#[derive(Debug, Clone)]
+pub(crate) struct Amax {
+    /// Ascending.
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+/// The smallest element over axes, which stay with size one.
+#[derive(Debug, Clone)]
+pub(crate) struct Amin {
+    /// Ascending.
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+impl TensorRule for Amax {
+    const NAME: &'static str = "amax";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        extreme(&x[0], &self.axes, kernel::reduce::max)
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(shared_by_ties(rule.x[0].eq(rule.y), rule.g, &self.axes))
+    }
+}
+
+impl TensorRule for Amin {
+    const NAME: &'static str = "amin";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        extreme(&x[0], &self.axes, kernel::reduce::min)
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(shared_by_ties(rule.x[0].eq(rule.y), rule.g, &self.axes))
+    }
+}
+
+fn extreme<T: Float>(
+    x: &Tensor<T>,
+    axes: &[usize],
+    fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
+) -> Result<Value<T>, Rule> {
+    let shape = x.shape().keep_reduced(axes);
+    check_not_empty(x.shape(), &shape)?;
+    Ok(Tensor::build(shape, |out| fold(x.view(), axes, out)).into())
+}
+
+/// Nothing has no largest element.
+fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), Rule> {
+    if shape.len() == 0 && left.len() > 0 { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
+}
+
+/// The gradient of an extreme, in equal shares to all elements that attain it: `attains` is 1 for them.
+pub(crate) fn shared_by_ties<'t, T: Float>(attains: Var<'t, T>, g: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+    let axes: Axes = axes.iter().map(|&axis| axis as isize).collect();
+    attains.masked_mul(g / attains.sum_keepdim(axes))
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The largest element; NaN if there is one.
+    ///
+    /// Derivative: 1 for the largest; ties share equally.
+    /// Shapes: any with an element → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([3.0_f32, 1.0, 3.0]);
+    /// assert_eq!(x.max().backward()?.of(x)?.to_vec(), [0.5, 0.0, 0.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max(self) -> Scalar<'t, T> {
+        self.reduce_all(|axes| Amax { axes })
+    }
+
+    /// The smallest element; NaN if there is one.
+    ///
+    /// Derivative: 1 for the smallest; ties share equally.
+    /// Shapes: any with an element → a `Scalar`.
+    #[track_caller]
+    pub fn min(self) -> Scalar<'t, T> {
+        self.reduce_all(|axes| Amin { axes })
+    }
+
+    /// The largest element over `axes`, which are dropped; NaN if there is one.
+    ///
+    /// Derivative: the gradient for the largest; ties share equally.
+    /// Shapes: any → the shape without `axes`. Axes without elements are an error.
+    #[track_caller]
+    pub fn amax(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Drop, |axes| Amax { axes })
+    }
+
+    /// The largest element over `axes`, which stay with size one.
+    #[track_caller]
+    pub fn amax_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Keep, |axes| Amax { axes })
+    }
+
+    /// The smallest element over `axes`, which are dropped; NaN if there is one.
+    ///
+    /// Derivative: the gradient for the smallest; ties share equally.
+    /// Shapes: any → the shape without `axes`. Axes without elements are an error.
+    #[track_caller]
+    pub fn amin(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Drop, |axes| Amin { axes })
+    }
+
+    /// The smallest element over `axes`, which stay with size one.
+    #[track_caller]
+    pub fn amin_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Keep, |axes| Amin { axes })
+    }
+
+    /// The largest element along `axis`, and where it first is.
+    ///
+    /// Derivative: the gradient for the element at the index, also among ties.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f32, 7.0, 7.0], [5.0, 4.0, 3.0]]);
+    /// let (values, indices) = x.max_with_index(1);
+    /// assert_eq!((values.value()?.to_vec(), indices), (vec![7.0, 5.0], Tensor::from([1, 0])));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max_with_index(self, axis: isize) -> (Self, Tensor<usize>) {
+        let index = self.value().and_then(|x| x.argmax(axis)).map_err(|error| error.rule);
+        self.at_extreme("max_with_index", axis, index)
+    }
+
+    /// The smallest element along `axis`, and where it first is.
+    ///
+    /// Derivative: the gradient for the element at the index, also among ties.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
+    #[track_caller]
+    pub fn min_with_index(self, axis: isize) -> (Self, Tensor<usize>) {
+        let index = self.value().and_then(|x| x.argmin(axis)).map_err(|error| error.rule);
+        self.at_extreme("min_with_index", axis, index)
+    }
+
+    #[track_caller]
+    fn at_extreme(self, op: &'static str, axis: isize, index: Result<Tensor<usize>, Rule>) -> (Self, Tensor<usize>) {
+        let shape = self.shape();
+        let kept = index.and_then(|index| {
+            let kept = index.reshape(shape.with(shape.axis(axis)?, 1)).map_err(|error| error.rule)?;
+            Ok((index, kept))
+        });
+        match kept {
+            Ok((index, kept)) => (self.gather(axis, &kept).reshape(index.shape()), index),
+            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
+        }
+    }
+
+    /// Where the largest element along `axis` first is.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`]; [`Rule::Empty`]; the first failure on the tape, if this is its result.
+    #[track_caller]
+    pub fn argmax(self, axis: isize) -> Result<Tensor<usize>> {
+        self.value()?.argmax(axis)
+    }
+
+    /// Where the smallest element along `axis` first is.
+    ///
+    /// # Errors
+    /// As [`argmax`](Self::argmax).
+    #[track_caller]
+    pub fn argmin(self, axis: isize) -> Result<Tensor<usize>> {
+        self.value()?.argmin(axis)
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The largest element; NaN if there is one.
+    ///
+    /// # Errors
+    /// [`Rule::Empty`] for no elements.
+    #[track_caller]
+    pub fn max(&self) -> Result<T> {
+        check_not_empty(self.shape(), &Shape::default()).map_err(Error::at("max"))?;
+        Ok(self.fold_all(kernel::reduce::max))
+    }
+
+    /// The smallest element; NaN if there is one.
+    ///
+    /// # Errors
+    /// [`Rule::Empty`] for no elements.
+    #[track_caller]
+    pub fn min(&self) -> Result<T> {
+        check_not_empty(self.shape(), &Shape::default()).map_err(Error::at("min"))?;
+        Ok(self.fold_all(kernel::reduce::min))
+    }
+
+    /// The largest element over `axes`, which are dropped.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
+    #[track_caller]
+    pub fn amax(&self, axes: impl Into<Axes>) -> Result<Self> {
+        self.extreme_over(axes.into(), kernel::reduce::max).map_err(Error::at("amax"))
+    }
+
+    /// The smallest element over `axes`, which are dropped.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
+    #[track_caller]
+    pub fn amin(&self, axes: impl Into<Axes>) -> Result<Self> {
+        self.extreme_over(axes.into(), kernel::reduce::min).map_err(Error::at("amin"))
+    }
+
+    fn extreme_over(&self, axes: Axes, fold: impl FnOnce(View<'_, T>, &[usize], &mut [T])) -> Result<Self, Rule> {
+        check_not_empty(self.shape(), &self.shape().reduced(&self.shape().axes(&axes)?))?;
+        self.fold_axes(axes, fold)
+    }
+
+    /// Where the largest element along `axis` first is; at the first NaN if there is one.
+    ///
+    /// Shapes: `[.., d, ..]` → `[.., ..]`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let scores = Tensor::from([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]);
+    /// assert_eq!(scores.argmax(-1)?, Tensor::from([1, 0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], or [`Rule::Empty`] when the axis has no elements.
+    #[track_caller]
+    pub fn argmax(&self, axis: isize) -> Result<Tensor<usize>> {
+        self.search(axis, kernel::reduce::argmax).map_err(Error::at("argmax"))
+    }
+
+    /// Where the smallest element along `axis` first is; at the first NaN if there is one.
+    ///
+    /// Shapes: `[.., d, ..]` → `[.., ..]`.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`], or [`Rule::Empty`] when the axis has no elements.
+    #[track_caller]
+    pub fn argmin(&self, axis: isize) -> Result<Tensor<usize>> {
+        self.search(axis, kernel::reduce::argmin).map_err(Error::at("argmin"))
+    }
+
+    fn search(
+        &self,
+        axis: isize,
+        search: impl FnOnce(View<'_, T>, usize, &mut [usize]),
+    ) -> Result<Tensor<usize>, Rule> {
+        let axis = self.shape().axis(axis)?;
+        let left = self.shape().reduced(&[axis]);
+        check_not_empty(self.shape(), &left)?;
+        Ok(Tensor::build(left, |out| search(self.view(), axis, out)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    #[test]
+    fn extremes_have_their_derivatives() {
+        let x = &[sample(&[3, 4], 1)];
+        assert_gradient(|x| x[0].square().amax([0, 1]).unsqueeze(0) * x[0].exp().min(), x);
+        assert_gradient(|x| x[0].sin().amin(0) * x[0].t().square().amax_keepdim(-1), x);
+        assert_gradient(|x| x[0].square().max_with_index(1).0, x);
+        assert_gradient(|x| x[0].square().amin_keepdim(0) * x[0].t().exp().min_with_index(0).0.unsqueeze(-1), x);
+    }
+
+    #[test]
+    fn ties_share_equally_but_an_index_names_one() {
+        let tape = Tape::new();
+        let x = tape.var([[2.0, 5.0, 5.0], [1.0, 1.0, 1.0]]);
+        let gradient = |y: Var<'_, f64>| y.sum().backward().unwrap().of(x).unwrap().to_vec();
+        let third = 1.0 / 3.0;
+        assert_eq!(gradient(x.amax(1)), [0.0, 0.5, 0.5, third, third, third]);
+        assert_eq!(gradient(x.amin(1)), [1.0, 0.0, 0.0, third, third, third]);
+        assert_eq!(x.min().backward().unwrap().of(x).unwrap().to_vec(), [0.0, 0.0, 0.0, third, third, third]);
+        assert_eq!(gradient(x.max_with_index(1).0), [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(gradient(x.min_with_index(1).0), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn not_a_number_is_an_extreme() {
+        let x = Tensor::from([[1.0, f64::NAN], [3.0, f64::INFINITY]]);
+        assert!(x.max().unwrap().is_nan() && x.min().unwrap().is_nan());
+        assert_eq!(x.amax(1).unwrap().get(&[1]), Some(f64::INFINITY));
+        assert_eq!((x.argmax(1), x.argmin(0)), (Ok(Tensor::from([1, 1])), Ok(Tensor::from([0, 0]))));
+        assert!(Tape::new().var(x).amin(0).value().unwrap().get(&[1]).unwrap().is_nan());
+    }
+
+    #[test]
+    fn nothing_has_no_extreme() {
+        let x = || Tensor::<f64>::zeros([0, 2]);
+        assert_fails(|t| t.var(x()).amax(0), "amax: needs at least one element, found shape [0, 2]");
+        assert_fails(
+            |t| t.var(x()).max_with_index(0).0,
+            "max_with_index: needs at least one element, found shape [0, 2]",
+        );
+        assert_eq!(Tape::new().var(x()).amin(1).value().unwrap().shape(), &[0].into());
+        assert_eq!(x().argmax(1).unwrap(), Tensor::zeros([0]));
+        for error in [x().max().unwrap_err(), x().amin(0).unwrap_err(), x().argmin(0).unwrap_err()] {
+            assert_eq!(error.rule, Rule::Empty { shape: [0, 2].into() });
+        }
+    }
+
+    #[test]
+    fn wrong_axes_are_named() {
+        assert_fails(|t| t.var([1.0]).amin([0, 1]), "amin: axis 1 is out of range for shape [1]");
+        assert_fails(|t| t.var([1.0]).min_with_index(3).0, "min_with_index: axis 3 is out of range for shape [1]");
+        assert_eq!(Tape::new().var([1.0]).argmax(1).unwrap_err().op, "argmax");
+    }
+}

@@ -1,0 +1,180 @@
+//! Norms over axes.
+
+use smallvec::SmallVec;
+
+use super::extreme::shared_by_ties;
+use super::reduce::Keep;
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::kernel;
+use crate::kernel::math::Math;
+use crate::scalar::Scalar;
+use crate::shape::Axes;
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+/// (Σ|x|ᵖ)^(1/p) over axes, which stay with size one; for p = 0 the number of elements that are not zero, for p = ±∞ the
+/// largest or smallest |x|.
+#[derive(Debug, Clone)]
+pub(crate) struct Norm {
+    /// Ascending.
+    pub axes: SmallVec<[usize; 4]>,
+    pub p: f64,
+}
+
+impl TensorRule for Norm {
+    const NAME: &'static str = "norm";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let x = &x[0];
+        let shape = x.shape().keep_reduced(&self.axes);
+        if self.p == f64::NEG_INFINITY && x.is_empty() && shape.len() > 0 {
+            return Err(Rule::Empty { shape: x.shape().clone() });
+        }
+        Ok(Tensor::build(shape, |out| self.fold(x, out)).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, y, g) = (rule.x[0], rule.y, rule.g);
+        let number = |number: f64| Term::Number(T::from_f64(number));
+        rule.only(match self.p {
+            0.0 => return SmallVec::from_iter([None]),
+            1.0 => x.sign() * g,
+            // A zero norm has only zero elements, for which the product with the infinite factor is masked.
+            2.0 => x.masked_mul(g / y),
+            p if p.is_infinite() => x.sign() * shared_by_ties(x.abs().eq(y), g, &self.axes),
+            // As a quotient, which neither overflows nor underflows where |x|ᵖ would.
+            p => x.sign().masked_mul((x.abs() / y).pow(number(p - 1.0))).masked_mul(g),
+        })
+    }
+}
+
+impl Norm {
+    fn fold<T: Float>(&self, x: &Tensor<T>, out: &mut [T]) {
+        let axes = &self.axes;
+        let sum = |terms: &Tensor<T>, out: &mut [T]| kernel::reduce::sum(terms.view(), axes, out);
+        match self.p {
+            0.0 => sum(&x.map(|x| if x == T::ZERO { T::ZERO } else { T::ONE }), out),
+            1.0 => sum(&x.abs(), out),
+            2.0 => {
+                kernel::reduce::sum_of_squares(x.view(), axes, out);
+                out.iter_mut().for_each(|y| *y = Math::sqrt(*y));
+            }
+            f64::INFINITY => kernel::reduce::abs_max(x.view(), axes, out),
+            f64::NEG_INFINITY => kernel::reduce::min(x.abs().view(), axes, out),
+            p => {
+                let (p, inverse) = (T::from_f64(p), T::from_f64(1.0 / p));
+                sum(&x.map(|x| Math::pow(Math::abs(x), p)), out);
+                out.iter_mut().for_each(|y| *y = Math::pow(*y, inverse));
+            }
+        }
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The p-norm of all elements, (Σ|x|ᵖ)^(1/p): any p, with 0 for the number of elements that are not zero and ±∞ for the
+    /// largest and smallest |x|.
+    ///
+    /// Derivative: sign x·(|x|/y)ᵖ⁻¹; 0 at 0; none for p = 0; ties share equally for p = ±∞.
+    /// Shapes: any → a `Scalar`. A norm with p = −∞ of no elements is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([3.0_f64, -4.0]);
+    /// assert_eq!((x.norm(1.0).value()?, x.norm(2.0).value()?, x.norm(f64::INFINITY).value()?), (7.0, 5.0, 4.0));
+    /// assert_eq!(x.norm(2.0).backward()?.of(x)?.to_vec(), [3.0 / 5.0, -4.0 / 5.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn norm(self, p: f64) -> Scalar<'t, T> {
+        self.reduce_all(|axes| Norm { axes, p })
+    }
+
+    /// The p-norm over `axes`, which are dropped; see [`norm`](Self::norm).
+    ///
+    /// Derivative: sign x·(|x|/y)ᵖ⁻¹ times the gradient.
+    /// Shapes: any → the shape without `axes`.
+    #[track_caller]
+    pub fn norm_axes(self, p: f64, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Drop, |axes| Norm { axes, p })
+    }
+
+    /// The p-norm over `axes`, which stay with size one; see [`norm`](Self::norm).
+    #[track_caller]
+    pub fn norm_keepdim(self, p: f64, axes: impl Into<Axes>) -> Self {
+        self.reduce(axes.into(), Keep::Keep, |axes| Norm { axes, p })
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The p-norm of all elements, as [`Var::norm`].
+    ///
+    /// # Errors
+    /// [`Rule::Empty`] for p = −∞ of no elements.
+    #[track_caller]
+    pub fn norm(&self, p: f64) -> Result<T> {
+        let norm = Norm { axes: (0..self.rank()).collect(), p };
+        let value = norm.value(std::slice::from_ref(self)).map_err(Error::at("norm"))?;
+        value.tensor.item()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    const ORDERS: [f64; 9] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, -1.0, f64::INFINITY, f64::NEG_INFINITY];
+
+    #[test]
+    fn all_orders_have_their_derivatives() {
+        let x = &[sample(&[2, 3, 2], 1)];
+        for p in ORDERS {
+            assert_gradient(|x| x[0].norm_axes(p, [0, -1]), x);
+            assert_gradient(|x| x[0].t().norm_keepdim(p, 1) * x[0].norm(p), x);
+        }
+    }
+
+    #[test]
+    fn values() {
+        let x = Tensor::from([3.0_f64, 0.0, -4.0]);
+        let norm = |p| x.norm(p).unwrap();
+        assert_eq!((norm(0.0), norm(1.0), norm(2.0)), (2.0, 7.0, 5.0));
+        assert_eq!((norm(f64::INFINITY), norm(f64::NEG_INFINITY)), (4.0, 0.0));
+        assert!((norm(3.0) - 91.0_f64.cbrt()).abs() < 1e-14 && norm(f64::NAN).is_nan());
+        let nothing = Tensor::<f64>::zeros([0]);
+        assert_eq!((nothing.norm(2.0), nothing.norm(f64::INFINITY), nothing.norm(0.0)), (Ok(0.0), Ok(0.0), Ok(0.0)));
+    }
+
+    #[test]
+    fn zeros_have_gradient_zero() {
+        for p in ORDERS.into_iter().filter(|&p| p >= 0.0) {
+            let tape = Tape::new();
+            let x = tape.var([[0.0_f64, 0.0], [0.0, 3.0]]);
+            let y = x.norm_axes(p, 1);
+            let gradient = y.sum().backward().unwrap().of(x).cloned().unwrap_or(Tensor::zeros([2, 2])).to_vec();
+            assert_eq!(gradient[..3], [0.0; 3], "p = {p}");
+            assert!((gradient[3] - if p == 0.0 { 0.0 } else { 1.0 }).abs() < 1e-15, "p = {p}");
+        }
+    }
+
+    #[test]
+    fn ties_of_the_largest_share() {
+        let tape = Tape::new();
+        let x = tape.var([2.0, -2.0, 1.0]);
+        assert_eq!(x.norm(f64::INFINITY).backward().unwrap().of(x).unwrap().to_vec(), [0.5, -0.5, 0.0]);
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        assert_fails(|t| t.var([1.0]).norm_axes(2.0, 1), "norm: axis 1 is out of range for shape [1]");
+        assert_fails(
+            |t| t.var(Tensor::zeros([2, 0])).norm_axes(f64::NEG_INFINITY, 1),
+            "norm: needs at least one element, found shape [2, 0]",
+        );
+    }
+}
