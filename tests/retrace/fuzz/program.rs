@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use autograd::{
-    Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom,
-    custom_many, stack,
+    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy, MaxPool2dOptions, Order, PadMode,
+    Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum, stack,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -32,19 +32,13 @@ pub struct Program<'t, 'p> {
 /// Larger results are dropped, so that programs stay quick.
 const LARGEST: usize = 3000;
 
+/// One of several methods, with its name, applied to `$x`.
 macro_rules! choose {
-    ($rng:expr, $($name:ident)*) => {{
-        let all = [$((stringify!($name), V::$name as fn(V<'_>) -> V<'_>)),*];
-        all[$rng.random_range(0..all.len())]
-    }};
-}
-
-macro_rules! choose_with {
-    ($rng:expr, $x:expr, $term:expr, $($name:ident)*) => {{
+    ($rng:expr, $x:expr, $arguments:tt, $($name:ident)*) => {{
         let all = [$(stringify!($name)),*];
         let name = all[$rng.random_range(0..all.len())];
         (name, match name {
-            $(stringify!($name) => $x.$name($term),)*
+            $(stringify!($name) => $x.$name $arguments,)*
             _ => $x,
         })
     }};
@@ -65,7 +59,8 @@ impl<'t, 'p> Program<'t, 'p> {
     pub fn step(&mut self, rng: &mut StdRng) {
         let x = self.var(rng);
         let (name, results) = match rng.random_range(0..10) {
-            0 | 1 => self.elementwise(x, rng),
+            0 => self.elementwise(x, rng),
+            1 => self.line(x, rng),
             2 => self.binary(x, rng),
             3 => self.reduction(x, rng),
             4 => self.shape(x, rng),
@@ -95,12 +90,12 @@ impl<'t, 'p> Program<'t, 'p> {
     }
 
     fn elementwise(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
-        let (name, op) = choose!(rng,
+        let (name, y) = choose!(rng, x, (),
             abs square reciprocal sqrt rsqrt exp exp2 expm1 ln log2 log10 log1p logit sin cos tan asin acos atan sinh cosh
             tanh asinh acosh atanh sinc deg2rad rad2deg erf erfc erfinv lgamma digamma sigmoid logsigmoid relu relu6 silu
             gelu gelu_tanh mish softsign tanhshrink selu hardsigmoid hardswish hardtanh sign ceil floor round trunc frac
             nan_to_num);
-        (name.into(), vec![op(x)])
+        (name.into(), vec![y])
     }
 
     fn binary(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
@@ -111,12 +106,12 @@ impl<'t, 'p> Program<'t, 'p> {
         let (name, result) = match rng.random_range(0..8) {
             0 => ("mul by a number", number * x),
             1 => ("sub from a scalar", scalar - x),
-            2 => choose_with!(rng, x, number, maximum minimum clamp_min clamp_max pow atan2 leaky_relu elu celu softplus),
-            3 => choose_with!(rng, x, scalar, maximum minimum pow hypot xlogy rem logaddexp prelu hardshrink softshrink threshold),
+            2 => choose!(rng, x, (number), maximum minimum clamp_min clamp_max pow atan2 leaky_relu elu celu softplus),
+            3 => choose!(rng, x, (scalar), maximum minimum pow hypot xlogy rem logaddexp prelu hardshrink softshrink threshold),
             4 => ("clamp", x.clamp(-1.0, y)),
             5 => ("select", x.select(y, self.fitting(broadcasts, rng))),
             6 => ("powi", x.powi(*[0, 1, 2, 3, -1, -2, i32::MIN, i32::MAX].choose(rng).expect("a power"))),
-            _ => choose_with!(rng, x, y,
+            _ => choose!(rng, x, (y),
                 atan2 hypot maximum minimum fmax fmin clamp_min clamp_max copysign fmod rem logaddexp logaddexp2 xlogy xlog1py
                 masked_mul pow eq ne gt ge lt le leaky_relu prelu elu celu softplus hardshrink softshrink threshold),
         };
@@ -131,7 +126,9 @@ impl<'t, 'p> Program<'t, 'p> {
 
     fn reduction(&mut self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let axes = axes(x, rng);
-        let choice = rng.random_range(0..12);
+        let choice = rng.random_range(0..26);
+        let (axis, n) = (axis(x, rng), count(rng));
+        let p = *[0.0, 1.0, 2.0, 3.0, 0.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].choose(rng).expect("a norm");
         let result = match choice {
             0 => x.sum_axes(&axes[..]),
             1 => x.sum_keepdim(&axes[..]),
@@ -142,21 +139,59 @@ impl<'t, 'p> Program<'t, 'p> {
             6 => x.nansum_axes(&axes[..]),
             7 => x.nanmean_axes(&axes[..]),
             8 => x.count_nonzero_axes(&axes[..]),
+            9 => x.amax(&axes[..]),
+            10 => x.amin_keepdim(&axes[..]),
+            11 => x.max_with_index(axis).0,
+            12 => x.min_with_index(axis).0,
+            13 => x.var_axes(&axes[..], n),
+            14 => x.std_keepdim(&axes[..], n),
+            15 => x.var_mean(&axes[..], n).1,
+            16 => x.logsumexp(&axes[..]),
+            17 => x.norm_axes(p, &axes[..]),
+            18 => x.norm_keepdim(p, &axes[..]),
             _ => {
-                self.scalars.push(match choice {
-                    9 => x.sum(),
-                    10 => x.mean(),
-                    _ => x.prod(),
-                });
+                let all = [V::sum, V::mean, V::prod, V::max, V::min, |x: V<'t>| x.var(1), |x: V<'t>| x.std(0)];
+                self.scalars.push(all[choice - 19](x));
                 x
             }
         };
-        (format!("reduction {choice} over {axes:?}"), vec![result])
+        (format!("reduction {choice} over {axes:?} or {axis}, {n} {p}"), vec![result])
+    }
+
+    fn line(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
+        let (axis, n) = (axis(x, rng), count(rng));
+        let order = if rng.random_bool(0.5) { Order::Ascending } else { Order::Descending };
+        let choice = rng.random_range(0..18);
+        let result = match choice {
+            0 => x.softmax(axis),
+            1 => x.softmin(axis),
+            2 => x.log_softmax(axis),
+            3 => x.cumsum(axis),
+            4 => x.cumprod(axis),
+            5 => x.logcumsumexp(axis),
+            6 => x.cummax(axis).0,
+            7 => x.cummin(axis).0,
+            8 => x.diff(n, axis),
+            9 => x.trapezoid(0.5, axis),
+            10 => x.cumulative_trapezoid(0.5, axis),
+            11 => x.sort(axis, order).0,
+            12 => x.topk(n, axis, order).0,
+            13 => x.kthvalue(n, axis).0,
+            14 => x.median(axis).0,
+            15 => {
+                let labels = Tensor::from_fn(x.size(0), |_| rng.random_range(0..4));
+                x.softmax_cross_entropy(&labels, &CrossEntropy { label_smoothing: 0.1, ..Default::default() })
+            }
+            16 => x.layer_norm(x.shape().last().copied().map_or(Shape::default(), Shape::from), None, None, 0.1),
+            _ => x.batch_norm(None, None, 0.1).0,
+        };
+        (format!("line {choice} axis {axis}, {n}"), vec![result])
     }
 
     fn shape(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let (a, b, to) = (axis(x, rng), axis(x, rng), shape(rng));
-        let choice = rng.random_range(0..10);
+        let choice = rng.random_range(0..24);
+        let shift = *[0, 1, -1, 2, isize::MIN, isize::MAX].choose(rng).expect("a shift");
         let result = match choice {
             0 => x.reshape(&to),
             1 => x.flatten(),
@@ -167,9 +202,23 @@ impl<'t, 'p> Program<'t, 'p> {
             6 => x.sum_to(&to),
             7 => x.unsqueeze(a),
             8 => x.squeeze(a),
+            9 => x.unflatten(a, &to),
+            10 => x.flatten_axes(a, b),
+            11 => x.movedim(a, b),
+            12 => x.swapaxes(a, b),
+            13 => x.expand(&to),
+            14 => x.tile(&to),
+            15 => x.repeat(&to),
+            16 => x.repeat_interleave(to.rank(), a),
+            17 => x.roll(shift, a),
+            18 => x.rot90(shift, [a, b]),
+            19 => x.tril(shift),
+            20 => x.triu(shift),
+            21 => x.diagonal(shift, a, b),
+            22 if shift.abs_diff(0) < 5 => x.diag_embed(shift),
             _ => x.reshape(x.shape().iter().rev().copied().collect::<Shape>()),
         };
-        (format!("shape {choice} {a} {b} {to}"), vec![result])
+        (format!("shape {choice} {a} {b} {to} {shift}"), vec![result])
     }
 
     fn part(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
@@ -190,7 +239,7 @@ impl<'t, 'p> Program<'t, 'p> {
             _ => {
                 let mode = [PadMode::Constant(0.5), PadMode::Reflect, PadMode::Replicate, PadMode::Circular][start % 4];
                 let counts: Vec<(isize, isize)> =
-                    (0..rng.random_range(0..3)).map(|_| (rng.random_range(-2..4), rng.random_range(-2..4))).collect();
+                    (0..rng.random_range(0..3)).map(|_| (small(rng), small(rng))).collect();
                 vec![x.pad(&counts, mode)]
             }
         };
@@ -199,7 +248,10 @@ impl<'t, 'p> Program<'t, 'p> {
 
     fn product(&mut self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let inner = x.size(-1);
-        let choice = rng.random_range(0..13);
+        let choice = rng.random_range(0..14);
+        let equation = *["ij,jk->ik", "i,j", "...i,...i->...", "ii", "ij->ji", "bij,bjk->bik", "i,->i", "a-", "ab,c->abd"]
+            .choose(rng)
+            .expect("an equation");
         let y = self.fitting(|shape| shape.contains(&inner), rng);
         let result = match choice {
             0 => x.matmul(y),
@@ -213,13 +265,14 @@ impl<'t, 'p> Program<'t, 'p> {
             8 => x.cross(y, axis(x, rng)),
             9 => x.tensordot(y, &axes(x, rng)[..], &axes(y, rng)[..]),
             10 => x.multi_dot(&[y, self.var(rng)]),
+            12 => einsum(equation, &[x, y][..1 + usize::from(equation.contains(','))]),
             11 => x.linear(y, rng.random_bool(0.5).then(|| self.var(rng))),
             _ => {
                 self.scalars.push(x.flatten().dot(y.flatten()));
                 x.matmul(x.t())
             }
         };
-        (format!("product {choice} with {}", y.shape()), vec![result])
+        (format!("product {choice} {equation} with {}", y.shape()), vec![result])
     }
 
     fn index(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
@@ -253,15 +306,19 @@ impl<'t, 'p> Program<'t, 'p> {
         let mut number = |wild: usize| if rng.random_bool(0.95) { rng.random_range(1..3) } else { wild };
         let options = Conv2dOptions {
             stride: [number(0), number(usize::MAX)],
-            padding: if number(7) == 2 { Padding::Same } else { Padding::Size([number(1 << 62), number(0)]) },
+            padding: if number(7) == 2 { Padding::Same } else { Padding::Size([number(100), number(0)]) },
             dilation: [number(0), number(usize::MAX)],
             groups: if number(0) == 2 { channels } else { number(0).max(1) },
         };
         let (stride, groups) = (options.stride, options.groups);
         let weight = |sizes: &[usize]| self.tape.var(Tensor::full(sizes, 0.3));
         let grouped = channels / groups.max(1);
-        let choice = rng.random_range(0..3);
+        let choice = rng.random_range(0..6);
+        let window = [1 + stride[0] % 3, 1 + stride[1] % 2];
         let result = match choice {
+            3 => x.max_pool2d(window, MaxPool2dOptions { dilation: options.dilation, ..Default::default() }),
+            4 => x.avg_pool2d(window, AvgPool2dOptions { stride: Some(stride), ceil_mode: true, ..Default::default() }),
+            5 => x.adaptive_avg_pool2d(window),
             0 if rank == 4 => x.conv2d(weight(&[2 * groups.min(4), grouped, 2, 2]), None, options),
             1 if rank == 4 => {
                 let output_padding = [rng.random_range(0..2); 2];
@@ -323,7 +380,7 @@ fn axis(x: V<'_>, rng: &mut impl Rng) -> isize {
     let rank = x.rank() as isize;
     match rng.random_range(0..20) {
         0 => *[isize::MIN, isize::MAX, 7, -7].choose(rng).expect("an axis"),
-        _ if rank > 0 => rng.random_range(-rank..rank),
+        _ if rank > 0 => rng.random_range(0..2 * rank as usize) as isize - rank,
         _ => 0,
     }
 }
@@ -346,6 +403,11 @@ fn order(x: V<'_>, rng: &mut impl Rng) -> Vec<isize> {
         order.push(axis(x, rng));
     }
     order
+}
+
+/// A number of elements to add, or to take away.
+fn small(rng: &mut impl Rng) -> isize {
+    rng.random_range(0..6_usize) as isize - 2
 }
 
 fn shape(rng: &mut impl Rng) -> Shape {
