@@ -1,9 +1,10 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
 use autograd::{
-    Axes, Conv2dOptions, CrossEntropy, Error, Order, PadMode, Padding, Reduction, Scalar, Shape, Tape, Tensor, Var,
-    cat, stack,
+    AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction, Scalar,
+    Shape, Tape, Tensor, Var, cat, einsum, stack,
 };
+use nn::loss;
 use serde_json::Value;
 
 use super::case::{Case, number};
@@ -33,7 +34,8 @@ impl<'c, 't> Call<'c, 't> {
     }
 
     fn indices(&self, i: usize) -> Tensor<usize> {
-        self.case.inputs[i].tensor().map(|x| x as usize)
+        // PyTorch's −100 is a class that nothing has.
+        self.case.inputs[i].tensor().map(|x| if x < 0.0 { usize::MAX } else { x as usize })
     }
 
     fn param(&self, name: &str) -> Option<&Value> {
@@ -68,14 +70,25 @@ impl<'c, 't> Call<'c, 't> {
     fn list(&self, name: &str) -> Option<Vec<isize>> {
         let json = self.param(name)?;
         let ints = |json: &Value| json.as_i64().map(|n| n as isize);
-        Some(
-            json.as_array()
-                .map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()),
-        )
+        Some(json.as_array().map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()))
     }
 
     fn sizes(&self, name: &str) -> Vec<usize> {
         self.list(name).unwrap_or_default().into_iter().map(|size| size as usize).collect()
+    }
+
+    /// The axes of a reduction, all if none are named.
+    fn over(&self, x: V<'t>) -> Axes {
+        self.axes("dim").unwrap_or_else(|| (0..x.rank() as isize).collect())
+    }
+
+    fn order(&self, descending: bool) -> Order {
+        if descending { Order::Descending } else { Order::Ascending }
+    }
+
+    /// A result that has no derivative.
+    fn plain(&self, index: Tensor<usize>) -> V<'t> {
+        self.tape.constant(index.map(|i| i as f64))
     }
 
     fn axes(&self, name: &str) -> Option<Axes> {
@@ -112,79 +125,73 @@ impl<'c, 't> Call<'c, 't> {
         self.x(0).pad(&counts, mode)
     }
 
-    fn with_index(&self, (values, index): (V<'t>, Tensor<usize>)) -> Vec<V<'t>> {
-        vec![values, self.tape.constant(index.map(|i| i as f64))]
-    }
-
-    fn extreme(
-        &self,
-        x: V<'t>,
-        all: fn(V<'t>) -> Scalar<'t, f64>,
-        along: fn(V<'t>, isize) -> (V<'t>, Tensor<usize>),
-    ) -> Vec<V<'t>> {
-        if self.param("dim").is_none() {
-            return vec![rank_0(self.tape, all(x))];
-        }
-        let both = self.with_index(along(x, self.axis("dim")));
-        let keep = |y: V<'t>| if self.flag("keepdim") { y.unsqueeze(self.axis("dim")) } else { y };
-        both.into_iter().map(keep).collect()
-    }
-
-    fn place(&self, x: V<'t>, find: fn(V<'t>, isize) -> Result<Tensor<usize>, Error>) -> Result<V<'t>, Error> {
-        let index = match self.param("dim") {
-            Some(_) => find(x, self.axis("dim"))?,
-            None => find(x.flatten(), 0)?,
+    fn max_pool2d(&self) -> V<'t> {
+        let options = MaxPool2dOptions {
+            stride: self.param("stride").map(|_| self.pair("stride", 1)),
+            padding: self.pair("padding", 0),
+            dilation: self.pair("dilation", 1),
+            ceil_mode: self.flag("ceil_mode"),
         };
-        let index = self.tape.constant(index.map(|i| i as f64));
-        Ok(if self.flag("keepdim") { index.unsqueeze(self.axis("dim")) } else { index })
+        self.x(0).max_pool2d(self.pair("kernel_size", 1), options)
     }
 
-    fn variance(&self, x: V<'t>) -> V<'t> {
-        let correction = self.size("correction", 1);
-        match (self.axes("dim"), self.flag("keepdim")) {
-            (None, _) => rank_0(self.tape, x.var(correction)),
-            (Some(over), false) => x.var_axes(over, correction),
-            (Some(over), true) => x.var_keepdim(over, correction),
+    fn avg_pool2d(&self) -> V<'t> {
+        let options = AvgPool2dOptions {
+            stride: self.param("stride").map(|_| self.pair("stride", 1)),
+            padding: self.pair("padding", 0),
+            ceil_mode: self.flag("ceil_mode"),
+            count_include_pad: self.param("count_include_pad").and_then(Value::as_bool).unwrap_or(true),
+            divisor_override: self.param("divisor_override").map(|_| self.size("divisor_override", 1)),
+        };
+        self.x(0).avg_pool2d(self.pair("kernel_size", 1), options)
+    }
+
+    /// The output, and the running statistics after it.
+    fn batch_norm(&self) -> Result<Vec<V<'t>>, Error> {
+        let (x, eps) = (self.x(0), self.number("eps", 1e-5));
+        let [weight, bias] = ["weight", "bias"].map(|name| self.named(name));
+        let [mean, variance] = [1, 2].map(|i| self.tape.constant(self.case.inputs[i].tensor()));
+        if !self.flag("training") {
+            return Ok(vec![x.batch_norm_eval(mean, variance, weight, bias, eps), mean, variance]);
+        }
+        let (y, found) = x.batch_norm(weight, bias, eps);
+        let (rate, n) = (self.number("momentum", 0.1), found.count as f64);
+        let [new_mean, new_variance] = [found.mean, found.variance].map(|x| self.tape.constant(x));
+        let towards = |old: V<'t>, new: V<'t>| old * (1.0 - rate) + new * rate;
+        Ok(vec![y, towards(mean, new_mean), towards(variance, new_variance * (n / (n - 1.0)))])
+    }
+
+    /// The mean, the sum, or neither, of what a loss gives for each sample.
+    fn reduction(&self, mean: Scalar<'t, f64>, each: V<'t>) -> V<'t> {
+        match self.text("reduction") {
+            "none" => each,
+            "sum" => rank_0(self.tape, each.sum()),
+            _ => rank_0(self.tape, mean),
         }
     }
 
-    fn deviation(&self, x: V<'t>) -> V<'t> {
-        let correction = self.size("correction", 1);
-        match (self.axes("dim"), self.flag("keepdim")) {
-            (None, _) => rank_0(self.tape, x.std(correction)),
-            (Some(over), false) => x.std_axes(over, correction),
-            (Some(over), true) => x.std_keepdim(over, correction),
+    /// Rows of logits go to the fused op, whatever else PyTorch takes to the loss of `nn`.
+    fn cross_entropy(&self) -> V<'t> {
+        let x = self.x(0);
+        let weight = self.named("weight").and_then(|weight| weight.value().ok());
+        let ignored = self.param("ignore_index").map(|_| usize::try_from(self.int("ignore_index", 0)).unwrap_or(usize::MAX));
+        let label_smoothing = self.number("label_smoothing", 0.0);
+        if self.case.inputs[1].is_float() {
+            let options = loss::CrossEntropy { weight, ignore: ignored, label_smoothing };
+            return self.reduction(options.loss(x, self.x(1)), options.each(x, self.x(1)));
         }
-    }
-
-    fn norm(&self, x: V<'t>) -> V<'t> {
-        let p = self.number("p", 2.0);
-        match (self.axes("dim"), self.flag("keepdim")) {
-            (None, _) => rank_0(self.tape, x.norm(p)),
-            (Some(over), false) => x.norm_axes(p, over),
-            (Some(over), true) => x.norm_keepdim(p, over),
-        }
-    }
-
-    /// Classes; a negative one, which is ignored, is no class of ours either.
-    fn targets(&self) -> Tensor<usize> {
-        self.case.inputs[1].tensor().map(|x| if x < 0.0 { usize::MAX } else { x as usize })
-    }
-
-    fn cross_entropy(&self) -> CrossEntropy<f64> {
-        CrossEntropy {
-            weight: self.named("weight").and_then(|weight| weight.value().ok()),
-            ignore_index: self
-                .param("ignore_index")
-                .map(|_| self.int("ignore_index", 0))
-                .map(|i| usize::try_from(i).unwrap_or(usize::MAX)),
-            label_smoothing: self.number("label_smoothing", 0.0),
-            reduction: match self.text("reduction") {
-                "sum" => Reduction::Sum,
+        let labels = self.indices(1);
+        if x.rank() == 2 {
+            let reduction = match self.text("reduction") {
                 "none" => Reduction::None,
+                "sum" => Reduction::Sum,
                 _ => Reduction::Mean,
-            },
+            };
+            let options = CrossEntropy { weight, ignore_index: ignored, label_smoothing, reduction };
+            return x.softmax_cross_entropy(&labels, &options);
         }
+        let options = loss::CrossEntropy { weight, ignore: ignored, label_smoothing };
+        self.reduction(options.loss(x, &labels), options.each(x, &labels))
     }
 
     fn conv2d(&self) -> V<'t> {
@@ -211,15 +218,43 @@ fn rank_0<'t>(tape: &'t Tape<f64>, scalar: Scalar<'t, f64>) -> V<'t> {
 fn reduced<'t>(
     call: &Call<'_, 't>,
     x: V<'t>,
-    all: fn(V<'t>) -> Scalar<'t, f64>,
-    axes: fn(V<'t>, Axes) -> V<'t>,
-    keepdim: fn(V<'t>, Axes) -> V<'t>,
+    all: impl Fn(V<'t>) -> Scalar<'t, f64>,
+    axes: impl Fn(V<'t>, Axes) -> V<'t>,
+    keepdim: impl Fn(V<'t>, Axes) -> V<'t>,
 ) -> V<'t> {
     match (call.axes("dim"), call.flag("keepdim")) {
         (None, _) => rank_0(call.tape, all(x)),
         (Some(over), false) => axes(x, over),
         (Some(over), true) => keepdim(x, over),
     }
+}
+
+/// A maximum or minimum of everything, or along an axis with where it is.
+fn extreme<'t>(
+    call: &Call<'_, 't>,
+    x: V<'t>,
+    all: fn(V<'t>) -> Scalar<'t, f64>,
+    along: fn(V<'t>, isize) -> (V<'t>, Tensor<usize>),
+) -> Vec<V<'t>> {
+    if call.param("dim").is_none() {
+        return vec![rank_0(call.tape, all(x))];
+    }
+    let axis = call.axis("dim");
+    let (found, index) = along(x, axis);
+    let both = [found, call.plain(index)];
+    both.map(|y| if call.flag("keepdim") { y.unsqueeze(axis) } else { y }).to_vec()
+}
+
+fn argument<'t>(
+    call: &Call<'_, 't>,
+    x: V<'t>,
+    along: fn(V<'t>, isize) -> Result<Tensor<usize>, Error>,
+) -> Result<V<'t>, Error> {
+    if call.param("dim").is_none() {
+        return Ok(call.plain(along(x.flatten(), 0)?));
+    }
+    let found = call.plain(along(x, call.axis("dim"))?);
+    Ok(if call.flag("keepdim") { found.unsqueeze(call.axis("dim")) } else { found })
 }
 
 macro_rules! table {
@@ -290,32 +325,63 @@ table! {
     "sum" => |c, x| vec![reduced(c, x[0], V::sum, V::sum_axes, V::sum_keepdim)],
     "mean" => |c, x| vec![reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
     "prod" => |c, x| vec![reduced(c, x[0], V::prod, V::prod_axes, V::prod_keepdim)],
-    "amax" => |c, x| vec![reduced(c, x[0], V::max, V::amax, V::amax_keepdim)],
-    "amin" => |c, x| vec![reduced(c, x[0], V::min, V::amin, V::amin_keepdim)],
-    "max" => |c, x| c.extreme(x[0], V::max, V::max_with_index),
-    "min" => |c, x| c.extreme(x[0], V::min, V::min_with_index),
-    "argmax" => |c, x| vec![c.place(x[0], V::argmax)?],
-    "argmin" => |c, x| vec![c.place(x[0], V::argmin)?],
-    "var" => |c, x| vec![c.variance(x[0])],
-    "std" => |c, x| vec![c.deviation(x[0])],
-    "var_mean" => |c, x| vec![c.variance(x[0]), reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
-    "logsumexp" => |c, x| vec![{
-        let axes = c.axes("dim").unwrap_or([].into());
-        if c.flag("keepdim") { x[0].logsumexp_keepdim(axes) } else { x[0].logsumexp(axes) }
+    "amax" => |c, x| vec![if c.flag("keepdim") { x[0].amax_keepdim(c.over(x[0])) } else { x[0].amax(c.over(x[0])) }],
+    "amin" => |c, x| vec![if c.flag("keepdim") { x[0].amin_keepdim(c.over(x[0])) } else { x[0].amin(c.over(x[0])) }],
+    "max" => |c, x| extreme(c, x[0], V::max, V::max_with_index),
+    "min" => |c, x| extreme(c, x[0], V::min, V::min_with_index),
+    "argmax" => |c, x| vec![argument(c, x[0], V::argmax)?],
+    "argmin" => |c, x| vec![argument(c, x[0], V::argmin)?],
+    "var" => |c, x| vec![{
+        let n = c.size("correction", 1);
+        reduced(c, x[0], |x| x.var(n), |x, axes| x.var_axes(axes, n), |x, axes| x.var_keepdim(axes, n))
     }],
-    "norm" => |c, x| vec![c.norm(x[0])],
+    "std" => |c, x| vec![{
+        let n = c.size("correction", 1);
+        reduced(c, x[0], |x| x.std(n), |x, axes| x.std_axes(axes, n), |x, axes| x.std_keepdim(axes, n))
+    }],
+    "var_mean" => |c, x| <[V<'_>; 2]>::from(x[0].var_mean(c.over(x[0]), c.size("correction", 1))).to_vec(),
+    "logsumexp" => |c, x| vec![match c.flag("keepdim") {
+        true => x[0].logsumexp_keepdim(c.over(x[0])),
+        false => x[0].logsumexp(c.over(x[0])),
+    }],
+    "norm" => |c, x| vec![{
+        let p = c.number("p", 2.0);
+        reduced(c, x[0], |x| x.norm(p), |x, axes| x.norm_axes(p, axes), |x, axes| x.norm_keepdim(p, axes))
+    }],
     "softmax" => |c, x| vec![x[0].softmax(c.axis("dim"))],
     "softmin" => |c, x| vec![x[0].softmin(c.axis("dim"))],
     "log_softmax" => |c, x| vec![x[0].log_softmax(c.axis("dim"))],
-    "cross_entropy" => |c, x| vec![x[0].softmax_cross_entropy(&c.targets(), &c.cross_entropy())],
     "cumsum" => |c, x| vec![x[0].cumsum(c.axis("dim"))],
-    "sort" => |c, x| c.with_index(x[0].sort(c.axis("dim"), if c.flag("descending") { Order::Descending } else { Order::Ascending })),
-    "topk" => |c, x| {
-        let order = if c.param("largest") == Some(&Value::Bool(false)) { Order::Ascending } else { Order::Descending };
-        c.with_index(x[0].topk(c.size("k", 1), c.int("dim", -1) as isize, order))
+    "sort" => |c, x| {
+        let (sorted, index) = x[0].sort(c.axis("dim"), c.order(c.flag("descending")));
+        vec![sorted, c.plain(index)]
     },
+    "topk" => |c, x| {
+        let largest = c.param("largest").and_then(Value::as_bool).unwrap_or(true);
+        let (found, index) = x[0].topk(c.size("k", 1), c.int("dim", -1) as isize, c.order(largest));
+        vec![found, c.plain(index)]
+    },
+    "einsum" => |c, x| vec![einsum(c.text("equation"), x)],
+    "max_pool2d" => |c, _x| vec![c.max_pool2d()],
+    "avg_pool2d" => |c, _x| vec![c.avg_pool2d()],
+    "layer_norm" => |c, x| vec![{
+        let [weight, bias] = ["weight", "bias"].map(|name| c.named(name));
+        x[0].layer_norm(c.shape("normalized_shape"), weight, bias, c.number("eps", 1e-5))
+    }],
+    "batch_norm" => |c, _x| c.batch_norm()?,
+    "mse" => |c, x| vec![c.reduction(loss::mse(x[0], x[1]), loss::mse_each(x[0], x[1]))],
+    "l1" => |c, x| vec![c.reduction(loss::l1(x[0], x[1]), loss::l1_each(x[0], x[1]))],
+    "huber" => |c, x| vec![{
+        let delta = c.number("delta", 1.0);
+        c.reduction(loss::huber(x[0], x[1], delta), loss::huber_each(x[0], x[1], delta))
+    }],
+    "bce_with_logits" => |c, x| vec![
+        c.reduction(loss::bce_with_logits(x[0], x[1]), loss::bce_with_logits_each(x[0], x[1]))
+    ],
+    "nll" => |c, x| vec![c.reduction(loss::nll(x[0], &c.indices(1)), loss::nll_each(x[0], &c.indices(1)))],
+    "cross_entropy" => |c, _x| vec![c.cross_entropy()],
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
-    "flatten" => |_c, x| vec![x[0].flatten()],
+    "flatten" => |c, x| vec![x[0].flatten_axes(c.axis("start_dim"), c.int("end_dim", -1) as isize)],
     "permute" => |c, x| vec![x[0].permute(&c.list("dims").unwrap_or_default()[..])],
     "transpose" => |c, x| vec![x[0].transpose(c.axis("dim0"), c.axis("dim1"))],
     "unsqueeze" => |c, x| vec![x[0].unsqueeze(c.axis("dim"))],
