@@ -294,7 +294,7 @@ impl<'t, 'p> Program<'t, 'p> {
             5 => x.index_add(axis, list, source),
             6 => x.embedding(&index),
             7 => x.masked_fill(&index.map(|i| i % 2 == 0), 0.25),
-            _ => Tensor::one_hot(&index, place(rng)).map_or(x, |hot| x.tape().constant(hot)),
+            _ => Tensor::one_hot(&index, rng.random_range(0..4)).map_or(x, |hot| x.tape().constant(hot)),
         };
         (format!("index {choice} axis {axis} of {}", index.shape()), vec![result])
     }
