@@ -1,1 +1,229 @@
-//! x
+//! What a user reads when something is wrong: the operation, the rule it broke, the shapes, and the user's own line.
+
+use autograd::{
+    Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric, gradient, hvp,
+    jvp,
+};
+
+type T = Tape<f64>;
+
+fn zeros(tape: &T, shape: impl Into<Shape>) -> Var<'_, f64> {
+    tape.var(Tensor::zeros(shape))
+}
+
+/// Checks that expressions are errors with exactly these texts, each made by the line before its text.
+macro_rules! fails {
+    ($(|$tape:ident| $result:expr => $text:expr;)*) => {{
+        let mut wrong = Vec::new();
+        $({
+            let tape = T::new();
+            let $tape = &tape;
+            wrong.extend(compare($result.err(), $text));
+        })*
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }};
+}
+
+fn compare(error: Option<Error>, text: &str) -> Option<String> {
+    let Some(error) = error else { return Some(format!("{text}: no error at all")) };
+    if error.to_string() != format!("{text}, at {}:{}", file!(), error.site.line()) {
+        return Some(format!("expected {text}, found {error}"));
+    }
+    let line: String = include_str!("errors.rs").lines().skip(error.site.line() as usize - 1).take(2).collect();
+    (!line.contains(&format!("{text:?}"))).then(|| format!("{error}: not the line that made it: {line}"))
+}
+
+#[test]
+#[rustfmt::skip]
+fn operations_on_handles_name_the_rule_and_the_line() {
+    fails! {
+        |t| zeros(t, [3, 4]).matmul(zeros(t, [5, 2])).value() =>
+            "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)";
+        |t| zeros(t, ()).matmul(zeros(t, [2])).value() =>
+            "matmul: an operand must have rank 1, found shape []";
+        |t| zeros(t, [2, 3, 4]).matmul(zeros(t, [5, 4, 2])).value() =>
+            "matmul: batch axes do not broadcast: [2, 3, 4] · [5, 4, 2]";
+        |t| zeros(t, [2]).dot(zeros(t, [3])).value() =>
+            "dot: shapes differ: expected [2], found [3]";
+        |t| (zeros(t, [2, 3]) + zeros(t, [4])).value() =>
+            "add: shapes do not broadcast: [2, 3] and [4] (3 ≠ 4 at axis −1)";
+        |t| zeros(t, [2, 3]).atan2(zeros(t, [2])).value() =>
+            "atan2: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
+        |t| zeros(t, [2, 3]).clamp_min(zeros(t, [2])).value() =>
+            "clamp_min: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
+        |t| zeros(t, [2]).select(zeros(t, [3]), 0.0).value() =>
+            "select: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| zeros(t, [2, 3]).broadcast_to([3, 2]).value() =>
+            "broadcast_to: [2, 3] does not broadcast to [3, 2]";
+        |t| zeros(t, [2, 3]).reshape([4]).value() =>
+            "reshape: [2, 3] has 6 elements and [4] has 4";
+        |t| zeros(t, [2, 3]).sum_axes(2).value() =>
+            "sum: axis 2 is out of range for shape [2, 3]";
+        |t| zeros(t, [2, 3]).sum_axes([1, -1]).value() =>
+            "sum: axis -1 is given twice";
+        |t| zeros(t, [2, 3]).permute([0]).value() =>
+            "permute: 1 axes are given for shape [2, 3]";
+        |t| zeros(t, [2, 3]).permute([0, -2]).value() =>
+            "permute: axis -2 is given twice";
+        |t| zeros(t, [2, 3]).transpose(0, 2).value() =>
+            "transpose: axis 2 is out of range for shape [2, 3]";
+        |t| zeros(t, [3]).t().value() =>
+            "transpose: axis -2 is out of range for shape [3]";
+        |t| zeros(t, [3]).squeeze(1).value() =>
+            "squeeze: axis 1 is out of range for shape [3]";
+        |t| zeros(t, [3]).unsqueeze(3).value() =>
+            "unsqueeze: axis 3 is out of range for shape [3]";
+        |t| zeros(t, [2, 3]).item().value() =>
+            "item: needs exactly one element, found shape [2, 3]";
+        |t| zeros(t, [2, 3]).at([1]).value() =>
+            "at: 1 axes are given for shape [2, 3]";
+        |t| zeros(t, [2, 3]).at([1, 3]).value() =>
+            "at: index 3 is out of range for axis 1 of shape [2, 3]";
+        |t| { zeros(t, [2, 3]).dims::<3>(); t.failure().map_or(Ok(()), Err) } =>
+            "dims: the operand must have rank 3, found shape [2, 3]";
+        |t| zeros(t, [2, 3]).slice(1, 2..5).value() =>
+            "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]";
+        |t| zeros(t, [2, 3]).slice_step(1, 0..3, 0).value() =>
+            "slice: range 0..3 step 0 does not fit axis 1 of shape [2, 3]";
+        |t| zeros(t, [2, 3]).narrow(0, 1, 2).value() =>
+            "slice: range 1..3 step 1 does not fit axis 0 of shape [2, 3]";
+        |t| zeros(t, [2, 3]).index_axis(0, 2).value() =>
+            "index_axis: index 2 is out of range for axis 0 of shape [2, 3]";
+        |t| zeros(t, [3]).flip([0, 0]).value() =>
+            "flip: axis 0 is given twice";
+        |t| cat(&[zeros(t, [2, 3]), zeros(t, [2, 4])], 0).value() =>
+            "cat: shapes differ: expected [2, 3], found [2, 4]";
+        |t| zeros(t, [3]).pad(&[(3, 0)], PadMode::Reflect).value() =>
+            "pad: counts must be below the size of the axis for reflection, found (3, 0) for axis 0 of shape [3]";
+        |t| zeros(t, [3]).index_select(0, [5]).value() =>
+            "index_select: index 5 is out of range for axis 0 of shape [3]";
+        |t| zeros(t, [1, 2, 3, 3]).conv2d(zeros(t, [1, 2, 4, 4]), None, Conv2dOptions::default()).value() =>
+            "conv2d: window [4, 4] (dilation [1, 1]) is larger than the padded input [3, 3]";
+        |t| zeros(t, [1, 3, 3, 3]).conv2d(zeros(t, [2, 1, 2, 2]), None, Conv2dOptions { groups: 2, ..Default::default() }).value() =>
+            "conv2d: 3 channels do not divide into 2 groups";
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn derivatives_name_the_rule_and_the_line() {
+    let other = T::new();
+    let foreign = zeros(&other, [2]);
+    let stranger = other.scalar(1.0);
+    let param = Param::new(Tensor::<f64>::zeros([2]));
+    let mut frozen = param.clone();
+    frozen.freeze();
+    fails! {
+        |t| (zeros(t, [2]) * foreign).value() =>
+            "mul: operands are on different tapes";
+        |t| zeros(t, [2]).maximum(foreign).value() =>
+            "maximum: operands are on different tapes";
+        |t| (t.scalar(1.0) * stranger).value() =>
+            "mul: operands are on different tapes";
+        |t| t.from_scalars(&[t.scalar(1.0), stranger]).value() =>
+            "from_scalars: operands are on different tapes";
+        |t| t.constant([1.0, 2.0]).sum().backward() =>
+            "backward: the handle is a plain number and is on no tape";
+        |t| autograd::Scalar::constant(t.scalar(1.0).value().unwrap()).backward() =>
+            "backward: the handle is a plain number and is on no tape";
+        |t| t.scalar(2.0).detach().grad(t.scalar(1.0)) =>
+            "grad: the handle is a plain number and is on no tape";
+        |t| zeros(t, [2, 3]).vjp(Tensor::zeros([3, 2])) =>
+            "vjp: shapes differ: expected [2, 3], found [3, 2]";
+        |t| zeros(t, [2]).grad(zeros(t, [2]), zeros(t, [3])) =>
+            "grad: shapes differ: expected [2], found [3]";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(zeros(t, [2])).cloned()) =>
+            "gradient: the tensor has no gradient: the result does not depend on it, or only through a constant";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(t.constant([1.0])).cloned()) =>
+            "gradient: the tensor has no gradient: it is a constant";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(foreign).cloned()) =>
+            "gradient: the tensor has no gradient: it is on another tape";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(stranger)) =>
+            "gradient: the scalar has no gradient: it is on another tape";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&param).cloned()) =>
+            "gradient: the parameter has no gradient: it is not on the tape";
+        |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&frozen).cloned()) =>
+            "gradient: the parameter has no gradient: it is frozen";
+        |t| custom("wrong", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| [g.sum_keepdim(0)]).sum().backward() =>
+            "wrong: shapes differ: expected [2], found [1]";
+        |t| custom_numeric("once", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| Ok([g.clone()])).sum().grad(zeros(t, [2])) =>
+            "once: no gradient flows through it: its derivative is written on numbers; write it on handles with `custom`";
+        |t| custom("checked", [zeros(t, [2])], |_| Err(Error::new("checked", Rule::Custom("no luck".into()))), |_, _, g| [g]).value() =>
+            "checked: no luck";
+        |_t| gradient(|_, x| x.reshape([3]).sum(), Tensor::<f64>::zeros([2])) =>
+            "reshape: [2] has 2 elements and [3] has 3";
+        |_t| jvp(|_, x| x, Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
+            "jvp: shapes differ: expected [2], found [3]";
+        |_t| hvp(|_, x| x.sum(), Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
+            "hvp: shapes differ: expected [2], found [3]";
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn plain_tensors_name_the_rule_and_the_line() {
+    let x = Tensor::<f64>::zeros([2, 3]);
+    fails! {
+        |_t| x.matmul(&x) =>
+            "matmul: inner sizes differ: [2, 3] · [2, 3] (3 ≠ 2)";
+        |_t| x.add(&Tensor::zeros([2])) =>
+            "add: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
+        |_t| Tensor::<f64>::from_vec([2, 2], vec![1.0]) =>
+            "from_vec: 1 values are given for shape [2, 2] of 4 elements";
+        |_t| x.item() =>
+            "item: needs exactly one element, found shape [2, 3]";
+        |_t| x.reshape([7]) =>
+            "reshape: [2, 3] has 6 elements and [7] has 7";
+        |_t| x.squeeze(0) =>
+            "squeeze: shapes differ: expected [1, 3], found [2, 3]";
+        |_t| x.select(0, 2) =>
+            "select: index 2 is out of range for axis 0 of shape [2, 3]";
+        |_t| Param::new(x.clone()).set(Tensor::zeros([3])) =>
+            "set: shapes differ: expected [2, 3], found [3]";
+        |_t| Tensor::<f64>::one_hot(&Tensor::from([0, 3]), 3) =>
+            "one_hot: index 3 is out of range for axis 1 of shape [2, 3]";
+    }
+}
+
+/// Whatever follows a failure keeps its reason; whatever does not depend on it still works; `clear` heals the tape.
+#[test]
+fn the_first_failure_is_the_one_reported() {
+    let mut tape = T::new();
+    {
+        let (x, s) = (tape.var([1.0, 2.0]), tape.scalar(3.0));
+        let bad = x.reshape([3]);
+        let worse = (bad + x.reshape([5])).matmul(bad).sum() * s;
+        let first = "reshape: [2] has 2 elements and [3] has 3";
+        let reasons = [bad.value().map(|_| ()), worse.value().map(|_| ()), worse.backward().map(|_| ())];
+        for reason in reasons.into_iter().chain([tape.failure().map_or(Ok(()), Err)]) {
+            assert!(reason.unwrap_err().to_string().starts_with(first));
+        }
+        assert!((worse + 1.0).exp().value().is_err() && tape.from_scalars(&[worse]).value().is_err());
+        assert_eq!(bad.shape(), Shape::from(()));
+        assert_eq!(bad.to_string(), format!("failed: {}", bad.value().unwrap_err()));
+
+        let loss = (x * x).sum() * s;
+        let gradients: Gradients<f64> = loss.backward().unwrap();
+        assert_eq!(gradients.of(x).unwrap().to_vec(), [6.0, 12.0]);
+        assert_eq!(gradients.of(s).unwrap(), 5.0);
+        assert!(gradients.of(bad).is_err());
+    }
+    tape.clear();
+    assert!(tape.failure().is_none() && tape.is_empty());
+    let x = tape.var([1.0, 2.0]);
+    assert_eq!(x.reshape([2, 1]).sum().backward().unwrap().of(x).unwrap().to_vec(), [1.0, 1.0]);
+}
+
+/// A failure inside of a sweep is an error of the sweep, and the recording is as good as before.
+#[test]
+fn a_failed_sweep_leaves_the_recording_whole() {
+    let tape = T::new();
+    let x = tape.var([1.0, 2.0]);
+    let wrong = custom("wrong", [x], |[x]| Ok(x.clone()), |_, _, g| [g.reshape([7])]);
+    for _ in 0..2 {
+        assert!(wrong.sum().backward().unwrap_err().to_string().starts_with("reshape: [2] has 2 elements and [7] has 7"));
+        assert!(wrong.sum().grad(x).is_err());
+    }
+    assert_eq!((x * x).sum().backward().unwrap().of(x).unwrap().to_vec(), [2.0, 4.0]);
+    assert_eq!((x * x).sum().grad(x).unwrap().value().unwrap().to_vec(), [2.0, 4.0]);
+}

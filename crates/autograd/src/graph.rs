@@ -11,11 +11,11 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::place::{Operand, Range, short};
-use crate::reverse::{self, Seed};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
-use crate::tape::{LIMIT, Step, Tape};
+use crate::tape::{Step, Tape};
 use crate::tensor::Tensor;
+use crate::var::Var;
 
 /// One operation of a recording.
 ///
@@ -230,10 +230,11 @@ impl<T: Float> Tape<T> {
     }
 
     /// The reverse sweep from a scalar, keeping the gradient of every node.
+    #[track_caller]
     pub(crate) fn every_gradient(&self, root: u32) -> Result<Gradients<T>> {
-        let kept: Vec<u32> = (0..self.node_count() as u32).collect();
-        debug_assert!(root < LIMIT);
-        reverse::numeric(self, Seed::Scalar(root), &kept, 0)
+        let kept: Vec<Var<'_, T>> = (0..self.node_count() as u32).map(|slot| Var::new(self, slot)).collect();
+        let loss = Scalar { tape: Some(self), number: self.entry(root as usize).value, index: root };
+        loss.backward_keeping(&kept)
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
                 "    2 [ label = \"sum [1]\\l{}\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]",
                 at(line + 2)
             ),
-            format!("    3 [ label = \"at\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]"),
+            format!("    3 [ label = \"element\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]"),
             "    0 -> 1 [ ]".to_string(),
             "    1 -> 2 [ ]".to_string(),
             "    2 -> 3 [ ]".to_string(),

@@ -22,6 +22,7 @@ pub(crate) mod scatter;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod sort;
+pub(crate) mod standardize;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

@@ -4,8 +4,10 @@
 
 #![warn(missing_docs)]
 
+mod check;
 mod engine;
 mod error;
+mod explain;
 mod float;
 mod forward;
 mod gradients;
@@ -13,6 +15,7 @@ mod graph;
 mod kernel;
 #[cfg(test)]
 mod laws;
+mod operation;
 mod ops;
 mod param;
 mod place;
@@ -23,15 +26,16 @@ mod shape;
 mod tape;
 mod tensor;
 #[cfg(test)]
-mod testing_nets;
-#[cfg(test)]
 mod testing;
 mod transform;
 mod var;
 
+pub use check::{Check, Comparison, DerivativeOrder, Finding, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
+pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
+pub use kernel::sort::Order;
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
 };
@@ -39,7 +43,11 @@ pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use ops::cat::{cat, stack};
 pub use ops::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::custom::{custom, custom_many, custom_numeric};
+pub use ops::einsum::einsum;
 pub use ops::pad::PadMode;
+pub use ops::standardize::BatchStatistics;
+pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
+pub use ops::random::{normal, uniform};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};

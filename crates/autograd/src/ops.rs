@@ -15,23 +15,30 @@ pub mod rounding;
 pub mod special;
 pub mod trigonometric;
 
+pub(crate) mod arrange;
 pub(crate) mod cat;
 pub(crate) mod control;
 pub(crate) mod conv;
-pub(crate) mod custom;
-pub(crate) mod linear;
 pub(crate) mod cross_entropy;
 pub(crate) mod custom;
+pub(crate) mod diagonal;
+pub(crate) mod einsum;
 pub(crate) mod extreme;
 pub(crate) mod index;
+pub(crate) mod linear;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod pad;
+pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod random;
 pub(crate) mod reduce;
+pub(crate) mod scan;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+pub(crate) mod sort;
+pub(crate) mod standardize;
 
 use smallvec::SmallVec;
 
@@ -190,6 +197,8 @@ ops! {
     slice::Flip
     pad::Pad
     cat::Cat
+    diagonal::Diagonal
+    diagonal::DiagonalEmbed
     index::Gather
     index::ScatterAdd
     index::IndexSelect
@@ -200,7 +209,10 @@ ops! {
     extreme::Amin
     moments::Variance
     moments::LogSumExp
-    norm::Norm
+    scan::CumSum
+    scan::CumProd
+    scan::LogCumSumExp
+    scan::Recurrence
     softmax::Softmax
     softmax::SoftmaxAdjoint
     softmax::LogSoftmax
@@ -213,4 +225,12 @@ ops! {
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight
+    pool::MaxPool
+    pool::Pick
+    pool::Unpick
+    pool::AvgPool
+    pool::AvgPoolAdjoint
+    standardize::Standardize
+    standardize::StandardizeAdjoint
+    norm::Norm
 }

@@ -77,14 +77,16 @@ impl Range {
     /// The text without the shape.
     pub(crate) fn numbers(&self) -> String {
         let len = self.shape.len();
-        let span = || format!("{} ..= {}", short(self.min), short(self.max));
+        let span = match self.min == self.max {
+            true => short(self.min),
+            false => format!("{} ..= {}", short(self.min), short(self.max)),
+        };
         match (self.non_finite, len) {
             (0, 0) => "empty".into(),
-            (0, _) if self.min == self.max => short(self.min),
-            (0, _) => span(),
+            (0, _) => span,
             (1, 1) => "not finite".into(),
             (n, _) if n == len => format!("all {n} not finite"),
-            (n, _) => format!("{}, {n} of {len} not finite", span()),
+            (n, _) => format!("{span}, {n} of {len} not finite"),
         }
     }
 
@@ -200,7 +202,7 @@ impl<T: Float> Tape<T> {
         let entry = self.entry(position);
         match entry.step {
             Step::Leaf => Op::Leaf.name(),
-            Step::Element => "at",
+            Step::Element => "element",
             Step::Unary(op) | Step::Both(op) | Step::Right(op) | Step::Left(op) => op.facts().name,
             Step::Node => match self.with_node(entry.operand, |node| node.op.clone()) {
                 Op::Custom { rule, .. } => self.custom(rule).name(),
@@ -275,6 +277,6 @@ mod tests {
         assert_eq!(tape.operands(4)[..], [Entry(3)]);
         assert_eq!(tape.operands(5)[..], [Entry(4), Entry(1)]);
         let names: Vec<_> = (0..6).map(|k| tape.op_name(k)).collect();
-        assert_eq!(names, ["leaf", "sub", "from_scalars", "mul", "at", "mul"]);
+        assert_eq!(names, ["leaf", "sub", "from_scalars", "mul", "element", "mul"]);
     }
 }

@@ -251,17 +251,13 @@ impl<T: Float> Tape<T> {
         self.failure.borrow().clone()
     }
 
+    /// Whether operations are differentiable now.
     pub(crate) fn is_recording(&self) -> bool {
         self.mode.get().recording
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Whether operations are differentiable now, and not only computed.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.mode.get().recording
     }
 
     /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.

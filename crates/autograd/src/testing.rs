@@ -103,3 +103,14 @@ pub(crate) fn assert_fails(f: impl for<'t> Fn(&'t Tape<f64>) -> Var<'t, f64>, ex
     let text = f(&tape).value().unwrap_err().to_string();
     assert!(text.starts_with(&format!("{expected}, at ")), "{text}");
 }
+
+/// The text of what `f` fails with for operands of these shapes, without the line, which is the test's.
+#[track_caller]
+pub(crate) fn failure(shapes: &[&[usize]], f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) -> String {
+    let tape = Tape::new();
+    let x: Vec<_> = shapes.iter().map(|&shape| tape.constant(Tensor::zeros(shape))).collect();
+    let text = f(&x).value().unwrap_err().to_string();
+    let (text, site) = text.rsplit_once(", at ").unwrap();
+    assert!(site.starts_with(std::panic::Location::caller().file()), "{site}");
+    text.to_string()
+}

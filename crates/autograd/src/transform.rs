@@ -238,7 +238,7 @@ pub fn hvp<T: Float, X: Inputs<T>>(
     }
     let gradient = y.grad(handles)?;
     let mut tangents = Tangents::new(&tape);
-    x.set_tangents(handles, &v, &mut tangents)?;
+    x.set_tangents(handles, &v, &mut tangents).map_err(|error| Error { op: "hvp", ..error })?;
     (T::engine().forward)(&tape, &mut tangents)?;
     Ok((x.values(gradient)?, x.tangents(gradient, &tangents)))
 }

@@ -85,12 +85,11 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn dims<const N: usize>(self) -> [usize; N] {
         let shape = self.shape();
-        <[usize; N]>::try_from(&shape[..]).unwrap_or_else(|_| {
-            if !self.is_failed() {
-                self.fail("dims", Rule::Rank { what: "the operand", expected: N, found: shape });
-            }
-            [0; N]
-        })
+        if let Ok(sizes) = <[usize; N]>::try_from(&shape[..]) {
+            return sizes;
+        }
+        self.fail("dims", Rule::Rank { what: "the operand", expected: N, found: shape });
+        [0; N]
     }
 
     /// The tape this is on.

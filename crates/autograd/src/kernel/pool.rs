@@ -63,36 +63,103 @@ impl Window {
 /// one, as in PyTorch. `x` is `[.., height, width]`; padding never wins.
 pub(crate) fn max_pool<T: Float>(x: View<'_, T>, window: Window, out: &mut [T], indices: &mut [usize]) {
     let Some((size, [rows, columns])) = sizes(&x, window) else { return };
+    let work = out.len() * window.elements() * WEIGHT;
+    let covered = |axis: usize, k: usize| window.positions(axis, k, size[axis]);
+    max_over(x, (size, [rows, columns]), work, &covered, out, indices);
+}
+
+/// As [`max_pool`] over windows that divide a plane evenly into `rows` times `columns` parts, which overlap where they must.
+pub(crate) fn adaptive_max_pool<T: Float>(
+    x: View<'_, T>,
+    output: [usize; 2],
+    out: &mut [T],
+    indices: &mut [usize],
+) {
+    let rank = x.layout.shape.rank();
+    debug_assert!(rank >= 2);
+    let size = [x.layout.shape[rank - 2], x.layout.shape[rank - 1]];
+    let part = |axis: usize, k: usize| adaptive_part(k, size[axis], output[axis]);
+    max_over(x, (size, output), x.layout.shape.len() * WEIGHT, &part, out, indices);
+}
+
+/// The `k`-th of `parts` parts of `size` places.
+pub(crate) fn adaptive_part(k: usize, size: usize, parts: usize) -> std::ops::Range<usize> {
+    k * size / parts..((k + 1) * size).div_ceil(parts)
+}
+
+/// The largest element of every window; `covered` gives the places of a window along an axis.
+fn max_over<T: Float, I: Iterator<Item = usize> + Clone>(
+    x: View<'_, T>,
+    (size, [rows, columns]): ([usize; 2], [usize; 2]),
+    work: usize,
+    covered: &(impl Fn(usize, usize) -> I + Sync),
+    out: &mut [T],
+    indices: &mut [usize],
+) {
     debug_assert_eq!(out.len(), indices.len());
     if out.is_empty() {
         return;
     }
     let x = Packed::new(x);
     let x = x.as_slice();
-    let (plane, work) = (rows * columns, out.len() * window.elements() * WEIGHT);
+    let plane = rows * columns;
     parallel::paired_pieces((out, plane), (indices, plane), work, &|k, out, indices| {
         let x = &x[k * size[0] * size[1]..][..size[0] * size[1]];
         for (row, (out, indices)) in out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate() {
             for (column, (y, index)) in out.iter_mut().zip(indices).enumerate() {
-                (*y, *index) = largest(x, size, window, [row, column]);
+                (*y, *index) = largest(x, size[1], covered(0, row), covered(1, column));
             }
         }
     });
 }
 
 #[inline]
-fn largest<T: Float>(x: &[T], size: [usize; 2], window: Window, at: [usize; 2]) -> (T, usize) {
-    let columns = window.positions(1, at[1], size[1]);
+fn largest<T: Float>(
+    x: &[T],
+    width: usize,
+    rows: impl Iterator<Item = usize>,
+    columns: impl Iterator<Item = usize> + Clone,
+) -> (T, usize) {
     let mut best: Option<(T, usize)> = None;
-    for row in window.positions(0, at[0], size[0]) {
+    for row in rows {
         for column in columns.clone() {
-            let place = row * size[1] + column;
+            let place = row * width + column;
             if best.is_none_or(|(max, _)| x[place] > max || x[place].is_nan()) {
                 best = Some((x[place], place));
             }
         }
     }
     best.unwrap_or((T::NEG_INFINITY, 0))
+}
+
+/// Elements of planes of `size` at `indices` in their plane: `out[k] = x[plane of k][indices[k]]`, for planes of `plane`
+/// indices.
+pub(crate) fn pick<T: Float>(x: View<'_, T>, size: usize, indices: &[usize], plane: usize, out: &mut [T]) {
+    debug_assert_eq!(out.len(), indices.len());
+    if out.is_empty() {
+        return;
+    }
+    let x = Packed::new(x);
+    let (x, work) = (x.as_slice(), out.len() * WEIGHT);
+    parallel::pieces(out, plane, work, &|start, out| {
+        let x = &x[start / plane * size..][..size];
+        out.iter_mut().zip(&indices[start..]).for_each(|(y, &i)| *y = x[i]);
+    });
+}
+
+/// The adjoint of [`pick`]: elements are added where they would be picked, and the rest of `out` is zero.
+pub(crate) fn unpick<T: Float>(g: View<'_, T>, indices: &[usize], plane: usize, size: usize, out: &mut [T]) {
+    debug_assert_eq!(g.layout.shape.len(), indices.len());
+    out.fill(T::ZERO);
+    if indices.is_empty() || out.is_empty() {
+        return;
+    }
+    let g = Packed::new(g);
+    let (g, work) = (g.as_slice(), out.len());
+    parallel::pieces(out, size, work, &|start, out| {
+        let places = start / size * plane..(start / size + 1) * plane;
+        g[places.clone()].iter().zip(&indices[places]).for_each(|(&g, &i)| out[i] += g);
+    });
 }
 
 /// The number that the sum over a window is divided by.
@@ -102,6 +169,8 @@ pub(crate) enum Divisor {
     WithPadding,
     /// Places of the window in the input.
     InputOnly,
+    /// This number for every window.
+    Fixed(usize),
 }
 
 /// The mean of every window, without dilation. `x` is `[.., height, width]`.
@@ -164,10 +233,13 @@ fn covered(size: [usize; 2], window: Window, at: [usize; 2]) -> impl Iterator<It
 
 fn count<T: Float>(size: [usize; 2], window: Window, divisor: Divisor, at: [usize; 2]) -> T {
     let along = |axis: usize| match divisor {
-        Divisor::WithPadding => window.places(axis, at[axis], size[axis]),
         Divisor::InputOnly => window.positions(axis, at[axis], size[axis]).count(),
+        _ => window.places(axis, at[axis], size[axis]),
     };
-    T::from_f64((along(0) * along(1)) as f64)
+    match divisor {
+        Divisor::Fixed(number) => T::from_f64(number as f64),
+        _ => T::from_f64((along(0) * along(1)) as f64),
+    }
 }
 
 /// The sizes of a plane of the input and of the output.

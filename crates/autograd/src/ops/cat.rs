@@ -136,7 +136,7 @@ pub fn stack<'t, T: Float>(operands: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
 /// A list without handles names no tape, so its failure gets a tape of its own, which is never freed.
 #[cold]
 #[track_caller]
-fn without_operands<'t, T: Float>(op: &'static str) -> Var<'t, T> {
+pub(super) fn without_operands<'t, T: Float>(op: &'static str) -> Var<'t, T> {
     let tape: &'t Tape<T> = Box::leak(Box::new(Tape::new()));
     Var::new(tape, tape.fail(Error::new(op, Rule::NoOperands)))
 }

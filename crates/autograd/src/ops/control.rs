@@ -38,12 +38,13 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The element at a row-major index that exists.
     #[track_caller]
-    fn element(self, flat: usize) -> Scalar<'t, T> {
+    pub(crate) fn element(self, flat: usize) -> Scalar<'t, T> {
         if self.is_failed() {
             return Scalar { tape: Some(self.tape), number: T::NAN, index: FAILED };
         }
         let (value, tracked) = self.tape.with_node(self.slot, |node| {
-            (node.value.iter().nth(flat).unwrap_or(T::NAN), node.tracked)
+            let value = node.value.as_slice().map_or_else(|| node.value.iter().nth(flat), |all| all.get(flat).copied());
+            (value.unwrap_or(T::NAN), node.tracked)
         });
         if !tracked {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };

@@ -254,7 +254,7 @@ impl Operands {
 }
 
 /// Settings along one or two axes as those along two, with `unit` for an axis that is not there.
-fn two<const N: usize>(settings: [usize; N], unit: usize) -> [usize; 2] {
+pub(super) fn two<const N: usize>(settings: [usize; N], unit: usize) -> [usize; 2] {
     match settings[..] {
         [height, width, ..] => [height, width],
         [width] => [unit, width],
@@ -459,7 +459,7 @@ impl<'t, T: Float> Var<'t, T> {
 mod tests {
     use super::*;
     use crate::Tape;
-    use crate::testing_nets::{check, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
 
     const CASES: [(&[usize], &[usize], Conv2dOptions); 10] = {
         const PLAIN: Conv2dOptions =
@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn values_and_derivatives_of_every_setting() {
         for (x, w, options) in CASES {
-            let (x, w, b) = (numbers(x, 1), numbers(w, 2), numbers(&w[..1], 3));
+            let (x, w, b) = (sample(x, 1), sample(w, 2), sample(&w[..1], 3));
             let tape = Tape::new();
             let y = tape.constant(x.clone()).conv2d(tape.constant(w.clone()), Some(tape.constant(b.clone())), options);
             let y = y.value().unwrap();
@@ -536,7 +536,7 @@ mod tests {
                 },
             );
             y.reshape(out).unwrap().close_to(&expected, 1e-13, 1e-13).unwrap();
-            check(|_, x| x[0].conv2d(x[1], Some(x[2]), options), &[x, w, b]);
+            assert_gradient(|x| x[0].conv2d(x[1], Some(x[2]), options), &[x, w, b]);
         }
     }
 
@@ -564,7 +564,7 @@ mod tests {
         ];
         for (x, w, options) in cases {
             let filters = w[1] * options.groups;
-            let (x, w, b) = (numbers(x, 1), numbers(w, 2), numbers(&[filters], 3));
+            let (x, w, b) = (sample(x, 1), sample(w, 2), sample(&[filters], 3));
             let tape = Tape::new();
             let y = tape.constant(x.clone()).conv_transpose2d(
                 tape.constant(w.clone()),
@@ -592,14 +592,14 @@ mod tests {
                 },
             );
             y.reshape(out).unwrap().close_to(&expected, 1e-13, 1e-13).unwrap();
-            check(|_, x| x[0].conv_transpose2d(x[1], Some(x[2]), options), &[x, w, b]);
+            assert_gradient(|x| x[0].conv_transpose2d(x[1], Some(x[2]), options), &[x, w, b]);
         }
     }
 
     #[test]
     fn one_axis_is_two_with_a_height_of_one() {
         let options = Conv1dOptions { stride: [2], padding: Padding::from(1), ..Default::default() };
-        let (x, w, b) = (numbers(&[2, 2, 5], 1), numbers(&[3, 2, 3], 2), numbers(&[3], 3));
+        let (x, w, b) = (sample(&[2, 2, 5], 1), sample(&[3, 2, 3], 2), sample(&[3], 3));
         let tape = Tape::new();
         let y = tape.constant(x.clone()).conv1d(tape.constant(w.clone()), None, options).value().unwrap();
         assert_eq!(y.shape(), &[2, 3, 3].into());
@@ -607,11 +607,11 @@ mod tests {
             .map(|c| (0..2).map(|k| x.get(&[0, c, k]).unwrap() * w.get(&[0, c, k + 1]).unwrap()).sum::<f64>())
             .sum();
         assert!((y.get(&[0, 0, 0]).unwrap() - first).abs() < 1e-14);
-        check(|_, x| x[0].conv1d(x[1], Some(x[2]), options), &[x.clone(), w.clone(), b.clone()]);
+        assert_gradient(|x| x[0].conv1d(x[1], Some(x[2]), options), &[x.clone(), w.clone(), b.clone()]);
         let same = Conv1dOptions { padding: Padding::Same, ..Default::default() };
-        check(|_, x| x[0].conv1d(x[1], None, same), &[numbers(&[2, 4], 1), numbers(&[1, 2, 2], 2)]);
+        assert_gradient(|x| x[0].conv1d(x[1], None, same), &[sample(&[2, 4], 1), sample(&[1, 2, 2], 2)]);
         let transposed = ConvTranspose1dOptions { stride: [2], output_padding: [1], ..Default::default() };
-        check(|_, x| x[0].conv_transpose1d(x[1], Some(x[2]), transposed), &[x, numbers(&[2, 3, 2], 2), b]);
+        assert_gradient(|x| x[0].conv_transpose1d(x[1], Some(x[2]), transposed), &[x, sample(&[2, 3, 2], 2), b]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Softmax and cross-entropy in one op: the reverse is one pass over the logits.
 
-use super::softmax::line_axis;
+use smallvec::SmallVec;
+
 use super::{Cotangents, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel;
 use crate::kernel::lines::Lines;
 use crate::kernel::math::Math;
+use crate::kernel::vectorized::vectorized;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -180,28 +182,28 @@ impl Targets {
         let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         let classes: T = (0..lines.len).map(|class| factors.of(class)).sum();
-        let line_factor = |k: usize| match self.targets()[k] {
-            target if self.is_ignored(target) => T::ZERO,
-            _ => g.get(k).or(g.first()).map_or(T::ZERO, |&g| g / divisor),
+        let scale = |k: usize, target: usize| match g.get(k).or(g.first()) {
+            Some(&g) if !self.is_ignored(target) => g / divisor,
+            _ => T::ZERO,
         };
         lines.each_slab(out, WEIGHT, &|outer, out| {
             let log = lines.slab_of(log, outer);
-            for inner in 0..lines.inner {
-                let k = outer * lines.inner + inner;
-                let (factor, target) = (line_factor(k), self.targets()[k]);
-                if factor == T::ZERO {
-                    out[inner..].iter_mut().step_by(lines.inner).for_each(|gx| *gx = T::ZERO);
-                    continue;
+            let targets = &self.targets()[outer * lines.inner..][..lines.inner];
+            let scales = || targets.iter().enumerate().map(|(k, &target)| scale(outer * lines.inner + k, target));
+            let total = |(scale, &target): (T, &usize)| {
+                if scale == T::ZERO {
+                    T::ZERO
+                } else {
+                    scale * (factors.at_target * factors.of(target) + per_class * classes)
                 }
-                let total = factor * (factors.at_target * factors.of(target) + per_class * classes);
-                for (gx, &log) in out[inner..].iter_mut().zip(&log[inner..]).step_by(lines.inner) {
-                    *gx = total * Math::exp(log);
-                }
+            };
+            scaled_probabilities(log, scales().zip(targets).map(total), lines, out);
+            for (k, (scale, &target)) in scales().zip(targets).enumerate().filter(|&(_, (scale, _))| scale != T::ZERO) {
                 if self.smoothing != 0.0 {
-                    let spread = out[inner..].iter_mut().step_by(lines.inner).enumerate();
-                    spread.for_each(|(class, gx)| *gx -= factor * per_class * factors.of(class));
+                    let line = out[k..].iter_mut().step_by(lines.inner).enumerate();
+                    line.for_each(|(class, gx)| *gx -= scale * per_class * factors.of(class));
                 }
-                out[inner + target * lines.inner] -= factor * factors.at_target * factors.of(target);
+                out[k + target * lines.inner] -= scale * factors.at_target * factors.of(target);
             }
         });
     }
@@ -220,9 +222,7 @@ impl Targets {
                 *a = if self.is_ignored(target) { T::ZERO } else { part * factors.of(class) / divisor };
             }
         });
-        let kept = if shape.rank() == 0 { shape.clone() } else { shape.with(self.axis, 1) };
-        let axes: &[usize] = if shape.rank() == 0 { &[] } else { &[self.axis] };
-        let total = Tensor::build(kept, |out| kernel::reduce::sum(a.view(), axes, out));
+        let total = Tensor::build(shape.with(self.axis, 1), |out| kernel::reduce::sum(a.view(), &[self.axis], out));
         (a, total)
     }
 
@@ -234,6 +234,22 @@ impl Targets {
 
 /// What an exponential costs, in cheap steps.
 const WEIGHT: usize = 8;
+
+/// total·eˡ for every line of a slab, and 0 where the total is 0, whatever the logits.
+fn scaled_probabilities<T: Float>(log: &[T], totals: impl Iterator<Item = T>, lines: Lines, out: &mut [T]) {
+    let totals: SmallVec<[T; 8]> = totals.collect();
+    match totals[..] {
+        [total] if total == T::ZERO => out.fill(T::ZERO),
+        [total] => vectorized!(out.iter_mut().zip(log).for_each(|(gx, &log)| *gx = total * Math::exp(log))),
+        _ => {
+            for (row, log) in out.chunks_exact_mut(lines.inner).zip(log.chunks_exact(lines.inner)) {
+                vectorized!(row.iter_mut().zip(log).zip(&totals).for_each(|((gx, &log), &total)| {
+                    *gx = if total == T::ZERO { T::ZERO } else { total * Math::exp(log) };
+                }));
+            }
+        }
+    }
+}
 
 impl<'t, T: Float> Var<'t, T> {
     /// The cross-entropy between the softmax of these logits and classes: −w[t]·ln softmax(x)[t] for each target t, with
@@ -271,8 +287,8 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Result<Targets, Rule> {
-    let axis = line_axis(shape, if shape.rank() < 2 { 0 } else { 1 })?;
-    let classes = shape.get(axis).copied().unwrap_or(1);
+    let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
+    let classes = shape[axis];
     let expected = shape.reduced(&[axis]);
     if *targets.shape() != expected {
         return Err(Rule::Shape { expected, found: targets.shape().clone() });
@@ -376,6 +392,16 @@ mod tests {
     }
 
     #[test]
+    fn an_ignored_sample_may_hold_anything() {
+        let tape = Tape::new();
+        let x = tape.var([[f64::NAN, 0.0], [0.0, 0.0]]);
+        let options = CrossEntropy { ignore_index: Some(0), ..CrossEntropy::default() };
+        let loss = x.softmax_cross_entropy(&Tensor::from([0, 1]), &options).item();
+        assert_eq!(loss.value(), Ok(2.0_f64.ln()));
+        assert_eq!(loss.backward().unwrap().of(x).unwrap().to_vec(), [0.0, 0.0, 0.5, -0.5]);
+    }
+
+    #[test]
     fn large_logits_keep_their_digits() {
         let tape = Tape::new();
         let x = tape.var([[700.0, -700.0, 0.0], [30.0, -30.0, 29.0]]);
@@ -391,6 +417,10 @@ mod tests {
         assert_fails(
             |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0]), &options()),
             "softmax_cross_entropy: shapes differ: expected [2], found [1]",
+        );
+        assert_fails(
+            |t| t.var(1.0).softmax_cross_entropy(&Tensor::scalar(0), &options()),
+            "softmax_cross_entropy: axis 0 is out of range for shape []",
         );
         assert_fails(
             |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0, 3]), &options()),

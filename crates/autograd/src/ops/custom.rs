@@ -13,6 +13,9 @@ use crate::tape::{FAILED, Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
+/// The name of the op that only looks at gradients: its rule is not the derivative of its value, on purpose.
+pub(crate) const HOOK: &str = "on_gradient";
+
 pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; 3]>;
 
 /// A user's op, with its numbers of operands and outputs erased.
@@ -174,7 +177,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn on_gradient(self, hook: impl for<'v> Fn(Var<'v, T>) -> Var<'v, T> + 'static) -> Self {
-        custom("on_gradient", [self], |[x]| Ok(x.clone()), move |_, _, g| [hook(g)])
+        custom(HOOK, [self], |[x]| Ok(x.clone()), move |_, _, g| [hook(g)])
     }
 }
 
@@ -193,31 +196,35 @@ fn record<'t, T: Float, const N: usize, const M: usize>(
     if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
         return fail(Error { op: rule.name(), rule: Rule::TwoTapes, site });
     }
-    let x: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| tape.node_value(input.slot)).collect();
-    match rule.value(&x) {
-        Ok(values) => push(tape, rule, inputs, values, site),
+    let inputs: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
+    match record_rule(tape, rule, &inputs, site) {
+        Ok(outputs) => std::array::from_fn(|k| outputs[k]),
         Err(error) => fail(error),
     }
 }
 
-/// One node for each output; the first holds the op, the others point back to it.
-fn push<'t, T: Float, const N: usize, const M: usize>(
+/// Computes and records a user's op. One node for each output; the first holds the op, the others point back to it.
+pub(crate) fn record_rule<'t, T: Float>(
     tape: &'t Tape<T>,
     rule: Rc<dyn CustomRule<T>>,
-    inputs: &[Var<'t, T>; N],
-    values: SmallVec<[Tensor<T>; 2]>,
+    inputs: &Inputs<T>,
     site: &'static Location<'static>,
-) -> [Var<'t, T>; M] {
-    let tracked = inputs.iter().any(|input| tape.with_node(input.slot, |node| node.tracked));
+) -> Result<Handles<'t, T>> {
+    let value = |input: &Input<T>| match *input {
+        Input::Node(slot) => tape.node_value(slot),
+        Input::Number(number) => Tensor::scalar(number),
+    };
+    let values = rule.value(&inputs.iter().map(value).collect::<SmallVec<[Tensor<T>; 3]>>())?;
+    let is_tracked =
+        |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
+    let (tracked, outputs) = (inputs.iter().any(is_tracked), values.len());
     let rule = tape.add_custom(rule);
-    let operands: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
-    let mut outputs = [Var::new(tape, FAILED); M];
-    for (k, (output, value)) in outputs.iter_mut().zip(values).enumerate() {
+    let push = |(k, value)| {
         let (op, inputs) = match k {
-            0 => (Op::Custom { rule, outputs: M as u32 }, operands.clone()),
+            0 => (Op::Custom { rule, outputs: outputs as u32 }, inputs.clone()),
             _ => (Op::Output { back: k as u32 }, Inputs::new()),
         };
-        output.slot = tape.push_node(Node { op, inputs, value, site, entry: 0, tracked });
-    }
-    outputs
+        Var::new(tape, tape.push_node(Node { op, inputs, value, site, entry: 0, tracked }))
+    };
+    Ok(values.into_iter().enumerate().map(push).collect())
 }

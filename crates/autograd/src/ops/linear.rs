@@ -121,15 +121,15 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing_nets::{check, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
     use crate::{Tape, Tensor};
 
     #[test]
     fn derivatives_at_every_rank() {
         for shape in [&[3][..], &[2, 3], &[2, 2, 3], &[1, 3], &[0, 3]] {
-            let (x, w, b) = (numbers(shape, 1), numbers(&[4, 3], 2), numbers(&[4], 3));
-            check(|_, x| x[0].linear(x[1], Some(x[2])), &[x.clone(), w.clone(), b]);
-            check(|_, x| x[0].linear(x[1], None), &[x, w]);
+            let (x, w, b) = (sample(shape, 1), sample(&[4, 3], 2), sample(&[4], 3));
+            assert_gradient(|x| x[0].linear(x[1], Some(x[2])), &[x.clone(), w.clone(), b]);
+            assert_gradient(|x| x[0].linear(x[1], None), &[x, w]);
         }
     }
 
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn views_are_read_in_place() {
-        let (x, w) = (numbers(&[3, 2, 4], 1), numbers(&[4, 5], 2));
-        check(|_, x| x[0].permute([1, 0, 2]).linear(x[1].t(), None), &[x, w]);
+        let (x, w) = (sample(&[3, 2, 4], 1), sample(&[4, 5], 2));
+        assert_gradient(|x| x[0].permute([1, 0, 2]).linear(x[1].t(), None), &[x, w]);
     }
 
     #[test]

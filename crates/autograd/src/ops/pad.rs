@@ -1,4 +1,4 @@
-//! PadMode: more elements before and after along axes.
+//! Padding: more elements before and after along axes.
 
 use smallvec::SmallVec;
 

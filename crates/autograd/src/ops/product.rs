@@ -479,7 +479,7 @@ impl<T: Float> Tensor<T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing_nets::{check, counted, failure, numbers};
+    use crate::testing::{assert_gradient, failure, sample};
     use crate::{Tape, Tensor};
 
     const RANKS: [(&[usize], &[usize], &[usize]); 13] = [
@@ -501,19 +501,20 @@ mod tests {
     #[test]
     fn matmul_at_every_rank() {
         for (a, b, out) in RANKS {
-            let (a, b) = (numbers(a, 1), numbers(b, 2));
+            let (a, b) = (sample(a, 1), sample(b, 2));
             let product = a.matmul(&b).unwrap();
             assert_eq!(product.shape(), &out.into());
             let tape = Tape::new();
             let recorded = tape.constant(a.clone()).matmul(tape.constant(b.clone()));
             recorded.value().unwrap().close_to(&product, 1e-14, 1e-14).unwrap();
-            check(|_, x| x[0].matmul(x[1]), &[a, b]);
+            assert_gradient(|x| x[0].matmul(x[1]), &[a, b]);
         }
     }
 
     #[test]
     fn matmul_of_stacks_by_definition() {
-        let (a, b) = (counted(&[2, 2, 3]), counted(&[2, 3, 2]));
+        let counted = |shape: [usize; 3]| Tensor::from_fn(shape, |i| (100 * i[0] + 10 * i[1] + i[2]) as f64);
+        let (a, b) = (counted([2, 2, 3]), counted([2, 3, 2]));
         let expected = Tensor::from_fn([2, 2, 2], |i| {
             (0..3).map(|k| a.get(&[i[0], i[1], k]).unwrap() * b.get(&[i[0], k, i[2]]).unwrap()).sum()
         });
@@ -522,14 +523,14 @@ mod tests {
 
     #[test]
     fn products_of_fixed_ranks() {
-        let (a, v, w) = (numbers(&[2, 3], 1), numbers(&[3], 2), numbers(&[2], 3));
-        check(|_, x| x[0].mv(x[1]), &[a.clone(), v.clone()]);
-        check(|_, x| x[0].outer(x[1]), &[v.clone(), w.clone()]);
-        check(|tape, x| tape.from_scalars(&[x[0].dot(x[0] * x[1])]), &[v.clone(), numbers(&[3], 4)]);
-        check(|_, x| x[0].bmm(x[1]), &[numbers(&[2, 2, 3], 1), numbers(&[2, 3, 1], 2)]);
-        check(|_, x| x[0].addmm(x[1], x[2]), &[v, numbers(&[2, 2], 1), numbers(&[2, 3], 2)]);
-        check(|_, x| x[0].baddbmm(x[1], x[2]), &[w.clone(), numbers(&[2, 2, 3], 1), numbers(&[2, 3, 2], 2)]);
-        check(|_, x| x[0].kron(x[1]), &[a, w]);
+        let (a, v, w) = (sample(&[2, 3], 1), sample(&[3], 2), sample(&[2], 3));
+        assert_gradient(|x| x[0].mv(x[1]), &[a.clone(), v.clone()]);
+        assert_gradient(|x| x[0].outer(x[1]), &[v.clone(), w.clone()]);
+        assert_gradient(|x| x[0].tape().from_scalars(&[x[0].dot(x[0] * x[1])]), &[v.clone(), sample(&[3], 4)]);
+        assert_gradient(|x| x[0].bmm(x[1]), &[sample(&[2, 2, 3], 1), sample(&[2, 3, 1], 2)]);
+        assert_gradient(|x| x[0].addmm(x[1], x[2]), &[v, sample(&[2, 2], 1), sample(&[2, 3], 2)]);
+        assert_gradient(|x| x[0].baddbmm(x[1], x[2]), &[w.clone(), sample(&[2, 2, 3], 1), sample(&[2, 3, 2], 2)]);
+        assert_gradient(|x| x[0].kron(x[1]), &[a, w]);
         let tape = Tape::new();
         let (x, y) = (tape.constant([1.0, 2.0]), tape.constant([[3.0, 4.0, 5.0]]));
         let kron = [3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
@@ -543,9 +544,9 @@ mod tests {
 
     #[test]
     fn cross_along_any_axis() {
-        check(|_, x| x[0].cross(x[1], 0), &[numbers(&[3, 2], 1), numbers(&[3, 2], 2)]);
-        check(|_, x| x[0].cross(x[1], -1), &[numbers(&[2, 1, 3], 1), numbers(&[2, 3], 2)]);
-        check(|_, x| x[0].cross(x[1], 1), &[numbers(&[0, 3], 1), numbers(&[3], 2)]);
+        assert_gradient(|x| x[0].cross(x[1], 0), &[sample(&[3, 2], 1), sample(&[3, 2], 2)]);
+        assert_gradient(|x| x[0].cross(x[1], -1), &[sample(&[2, 1, 3], 1), sample(&[2, 3], 2)]);
+        assert_gradient(|x| x[0].cross(x[1], 1), &[sample(&[0, 3], 1), sample(&[3], 2)]);
         let tape = Tape::new();
         let (x, y) =
             (tape.constant([[1.0, 2.0], [0.0, 1.0], [0.0, 3.0]]), tape.constant([[0.0, 1.0], [1.0, 5.0], [0.0, 7.0]]));
@@ -554,9 +555,9 @@ mod tests {
 
     #[test]
     fn tensordot_sums_over_pairs_of_axes() {
-        let (x, y) = (numbers(&[2, 3, 4], 1), numbers(&[4, 2, 5], 2));
-        check(|_, x| x[0].tensordot(x[1], [2, 0], [0, -2]), &[x.clone(), y.clone()]);
-        check(|_, x| x[0].tensordot(x[1], [], []), &[numbers(&[2], 1), numbers(&[2, 1], 2)]);
+        let (x, y) = (sample(&[2, 3, 4], 1), sample(&[4, 2, 5], 2));
+        assert_gradient(|x| x[0].tensordot(x[1], [2, 0], [0, -2]), &[x.clone(), y.clone()]);
+        assert_gradient(|x| x[0].tensordot(x[1], [], []), &[sample(&[2], 1), sample(&[2, 1], 2)]);
         let tape = Tape::new();
         let product = tape.constant(x.clone()).tensordot(tape.constant(y.clone()), [2, 0], [0, -2]).value().unwrap();
         let expected = Tensor::from_fn([3, 5], |i| {
@@ -570,10 +571,10 @@ mod tests {
     fn chains_start_where_it_is_cheapest() {
         assert_eq!(super::cheapest_splits(&[10, 100, 5, 50])[0][2], 1);
         assert_eq!(super::cheapest_splits(&[100, 5, 50, 1])[0][2], 0);
-        let x = [numbers(&[2], 1), numbers(&[2, 3], 2), numbers(&[3, 4], 3), numbers(&[4], 4)];
-        check(|_, x| x[0].multi_dot(&x[1..]), &x);
-        check(|_, x| x[0].multi_dot(&x[1..]), &x[1..3]);
-        check(|_, x| x[0].multi_dot(&[]), &x[1..2]);
+        let x = [sample(&[2], 1), sample(&[2, 3], 2), sample(&[3, 4], 3), sample(&[4], 4)];
+        assert_gradient(|x| x[0].multi_dot(&x[1..]), &x);
+        assert_gradient(|x| x[0].multi_dot(&x[1..]), &x[1..3]);
+        assert_gradient(|x| x[0].multi_dot(&[]), &x[1..2]);
         let tape = Tape::new();
         let x = x.map(|x| tape.constant(x));
         let expected = x[0].matmul(x[1]).matmul(x[2]).matmul(x[3]).value().unwrap();

@@ -124,6 +124,13 @@ fn advance(index: &mut [usize], shape: &Shape) {
     }
 }
 
+/// A second handle to the same elements.
+impl<E: Element> From<&Tensor<E>> for Tensor<E> {
+    fn from(tensor: &Tensor<E>) -> Self {
+        tensor.clone()
+    }
+}
+
 impl<E: Element> From<E> for Tensor<E> {
     fn from(x: E) -> Self {
         Self::scalar(x)

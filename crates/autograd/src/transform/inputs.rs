@@ -41,6 +41,14 @@ pub trait Inputs<T: Float>: Clone {
 
     #[doc(hidden)]
     fn tangents<'t>(&self, handles: Self::Handles<'t>, tangents: &Tangents<T>) -> Self;
+
+    /// The arguments as a list of tensors.
+    #[doc(hidden)]
+    fn tensors(&self) -> Vec<Tensor<T>>;
+
+    /// The handles for tensors in the order of [`tensors`](Self::tensors); `None` when there are too few.
+    #[doc(hidden)]
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
 }
 
 macro_rules! number {
@@ -72,6 +80,12 @@ macro_rules! number {
             }
             fn tangents<'t>(&self, handle: Scalar<'t, $float>, tangents: &Tangents<$float>) -> Self {
                 tangents.of_scalar(handle)
+            }
+            fn tensors(&self) -> Vec<Tensor<$float>> {
+                vec![Tensor::scalar(*self)]
+            }
+            fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
+                vars.next().map(Var::item)
             }
         }
     )*};
@@ -106,6 +120,12 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     }
     fn tangents<'t>(&self, handle: Var<'t, T>, tangents: &Tangents<T>) -> Self {
         tangents.of_var(handle)
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        vec![self.clone()]
+    }
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
+        vars.next()
     }
 }
 
@@ -145,5 +165,11 @@ impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
     }
     fn tangents<'t>(&self, handles: [X::Handles<'t>; N], tangents: &Tangents<T>) -> Self {
         std::array::from_fn(|i| self[i].tangents(handles[i], tangents))
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        self.iter().flat_map(|x| x.tensors()).collect()
+    }
+    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<[X::Handles<'t>; N]> {
+        (0..N).map(|_| X::handles(vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
     }
 }

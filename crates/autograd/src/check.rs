@@ -1,0 +1,372 @@
+//! Derivatives against finite differences: of every operation of a recording at its own operands, and of functions.
+//!
+//! An operation is taken out of the recording, put on a tape of its own with the operands it had, and differentiated there
+//! by the sweep that all gradients come from; the cost is that of the operations, not of the inputs. Differences bring
+//! their own error ([`difference`]), so that no tolerance has to be tuned and a kink is not mistaken for a wrong rule.
+
+mod compare;
+mod difference;
+mod function;
+mod recording;
+mod report;
+
+use std::panic::Location;
+
+pub use report::{Comparison, Finding, Reason, Report, Verdict};
+
+use crate::error::Result;
+use crate::float::Float;
+use crate::operation::Function;
+use crate::place::Place;
+use crate::scalar::Scalar;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::transform::Inputs;
+use compare::{Outcome, Subject};
+use function::{Gradient, Whole};
+
+/// How derivatives are checked.
+///
+/// ```
+/// use autograd::{Check, DerivativeOrder, Tape};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var([0.3, 0.5]);
+/// let _y = x.tanh();
+/// let report = tape.check_with(&Check { order: DerivativeOrder::Second, ..Check::default() });
+/// assert_eq!(report.findings().count(), 2);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Check {
+    /// Gradients alone, or gradients of gradients too.
+    pub order: DerivativeOrder,
+    /// The relative difference that is always allowed, besides ten times the estimated error of the difference itself.
+    /// `None` is 10⁻⁶ where the arithmetic is f64 and 10⁻³ where it is f32.
+    pub tolerance: Option<f64>,
+}
+
+/// Which derivatives are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DerivativeOrder {
+    /// Gradients.
+    #[default]
+    First,
+    /// Gradients, and the gradients of recorded gradients.
+    Second,
+}
+
+impl Check {
+    fn tolerance<T: Float>(&self) -> f64 {
+        self.tolerance.unwrap_or(if T::EPSILON.to_f64() > 1e-10 { 1e-3 } else { 1e-6 })
+    }
+
+    /// What is found at each order asked for, starting with the first.
+    fn outcomes<T: Float, F: Function<T>>(&self, function: &F, x: &[Tensor<T>], layout: Layout) -> Vec<Outcome> {
+        let tolerance = self.tolerance::<T>();
+        let first = Subject::new(function, x, tolerance).and_then(|subject| subject.compared(layout));
+        let mut outcomes = vec![first.unwrap_or_else(Outcome::failed)];
+        if self.order == DerivativeOrder::Second {
+            outcomes.push(second(function, x, tolerance, layout).unwrap_or_else(Outcome::failed));
+        }
+        outcomes
+    }
+}
+
+/// How results depend on operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Element k on elements k alone.
+    Pointwise,
+    Any,
+}
+
+impl<T: Float, F: Function<T>> Subject<'_, T, F> {
+    fn compared(self, layout: Layout) -> Result<Outcome> {
+        match layout {
+            Layout::Pointwise => self.pointwise(),
+            Layout::Any => self.jacobian(),
+        }
+    }
+}
+
+fn second<T: Float, F: Function<T>>(function: &F, x: &[Tensor<T>], tolerance: f64, layout: Layout) -> Result<Outcome> {
+    let seeds = Subject::new(function, x, tolerance)?.seeds();
+    let gradient = Gradient { function, operands: x.len() };
+    let operands: Vec<Tensor<T>> = x.iter().chain(&seeds).cloned().collect();
+    Subject::new(&gradient, &operands, tolerance)?.compared(layout)
+}
+
+impl<T: Float> Tape<T> {
+    /// Compares the derivative rule of every recorded operation with finite differences, at the operands it had.
+    ///
+    /// Operations of an f32 recording are checked in f64, users' own ones in the type they are written for. What no
+    /// derivative flows through is left out, and so is [`Var::on_gradient`](crate::Var::on_gradient), which changes
+    /// gradients on purpose. Large operands are varied along a few fixed pseudo-random directions.
+    ///
+    /// ```
+    /// use autograd::{Tape, custom};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.var([1.0, 2.0]);
+    /// let _cube = custom("cube", [x], |[x]| Ok(x.map(|x| x * x * x)), |[x], _y, g| [g * 2.0 * x * x]);
+    /// let report = tape.check();
+    /// assert!(!report.is_ok());
+    /// assert_eq!(report.guilty().next().unwrap().place.op, "cube");
+    /// ```
+    pub fn check(&self) -> Report {
+        self.check_with(&Check::default())
+    }
+
+    /// As [`check`](Self::check), with another tolerance or to second order.
+    pub fn check_with(&self, check: &Check) -> Report {
+        recording::check(self, check)
+    }
+}
+
+/// Compares the gradient of `f` at `inputs` with finite differences.
+///
+/// `f` is as for [`gradient`](crate::gradient) and is called many times. The differences are computed in the type of the
+/// inputs: those of f32 functions have larger errors, which the report states.
+///
+/// ```
+/// use autograd::{Real, check};
+///
+/// fn f<R: Real>(x: R, y: R) -> R {
+///     (x * y).sin() / y
+/// }
+///
+/// let report = check(|_, [x, y]| f(x, y), [1.0_f64, 2.0])?;
+/// assert!(report.is_ok(), "{report}");
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// The first operation of `f` that fails at `inputs`.
+#[track_caller]
+pub fn check<T: Float, X: Inputs<T>>(
+    f: impl for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
+    inputs: X,
+) -> Result<Report> {
+    check_with(f, inputs, &Check::default())
+}
+
+/// As [`check`], with another tolerance or to second order: Hessians against differences of gradients.
+///
+/// # Errors
+/// As [`check`].
+#[track_caller]
+pub fn check_with<T: Float, X: Inputs<T>>(
+    f: impl for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
+    inputs: X,
+    check: &Check,
+) -> Result<Report> {
+    let site = Location::caller();
+    let function = Whole::<X, _>::new(f);
+    let x = inputs.tensors();
+    function.value(&x)?;
+    let mut report = Report::default();
+    for (order, outcome) in check.outcomes(&function, &x, Layout::Any).into_iter().enumerate() {
+        report.add(Place { position: 0, op: "f", name: None, site: Some(site) }, order + 1, outcome);
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::elementwise::Elementwise;
+    use crate::{Param, Term, Var, custom, custom_many, custom_numeric};
+
+    const BOTH: Check = Check { order: DerivativeOrder::Second, tolerance: None };
+
+    fn wrong_cube<'t, T: Float>(x: Var<'t, T>) -> (Var<'t, T>, u32) {
+        let two = T::from_f64(2.0);
+        (custom("cube", [x], |[x]| Ok(x.map(|x| x * x * x)), move |[x], _, g| [g * Term::Number(two) * x * x]), line!())
+    }
+
+    fn affine<'t>(x: Var<'t>, (w, b): &(Param, Param)) -> Var<'t> {
+        x.matmul(x.param(w)) + x.param(b)
+    }
+
+    #[test]
+    fn a_wrong_rule_is_named_with_its_line_and_a_right_one_agrees() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([1.0, 2.0]).named("x");
+        let (_, line) = wrong_cube(x);
+        let _right = custom("cube", [x], |[x]| Ok(x.map(|x| x * x * x)), |[x], _, g| [g * 3.0 * x * x]).named("right");
+        let right = line!() - 1;
+        let report = tape.check();
+        assert!(!report.is_ok());
+        let expected = [
+            "2 rules checked: 1 agree, 1 disagree, 0 undecidable".to_string(),
+            format!("DISAGREES: cube at {}:{line}", file!()),
+            "    ∂ output [0] / ∂ operand 0 [0]: rule 2, differences 3 ± 9e-13".to_string(),
+            "    2 of 4 derivatives".to_string(),
+            format!("agrees: cube \"right\" at {}:{right} (4 derivatives)", file!()),
+        ];
+        assert_eq!(report.to_string().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_kink_is_undecidable() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([0.0]);
+        let _y = x.relu();
+        let line = line!() - 1;
+        let report = tape.check();
+        assert!(report.is_ok() && report.undecidable().count() == 1);
+        let expected = format!(
+            "1 rule checked: 0 agree, 0 disagree, 1 undecidable\nundecidable: relu at {}:{line}\n    at a kink: the one-sided \
+             differences disagree at every step size; ∂ output [0] / ∂ operand 0 [0]: rule 0, differences 0.5 ± 0.5",
+            file!()
+        );
+        assert_eq!(report.to_string(), expected);
+        let root = tape.var([0.0]).sqrt();
+        assert_eq!(root.tape().check().undecidable().nth(1).unwrap().verdict, Verdict::Undecidable(Reason::Edge));
+    }
+
+    /// Points in the domain, away from kinks of either kind.
+    fn points(op: Elementwise, operand: usize, n: usize) -> Vec<f64> {
+        let (low, high) = op.facts().domain[operand.min(1)];
+        (0..n)
+            .map(|k| {
+                low + (high - low) * ((k as f64 + 0.5 + 0.01 * operand as f64) * (0.618 + 0.1 * operand as f64)).fract()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_elementwise_rule_agrees_in_its_domain() {
+        for &op in Elementwise::ALL {
+            for n in [5, 200] {
+                let tape = Tape::<f64>::new();
+                let operand = |k: usize| {
+                    let numbers = points(op, k, n);
+                    // The orders of integer powers and the like are parameters, not operands.
+                    if numbers[0] == numbers[1] { Term::Number(numbers[0]) } else { Term::Var(tape.var(numbers)) }
+                };
+                let x: Vec<Term<'_, f64>> = (0..op.arity()).map(operand).collect();
+                let _ = op.at(&x);
+                let report = tape.check_with(&BOTH);
+                assert!(report.is_ok(), "{report}");
+                assert!(report.undecidable().next().is_none() && report.findings().count() == 2, "{op:?} {report}");
+            }
+        }
+    }
+
+    #[test]
+    fn scalar_operations_are_checked_at_both_orders() {
+        let tape = Tape::<f64>::with_sites();
+        let [x, y] = tape.scalars([0.7, 1.3]);
+        let mut sum = 2.0 - x;
+        for _ in 0..300 {
+            sum = (sum * y + x.sin() / 3.0).tanh();
+        }
+        let report = tape.check_with(&BOTH);
+        assert!(report.is_ok(), "{report}");
+        let times: Vec<_> = report.findings().map(|finding| (finding.place.op, finding.order, finding.times)).collect();
+        assert_eq!(times.len(), 12);
+        assert!(times.contains(&("mul", 1, 300)) && times.contains(&("sub", 2, 1)), "{times:?}");
+    }
+
+    #[test]
+    fn a_training_step_in_single_precision_is_fine() {
+        let layer = |inputs, outputs, k: f32| {
+            let element = move |i: &[usize]| ((i[0] * outputs + i[1]) as f32 * k).sin() * 0.3;
+            (Param::new(Tensor::from_fn([inputs, outputs], element)), Param::new(Tensor::<f32>::zeros([outputs])))
+        };
+        let (hidden, out) = (layer(6, 32, 1.7), layer(32, 3, 2.3));
+        let tape = Tape::<f32>::new();
+        let x = tape.constant(Tensor::from_fn([16, 6], |i| (i[0] as f32 - 7.5 + i[1] as f32) * 0.1));
+        let loss = affine(affine(x, &hidden).relu(), &out).square().sum() * (1.0 / 16.0);
+        loss.backward().unwrap();
+        let report = tape.check_with(&BOTH);
+        assert!(report.is_ok(), "{report}");
+        assert!(report.undecidable().next().is_none(), "{report}");
+        assert!(report.findings().any(|finding| finding.place.op == "matmul" && finding.order == 2));
+    }
+
+    #[test]
+    fn one_wrong_element_among_many_is_found() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(Tensor::from_fn([40, 50], |i| (i[0] * 50 + i[1]) as f64 * 1e-3));
+        let _y = custom_numeric(
+            "squares",
+            [x],
+            |[x]| x.square().reshape([50, 40]),
+            |[x], _, g| {
+                let mut gx = x.mul(&g.reshape([40, 50])?)?.mul(&Tensor::scalar(2.0))?;
+                gx.as_mut_slice()[1234] *= 1.5;
+                Ok([gx])
+            },
+        );
+        let report = tape.check_with(&BOTH);
+        let guilty = report.guilty().next().unwrap();
+        let worst = guilty.worst.as_ref().unwrap();
+        assert_eq!((worst.index.as_deref(), worst.output_index.as_deref()), (Some(&[24, 34][..]), Some(&[30, 34][..])));
+        assert!((worst.analytic - 1.5 * 2.468).abs() < 1e-9 && (worst.numeric - 2.468).abs() < 1e-9, "{worst}");
+        let again = report.findings().find(|finding| finding.order == 2).unwrap();
+        assert!(matches!(again.verdict, Verdict::Undecidable(Reason::Failed(_))));
+    }
+
+    #[test]
+    fn several_outputs_constants_and_hooks() {
+        let tape = Tape::<f32>::new();
+        let x = tape.var([0.5_f32, 1.5]);
+        let c = tape.constant([3.0_f32, 4.0]);
+        let [sum, product] = custom_many(
+            "both",
+            [x, c],
+            |[x, c]| Ok([x.add(c)?, x.mul(c)?]),
+            |[x, c], _, [g, h]| [g + h * c, g + h * x],
+        );
+        let _ = (sum * product).on_gradient(|g| g * 0.0).detach();
+        let report = tape.check_with(&BOTH);
+        assert!(report.is_ok(), "{report}");
+        let names: Vec<_> = report.findings().map(|finding| finding.place.op).collect();
+        assert_eq!(names, ["both", "both", "mul", "mul"], "{report}");
+        let tape = Tape::<f32>::new();
+        let (_, line) = wrong_cube(tape.var([0.5_f32, 1.5]));
+        assert_eq!(tape.check().guilty().next().unwrap().place.site.unwrap().line(), line);
+    }
+
+    #[test]
+    fn a_rule_that_is_right_once_and_wrong_twice_is_caught_at_second_order() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([1.0, 2.0]);
+        let _ = custom("square", [x], |[x]| Ok(x.map(|x| x * x)), |[x], _, g| [g * 2.0 * x.detach()]);
+        assert!(tape.check().is_ok());
+        let report = tape.check_with(&BOTH);
+        assert_eq!(report.guilty().map(|finding| finding.order).collect::<Vec<_>>(), [2], "{report}");
+    }
+
+    #[test]
+    fn whole_functions_of_numbers_and_tensors() {
+        let report = check_with(|_, [x, y]| (x * y).sin() / y + x.powi(3), [1.0_f64, 2.0], &BOTH).unwrap();
+        assert!(report.is_ok() && report.undecidable().next().is_none(), "{report}");
+        let a = Tensor::from_fn([10, 10], |i| ((i[0] * 10 + i[1]) as f32).sin());
+        let report = check_with(|_, [a, x]| a.matmul(x).tanh().sum(), [a, Tensor::ones([10])], &BOTH).unwrap();
+        assert!(report.is_ok() && report.undecidable().next().is_none(), "{report}");
+        let line = line!() + 1;
+        let report = check(|_, x: Var<'_, f64>| wrong_cube(x).0.sum(), Tensor::from([1.0, 2.0])).unwrap();
+        let expected = format!(
+            "1 rule checked: 0 agree, 1 disagree, 0 undecidable\nDISAGREES: f at {}:{line}\n    ∂ output / ∂ operand 0 [0]: \
+             rule 2, differences 3 ± 3e-12\n    2 of 2 derivatives",
+            file!()
+        );
+        assert_eq!(report.to_string(), expected);
+        let failed = check(|_, x: Var<'_, f64>| x.reshape([3]).sum(), Tensor::from([1.0, 2.0])).unwrap_err();
+        assert_eq!(failed.op, "reshape");
+        assert!(check(|_, [x, _]| Scalar::constant(x.number.floor()), [1.5_f64, 2.0]).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_failed_recording_is_not_ok() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([1.0, 2.0]);
+        let _ = x.exp() + tape.var([1.0, 2.0, 3.0]);
+        let report = tape.check();
+        assert!(!report.is_ok() && report.guilty().next().is_none());
+        assert!(report.to_string().contains("the recording failed: add: shapes do not broadcast"));
+    }
+}

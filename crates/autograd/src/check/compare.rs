@@ -1,0 +1,475 @@
+//! A derivative against finite differences: element by element where there are few, along fixed pseudo-random directions
+//! where there are many, and all elements at once for elementwise functions.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use smallvec::SmallVec;
+
+use super::difference::{Precision, Slope, slopes};
+use super::{Comparison, Reason, Verdict};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::operation::Function;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// Up to so many elements, each one is varied (or weighted) alone.
+pub(crate) const SMALL: usize = 64;
+/// Random directions for each larger operand, and random weights for larger results.
+const DIRECTIONS: usize = 3;
+/// Single elements that stand in for a direction along which nothing can be said.
+const SAMPLES: usize = 16;
+/// How many times its own estimate the error of a difference may be.
+const DOUBT: f64 = 10.0;
+/// A difference whose relative error is larger says nothing.
+const USELESS: f64 = 0.01;
+
+/// What came out of many comparisons.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcome {
+    pub compared: usize,
+    pub disagreeing: usize,
+    pub undecided: usize,
+    /// The comparison that says most: the worst disagreement, else the largest difference.
+    pub worst: Option<Comparison>,
+    pub reason: Option<Reason>,
+}
+
+impl Outcome {
+    pub fn verdict(&self) -> Verdict {
+        match &self.reason {
+            _ if self.disagreeing > 0 => Verdict::Disagrees,
+            Some(reason) if self.undecided == self.compared => Verdict::Undecidable(reason.clone()),
+            _ => Verdict::Agrees,
+        }
+    }
+
+    pub fn failed(error: Error) -> Self {
+        Outcome { compared: 1, undecided: 1, reason: Some(Reason::Failed(error)), ..Outcome::default() }
+    }
+
+    fn add(&mut self, verdict: Verdict, comparison: impl FnOnce() -> Comparison) {
+        self.compared += 1;
+        match verdict {
+            Verdict::Agrees => {}
+            Verdict::Disagrees => self.disagreeing += 1,
+            Verdict::Undecidable(reason) => {
+                self.undecided += 1;
+                self.reason.get_or_insert(reason);
+                // A difference that says nothing is shown only if no other does.
+                if self.worst.is_none() && self.undecided == self.compared {
+                    self.worst = Some(Comparison { says: 0, ..comparison() });
+                }
+                return;
+            }
+        }
+        let says = if verdict == Verdict::Disagrees { 2 } else { 1 };
+        self.keep(Comparison { says, ..comparison() });
+    }
+
+    fn keep(&mut self, comparison: Comparison) {
+        let rank = |comparison: &Comparison| (comparison.says, comparison.severity());
+        if self.worst.as_ref().is_none_or(|worst| rank(worst) < rank(&comparison)) {
+            self.worst = Some(comparison);
+        }
+    }
+
+    pub fn merge(&mut self, other: Outcome) {
+        self.compared += other.compared;
+        self.disagreeing += other.disagreeing;
+        self.undecided += other.undecided;
+        if let Some(worst) = other.worst {
+            self.keep(worst);
+        }
+        self.reason = self.reason.take().or(other.reason);
+    }
+}
+
+/// A finite difference against what the rule says, with the size below which neither matters.
+fn judge(analytic: f64, numeric: Slope, floor: f64, tolerance: f64) -> Verdict {
+    let size = analytic.abs().max(numeric.value.abs());
+    if numeric.error == f64::INFINITY {
+        return Verdict::Undecidable(Reason::Edge);
+    }
+    if !analytic.is_finite() {
+        return if numeric.error <= USELESS * numeric.value.abs().max(floor) {
+            Verdict::Disagrees
+        } else {
+            Verdict::Undecidable(if numeric.kink { Reason::Kink } else { Reason::Noise })
+        };
+    }
+    if (analytic - numeric.value).abs() > tolerance * size.max(1e-3 * floor) + DOUBT * numeric.error {
+        Verdict::Disagrees
+    } else if numeric.error > USELESS * size.max(floor) {
+        Verdict::Undecidable(if numeric.kink { Reason::Kink } else { Reason::Noise })
+    } else {
+        Verdict::Agrees
+    }
+}
+
+/// A function at its operands, ready to be compared.
+pub(crate) struct Subject<'a, T: Float, F> {
+    function: &'a F,
+    x: &'a [Tensor<T>],
+    y: Vec<Tensor<T>>,
+    tolerance: f64,
+    random: StdRng,
+}
+
+/// Weights of the results: their weighted sum is what is differentiated.
+enum Weights<T: Float> {
+    Unit { output: usize, index: usize },
+    Random(Vec<Tensor<T>>),
+}
+
+/// A direction in one operand: nonzero only in `start .. start + along.len()`.
+struct Direction {
+    operand: usize,
+    start: usize,
+    along: Vec<f64>,
+}
+
+impl Direction {
+    /// The element it varies, if it is only one.
+    fn element(&self) -> Option<usize> {
+        (self.along.len() == 1).then_some(self.start)
+    }
+}
+
+impl<'a, T: Float, F: Function<T>> Subject<'a, T, F> {
+    pub fn new(function: &'a F, x: &'a [Tensor<T>], tolerance: f64) -> Result<Self> {
+        Ok(Subject { function, x, y: function.value(x)?, tolerance, random: StdRng::seed_from_u64(1) })
+    }
+
+    /// The seeds of a second-order check: numbers of size about one.
+    pub fn seeds(&mut self) -> Vec<Tensor<T>> {
+        let shapes: Vec<Shape> = self.y.iter().map(|y| y.shape().clone()).collect();
+        shapes.iter().map(|shape| self.signed(shape.len()).reshape_to(shape)).collect()
+    }
+
+    /// Compares the whole Jacobian, or samples of it.
+    pub fn jacobian(mut self) -> Result<Outcome> {
+        let weights = self.weights();
+        let mut rows = Vec::with_capacity(weights.len());
+        for weights in &weights {
+            rows.push(self.gradient(weights)?);
+        }
+        let few = self.x.iter().map(Tensor::len).sum::<usize>() <= SMALL;
+        let mut outcome = Outcome::default();
+        for operand in 0..self.x.len() {
+            let len = self.x[operand].len();
+            if few || len <= SMALL {
+                (0..len).for_each(|start| outcome.merge(self.along(&self.unit(operand, start), &weights, &rows)));
+            } else {
+                outcome.merge(self.sampled(operand, &weights, &rows)?);
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn sampled(&mut self, operand: usize, weights: &[Weights<T>], rows: &[Vec<Tensor<T>>]) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let len = self.x[operand].len();
+        for _ in 0..DIRECTIONS {
+            let direction = self.random_direction(operand, 0, len);
+            let found = self.along(&direction, weights, rows);
+            if found.disagreeing > 0 {
+                return self.located(operand, &weights[found.worst.as_ref().map_or(0, |worst| worst.row)], found);
+            }
+            if found.undecided > 0 {
+                for _ in 0..SAMPLES {
+                    let start = self.random.random_range(0..len);
+                    outcome.merge(self.along(&self.unit(operand, start), weights, rows));
+                }
+                return Ok(outcome);
+            }
+            outcome.merge(found);
+        }
+        Ok(outcome)
+    }
+
+    fn weights(&mut self) -> Vec<Weights<T>> {
+        if self.y.iter().map(Tensor::len).sum::<usize>() <= SMALL {
+            let unit =
+                |(output, y): (usize, &Tensor<T>)| (0..y.len()).map(move |index| Weights::Unit { output, index });
+            return self.y.iter().enumerate().flat_map(unit).collect();
+        }
+        (0..DIRECTIONS).map(|_| Weights::Random(self.seeds())).collect()
+    }
+
+    /// Numbers between ½ and 3⁄2 of either sign.
+    fn signed(&mut self, len: usize) -> Numbers {
+        let random = &mut self.random;
+        Numbers((0..len).map(|_| random.random_range(0.5..1.5) * if random.random() { 1.0 } else { -1.0 }).collect())
+    }
+
+    fn unit(&self, operand: usize, start: usize) -> Direction {
+        let x = self.x[operand].iter().nth(start).unwrap_or(T::ZERO).to_f64();
+        Direction { operand, start, along: vec![x.abs().max(1.0)] }
+    }
+
+    fn random_direction(&mut self, operand: usize, start: usize, len: usize) -> Direction {
+        let sizes: Vec<f64> = self.x[operand].iter().skip(start).take(len).map(|x| x.to_f64().abs().max(1.0)).collect();
+        let along = self.signed(sizes.len()).0.into_iter().zip(sizes).map(|(sign, size)| sign * size).collect();
+        Direction { operand, start, along }
+    }
+
+    /// The gradient of a weighted sum of the results.
+    fn gradient(&self, weights: &Weights<T>) -> Result<Vec<Tensor<T>>> {
+        match weights {
+            Weights::Random(seeds) => self.function.vjp(self.x, seeds),
+            &Weights::Unit { output, index } => {
+                let mut seeds: Vec<Tensor<T>> = self.y.iter().map(|y| Tensor::zeros(y.shape())).collect();
+                seeds[output].as_mut_slice()[index] = T::ONE;
+                self.function.vjp(self.x, &seeds)
+            }
+        }
+    }
+
+    /// The operands at a distance along a direction.
+    fn moved(&self, direction: &Direction, step: f64) -> Vec<Tensor<T>> {
+        let mut x = self.x.to_vec();
+        let elements = x[direction.operand].as_mut_slice();
+        for (x, along) in elements[direction.start..].iter_mut().zip(&direction.along) {
+            *x = T::from_f64(x.to_f64() + step * along);
+        }
+        x
+    }
+
+    fn differences(&self, direction: &Direction, weights: &[Weights<T>]) -> Vec<Slope> {
+        let mut f = |step: f64| match step == 0.0 {
+            true => weights.iter().map(|weights| weights.sum(&self.y, |term| term)).collect(),
+            false => match self.function.value(&self.moved(direction, step)) {
+                Ok(y) => weights.iter().map(|weights| weights.sum(&y, |term| term)).collect(),
+                Err(_) => SmallVec::from_elem(f64::NAN, weights.len()),
+            },
+        };
+        let magnitudes: Vec<f64> = weights.iter().map(|weights| weights.sum(&self.y, f64::abs)).collect();
+        slopes(&mut f, &magnitudes, self.precision())
+    }
+
+    fn precision(&self) -> Precision {
+        Precision { epsilon: T::EPSILON.to_f64(), enough: self.tolerance / 20.0 }
+    }
+
+    /// Compares the derivatives of all weighted sums along one direction.
+    fn along(&self, direction: &Direction, weights: &[Weights<T>], rows: &[Vec<Tensor<T>>]) -> Outcome {
+        let outcome = self.along_scaled(direction, weights, rows);
+        let small = direction.element().and_then(|index| self.x[direction.operand].iter().nth(index));
+        let size = small.map_or(0.0, |x| x.to_f64().abs());
+        // A step in proportion to a tiny operand, where steps of size one saw nothing.
+        if outcome.undecided > 0 && (f64::MIN_POSITIVE..1e-2).contains(&size) {
+            let closer = self.along_scaled(&Direction { along: vec![size], ..*direction }, weights, rows);
+            return if closer.undecided < outcome.undecided { closer } else { outcome };
+        }
+        outcome
+    }
+
+    fn along_scaled(&self, direction: &Direction, weights: &[Weights<T>], rows: &[Vec<Tensor<T>>]) -> Outcome {
+        let mut outcome = Outcome::default();
+        let numeric = self.differences(direction, weights);
+        let scale = if direction.element().is_some() { direction.along[0] } else { 1.0 };
+        for (row, ((weights, gradient), numeric)) in weights.iter().zip(rows).zip(numeric).enumerate() {
+            let gradient = &gradient[direction.operand];
+            let terms = gradient.iter().skip(direction.start).zip(&direction.along).map(|(g, d)| g.to_f64() * d);
+            let (analytic, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + f64::abs(term)));
+            let largest = gradient.iter().map(|g| g.to_f64().abs()).fold(0.0, f64::max) * scale;
+            let magnitude = weights.sum(&self.y, f64::abs);
+            let floor = size.max(1e-3 * largest).max(10.0 * self.tolerance * magnitude);
+            outcome.add(judge(analytic, numeric, floor, self.tolerance), || Comparison {
+                operand: direction.operand,
+                index: direction.element().map(|index| unravel(index, self.x[direction.operand].shape())),
+                output: weights.output(),
+                output_index: weights.index(&self.y),
+                analytic: analytic / scale,
+                numeric: numeric.value / scale,
+                error: numeric.error / scale,
+                says: 0,
+                row,
+            });
+        }
+        outcome
+    }
+
+    /// Finds the element behind a disagreement along a random direction, halving first the operand and then the results.
+    fn located(&mut self, operand: usize, weights: &Weights<T>, found: Outcome) -> Result<Outcome> {
+        let row = [self.gradient(weights)?];
+        let (mut start, mut len) = (0, self.x[operand].len());
+        while len > 1 {
+            let halves = [(start, len / 2), (start + len / 2, len - len / 2)];
+            let excess = halves.map(|(start, len)| {
+                let direction = self.random_direction(operand, start, len);
+                self.along(&direction, std::slice::from_ref(weights), &row).excess()
+            });
+            (start, len) = if excess[0] >= excess[1] { halves[0] } else { halves[1] };
+        }
+        let direction = self.unit(operand, start);
+        let (mut first, mut count) = (0, self.y.iter().map(Tensor::len).sum::<usize>());
+        while count > 1 && matches!(weights, Weights::Random(_)) {
+            let halves = [(first, count / 2), (first + count / 2, count - count / 2)];
+            let parts = halves.map(|(first, count)| weights.part(first, count));
+            let rows = [self.gradient(&parts[0])?, self.gradient(&parts[1])?];
+            let excess = [0, 1].map(|k| self.along(&direction, &parts[k..=k], &rows[k..=k]).excess());
+            (first, count) = if excess[0] >= excess[1] { halves[0] } else { halves[1] };
+        }
+        let weights = match weights {
+            Weights::Random(_) => self.unit_weights(first),
+            &Weights::Unit { output, index } => Weights::Unit { output, index },
+        };
+        let row = [self.gradient(&weights)?];
+        let single = self.along(&direction, &[weights], &row);
+        Ok(if single.disagreeing > 0 { Outcome { worst: single.worst, ..found } } else { found })
+    }
+
+    /// The weight one at a row-major index that counts through all results.
+    fn unit_weights(&self, mut index: usize) -> Weights<T> {
+        for (output, y) in self.y.iter().enumerate() {
+            if index < y.len() {
+                return Weights::Unit { output, index };
+            }
+            index -= y.len();
+        }
+        Weights::Unit { output: 0, index: 0 }
+    }
+
+    /// Compares an elementwise function: operands and results are lists of the same length, and element k of a result
+    /// depends on the elements k alone.
+    pub fn pointwise(self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut rows = Vec::with_capacity(self.y.len());
+        for output in 0..self.y.len() {
+            let seed =
+                |k: usize| if k == output { Tensor::ones(self.y[k].shape()) } else { Tensor::zeros(self.y[k].shape()) };
+            let seeds: Vec<Tensor<T>> = (0..self.y.len()).map(seed).collect();
+            rows.push(self.function.vjp(self.x, &seeds)?);
+        }
+        for operand in 0..self.x.len() {
+            let coarse: Vec<f64> = self.x[operand].iter().map(|x| x.to_f64().abs().max(1.0)).collect();
+            let fine: Vec<f64> = self.x[operand].iter().map(|x| relative_size(x.to_f64())).collect();
+            let coarse_slopes = self.pointwise_slopes(operand, &coarse);
+            let is_clear = |(k, slope): (usize, &Slope)| {
+                slope.error <= USELESS * slope.value.abs() || fine[k % fine.len()] == coarse[k % fine.len()]
+            };
+            let fine_slopes = if coarse_slopes.iter().enumerate().all(is_clear) {
+                coarse_slopes.clone()
+            } else {
+                self.pointwise_slopes(operand, &fine)
+            };
+            for (output, row) in rows.iter().enumerate() {
+                for (k, g) in row[operand].iter().enumerate() {
+                    let at = output * coarse.len() + k;
+                    let judged = |slope: Slope, scale: f64| {
+                        let y = self.y[output].iter().nth(k).unwrap_or(T::ZERO).to_f64().abs();
+                        let floor = 10.0 * self.tolerance * y;
+                        (judge(g.to_f64() * scale, slope, floor, self.tolerance), slope, scale)
+                    };
+                    let (verdict, slope, scale) = match judged(coarse_slopes[at], coarse[k]) {
+                        (Verdict::Undecidable(_), ..) => judged(fine_slopes[at], fine[k]),
+                        decided => decided,
+                    };
+                    outcome.add(verdict, || Comparison {
+                        operand,
+                        index: Some(vec![k]),
+                        output,
+                        output_index: Some(vec![k]),
+                        analytic: g.to_f64(),
+                        numeric: slope.value / scale,
+                        error: slope.error / scale,
+                        says: 0,
+                        row: 0,
+                    });
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn pointwise_slopes(&self, operand: usize, along: &[f64]) -> Vec<Slope> {
+        let direction = Direction { operand, start: 0, along: along.to_vec() };
+        let all = |y: &[Tensor<T>]| {
+            y.iter().flat_map(|y| y.iter().map(T::to_f64).collect::<Vec<_>>()).collect::<SmallVec<_>>()
+        };
+        let magnitudes: Vec<f64> = all(&self.y).iter().map(|y: &f64| y.abs()).collect();
+        let mut f = |step: f64| match step == 0.0 {
+            true => all(&self.y),
+            false => self
+                .function
+                .value(&self.moved(&direction, step))
+                .map_or_else(|_| SmallVec::from_elem(f64::NAN, magnitudes.len()), |y| all(&y)),
+        };
+        slopes(&mut f, &magnitudes, self.precision())
+    }
+}
+
+/// The size of a step in proportion to x.
+fn relative_size(x: f64) -> f64 {
+    if (f64::MIN_POSITIVE..1.0).contains(&x.abs()) { x.abs() } else { x.abs().max(1.0) }
+}
+
+impl Outcome {
+    /// By how much the worst comparison exceeds the error of its difference.
+    fn excess(&self) -> f64 {
+        self.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs() - DOUBT * worst.error)
+    }
+}
+
+impl<T: Float> Weights<T> {
+    /// The weighted sum of `size` of each term.
+    fn sum(&self, y: &[Tensor<T>], size: impl Fn(f64) -> f64) -> f64 {
+        match self {
+            &Weights::Unit { output, index } => size(y[output].iter().nth(index).unwrap_or(T::NAN).to_f64()),
+            Weights::Random(weights) => {
+                let terms = y.iter().zip(weights).flat_map(|(y, weights)| y.iter().zip(weights.iter()));
+                let terms = terms.filter(|&(_, weight)| weight != T::ZERO);
+                terms.map(|(y, weight)| size(y.to_f64() * weight.to_f64())).sum()
+            }
+        }
+    }
+
+    fn output(&self) -> usize {
+        if let Weights::Unit { output, .. } = self { *output } else { 0 }
+    }
+
+    fn index(&self, y: &[Tensor<T>]) -> Option<Vec<usize>> {
+        match self {
+            &Weights::Unit { output, index } => Some(unravel(index, y[output].shape())),
+            Weights::Random(_) => None,
+        }
+    }
+
+    /// The same weights for some results, counted through all of them in row-major order, and zero for the others.
+    fn part(&self, first: usize, count: usize) -> Self {
+        let Weights::Random(weights) = self else { return Weights::Unit { output: self.output(), index: 0 } };
+        let mut seen = 0;
+        let part = |weights: &Tensor<T>| {
+            let mut part = weights.clone();
+            for (k, weight) in part.as_mut_slice().iter_mut().enumerate() {
+                if !(first..first + count).contains(&(seen + k)) {
+                    *weight = T::ZERO;
+                }
+            }
+            seen += weights.len();
+            part
+        };
+        Weights::Random(weights.iter().map(part).collect())
+    }
+}
+
+/// Numbers before they have a shape.
+struct Numbers(Vec<f64>);
+
+impl Numbers {
+    fn reshape_to<T: Float>(&self, shape: &Shape) -> Tensor<T> {
+        Tensor::build(shape.clone(), |out| out.iter_mut().zip(&self.0).for_each(|(out, &x)| *out = T::from_f64(x)))
+    }
+}
+
+/// The index of a row-major position.
+pub(crate) fn unravel(mut position: usize, shape: &Shape) -> Vec<usize> {
+    let mut index = vec![0; shape.rank()];
+    for (index, &size) in index.iter_mut().zip(shape.iter()).rev() {
+        *index = position % size.max(1);
+        position /= size.max(1);
+    }
+    index
+}

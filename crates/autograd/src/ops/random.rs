@@ -1,0 +1,229 @@
+//! Ops that draw: dropout, and samples whose gradients reach the distribution's parameters. What was drawn is a constant of
+//! the recording; every number comes from a generator that the caller holds.
+
+use rand::{Rng, RngExt};
+
+use crate::error::Rule;
+use crate::float::Float;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+/// −scale·α of the selu activation: what a dropped element becomes in alpha dropout.
+const SATURATED: f64 = -1.758_099_340_847_376_6;
+
+/// `kept` with probability 1 − p, else zero, for 0 ≤ p < 1.
+fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
+    let dropped = (p * 2f64.powi(32)) as u32;
+    Tensor::build(shape, |out| {
+        out.fill_with(|| if rng.random::<u32>() < dropped { T::ZERO } else { kept });
+    })
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// Each element is dropped (zero) with probability `p`, and the others are divided by 1 − p, so that the mean stays.
+    ///
+    /// Derivative: g where an element was kept, over 1 − p; else 0.
+    /// Domain: 0 ≤ p ≤ 1. Nothing is drawn for p = 0 and for p = 1.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f32; 100]);
+    /// let y = x.dropout(0.5, &mut StdRng::seed_from_u64(1));
+    /// assert!(y.value()?.iter().all(|y| y == 0.0 || y == 2.0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: N. Srivastava et al., Dropout, JMLR 15 (2014).
+    #[track_caller]
+    pub fn dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        self.dropout_with_mask("dropout", self.shape(), p, rng)
+    }
+
+    /// As [`dropout`](Self::dropout), for whole channels: an element of `[N, C, ..]` is dropped with all others of its
+    /// sample and channel.
+    ///
+    /// Reference: J. Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR 2015.
+    #[track_caller]
+    pub fn feature_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let shape = self.shape();
+        if shape.rank() < 2 {
+            return self.fail("feature_dropout", Rule::Rank { what: "the input", expected: 2, found: shape });
+        }
+        let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
+        self.dropout_with_mask("feature_dropout", channels, p, rng)
+    }
+
+    /// Dropout that keeps mean 0 and variance 1 after a selu: a dropped element becomes the activation's lower limit
+    /// α′ = −1.758…, and all are then mapped by a·x + b with a = (1 − p + p·(1 − p)·α′²)^(−1/2) and b = −a·p·α′.
+    ///
+    /// Derivative: a·g where an element was kept, else 0.
+    /// Domain: 0 ≤ p ≤ 1; all elements are 0 for p = 1, as in PyTorch.
+    ///
+    /// Reference: G. Klambauer et al., Self-Normalizing Neural Networks, arXiv:1706.02515.
+    #[track_caller]
+    pub fn alpha_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        if !(0.0..1.0).contains(&p) || p == 0.0 {
+            return self.dropout_with_mask("alpha_dropout", Shape::default(), p, rng);
+        }
+        let scale = (1.0 - p + p * (1.0 - p) * SATURATED * SATURATED).sqrt().recip();
+        let shift = -scale * p * SATURATED;
+        let kept = mask(self.shape(), p, T::ONE, rng);
+        let shift = kept.map(|kept| T::from_f64(if kept == T::ZERO { scale * SATURATED + shift } else { shift }));
+        self * self.tape.constant(kept.map(|kept| kept * T::from_f64(scale))) + self.tape.constant(shift)
+    }
+
+    #[track_caller]
+    fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        match p {
+            _ if !(0.0..=1.0).contains(&p) => {
+                self.fail(op, Rule::Argument { name: "p", must: "between 0 and 1", found: p.to_string() })
+            }
+            0.0 => self,
+            1.0 => self * Term::Number(T::ZERO),
+            _ => self * self.tape.constant(mask(mask_shape, p, T::from_f64(1.0 / (1.0 - p)), rng)),
+        }
+    }
+}
+
+/// Independent numbers of normal distributions: mean + std·ε, with ε drawn from `rng`.
+///
+/// Derivative: Σg to `mean`, Σg·ε to `std`, as the formula says.
+/// Shapes: `mean` and `std` broadcast, to the shape of the result.
+///
+/// ```
+/// use autograd::{Tape, Tensor, normal};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let tape = Tape::new();
+/// let mean = tape.var(Tensor::<f32>::zeros([1000]));
+/// let x = normal(mean, 2.0, &mut StdRng::seed_from_u64(1));
+/// assert_eq!(x.sum().backward()?.of(mean)?, &Tensor::ones([1000]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// Reference: D. P. Kingma, M. Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114.
+#[track_caller]
+pub fn normal<'t, T: Float>(
+    mean: Var<'t, T>,
+    std: impl Into<Term<'t, T>>,
+    rng: &mut (impl Rng + ?Sized),
+) -> Var<'t, T> {
+    let std = std.into();
+    match mean.sample_shape(std) {
+        Ok(shape) => mean + std * Term::Var(mean.tape.constant(Tensor::normal(shape, T::ZERO, T::ONE, rng))),
+        Err(rule) => mean.fail("normal", rule),
+    }
+}
+
+/// Independent numbers, equally likely anywhere between `low` and `high`: low + (high − low)·u, with u drawn from `rng`.
+///
+/// Derivative: Σg·(1 − u) to `low`, Σg·u to `high`, as the formula says.
+/// Shapes: `low` and `high` broadcast, to the shape of the result.
+#[track_caller]
+pub fn uniform<'t, T: Float>(
+    low: Var<'t, T>,
+    high: impl Into<Term<'t, T>>,
+    rng: &mut (impl Rng + ?Sized),
+) -> Var<'t, T> {
+    let high = high.into();
+    match low.sample_shape(high) {
+        Ok(shape) => {
+            low + (high - Term::Var(low)) * Term::Var(low.tape.constant(Tensor::uniform(shape, T::ZERO, T::ONE, rng)))
+        }
+        Err(rule) => low.fail("uniform", rule),
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    fn sample_shape(self, other: Term<'t, T>) -> Result<Shape, Rule> {
+        match other {
+            Term::Var(other) => self.shape().broadcast(&other.shape()),
+            Term::Number(_) => Ok(self.shape()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tape;
+    use crate::testing::{assert_gradient, failure, sample};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(7)
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_the_chance() {
+        let tape = Tape::<f64>::new();
+        let x = tape.constant(Tensor::ones([100, 100]));
+        for p in [0.1, 0.5, 0.9] {
+            let y = x.dropout(p, &mut rng()).value().unwrap();
+            let dropped = y.iter().filter(|&y| y == 0.0).count() as f64 / 1e4;
+            assert!((dropped - p).abs() < 0.02, "{dropped} of {p}");
+            assert!(y.iter().all(|y| y == 0.0 || (y - 1.0 / (1.0 - p)).abs() < 1e-12));
+        }
+        assert_eq!(x.dropout(0.0, &mut rng()).value().unwrap(), Tensor::ones([100, 100]));
+        assert_eq!(x.dropout(1.0, &mut rng()).value().unwrap(), Tensor::zeros([100, 100]));
+    }
+
+    #[test]
+    fn features_are_dropped_as_one() {
+        let tape = Tape::<f64>::new();
+        let y = tape.constant(Tensor::ones([20, 10, 3, 2])).feature_dropout(0.5, &mut rng()).value().unwrap();
+        let planes: Vec<Vec<f64>> = y.to_vec().chunks(6).map(|plane| plane.to_vec()).collect();
+        assert!(planes.iter().all(|plane| plane.iter().all(|x| *x == plane[0])));
+        assert!((60..140).contains(&planes.iter().filter(|plane| plane[0] == 0.0).count()));
+    }
+
+    #[test]
+    fn alpha_dropout_keeps_mean_and_variance() {
+        let tape = Tape::<f64>::new();
+        let x = tape.constant(Tensor::normal([100_000], 0.0, 1.0, &mut rng()));
+        let y = x.alpha_dropout(0.3, &mut StdRng::seed_from_u64(8)).value().unwrap();
+        let mean = y.iter().sum::<f64>() / 1e5;
+        let variance = y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+    }
+
+    #[test]
+    fn derivatives() {
+        let (x, y) = (sample(&[2, 3], 1), sample(&[3], 2));
+        assert_gradient(|x| (x[0] * x[0]).dropout(0.4, &mut rng()), &[x.clone()]);
+        assert_gradient(|x| (x[0] * x[0]).alpha_dropout(0.4, &mut rng()), &[x.clone()]);
+        assert_gradient(|x| (x[0] * x[0]).feature_dropout(0.4, &mut rng()), &[sample(&[3, 2, 2], 1)]);
+        assert_gradient(|x| normal(x[0] * x[1], x[1] * x[1], &mut rng()), &[x.clone(), y.clone()]);
+        assert_gradient(|x| uniform(x[1] * x[1], x[0] * x[1], &mut rng()), &[x, y.clone()]);
+        assert_gradient(|x| normal(x[0], 2.0, &mut rng()) + uniform(x[0], 2.0, &mut rng()), &[y]);
+    }
+
+    #[test]
+    fn samples_lie_where_their_parameters_say() {
+        let tape = Tape::<f64>::new();
+        let (low, high) = (tape.constant([0.0, 5.0]), tape.constant(Tensor::full([1000, 1], 6.0)));
+        let x = uniform(low, high, &mut rng()).value().unwrap();
+        assert!(x.select(1, 0).unwrap().iter().all(|x| (0.0..=6.0).contains(&x)));
+        assert!(x.select(1, 1).unwrap().iter().all(|x| (5.0..=6.0).contains(&x)));
+        let y = normal(high, 0.5, &mut rng()).value().unwrap();
+        assert!((y.iter().sum::<f64>() / 1e3 - 6.0).abs() < 0.06);
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let dropout = |p| failure(&[&[2]], |x| x[0].dropout(p, &mut rng()));
+        assert_eq!(dropout(1.5), "dropout: p must be between 0 and 1, found 1.5");
+        assert_eq!(dropout(f64::NAN), "dropout: p must be between 0 and 1, found NaN");
+        let alpha = failure(&[&[2]], |x| x[0].alpha_dropout(-0.1, &mut rng()));
+        assert_eq!(alpha, "alpha_dropout: p must be between 0 and 1, found -0.1");
+        let features = failure(&[&[2]], |x| x[0].feature_dropout(0.5, &mut rng()));
+        assert_eq!(features, "feature_dropout: the input must have rank 2, found shape [2]");
+        let samples = failure(&[&[2], &[3]], |x| normal(x[0], x[1], &mut rng()));
+        assert_eq!(samples, "normal: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)");
+    }
+}

@@ -1,0 +1,399 @@
+//! Running sums, products and extremes along an axis, differences and integrals.
+
+use super::softmax::line_axis;
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel::lines::Lines;
+use crate::kernel::math::Math;
+use crate::kernel::scan::{self, Direction};
+use crate::ops::pad::PadMode;
+use crate::tensor::{Tensor, View};
+use crate::var::{Term, Var};
+
+/// Running sums along an axis.
+#[derive(Debug, Clone)]
+pub(crate) struct CumSum {
+    pub axis: usize,
+    pub direction: Direction,
+}
+
+impl TensorRule for CumSum {
+    const NAME: &'static str = "cumsum";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let scan = |out: &mut [T]| scan::cumsum(x[0].view(), self.axis, self.direction, out);
+        Ok(Tensor::build(x[0].shape().clone(), scan).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(CumSum { axis: self.axis, direction: opposite(self.direction) }, &[]))
+    }
+}
+
+/// Running products along an axis, forwards.
+#[derive(Debug, Clone)]
+pub(crate) struct CumProd {
+    pub axis: usize,
+}
+
+impl TensorRule for CumProd {
+    const NAME: &'static str = "cumprod";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
+        Ok(Tensor::build(x[0].shape().clone(), scan).into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, y, g) = (rule.x[0], rule.y, rule.g);
+        // A quotient of products is the product between them only where no zero, underflow or overflow has eaten it.
+        let divisible = y.value().is_ok_and(|y| y.iter().all(|y| y != T::ZERO && y.is_finite()));
+        if divisible || x.rank() == 0 {
+            let sums = CumSum { axis: self.axis, direction: Direction::Backward };
+            return rule.only(if x.rank() == 0 { g } else { (g * y).record(sums, &[]) / x });
+        }
+        rule.only(by_doubling(x, g, self.axis as isize, 1))
+    }
+}
+
+/// The gradient of a running product with products alone, so that zeros do no harm to derivatives of any order.
+///
+/// Joining each element with the one `distance` before it, for distances 1, 2, 4, …, makes running products; the gradient
+/// goes back through these steps.
+fn by_doubling<'t, T: Float>(x: Var<'t, T>, g: Var<'t, T>, axis: isize, distance: usize) -> Var<'t, T> {
+    let length = x.size(axis);
+    if distance >= length {
+        return g;
+    }
+    let before = x.slice(axis, ..length - distance).pad_axis(axis, (distance, 0), 1.0);
+    let g = by_doubling(x * before, g, axis, 2 * distance);
+    g * before + (g * x).slice(axis, distance..).pad_axis(axis, (0, distance), 0.0)
+}
+
+/// ln of running sums of exponentials along an axis.
+#[derive(Debug, Clone)]
+pub(crate) struct LogCumSumExp {
+    pub axis: usize,
+}
+
+impl TensorRule for LogCumSumExp {
+    const NAME: &'static str = "logcumsumexp";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let lines = Lines::new(x[0].shape(), self.axis);
+        let mut y = x[0].to_contiguous();
+        lines.each_slab(y.make_mut(), 16, &|_, slab| {
+            for k in lines.inner..slab.len() {
+                slab[k] = log_add_exp(slab[k - lines.inner], slab[k]);
+            }
+        });
+        Ok(y.into())
+    }
+
+    /// gxⱼ = Σ_{i ≥ j} gᵢ·exp(xⱼ − yᵢ) as exp(xⱼ − yⱼ)·sⱼ with sⱼ = gⱼ + exp(yⱼ − yⱼ₊₁)·sⱼ₊₁: no exponential exceeds 1.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, y, g) = (rule.x[0], rule.y, rule.g);
+        let (axis, length) = (self.axis as isize, if x.rank() == 0 { 1 } else { x.size(self.axis as isize) });
+        if length < 2 {
+            return rule.only(g);
+        }
+        let decay = (y.slice(axis, ..length - 1) - y.slice(axis, 1..)).exp().pad_axis(axis, (0, 1), 0.0);
+        let recurrence = Recurrence { axis: self.axis, direction: Direction::Backward };
+        rule.only((x - y).exp() * decay.record(recurrence, &[g]))
+    }
+}
+
+fn log_add_exp<T: Float>(x: T, y: T) -> T {
+    let (low, high) = if x < y { (x, y) } else { (y, x) };
+    if low == high || !high.is_finite() {
+        return if low == high { high + T::from_f64(std::f64::consts::LN_2) } else { high + low * T::ZERO };
+    }
+    high + Math::log1p(Math::exp(low - high))
+}
+
+/// sᵢ = bᵢ + aᵢ·sᵢ₋₁ along an axis, or with sᵢ₊₁.
+#[derive(Debug, Clone)]
+pub(crate) struct Recurrence {
+    pub axis: usize,
+    pub direction: Direction,
+}
+
+impl TensorRule for Recurrence {
+    const NAME: &'static str = "recurrence";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let lines = Lines::new(x[0].shape(), self.axis);
+        let (a, mut s) = (x[0].contiguous(), x[1].to_contiguous());
+        let a = a.as_slice().unwrap_or_default();
+        lines.each_slab(s.make_mut(), 1, &|outer, s| {
+            let a = lines.slab_of(a, outer);
+            for k in lines.inner..s.len() {
+                let (i, before) = match self.direction {
+                    Direction::Forward => (k, k - lines.inner),
+                    Direction::Backward => (s.len() - 1 - k, s.len() - 1 - k + lines.inner),
+                };
+                s[i] = s[i] + a[i] * s[before];
+            }
+        });
+        Ok(s.into())
+    }
+
+    /// With t the same recurrence the other way over g, where the factor of a step belongs to its other end: db = t and
+    /// daᵢ = tᵢ·sᵢ₋₁.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (a, s, g) = (rule.x[0], rule.y, rule.g);
+        let axis = self.axis as isize;
+        let back = Recurrence { axis: self.axis, direction: opposite(self.direction) };
+        let t = a.shifted(axis, back.direction).record(back, &[g]);
+        rule.both(|| t * s.shifted(axis, self.direction), || t)
+    }
+}
+
+fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Forward => Direction::Backward,
+        Direction::Backward => Direction::Forward,
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// Running sums along `axis`: yᵢ = Σ_{j ≤ i} xⱼ.
+    ///
+    /// Derivative: running sums of the gradient from the other end.
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f32, 2.0, 3.0]);
+    /// let y = x.cumsum(0);
+    /// assert_eq!(y.value()?.to_vec(), [1.0, 3.0, 6.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [3.0, 2.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cumsum(self, axis: isize) -> Self {
+        match line_axis(&self.shape(), axis) {
+            Ok(axis) => self.record(CumSum { axis, direction: Direction::Forward }, &[]),
+            Err(rule) => self.fail("cumsum", rule),
+        }
+    }
+
+    /// Running products along `axis`: yᵢ = Π_{j ≤ i} xⱼ.
+    ///
+    /// Derivative: of each product, right with any number of zeros and to any order.
+    /// Shapes: any → the same.
+    #[track_caller]
+    pub fn cumprod(self, axis: isize) -> Self {
+        match line_axis(&self.shape(), axis) {
+            Ok(axis) => self.record(CumProd { axis }, &[]),
+            Err(rule) => self.fail("cumprod", rule),
+        }
+    }
+
+    /// ln of the running sums of exponentials along `axis`, without overflow: yᵢ = ln Σ_{j ≤ i} exp xⱼ.
+    ///
+    /// Derivative: gxⱼ = Σ_{i ≥ j} gᵢ·exp(xⱼ − yᵢ).
+    /// Shapes: any → the same.
+    #[track_caller]
+    pub fn logcumsumexp(self, axis: isize) -> Self {
+        match line_axis(&self.shape(), axis) {
+            Ok(axis) => self.record(LogCumSumExp { axis }, &[]),
+            Err(rule) => self.fail("logcumsumexp", rule),
+        }
+    }
+
+    /// The largest element so far along `axis`, and where it is; the last one among equals, a NaN from where it appears.
+    ///
+    /// Derivative: the gradient, added where the elements are.
+    /// Shapes: any → twice the same; after a failure the indices are empty.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let (values, indices) = tape.var([1.0_f32, 3.0, 2.0]).cummax(0);
+    /// assert_eq!((values.value()?.to_vec(), indices), (vec![1.0, 3.0, 3.0], Tensor::from([0, 1, 1])));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cummax(self, axis: isize) -> (Self, Tensor<usize>) {
+        self.running_extreme("cummax", axis, scan::cummax)
+    }
+
+    /// The smallest element so far along `axis`, and where it is; the last one among equals, a NaN from where it appears.
+    ///
+    /// Derivative: the gradient, added where the elements are.
+    /// Shapes: any → twice the same; after a failure the indices are empty.
+    #[track_caller]
+    pub fn cummin(self, axis: isize) -> (Self, Tensor<usize>) {
+        self.running_extreme("cummin", axis, scan::cummin)
+    }
+
+    #[track_caller]
+    fn running_extreme(
+        self,
+        op: &'static str,
+        axis: isize,
+        scan: impl FnOnce(View<'_, T>, usize, &mut [T], &mut [usize]),
+    ) -> (Self, Tensor<usize>) {
+        let (position, x) = match (self.shape().axis(axis), self.value()) {
+            (Ok(position), Ok(x)) => (position, x),
+            (Err(rule), _) | (_, Err(crate::Error { rule, .. })) => return (self.fail(op, rule), Tensor::zeros([0])),
+        };
+        let mut values = Tensor::<T>::zeros(x.shape());
+        let mut index = Tensor::<usize>::zeros(x.shape());
+        scan(x.view(), position, values.make_mut(), index.make_mut());
+        (self.gather(axis, &index), index)
+    }
+
+    /// Differences of neighbours along `axis`, taken `n` times.
+    ///
+    /// Derivative: the negated differences of the gradient.
+    /// Shapes: `[.., d, ..]` → `[.., d − n, ..]`, empty when n ≥ d.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f32, 4.0, 9.0, 16.0]);
+    /// assert_eq!(x.diff(1, 0).value()?.to_vec(), [3.0, 5.0, 7.0]);
+    /// assert_eq!(x.diff(2, 0).value()?.to_vec(), [2.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn diff(self, n: usize, axis: isize) -> Self {
+        if let Err(rule) = self.shape().axis(axis) {
+            return self.fail("diff", rule);
+        }
+        let mut x = self;
+        for _ in 0..n.min(self.size(axis)) {
+            let length = x.size(axis);
+            x = x.slice(axis, 1..) - x.slice(axis, ..length - 1);
+        }
+        x
+    }
+
+    /// The integral along `axis` by the trapezoidal rule, for points `spacing` apart: spacing·Σ(xᵢ + xᵢ₊₁)/2.
+    ///
+    /// Derivative: the spacing, half of it at the ends.
+    /// Shapes: `[.., d, ..]` → `[.., ..]`; 0 for fewer than two points.
+    #[track_caller]
+    pub fn trapezoid(self, spacing: impl Into<Term<'t, T>>, axis: isize) -> Self {
+        self.pair_means("trapezoid", axis).sum_axes(axis) * spacing.into()
+    }
+
+    /// The integrals along `axis` up to every point but the first, as [`trapezoid`](Self::trapezoid).
+    ///
+    /// Shapes: `[.., d, ..]` → `[.., d − 1, ..]`.
+    #[track_caller]
+    pub fn cumulative_trapezoid(self, spacing: impl Into<Term<'t, T>>, axis: isize) -> Self {
+        self.pair_means("cumulative_trapezoid", axis).cumsum(axis) * spacing.into()
+    }
+
+    #[track_caller]
+    fn pair_means(self, op: &'static str, axis: isize) -> Self {
+        if let Err(rule) = self.shape().axis(axis) {
+            return self.fail(op, rule);
+        }
+        let length = self.size(axis);
+        let sums = self.slice(axis, length.min(1)..) + self.slice(axis, ..length.saturating_sub(1));
+        sums * Term::Number(T::from_f64(0.5))
+    }
+
+    /// The elements moved one place along `axis` in the direction, with 0 coming in.
+    fn shifted(self, axis: isize, direction: Direction) -> Self {
+        let length = self.size(axis);
+        match direction {
+            Direction::Forward => self.slice(axis, ..length - 1).pad_axis(axis, (1, 0), 0.0),
+            Direction::Backward => self.slice(axis, 1..).pad_axis(axis, (0, 1), 0.0),
+        }
+    }
+
+    /// `value` before and after along one axis.
+    fn pad_axis(self, axis: isize, (before, after): (usize, usize), value: f64) -> Self {
+        let mut counts = vec![(0, 0); self.rank()];
+        if let Ok(axis) = self.shape().axis(axis) {
+            counts[axis] = (before as isize, after as isize);
+        }
+        self.pad(&counts, PadMode::Constant(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    #[test]
+    fn all_have_their_derivatives() {
+        let x = &[sample(&[3, 4], 1)];
+        for axis in [0, -1] {
+            assert_gradient(|x| x[0].square().cumsum(axis) * x[0], x);
+            assert_gradient(|x| x[0].t().cumprod(axis), x);
+            assert_gradient(|x| x[0].t().sin().logcumsumexp(axis), x);
+            assert_gradient(|x| x[0].sin().cummax(axis).0 * x[0].exp().cummin(axis).0, x);
+            assert_gradient(|x| x[0].sin().diff(2, axis), x);
+            assert_gradient(|x| x[0].sin().trapezoid(0.5, axis), x);
+            assert_gradient(|x| x[0].sin().cumulative_trapezoid(2.0, axis), x);
+        }
+        let number = &[Tensor::scalar(0.5)];
+        assert_gradient(|x| x[0].cumsum(0) * x[0].cumprod(-1) * x[0].logcumsumexp(0), number);
+        assert_gradient(|x| x[0].cumprod(1) + x[0].logcumsumexp(1), &[sample(&[2, 0], 1)]);
+    }
+
+    #[test]
+    fn products_with_zeros_have_derivatives_of_any_order() {
+        for zeros in [&[0][..], &[1, 4], &[0, 2, 3], &[5]] {
+            let mut x = sample(&[6], 3);
+            zeros.iter().for_each(|&k| x.as_mut_slice()[k] = 0.0);
+            assert_gradient(|x| x[0].cumprod(0), &[x]);
+        }
+        assert_gradient(|x| x[0].cumprod(0), &[Tensor::from([[2.0, 0.0], [0.0, 3.0], [0.0, 5.0]])]);
+    }
+
+    #[test]
+    fn running_values() {
+        let tape = Tape::new();
+        let value = |y: Var<'_, f64>| y.value().unwrap().to_vec();
+        let x = tape.var([2.0, 1.0, 3.0, 3.0]);
+        assert_eq!((value(x.cumsum(0)), value(x.cumprod(0))), (vec![2.0, 3.0, 6.0, 9.0], vec![2.0, 2.0, 6.0, 18.0]));
+        let ((high, at), (low, below)) = (x.cummax(0), x.cummin(0));
+        assert_eq!((value(high), at), (vec![2.0, 2.0, 3.0, 3.0], Tensor::from([0, 0, 2, 3])));
+        assert_eq!((value(low), below), (vec![2.0, 1.0, 1.0, 1.0], Tensor::from([0, 1, 1, 1])));
+        assert_eq!((value(x.diff(0, 0)), value(x.diff(9, 0))), (vec![2.0, 1.0, 3.0, 3.0], vec![]));
+        assert_eq!(
+            (value(x.trapezoid(2.0, 0)), value(x.cumulative_trapezoid(1.0, 0))),
+            (vec![13.0], vec![1.5, 3.5, 6.5])
+        );
+        assert_eq!(value(tape.var(Tensor::zeros([0])).trapezoid(1.0, 0)), [0.0]);
+    }
+
+    #[test]
+    fn logarithms_of_running_sums_at_extremes() {
+        let infinite = f64::INFINITY;
+        let tape = Tape::new();
+        let value = |x: &[f64]| tape.var(x).logcumsumexp(0).value().unwrap().to_vec();
+        let two = std::f64::consts::LN_2;
+        assert_eq!(value(&[1000.0, 1000.0, -1000.0]), [1000.0, 1000.0 + two, 1000.0 + two]);
+        assert_eq!(value(&[-infinite, -infinite, 1.0, infinite]), [-infinite, -infinite, 1.0, infinite]);
+        assert!(value(&[1.0, f64::NAN, 2.0])[1..].iter().all(|y| y.is_nan()));
+        let x = tape.var([-800.0, 0.0, 800.0]);
+        assert_eq!(x.logcumsumexp(0).sum().backward().unwrap().of(x).unwrap().to_vec(), [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn wrong_axes_are_named() {
+        let x = || Tensor::<f64>::zeros([2]);
+        assert_fails(|t| t.var(x()).cumsum(1), "cumsum: axis 1 is out of range for shape [2]");
+        assert_fails(|t| t.var(x()).cumprod(-2), "cumprod: axis -2 is out of range for shape [2]");
+        assert_fails(|t| t.var(x()).logcumsumexp(1), "logcumsumexp: axis 1 is out of range for shape [2]");
+        assert_fails(|t| t.var(x()).cummax(1).0, "cummax: axis 1 is out of range for shape [2]");
+        assert_fails(|t| t.var(x()).diff(1, 1), "diff: axis 1 is out of range for shape [2]");
+        assert_fails(|t| t.var(1.0).trapezoid(1.0, 0), "trapezoid: axis 0 is out of range for shape []");
+    }
+}

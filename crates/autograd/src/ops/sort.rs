@@ -1,0 +1,214 @@
+//! Elements in order along an axis. NaN counts as larger than every number, as in PyTorch.
+
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::kernel;
+use crate::kernel::sort::{self, Order};
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The elements in order along `axis`, and where they were; equals stay in their order.
+    ///
+    /// Derivative: the gradient, put back where the elements were.
+    /// Shapes: any → twice the same; after a failure the indices are empty.
+    ///
+    /// ```
+    /// use autograd::{Order, Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let (values, indices) = tape.var([2.0_f32, 3.0, 1.0]).sort(0, Order::Descending);
+    /// assert_eq!((values.value()?.to_vec(), indices), (vec![3.0, 2.0, 1.0], Tensor::from([1, 0, 2])));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sort(self, axis: isize, order: Order) -> (Self, Tensor<usize>) {
+        self.take("sort", axis, |x| x.places(axis, None, order))
+    }
+
+    /// The first `k` elements in order along `axis`, and where they were: the k largest for `Order::Descending`, the k
+    /// smallest for `Order::Ascending`. Among equals those with smaller indices come first.
+    ///
+    /// Derivative: the gradient, put back where the elements were; zeros elsewhere.
+    /// Shapes: `[.., d, ..]` → twice `[.., k, ..]`; after a failure the indices are empty.
+    ///
+    /// ```
+    /// use autograd::{Order, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([2.0_f32, 9.0, 1.0, 5.0]);
+    /// let (largest, _) = x.topk(2, 0, Order::Descending);
+    /// assert_eq!(largest.value()?.to_vec(), [9.0, 5.0]);
+    /// assert_eq!(largest.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 0.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn topk(self, k: usize, axis: isize, order: Order) -> (Self, Tensor<usize>) {
+        self.take("topk", axis, |x| x.places(axis, Some(k), order))
+    }
+
+    /// The `k`-th smallest element along `axis`, counted from 1 as in PyTorch, and where it is.
+    ///
+    /// Derivative: the gradient for that element.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
+    #[track_caller]
+    pub fn kthvalue(self, k: usize, axis: isize) -> (Self, Tensor<usize>) {
+        let kth = |x: &Tensor<T>| {
+            let places = x.places(axis, Some(k), Order::Ascending)?;
+            let found = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
+            let last = k.checked_sub(1).ok_or_else(found)?;
+            places.slice(axis, last..k).map_err(|error| error.rule)
+        };
+        let (values, index) = self.take("kthvalue", axis, kth);
+        let index = index.squeeze(axis).unwrap_or(index);
+        (if values.is_failed() { values } else { values.squeeze(axis) }, index)
+    }
+
+    /// The median along `axis`, the lower one of two, and where it is.
+    ///
+    /// Derivative: the gradient for that element.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; NaN where there is one; after a failure the indices are empty.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([5.0_f32, 1.0, 2.0, 9.0]);
+    /// assert_eq!(x.median(0).0.item().value()?, 2.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn median(self, axis: isize) -> (Self, Tensor<usize>) {
+        let (values, index) = self.take("median", axis, |x| x.median_place(axis));
+        let index = index.squeeze(axis).unwrap_or(index);
+        (if values.is_failed() { values } else { values.squeeze(axis) }, index)
+    }
+
+    /// Where the elements are in order along `axis`; equals stay in their order.
+    ///
+    /// # Errors
+    /// [`Rule::Axis`]; the first failure on the tape, if this is its result.
+    #[track_caller]
+    pub fn argsort(self, axis: isize, order: Order) -> Result<Tensor<usize>> {
+        self.value()?.argsort(axis, order)
+    }
+
+    /// The elements at places that are found on plain data.
+    #[track_caller]
+    fn take(
+        self,
+        op: &'static str,
+        axis: isize,
+        places: impl FnOnce(&Tensor<T>) -> Result<Tensor<usize>, Rule>,
+    ) -> (Self, Tensor<usize>) {
+        match self.value().map_err(|error| error.rule).and_then(|x| places(&x)) {
+            Ok(index) => (self.gather(axis, &index), index),
+            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
+        }
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// Where the elements are in order along `axis`; equals stay in their order.
+    ///
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::{Order, Tensor};
+    ///
+    /// assert_eq!(Tensor::from([2.0, 3.0, 1.0]).argsort(0, Order::Ascending)?, Tensor::from([2, 0, 1]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::Axis`].
+    #[track_caller]
+    pub fn argsort(&self, axis: isize, order: Order) -> Result<Tensor<usize>> {
+        self.places(axis, None, order).map_err(Error::at("argsort"))
+    }
+
+    /// Where the first `k` elements in order are along `axis`, or all.
+    fn places(&self, axis: isize, k: Option<usize>, order: Order) -> Result<Tensor<usize>, Rule> {
+        let axis = self.shape().axis(axis)?;
+        let Some(k) = k else {
+            return Ok(Tensor::build(self.shape().clone(), |out| sort::argsort(self.view(), axis, order, out)));
+        };
+        let size = self.shape()[axis];
+        if k > size {
+            let shape = self.shape().clone();
+            return Err(Rule::Range { start: 0, end: k, step: 1, axis, shape });
+        }
+        Ok(Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out)))
+    }
+
+    /// Where the lower median is along `axis`, which stays with size one; the first NaN where there is one.
+    fn median_place(&self, axis: isize) -> Result<Tensor<usize>, Rule> {
+        let position = self.shape().axis(axis)?;
+        let Some(middle) = self.shape()[position].checked_sub(1).map(|last| last / 2) else {
+            return Err(Rule::Empty { shape: self.shape().clone() });
+        };
+        // In ascending order a NaN comes last, so the first one of the descending order is NaN if any is.
+        let largest = self.places(axis, Some(1), Order::Descending)?;
+        let places = self.places(axis, Some(middle + 1), Order::Ascending)?;
+        let middle = places.slice(axis, middle..).map_err(|error| error.rule)?;
+        let values = Tensor::<T>::build(largest.shape().clone(), |out| {
+            kernel::index::gather(self.view(), position, largest.view(), out);
+        });
+        let choices = values.iter().zip(&largest).zip(&middle);
+        let chosen = choices.map(|((value, largest), middle)| if value.is_nan() { largest } else { middle });
+        Tensor::from_vec(largest.shape(), chosen.collect()).map_err(|error| error.rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_fails, assert_gradient, sample};
+
+    #[test]
+    fn all_have_their_derivatives() {
+        let x = &[sample(&[3, 5], 1)];
+        for axis in [0, -1] {
+            assert_gradient(|x| x[0].sin().sort(axis, Order::Ascending).0 * x[0], x);
+            assert_gradient(|x| x[0].t().sin().topk(2, axis, Order::Descending).0, x);
+            assert_gradient(|x| x[0].sin().kthvalue(2, axis).0 * x[0].exp().median(axis).0, x);
+        }
+    }
+
+    #[test]
+    fn orders() {
+        let tape = Tape::new();
+        let x = tape.var([[3.0, 1.0, 2.0], [1.0, 3.0, 3.0]]);
+        let pair = |(values, index): (Var<'_, f64>, Tensor<usize>)| (values.value().unwrap().to_vec(), index.to_vec());
+        assert_eq!(pair(x.sort(1, Order::Descending)), (vec![3.0, 2.0, 1.0, 3.0, 3.0, 1.0], vec![0, 2, 1, 1, 2, 0]));
+        assert_eq!(pair(x.topk(1, 0, Order::Ascending)), (vec![1.0, 1.0, 2.0], vec![1, 0, 0]));
+        assert_eq!(pair(x.kthvalue(2, 1)), (vec![2.0, 3.0], vec![2, 1]));
+        assert_eq!(pair(x.median(0)), (vec![1.0, 1.0, 2.0], vec![1, 0, 0]));
+        assert_eq!(pair(x.topk(0, 0, Order::Ascending)), (vec![], vec![]));
+        assert_eq!(x.argsort(-1, Order::Ascending).unwrap().to_vec(), [1, 2, 0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn not_a_number_comes_last_and_is_the_median() {
+        let tape = Tape::new();
+        let x = tape.var([f64::NAN, 1.0, f64::NEG_INFINITY, f64::INFINITY]);
+        assert_eq!(x.sort(0, Order::Ascending).1.to_vec(), [2, 1, 3, 0]);
+        let (median, at) = x.median(0);
+        assert!(median.item().value().unwrap().is_nan() && at.to_vec() == [0]);
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let x = || Tensor::<f64>::zeros([2, 3]);
+        let order = Order::Ascending;
+        assert_fails(|t| t.var(x()).sort(2, order).0, "sort: axis 2 is out of range for shape [2, 3]");
+        assert_fails(|t| t.var(x()).topk(4, 1, order).0, "topk: range 0..4 step 1 does not fit axis 1 of shape [2, 3]");
+        assert_fails(|t| t.var(x()).kthvalue(0, 1).0, "kthvalue: k must be at least 1, found 0");
+        assert_fails(
+            |t| t.var(Tensor::zeros([2, 0])).median(1).0,
+            "median: needs at least one element, found shape [2, 0]",
+        );
+        assert_eq!(x().argsort(5, order).unwrap_err().op, "argsort");
+    }
+}

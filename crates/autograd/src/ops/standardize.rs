@@ -1,0 +1,334 @@
+//! Normalisation of layers and of batches: one op that shifts groups to mean zero and scales them to variance one, and
+//! its adjoint.
+
+use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel::standardize::{Groups, standardize, standardize_adjoint, standardize_with_statistics};
+use crate::shape::{Axes, Shape};
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+/// Which elements share a mean and a variance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Those along this many last axes.
+    Last(usize),
+    /// Those along all axes but the second.
+    Batch,
+}
+
+impl Over {
+    fn groups(self, shape: &Shape) -> Groups {
+        let count = |sizes: &[usize]| Shape::from(sizes).len();
+        match self {
+            Over::Last(axes) => {
+                let (leading, last) = shape.split_at(shape.rank() - axes);
+                Groups { outer: 1, count: count(leading), inner: count(last) }
+            }
+            Over::Batch => Groups { outer: shape[0], count: shape[1], inner: count(&shape[2..]) },
+        }
+    }
+
+    fn axes(self, rank: usize) -> Axes {
+        match self {
+            Over::Last(axes) => (rank - axes..rank).map(|axis| axis as isize).collect(),
+            Over::Batch => (0..rank).filter(|&axis| axis != 1).map(|axis| axis as isize).collect(),
+        }
+    }
+}
+
+/// (x − mean) / √(variance + eps) in every group. Over a batch, the means and then the variances are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Standardize {
+    over: Over,
+    eps: f64,
+}
+
+impl TensorRule for Standardize {
+    const NAME: &'static str = "standardize";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (x, shape, eps) = (x[0].view(), x[0].shape(), T::from_f64(self.eps));
+        let groups = self.over.groups(shape);
+        if self.over != Over::Batch {
+            return Ok(Tensor::build(shape.clone(), |out| standardize(x, groups, eps, out)).into());
+        }
+        let mut tensor = None;
+        let statistics = Tensor::build(Shape::from([2, groups.count]), |statistics| {
+            let fill = |out: &mut [T]| standardize_with_statistics(x, groups, eps, out, statistics);
+            tensor = Some(Tensor::build(shape.clone(), fill));
+        });
+        Ok(Value { tensor: tensor.unwrap_or_else(|| Tensor::zeros(shape)), saved: Saved::Tensor(statistics) })
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let &Standardize { over, eps } = self;
+        rule.only(rule.x[0].record(StandardizeAdjoint { over, eps }, &[rule.g]))
+    }
+}
+
+/// J·g, where J is the Jacobian of [`Standardize`] at `x`, a symmetric matrix for each group:
+/// J = r·(1 − 11ᵀ/n − y·yᵀ/n) with r = 1/√(variance + eps).
+#[derive(Debug, Clone)]
+pub(crate) struct StandardizeAdjoint {
+    over: Over,
+    eps: f64,
+}
+
+impl TensorRule for StandardizeAdjoint {
+    const NAME: &'static str = "standardize_adjoint";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
+        let groups = self.over.groups(shape);
+        let fill = |out: &mut [T]| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out);
+        Ok(Tensor::build(shape.clone(), fill).into())
+    }
+
+    /// vᵀJ·g = r·(v·g − n·v̄·ḡ − n·p·q) with p and q the means of v·y and g·y. Its gradient in x: r contributes −r²·y/n times
+    /// the bracket, and n·p and n·q contribute J·v and J·g.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, g, jg, v) = (rule.x[0], rule.x[1], rule.y, rule.g);
+        let &StandardizeAdjoint { over, eps } = self;
+        let shape = x.shape();
+        let axes = over.axes(shape.rank());
+        let per_element = Term::Number(T::from_f64(1.0 / over.groups(&shape).size() as f64));
+        let mean = |x: Var<'t, T>| x.sum_keepdim(axes.clone()) * per_element;
+        let jv = x.record(self.clone(), &[v]);
+        rule.both(
+            || {
+                let centered = x - mean(x);
+                let scale = (mean(centered * centered) + Term::Number(T::from_f64(eps))).rsqrt();
+                let y = centered * scale;
+                let (p, q) = (mean(v * y), mean(g * y));
+                let bracket = mean(v * g) - mean(v) * mean(g) - p * q;
+                -(scale * scale * bracket * y + scale * (q * jv + p * jg))
+            },
+            || jv,
+        )
+    }
+}
+
+/// Means and variances of the channels of a batch, as [`Var::batch_norm`] found them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchStatistics<T: Float = f32> {
+    /// `[C]`.
+    pub mean: Tensor<T>,
+    /// `[C]`; the squares' mean, divided by the number of elements.
+    pub variance: Tensor<T>,
+    /// Elements of a channel. Running variances take variance·count/(count − 1).
+    pub count: usize,
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// Layer normalisation over the last axes: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance
+    /// (divided by n) are those of the elements along the axes of `normalized_shape`.
+    ///
+    /// Derivative: (g′ − mean g′ − ŷ·mean(g′·ŷ))/√(variance + eps) to `x`, with g′ = g·weight and ŷ the value before weight
+    /// and bias; Σg·ŷ to `weight`, Σg to `bias`; any order.
+    /// Shapes: `[.., normalized_shape]`, weight and bias `normalized_shape` → `[.., normalized_shape]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f64, 3.0], [10.0, 30.0]]);
+    /// let y = x.layer_norm([2], None, None, 0.0);
+    /// assert_eq!(y.value()?.to_vec(), [-1.0, 1.0, -1.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer Normalization, arXiv:1607.06450.
+    #[track_caller]
+    pub fn layer_norm(
+        self,
+        normalized_shape: impl Into<Shape>,
+        weight: Option<Self>,
+        bias: Option<Self>,
+        eps: f64,
+    ) -> Self {
+        let (shape, normalized) = (self.shape(), normalized_shape.into());
+        let others = [weight, bias].into_iter().flatten();
+        let failed = others.clone().fold(self, Self::and);
+        if !shape.ends_with(&normalized) {
+            let rule = Rule::Argument {
+                name: "normalized_shape",
+                must: "the end of the shape",
+                found: normalized.to_string(),
+            };
+            return failed.fail("layer_norm", rule);
+        }
+        if let Some(found) = others.map(Var::shape).find(|shape| *shape != normalized) {
+            return failed.fail("layer_norm", Rule::Shape { expected: normalized, found });
+        }
+        let y = self.record(Standardize { over: Over::Last(normalized.rank()), eps }, &[]);
+        y.scaled_and_shifted(weight, bias)
+    }
+
+    /// Batch normalisation in training: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance (divided
+    /// by n) are those of each channel, the second axis. They are returned too, for running averages.
+    ///
+    /// Derivative: as [`layer_norm`](Self::layer_norm); the statistics are functions of `x`.
+    /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`.
+    ///
+    /// Reference: S. Ioffe, C. Szegedy, Batch Normalization, arXiv:1502.03167.
+    #[track_caller]
+    pub fn batch_norm(self, weight: Option<Self>, bias: Option<Self>, eps: f64) -> (Self, BatchStatistics<T>) {
+        let shape = self.shape();
+        let nothing = || BatchStatistics { mean: Tensor::zeros([0]), variance: Tensor::zeros([0]), count: 0 };
+        let (weight, bias) = match self.channel_operands("batch_norm", [weight, bias]) {
+            Ok([weight, bias]) => (weight, bias),
+            Err(failed) => return (failed, nothing()),
+        };
+        let count = Over::Batch.groups(&shape).size();
+        if count == 0 {
+            return (self.fail("batch_norm", Rule::Empty { shape }), nothing());
+        }
+        let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
+        let statistics = match self.tape.saved(y.slot) {
+            Saved::Tensor(found) => found.select(0, 0).and_then(|mean| Ok((mean, found.select(0, 1)?))).ok(),
+            _ => None,
+        };
+        let statistics = statistics.map_or_else(nothing, |(mean, variance)| BatchStatistics { mean, variance, count });
+        (y.scaled_and_shifted(weight, bias), statistics)
+    }
+
+    /// Batch normalisation with given statistics, as after training: y = (x − mean)/√(variance + eps)·weight + bias.
+    ///
+    /// Derivative: g·weight/√(variance + eps) to `x`; to the others as the formula says.
+    /// Shapes: `[N, C, ..]`, the others `[C]` → `[N, C, ..]`.
+    #[track_caller]
+    pub fn batch_norm_eval(
+        self,
+        mean: Self,
+        variance: Self,
+        weight: Option<Self>,
+        bias: Option<Self>,
+        eps: f64,
+    ) -> Self {
+        let operands = [Some(mean), Some(variance), weight, bias];
+        let [mean, variance, weight, bias] = match self.channel_operands("batch_norm", operands) {
+            Ok(operands) => operands,
+            Err(failed) => return failed,
+        };
+        let (Some(mean), Some(variance)) = (mean, variance) else { return self };
+        // All that does not depend on x first: one product and one sum for each element.
+        let scale = (variance + Term::Number(T::from_f64(eps))).rsqrt();
+        let scale = weight.map_or(scale, |weight| weight * scale);
+        let shift = bias.map_or(-(mean * scale), |bias| bias - mean * scale);
+        self * scale + shift
+    }
+
+    /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor.
+    #[track_caller]
+    fn channel_operands<const N: usize>(
+        self,
+        op: &'static str,
+        operands: [Option<Self>; N],
+    ) -> Result<[Option<Self>; N], Self> {
+        let shape = self.shape();
+        let failed = operands.iter().flatten().fold(self, |all, &operand| all.and(operand));
+        let [_, channels, rest @ ..] = &shape[..] else {
+            return Err(failed.fail(op, Rule::Rank { what: "the input", expected: 2, found: shape }));
+        };
+        let expected = Shape::from(*channels);
+        if let Some(found) = operands.iter().flatten().map(|operand| operand.shape()).find(|shape| *shape != expected) {
+            return Err(failed.fail(op, Rule::Shape { expected, found }));
+        }
+        let along: Shape = std::iter::once(*channels).chain(rest.iter().map(|_| 1)).collect();
+        let mut reshaped = operands;
+        for operand in reshaped.iter_mut().flatten() {
+            *operand = operand.in_shape(&along);
+        }
+        Ok(reshaped)
+    }
+
+    #[track_caller]
+    fn scaled_and_shifted(self, weight: Option<Self>, bias: Option<Self>) -> Self {
+        let scaled = match weight {
+            Some(weight) => self * weight,
+            None => self,
+        };
+        match bias {
+            Some(bias) => scaled + bias,
+            None => scaled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tape;
+    use crate::testing::{assert_gradient, failure, sample};
+
+    #[test]
+    fn derivatives_of_layer_norm() {
+        for (shape, normalized) in
+            [(&[2, 3][..], &[3][..]), (&[2, 2, 3], &[2, 3]), (&[4], &[4]), (&[0, 2], &[2]), (&[1, 1], &[1])]
+        {
+            let (x, w, b) = (sample(shape, 1), sample(normalized, 2), sample(normalized, 3));
+            assert_gradient(|x| x[0].layer_norm(normalized, Some(x[1]), Some(x[2]), 0.1), &[x.clone(), w, b]);
+            assert_gradient(|x| x[0].layer_norm(normalized, None, None, 0.01), &[x]);
+        }
+    }
+
+    #[test]
+    fn derivatives_of_batch_norm() {
+        for shape in [&[3, 2][..], &[2, 2, 3], &[2, 3, 1, 2], &[1, 2]] {
+            let (x, w, b) = (sample(shape, 1), sample(&shape[1..2], 2), sample(&shape[1..2], 3));
+            assert_gradient(|x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0, &[x.clone(), w.clone(), b.clone()]);
+            assert_gradient(|x| x[0].batch_norm(None, None, 0.01).0, &[x.clone()]);
+            let (mean, variance) = (sample(&shape[1..2], 4), sample(&shape[1..2], 5).map(|x| x * x + 0.5));
+            assert_gradient(
+                |x| x[0].batch_norm_eval(x[1], x[2], Some(x[3]), Some(x[4]), 0.1),
+                &[x.clone(), mean.clone(), variance.clone(), w, b],
+            );
+            assert_gradient(|x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1), &[x, mean, variance]);
+        }
+    }
+
+    #[test]
+    fn the_third_derivative_exists() {
+        assert_gradient(
+            |x| {
+                let y = x[0].layer_norm([3], None, None, 0.1);
+                y.grad(x[0], y * y).unwrap()
+            },
+            &[sample(&[2, 3], 1)],
+        );
+    }
+
+    #[test]
+    fn statistics_are_those_of_the_batch() {
+        let tape = Tape::<f64>::new();
+        let x = tape.constant([[1.0, 10.0], [3.0, 10.0]]);
+        let (y, statistics) = x.batch_norm(None, None, 0.0);
+        assert_eq!(
+            (statistics.mean.to_vec(), statistics.variance.to_vec(), statistics.count),
+            (vec![2.0, 10.0], vec![1.0, 0.0], 2)
+        );
+        assert_eq!(y.value().unwrap().select(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
+        let [mean, variance] = [statistics.mean, statistics.variance].map(|x| tape.constant(x));
+        let again = x.batch_norm_eval(mean, variance, None, None, 1e-3).value().unwrap();
+        again.close_to(&x.batch_norm(None, None, 1e-3).0.value().unwrap(), 1e-14, 1e-14).unwrap();
+    }
+
+    #[test]
+    fn wrong_shapes_are_named() {
+        let layer =
+            |shapes: [&[usize]; 2], over: &[usize]| failure(&shapes, |x| x[0].layer_norm(over, Some(x[1]), None, 0.1));
+        assert_eq!(
+            layer([&[2, 3], &[3]], &[2]),
+            "layer_norm: normalized_shape must be the end of the shape, found [2]"
+        );
+        assert_eq!(layer([&[2, 3], &[2]], &[3]), "layer_norm: shapes differ: expected [3], found [2]");
+        let batch = |shapes: [&[usize]; 2]| failure(&shapes, |x| x[0].batch_norm(Some(x[1]), None, 0.1).0);
+        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2, found shape [2]");
+        assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: shapes differ: expected [3], found [2]");
+        assert_eq!(batch([&[0, 3], &[3]]), "batch_norm: needs at least one element, found shape [0, 3]");
+        let eval = failure(&[&[2, 3], &[3], &[1]], |x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1));
+        assert_eq!(eval, "batch_norm: shapes differ: expected [3], found [1]");
+    }
+}

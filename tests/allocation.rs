@@ -1,0 +1,136 @@
+//! A steady training step takes no memory from the system. The allocator counts for the whole process, so this is a binary
+//! of its own with a single test.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use autograd::{Float, Param, Tape, Tensor};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const WARM_UP: usize = 5;
+
+/// Allocations of each of ten calls, after a few that may allocate.
+fn steady(mut step: impl FnMut()) -> Vec<usize> {
+    (0..WARM_UP).for_each(|_| step());
+    let mut counts = Vec::with_capacity(10);
+    for _ in 0..10 {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        step();
+        counts.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
+    }
+    counts
+}
+
+struct Mlp<T: Float> {
+    params: [Param<T>; 4],
+}
+
+impl<T: Float> Mlp<T> {
+    fn new() -> Self {
+        let wave = |shape: &[usize]| {
+            let mut k = 0.0;
+            Param::new(Tensor::from_fn(shape, |_| {
+                k += 1.0;
+                T::from_f64(f64::sin(k) * 0.3)
+            }))
+        };
+        Self { params: [wave(&[8, 16]), wave(&[16]), wave(&[16, 4]), wave(&[4])] }
+    }
+
+    /// One step of gradient descent on the mean squared error.
+    fn step(&mut self, tape: &mut Tape<T>, x: &Tensor<T>, y: &Tensor<T>) -> T {
+        let [w1, b1, w2, b2] = self.params.each_ref().map(|param| tape.param(param));
+        let hidden = (tape.constant(x.clone()).matmul(w1) + b1).tanh();
+        let loss = (hidden.matmul(w2) + b2 - tape.constant(y.clone())).square().mean();
+        let value = loss.value().unwrap();
+        let gradients = loss.backward().unwrap();
+        for param in &mut self.params {
+            let gradient = gradients.of(&*param).unwrap().clone();
+            param.update(|old, new| {
+                for ((new, &old), g) in new.iter_mut().zip(old).zip(gradient.iter()) {
+                    *new = old - g * T::from_f64(0.1);
+                }
+            });
+        }
+        drop(gradients);
+        tape.clear();
+        value
+    }
+}
+
+fn tensor_step<T: Float>() -> Vec<usize> {
+    let (x, y) = (Tensor::<T>::ones([32, 8]), Tensor::ones([32, 4]));
+    let (mut model, mut tape) = (Mlp::new(), Tape::new());
+    let first = model.step(&mut tape, &x, &y);
+    let mut last = first;
+    let counts = steady(|| last = model.step(&mut tape, &x, &y));
+    assert!(last < first, "it does not learn: {first}, then {last}");
+    counts
+}
+
+fn scalar_step<T: Float>() -> Vec<usize> {
+    let mut tape = Tape::<T>::new();
+    let mut weight = T::ONE;
+    steady(|| {
+        let w = tape.scalar(weight);
+        let mut x = w;
+        for _ in 0..1000 {
+            x = (x * w + T::from_f64(0.1)).tanh() - w;
+        }
+        weight -= x.backward().unwrap().of(w).unwrap() * T::from_f64(0.01);
+        tape.clear();
+    })
+}
+
+/// Scalars and tensors on one tape, and a derivative of a derivative.
+fn mixed_step() -> Vec<usize> {
+    let mut tape = Tape::<f64>::new();
+    steady(|| {
+        let x = tape.var([1.0, 2.0, 3.0]);
+        let scale = x.at([1]) * 2.0;
+        let slope = (x * scale).sin().sum().grad(x).unwrap();
+        slope.square().sum().backward().unwrap();
+        tape.clear();
+    })
+}
+
+#[test]
+fn a_steady_step_takes_no_memory_from_the_system() {
+    for (what, counts) in [
+        ("tensors, f32", tensor_step::<f32>()),
+        ("tensors, f64", tensor_step::<f64>()),
+        ("scalars, f32", scalar_step::<f32>()),
+        ("scalars, f64", scalar_step::<f64>()),
+    ] {
+        assert!(counts.iter().all(|&count| count == 0), "{what}: allocations of each step {counts:?}");
+    }
+    // A recorded sweep keeps lists of handles, which borrow the tape and so cannot stay with it.
+    let counts = mixed_step();
+    assert!(counts.iter().all(|&count| count <= 8), "recorded: allocations of each step {counts:?}");
+}
