@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = StdRng::seed_from_u64(1);
     let x = Tensor::uniform([1000, 1], -3.0, 3.0, &mut rng);
     let noise = Tensor::normal([1000, 1], 0.0, 1.0, &mut rng);
-    let y = x.map(|x| (2.0 * x).sin()).add(&x.map(|x| 0.1 + 0.1 * x.abs()).mul(&noise)?)?;
+    let y = x.map(|x: f32| (2.0 * x).sin()).add(&x.map(|x| 0.1 + 0.1 * x.abs()).mul(&noise)?)?;
 
     let mut model = Model { bells: Bells::new(12), levels: Linear::new(12, 3, &mut rng) };
     let mut adam = Adam::new(0.02);

@@ -62,7 +62,15 @@ fn draw(model: &Sequential, x: &Tensor, class: &[usize], title: &str) -> Result<
     let x = x.to_vec();
     let points: Vec<_> = x.chunks(2).zip(class).map(|(x, class)| (x[0].into(), x[1].into(), *class)).collect();
     let (x, y) = (-1.1..1.1, -1.1..1.1);
-    let chart = Scatter { title, x, y, field: Some(&field), points: &points, classes: &["one arm", "the other"], ..Scatter::default() };
+    let chart = Scatter {
+        title,
+        x,
+        y,
+        field: Some(&field),
+        points: &points,
+        classes: &["one arm", "the other"],
+        ..Scatter::default()
+    };
     Ok(chart.draw())
 }
 

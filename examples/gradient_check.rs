@@ -3,24 +3,34 @@
 //!
 //! `cargo run --example gradient_check`
 
-use autograd::{Check, Order, Tape, Var, check, custom};
+use autograd::{Check, DerivativeOrder, Tape, Tensor, Var, check, custom};
 
 /// x·σ(x), with its derivative σ·(1 + x·(1 − σ)) on handles: right.
 fn swish(x: Var<'_, f64>) -> Var<'_, f64> {
     let value = |x: f64| x / (1.0 + (-x).exp());
-    custom("swish", [x], move |[x]| Ok(x.map(value)), |[x], _, g| {
-        let s = x.sigmoid();
-        [g * s * (1.0 + x * (1.0 - s))]
-    })
+    custom(
+        "swish",
+        [x],
+        move |[x]| Ok(x.map(value)),
+        |[x], _, g| {
+            let s = x.sigmoid();
+            [g * s * (1.0 + x * (1.0 - s))]
+        },
+    )
 }
 
 /// The same value, and the slip that everyone makes once: the product rule forgotten.
 fn wrong_swish(x: Var<'_, f64>) -> Var<'_, f64> {
     let value = |x: f64| x / (1.0 + (-x).exp());
-    custom("wrong_swish", [x], move |[x]| Ok(x.map(value)), |[x], _, g| {
-        let s = x.sigmoid();
-        [g * s * (1.0 - s) * x]
-    })
+    custom(
+        "wrong_swish",
+        [x],
+        move |[x]| Ok(x.map(value)),
+        |[x], _, g| {
+            let s = x.sigmoid();
+            [g * s * (1.0 - s) * x]
+        },
+    )
 }
 
 fn main() -> autograd::Result<()> {
@@ -35,7 +45,7 @@ fn main() -> autograd::Result<()> {
     // The rule is written on handles, so it can be differentiated, and checked, a second time.
     let tape = Tape::new();
     let _ = swish(tape.var([0.5, -1.5, 2.0]));
-    let second = Check { order: Order::Second, ..Check::default() };
+    let second = Check { order: DerivativeOrder::Second, ..Check::default() };
     println!("The right one, to second order:\n\n{}\n", tape.check_with(&second));
 
     // A corner has no derivative to be right or wrong about.
@@ -43,8 +53,8 @@ fn main() -> autograd::Result<()> {
     let _ = tape.var([-1.0, 0.0, 1.0]).abs();
     println!("At a corner:\n\n{}\n", tape.check());
 
-    // A function is checked as a whole: says that something is wrong, where a recording says what.
-    let report = check(|tape, x: [_; 2]| wrong_swish(tape.from_scalars(&x)).sum(), [0.5, -1.5])?;
-    println!("A function of two numbers:\n\n{report}");
+    // A function is checked as a whole: it says that something is wrong, and a recording says what.
+    let report = check(|_, x| wrong_swish(x).sum(), Tensor::from([0.5, -1.5]))?;
+    println!("A function:\n\n{report}");
     Ok(())
 }

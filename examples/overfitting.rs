@@ -69,7 +69,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("root mean square error; the noise alone has {NOISE}");
     let mut charts = Vec::new();
-    for (name, width, weight_decay) in [("too small", 1, 0.0), ("held back by weight decay", 64, 0.5), ("free", 64, 0.0)] {
+    for (name, width, weight_decay) in
+        [("too small", 1, 0.0), ("held back by weight decay", 64, 0.5), ("free", 64, 0.0)]
+    {
         let model = trained(width, weight_decay, (&x, &y))?;
         let errors = (error(&model, &x, &y)?, error(&model, &new_x, &new_y)?);
         let title = format!("{name}: {:.2} on its samples, {:.2} on new ones", errors.0, errors.1);

@@ -11,7 +11,7 @@ fn valley<R: Real>(x: R, y: R) -> R {
 }
 
 fn main() -> Result<()> {
-    let [x, y] = [-1.2, 1.0];
+    let [x, y]: [f64; 2] = [-1.2, 1.0];
     println!("f(x, y) = (1 − x)² + 100·(y − x²)²  at  x = {x}, y = {y}\n");
 
     println!("on numbers:    f = {:.1}", valley(x, y));
@@ -43,8 +43,7 @@ fn step_by_step(x: f64, y: f64) -> Result<()> {
 }
 
 fn curvature(at: [f64; 2]) -> Result<Tensor<f64>> {
-    let on_tensor = |x: &[_]| valley(x[0], x[1]);
-    hessian(|_, x| on_tensor(&x.to_scalars()), Tensor::from(at))
+    hessian(|_, x| valley(x.at([0]), x.at([1])), Tensor::from(at))
 }
 
 /// Steps −H⁻¹·∇f, with the inverse of a 2 × 2 matrix written out.

@@ -473,6 +473,18 @@ mod tests {
     }
 
     #[test]
+    fn dots_are_not_joined() {
+        let points = [(0.0, 0.0), (1.0, 1.0)];
+        let inked = |series: Series| {
+            let picture = LineChart { series: &[series], ..LineChart::default() }.draw();
+            let is_coloured = |pixel: &&Rgb| pixel[2] > pixel[0].saturating_add(40);
+            picture.pixels().iter().filter(is_coloured).count()
+        };
+        assert!((40..100).contains(&inked(Series::dots("", points))), "{}", inked(Series::dots("", points)));
+        assert!(inked(Series::line("", points)) > 1000);
+    }
+
+    #[test]
     fn scatter_points_lie_over_the_field_with_y_up() {
         let field = Picture::from_fn(1, 2, |_, y| [[10, 20, 30], [200, 210, 220]][y]);
         let points = [(0.0, 0.5, 0), (0.0, -0.5, 1), (5.0, 0.0, 2)];
