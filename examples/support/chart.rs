@@ -23,18 +23,35 @@ pub enum Scale {
     Log,
 }
 
-/// A labelled curve.
+/// How the points of a series are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Mark {
+    #[default]
+    Line,
+    Dots,
+}
+
+/// A labelled curve, or a labelled cloud of points.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     pub label: String,
     pub points: Vec<(f64, f64)>,
+    pub mark: Mark,
 }
 
 impl Series {
     /// A curve through `values` at 1, 2, 3, …
     pub fn steps(label: &str, values: impl IntoIterator<Item = f64>) -> Series {
         let points = values.into_iter().enumerate().map(|(i, value)| (i as f64 + 1.0, value)).collect();
-        Series { label: label.to_owned(), points }
+        Series { label: label.to_owned(), points, mark: Mark::Line }
+    }
+
+    pub fn line(label: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series { label: label.to_owned(), points: points.into_iter().collect(), mark: Mark::Line }
+    }
+
+    pub fn dots(label: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series { mark: Mark::Dots, ..Series::line(label, points) }
     }
 }
 
@@ -67,10 +84,10 @@ impl LineChart<'_> {
         let legend: Vec<_> = self.series.iter().enumerate().map(|(i, s)| (s.label.as_str(), class_colour(i))).collect();
         let mut plot = Plot::new(self.size, self.title, &legend, x_axis, y_axis);
         plot.axes(true);
-        for (i, curve) in curves.iter().enumerate() {
-            for run in curve.split(Option::is_none) {
-                let pixels: Vec<_> = run.iter().flatten().map(|point| plot.pixel(*point)).collect();
-                plot.canvas.line(&pixels, 2.25, class_colour(i));
+        for (i, (curve, series)) in curves.iter().zip(self.series).enumerate() {
+            match series.mark {
+                Mark::Line => plot.curve(curve, class_colour(i)),
+                Mark::Dots => plot.dots(curve, mix(WHITE, class_colour(i), 0.55)),
             }
         }
         plot.canvas.into_picture()
@@ -323,6 +340,20 @@ impl<'a> Plot<'a> {
         (self.left + self.x.share(x) * self.width, self.top + (1.0 - self.y.share(y)) * self.height)
     }
 
+    fn curve(&mut self, points: &[Option<(f64, f64)>], colour: Rgb) {
+        for run in points.split(Option::is_none) {
+            let pixels: Vec<_> = run.iter().flatten().map(|point| self.pixel(*point)).collect();
+            self.canvas.line(&pixels, 2.25, colour);
+        }
+    }
+
+    fn dots(&mut self, points: &[Option<(f64, f64)>], colour: Rgb) {
+        for point in points.iter().flatten() {
+            let centre = self.pixel(*point);
+            self.canvas.disc(centre, 3.0, colour);
+        }
+    }
+
     /// Ticks and labels, and with `grid` a line through each tick.
     fn axes(&mut self, grid: bool) {
         let (left, top, right, bottom) = (self.left, self.top, self.left + self.width, self.top + self.height);
@@ -439,6 +470,18 @@ mod tests {
         }
         Scatter { x: f64::NAN..1.0, y: 2.0..1.0, points: &[(f64::NAN, 0.0, 9)], ..Scatter::default() }.draw();
         ConfusionMatrix { title: "", counts: &[], classes: &[] }.draw();
+    }
+
+    #[test]
+    fn dots_are_not_joined() {
+        let points = [(0.0, 0.0), (1.0, 1.0)];
+        let inked = |series: Series| {
+            let picture = LineChart { series: &[series], ..LineChart::default() }.draw();
+            let is_coloured = |pixel: &&Rgb| pixel[2] > pixel[0].saturating_add(40);
+            picture.pixels().iter().filter(is_coloured).count()
+        };
+        assert!((40..100).contains(&inked(Series::dots("", points))), "{}", inked(Series::dots("", points)));
+        assert!(inked(Series::line("", points)) > 1000);
     }
 
     #[test]

@@ -143,6 +143,8 @@ impl<'t, T: Float> Var<'t, T> {
 ///
 /// `x` is a number, a tensor, or an array of either; `f` gets the tape (for constants and parameters) and
 /// handles of the same form, and returns a `Scalar`.
+/// Plain numbers need their type written (`2.0_f64`, or a `let` with a type): without it the compiler does not know which
+/// handles the closure gets, and says that it is "not general enough".
 ///
 /// ```
 /// use autograd::{Tensor, gradient};

@@ -1,17 +1,25 @@
 //! Layers: structs of parameters with a method `forward`.
 
 mod activation;
+mod conv;
 mod dropout;
+mod embedding;
 mod flatten;
 mod identity;
 mod linear;
+mod norm;
+mod pool;
 mod sequential;
 
 pub use activation::*;
-pub use dropout::Dropout;
+pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
+pub use dropout::{AlphaDropout, Dropout, Dropout2d};
+pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use identity::Identity;
 pub use linear::Linear;
+pub use norm::{BatchNorm1d, BatchNorm2d, LayerNorm};
+pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
 pub use sequential::Sequential;
 
 use autograd::{Float, Module, Var};

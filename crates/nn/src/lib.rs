@@ -47,12 +47,22 @@
 // The derive macro names its items as `::nn::…`, here too.
 extern crate self as nn;
 
+mod data;
 pub mod init;
 pub mod layer;
 pub mod loss;
 mod module;
+#[cfg(feature = "progress")]
+mod progress;
+mod save;
+mod summary;
 
 pub use autograd::{Buffer, Float, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use data::Batches;
 pub use layer::*;
 pub use module::ModuleExt;
 pub use nn_derive::Module;
+#[cfg(feature = "progress")]
+pub use progress::Progress;
+pub use save::{FileError, LoadReport, Mismatch, load, load_partial, save};
+pub use summary::{LayerSummary, Summary, summary};

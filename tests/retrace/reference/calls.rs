@@ -170,28 +170,24 @@ impl<'c, 't> Call<'c, 't> {
         }
     }
 
-    /// Rows of logits go to the fused op, whatever else PyTorch takes to the loss of `nn`.
     fn cross_entropy(&self) -> V<'t> {
         let x = self.x(0);
-        let weight = self.named("weight").and_then(|weight| weight.value().ok());
-        let ignored = self.param("ignore_index").map(|_| usize::try_from(self.int("ignore_index", 0)).unwrap_or(usize::MAX));
-        let label_smoothing = self.number("label_smoothing", 0.0);
-        if self.case.inputs[1].is_float() {
-            let options = loss::CrossEntropy { weight, ignore: ignored, label_smoothing };
-            return self.reduction(options.loss(x, self.x(1)), options.each(x, self.x(1)));
-        }
-        let labels = self.indices(1);
-        if x.rank() == 2 {
-            let reduction = match self.text("reduction") {
+        let options = CrossEntropy {
+            weight: self.named("weight").and_then(|weight| weight.value().ok()),
+            ignore_index: self
+                .param("ignore_index")
+                .map(|_| usize::try_from(self.int("ignore_index", 0)).unwrap_or(usize::MAX)),
+            label_smoothing: self.number("label_smoothing", 0.0),
+            reduction: match self.text("reduction") {
                 "none" => Reduction::None,
                 "sum" => Reduction::Sum,
                 _ => Reduction::Mean,
-            };
-            let options = CrossEntropy { weight, ignore_index: ignored, label_smoothing, reduction };
-            return x.softmax_cross_entropy(&labels, &options);
+            },
+        };
+        match self.case.inputs[1].is_float() {
+            true => loss::cross_entropy_with(x, self.x(1), &options),
+            false => loss::cross_entropy_with(x, self.indices(1), &options),
         }
-        let options = loss::CrossEntropy { weight, ignore: ignored, label_smoothing };
-        self.reduction(options.loss(x, &labels), options.each(x, &labels))
     }
 
     fn conv2d(&self) -> V<'t> {

@@ -29,7 +29,7 @@ impl TensorRule for Norm {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let shape = x.shape().keep_reduced(&self.axes);
-        if self.p == f64::NEG_INFINITY && x.is_empty() && shape.len() > 0 {
+        if self.p == f64::NEG_INFINITY && x.is_empty() && !shape.contains(&0) {
             return Err(Rule::Empty { shape: x.shape().clone() });
         }
         Ok(Tensor::build(shape, |out| self.fold(x, out)).into())

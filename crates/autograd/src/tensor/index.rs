@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::{Tensor, View};
 use crate::error::{Error, Result, Rule};
 use crate::float::Element;
+use crate::kernel;
 use crate::shape::{Axes, Shape};
 
 impl<E: Element> Tensor<E> {
@@ -201,6 +202,34 @@ impl<E: Element> Tensor<E> {
             return Err(Error::new("select", Rule::Index { index, axis, shape: self.shape().clone() }));
         }
         Ok(self.with_layout(self.layout.slice(axis, index, index + 1, 1).without(axis)))
+    }
+
+    /// The rows at `index` along `axis`, in the order of the index and as often as they are named: a mini-batch of a data
+    /// set. See [`Var::index_select`](crate::Var::index_select) for a tensor on a tape.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let labels = Tensor::from([7, 8, 9]);
+    /// assert_eq!(labels.index_select(0, &Tensor::from([2, 0, 2]))?, Tensor::from([9, 7, 9]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such axis, the index is no list, or a row is out of range.
+    #[track_caller]
+    pub fn index_select(&self, axis: isize, index: &Tensor<usize>) -> Result<Self> {
+        let error = Error::at("index_select");
+        let axis = self.shape().axis(axis).map_err(&error)?;
+        if index.rank() != 1 {
+            return Err(error(Rule::Rank { what: "the index", expected: 1, found: index.shape().clone() }));
+        }
+        if let Some(index) = index.iter().find(|&index| index >= self.shape()[axis]) {
+            return Err(error(Rule::Index { index, axis, shape: self.shape().clone() }));
+        }
+        let (index, shape) = (index.contiguous(), self.shape().with(axis, index.len()));
+        let rows = index.as_slice().unwrap_or(&[]);
+        Ok(Self::build(shape, |out| kernel::index::index_select(self.view(), axis, rows, out)))
     }
 
     /// Pieces of `size` along `axis`, in order; the last is smaller when the axis does not divide.

@@ -1,6 +1,6 @@
 //! The dense layer.
 
-use autograd::{Float, Module, Param, Var};
+use autograd::{Float, Param, Var};
 use rand::Rng;
 
 use super::layer;
@@ -38,10 +38,10 @@ impl<T: Float> Linear<T> {
         Self { weight: weight.into(), bias: Some(bias.into()) }
     }
 
-    /// A layer without a bias.
-    pub fn without_bias(inputs: usize, outputs: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let [weight, _] = init::layer_default([outputs, inputs], 0, rng);
-        Self { weight: weight.into(), bias: None }
+    /// The same layer without its bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 
     /// x·Wᵀ + b.
@@ -78,8 +78,6 @@ mod tests {
         let layer = Linear::<f64> { weight: Tensor::from([[2.0, 3.0]]).into(), bias: Some(Tensor::from([0.5]).into()) };
         let tape = Tape::new();
         assert_eq!(layer.forward(tape.constant([10.0, 1.0])).value().unwrap().to_vec(), [23.5]);
-        let bare = Linear::<f64>::without_bias(2, 1, &mut StdRng::seed_from_u64(0));
-        assert_eq!(bare.parameter_count(), 2);
-        assert_eq!(bare.weight.value(), Linear::<f64>::new(2, 1, &mut StdRng::seed_from_u64(0)).weight.value());
+        assert_eq!(layer.without_bias().parameter_count(), 2);
     }
 }

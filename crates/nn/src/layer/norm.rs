@@ -1,0 +1,216 @@
+//! Normalisation.
+
+use autograd::{BatchStatistics, Buffer, Float, Mode, Param, Rule, Shape, Tensor, Var};
+
+use super::layer;
+
+macro_rules! batch_norm {
+    ($(#[$doc:meta])* $layer:ident($name:literal, ranks: $($rank:literal)|+, $shape:literal)) => {
+        $(#[$doc])*
+        ///
+        /// y = (x − mean)/√(variance + ε)·weight + bias, for each channel.
+        ///
+        /// In training, mean and variance are those of the batch, and running averages of them are kept:
+        /// running ← (1 − momentum)·running + momentum·batch, with the unbiased variance. In use, they are the running
+        /// ones. Names, layouts and defaults (ε = 10⁻⁵, momentum 0.1) are PyTorch's.
+        ///
+        /// # Errors
+        /// In training, a batch with one number for each channel: it has no variance.
+        ///
+        /// Ioffe and Szegedy, *Batch normalization: accelerating deep network training by reducing internal covariate
+        /// shift*, ICML 2015.
+        #[derive(Debug, Clone, nn_derive::Module)]
+        pub struct $layer<T: Float = f32> {
+            /// What every channel is multiplied by: starts with 1.
+            pub weight: Param<T>,
+            /// What is added to every channel: starts with 0.
+            pub bias: Param<T>,
+            /// The running mean of every channel: starts with 0.
+            pub running_mean: Buffer<T>,
+            /// The running variance of every channel: starts with 1.
+            pub running_var: Buffer<T>,
+            /// The number of batches seen in training.
+            pub num_batches_tracked: Buffer<T>,
+            /// How much a batch counts in the running averages; `None` weighs all batches alike.
+            #[module(skip)]
+            pub momentum: Option<f64>,
+            /// ε.
+            pub epsilon: f64,
+            mode: Mode,
+        }
+
+        impl<T: Float> $layer<T> {
+            /// A layer for this many channels.
+            pub fn new(channels: usize) -> Self {
+                Self {
+                    weight: Tensor::ones([channels]).into(),
+                    bias: Tensor::zeros([channels]).into(),
+                    running_mean: Buffer::new(Tensor::zeros([channels])),
+                    running_var: Buffer::new(Tensor::ones([channels])),
+                    num_batches_tracked: Buffer::new(Tensor::scalar(T::ZERO)),
+                    momentum: Some(0.1),
+                    epsilon: 1e-5,
+                    mode: Mode::Train,
+                }
+            }
+
+            #[doc = concat!("x with normalised channels: ", $shape, ".")]
+            #[track_caller]
+            pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+                let shape = x.shape();
+                if !matches!(shape.rank(), $($rank)|+) && x.value().is_ok() {
+                    let found = shape.to_string();
+                    return x.fail($name, Rule::Argument { name: "the input", must: $shape, found });
+                }
+                let (weight, bias) = (Some(x.param(&self.weight)), Some(x.param(&self.bias)));
+                if self.mode == Mode::Eval {
+                    let [mean, variance] = [&self.running_mean, &self.running_var].map(|b| x.tape().constant(b.value()));
+                    return x.batch_norm_eval(mean, variance, weight, bias, self.epsilon);
+                }
+                let channels = shape.get(1).copied().unwrap_or(0);
+                if shape.len() == channels && channels > 0 {
+                    let must = "a batch with more than one number for each channel";
+                    return x.fail($name, Rule::Argument { name: "the input", must, found: shape.to_string() });
+                }
+                let (y, statistics) = x.batch_norm(weight, bias, self.epsilon);
+                if y.value().is_ok() {
+                    self.track(&statistics);
+                }
+                y
+            }
+
+            fn track(&self, statistics: &BatchStatistics<T>) {
+                let seen = self.num_batches_tracked.value().map(|n| n + T::ONE);
+                let batches = seen.iter().next().map_or(1.0, T::to_f64);
+                self.num_batches_tracked.set(seen);
+                let part = self.momentum.unwrap_or(1.0 / batches);
+                let unbiased = statistics.count as f64 / (statistics.count as f64 - 1.0);
+                average(&self.running_mean, &statistics.mean, part, 1.0);
+                average(&self.running_var, &statistics.variance, part, unbiased);
+            }
+        }
+
+        layer!($layer<T>);
+    };
+}
+
+/// running ← (1 − part)·running + part·(scale·new).
+fn average<T: Float>(running: &Buffer<T>, new: &Tensor<T>, part: f64, scale: f64) {
+    let [keep, part] = [1.0 - part, part * scale].map(T::from_f64);
+    let old = running.value();
+    if old.shape() == new.shape() {
+        let averages = old.iter().zip(new).map(|(old, new)| keep * old + part * new);
+        let mut result = Tensor::zeros(old.shape().clone());
+        result.as_mut_slice().iter_mut().zip(averages).for_each(|(result, average)| *result = average);
+        running.set(result);
+    }
+}
+
+batch_norm! {
+    /// Batch normalisation of vectors, or of sequences of them.
+    BatchNorm1d("batch_norm1d", ranks: 2 | 3, "[n, channels] or [n, channels, length]")
+}
+
+batch_norm! {
+    /// Batch normalisation of images.
+    BatchNorm2d("batch_norm2d", ranks: 4, "[n, channels, height, width]")
+}
+
+/// Layer normalisation over the last axes: y = (x − mean)/√(variance + ε)·weight + bias, with mean and variance of each
+/// sample alone; the same in training and in use.
+///
+/// # Shapes
+/// `[.., shape]` → the same; `weight` and `bias` have the given shape.
+///
+/// ```
+/// use autograd::Tape;
+/// use nn::LayerNorm;
+///
+/// let layer = LayerNorm::new(2);
+/// let tape = Tape::<f32>::new();
+/// let y = layer.forward(tape.constant([[1.0, 3.0], [10.0, 30.0]])).value()?;
+/// assert!(y.iter().zip([-1.0, 1.0, -1.0, 1.0]).all(|(y, expected)| (y - expected).abs() < 1e-5));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// Ba, Kiros and Hinton, *Layer normalization*, 2016.
+#[derive(Debug, Clone, nn_derive::Module)]
+pub struct LayerNorm<T: Float = f32> {
+    /// What every element is multiplied by: starts with 1.
+    pub weight: Param<T>,
+    /// What is added to every element: starts with 0.
+    pub bias: Option<Param<T>>,
+    /// ε. Default: 10⁻⁵.
+    pub epsilon: f64,
+}
+
+impl<T: Float> LayerNorm<T> {
+    /// A layer that normalises over the last axes, which have this shape.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        Self { weight: Tensor::ones(&shape).into(), bias: Some(Tensor::zeros(shape).into()), epsilon: 1e-5 }
+    }
+
+    /// The same layer without its bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    /// x with each sample normalised.
+    #[track_caller]
+    pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let bias = self.bias.as_ref().map(|bias| x.param(bias));
+        x.layer_norm(self.weight.shape(), Some(x.param(&self.weight)), bias, self.epsilon)
+    }
+}
+
+layer!(LayerNorm<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModuleExt;
+    use autograd::Tape;
+
+    #[test]
+    fn statistics_are_kept_in_training_and_used_after_it() {
+        let mut layer = BatchNorm1d::<f64>::new(2);
+        let tape = Tape::new();
+        let x = tape.constant([[1.0, 10.0], [3.0, 30.0]]);
+        layer.forward(x);
+        assert_eq!(layer.running_mean.value().to_vec(), [0.1 * 2.0, 0.1 * 20.0]);
+        let expected = Tensor::from([0.9 + 0.1 * 2.0, 0.9 + 0.1 * 200.0]);
+        layer.running_var.value().close_to(&expected, 1e-15, 0.0).unwrap();
+        assert_eq!(layer.num_batches_tracked.value().to_vec(), [1.0]);
+        layer.eval();
+        let y = layer.forward(x).value().unwrap().to_vec();
+        assert!((y[0] - (1.0 - 0.2) / (1.1_f64 + 1e-5).sqrt()).abs() < 1e-15);
+        assert_eq!(layer.num_batches_tracked.value().to_vec(), [1.0]);
+    }
+
+    #[test]
+    fn without_momentum_all_batches_count_alike() {
+        let layer = BatchNorm1d { momentum: None, ..BatchNorm1d::<f64>::new(1) };
+        let tape = Tape::new();
+        for x in [0.0, 3.0, 9.0] {
+            layer.forward(tape.constant([[x], [x]]));
+        }
+        assert!((layer.running_mean.value().to_vec()[0] - 4.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn inputs_without_variance_or_of_other_ranks_are_errors() {
+        let text = |shape: &[usize]| {
+            let tape = Tape::<f32>::new();
+            BatchNorm1d::new(2).forward(tape.constant(Tensor::zeros(shape))).value().unwrap_err().to_string()
+        };
+        assert!(text(&[1, 2]).starts_with("batch_norm1d: the input must be a batch with more than one number"));
+        assert!(text(&[2]).starts_with("batch_norm1d: the input must be [n, channels] or"));
+        assert!(text(&[4, 3]).starts_with("batch_norm: ") && text(&[4, 3]).contains("layer/norm.rs"));
+        let layer = BatchNorm2d::<f32>::new(2);
+        let tape = Tape::new();
+        assert!(layer.forward(tape.constant(Tensor::zeros([4, 3, 2, 2]))).value().is_err());
+        assert_eq!(layer.num_batches_tracked.value().to_vec(), [0.0]);
+    }
+}

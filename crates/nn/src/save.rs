@@ -1,0 +1,413 @@
+//! Models on disk: safetensors files with PyTorch's names and layouts.
+//!
+//! [`save`] writes every parameter and buffer under its name; [`load`] wants exactly those names and shapes, and
+//! [`load_partial`] takes what fits and reports the rest. A file from PyTorch
+//! (`safetensors.torch.save_file(model.state_dict(), path)`) loads into a model with the same field names, and the other
+//! way round. Modes and the generators of dropout are no part of a file.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path as FilePath, PathBuf};
+
+use autograd::{Float, Leaf, LeafMut, Module, Path, Shape, Tensor};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
+
+/// Why a model was not saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file is not in the safetensors format, or holds numbers that cannot be read.
+    #[error("{}: {source}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: SafeTensorError,
+    },
+    /// The file does not fit the model.
+    #[error("{} does not fit the model: {report}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What did not fit.
+        report: LoadReport,
+    },
+    /// Two tensors of the model have the same name.
+    #[error("two tensors of the model are named {name:?}")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+/// How the names of a file met those of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoadReport {
+    /// Names that were in both, with the same shape.
+    pub loaded: Vec<String>,
+    /// Names of the model that the file lacks.
+    pub missing: Vec<String>,
+    /// Names of the file that the model lacks.
+    pub unexpected: Vec<String>,
+    /// Names that were in both, with different shapes.
+    pub mismatched: Vec<Mismatch>,
+}
+
+/// A name with different shapes in a model and a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The name.
+    pub name: String,
+    /// The shape in the model.
+    pub expected: Shape,
+    /// The shape in the file.
+    pub found: Shape,
+}
+
+impl LoadReport {
+    /// Whether model and file had the same names and shapes.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors fit", self.loaded.len())?;
+        for (what, names) in [("missing in the file", &self.missing), ("unexpected in the file", &self.unexpected)] {
+            if !names.is_empty() {
+                write!(f, "; {what}: {}", names.join(", "))?;
+            }
+        }
+        for Mismatch { name, expected, found } in &self.mismatched {
+            write!(f, "; {name} has shape {expected} in the model and {found} in the file")?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes every parameter and buffer of a model to a file.
+///
+/// Atomic: the bytes go to a new file beside it, to the disk, and then under the name. Whoever reads sees the old model or
+/// the new one, whole, and a failure leaves the old one.
+///
+/// ```
+/// use nn::{Linear, load, save};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let mut rng = StdRng::seed_from_u64(0);
+/// let path = std::env::temp_dir().join("linear.safetensors");
+/// let trained: Linear = Linear::new(3, 2, &mut rng);
+/// save(&path, &trained)?;
+/// let mut model: Linear = Linear::new(3, 2, &mut rng);
+/// load(&path, &mut model)?;
+/// assert_eq!(model.weight.value(), trained.weight.value());
+/// # std::fs::remove_file(path).unwrap();
+/// # Ok::<(), nn::FileError>(())
+/// ```
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save<T: Float>(path: impl AsRef<FilePath>, model: &impl Module<T>) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let stored = stored(model)?;
+    let bytes =
+        safetensors::serialize(stored, None).map_err(|source| FileError::Format { path: path.into(), source })?;
+    replace(path, &bytes).map_err(|source| FileError::Io { path: path.into(), source })
+}
+
+/// Reads every parameter and buffer of a model from a file that has exactly those.
+///
+/// # Errors
+/// When the file cannot be read, or has other names or shapes; the model is then unchanged, and the error lists them all.
+pub fn load<T: Float>(path: impl AsRef<FilePath>, model: &mut impl Module<T>) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let (report, tensors) = read(path, model)?;
+    if !report.is_complete() {
+        return Err(FileError::Mismatch { path: path.into(), report });
+    }
+    assign(model, tensors);
+    Ok(())
+}
+
+/// Reads the parameters and buffers that a file and a model share, with the same shape; the others keep their values.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn load_partial<T: Float>(path: impl AsRef<FilePath>, model: &mut impl Module<T>) -> Result<LoadReport, FileError> {
+    let (report, tensors) = read(path.as_ref(), model)?;
+    assign(model, tensors);
+    Ok(report)
+}
+
+/// A tensor as a file holds it.
+struct Stored {
+    dtype: Dtype,
+    shape: Shape,
+    bytes: Vec<u8>,
+}
+
+impl View for Stored {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Stored {
+    fn new<T: Float>(name: &str, tensor: &Tensor<T>) -> Self {
+        let (dtype, bytes) = if name.ends_with("num_batches_tracked") {
+            // PyTorch keeps this count as a whole number.
+            (Dtype::I64, tensor.iter().flat_map(|x| (x.to_f64() as i64).to_le_bytes()).collect())
+        } else if size_of::<T>() == 4 {
+            (Dtype::F32, tensor.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect())
+        } else {
+            (Dtype::F64, tensor.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect())
+        };
+        Self { dtype, shape: tensor.shape().clone(), bytes }
+    }
+}
+
+fn stored<T: Float>(model: &impl Module<T>) -> Result<Vec<(String, Stored)>, FileError> {
+    let mut all = state(model);
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(FileError::Name { name: pair[0].0.clone() });
+    }
+    Ok(all.into_iter().map(|(name, tensor)| (Stored::new(&name, &tensor), name)).map(|(s, name)| (name, s)).collect())
+}
+
+/// Every parameter and buffer with its name, in the order of the fields.
+fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Tensor<T>)> {
+    let mut all = Vec::new();
+    model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| match leaf {
+        Leaf::Param(param) => all.push((path.to_string(), param.value().clone())),
+        Leaf::Buffer(buffer) => all.push((path.to_string(), buffer.value())),
+        Leaf::Mode(_) => {}
+    });
+    all
+}
+
+/// What fits, and the report.
+fn read<T: Float>(
+    path: &FilePath,
+    model: &impl Module<T>,
+) -> Result<(LoadReport, HashMap<String, Tensor<T>>), FileError> {
+    let format = |source| FileError::Format { path: path.into(), source };
+    let bytes = fs::read(path).map_err(|source| FileError::Io { path: path.into(), source })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
+    let (mut report, mut tensors) = (LoadReport::default(), HashMap::new());
+    for (name, old) in state(model) {
+        let Ok(view) = file.tensor(&name) else {
+            report.missing.push(name);
+            continue;
+        };
+        let (expected, found) = (old.shape().clone(), Shape::from(view.shape()));
+        if expected != found {
+            report.mismatched.push(Mismatch { name, expected, found });
+            continue;
+        }
+        tensors.insert(name.clone(), tensor(&view).map_err(format)?);
+        report.loaded.push(name);
+    }
+    let known = |name: &str| tensors.contains_key(name) || report.mismatched.iter().any(|other| other.name == name);
+    report.unexpected = file.names().into_iter().filter(|name| !known(name)).map(String::from).collect();
+    report.unexpected.sort();
+    Ok((report, tensors))
+}
+
+fn assign<T: Float>(model: &mut impl Module<T>, mut tensors: HashMap<String, Tensor<T>>) {
+    model.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf: LeafMut<'_, T>| {
+        if matches!(leaf, LeafMut::Mode(_)) {
+            return;
+        }
+        let Some(tensor) = tensors.remove(&path.to_string()) else { return };
+        match leaf {
+            // The shapes were compared when the file was read.
+            LeafMut::Param(param) => _ = param.set(tensor),
+            LeafMut::Buffer(buffer) => buffer.set(tensor),
+            LeafMut::Mode(_) => {}
+        }
+    });
+}
+
+fn tensor<T: Float>(view: &TensorView<'_>) -> Result<Tensor<T>, SafeTensorError> {
+    fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        bytes.as_chunks::<N>().0.iter().map(|&bytes| read(bytes)).collect()
+    }
+    let bytes = view.data();
+    let numbers = match view.dtype() {
+        Dtype::F64 => numbers(bytes, f64::from_le_bytes),
+        Dtype::F32 => numbers(bytes, |bytes| f32::from_le_bytes(bytes).into()),
+        Dtype::F16 => numbers(bytes, |bytes| half(u16::from_le_bytes(bytes))),
+        Dtype::BF16 => numbers(bytes, |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16).into()),
+        Dtype::I64 => numbers(bytes, |bytes| i64::from_le_bytes(bytes) as f64),
+        Dtype::I32 => numbers(bytes, |bytes| i32::from_le_bytes(bytes).into()),
+        Dtype::U8 => numbers(bytes, |[byte]| byte.into()),
+        _ => return Err(SafeTensorError::InvalidTensorView(view.dtype(), view.shape().into(), bytes.len())),
+    };
+    let shape = Shape::from(view.shape());
+    let invalid = |_| SafeTensorError::InvalidTensorView(view.dtype(), view.shape().into(), bytes.len());
+    Tensor::from_vec(shape, numbers.into_iter().map(T::from_f64).collect()).map_err(invalid)
+}
+
+/// A number of IEEE 754's 16-bit format.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    sign * match exponent {
+        0 => fraction * 2.0_f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2.0_f64.powi(exponent - 25),
+    }
+}
+
+/// Writes a file beside `path`, and moves it there once it is on the disk.
+fn replace(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = path.with_file_name(name);
+    let written = write_through(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The first failure is the one to report.
+        _ = fs::remove_file(&beside);
+    }
+    written?;
+    sync_directory(path)
+}
+
+fn write_through(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the new name itself durable, where directories can be opened.
+fn sync_directory(path: &FilePath) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(FilePath::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BatchNorm1d, Linear};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn file(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("{}-{name}.safetensors", std::process::id()))
+    }
+
+    fn linear(inputs: usize, seed: u64) -> Linear<f64> {
+        Linear::new(inputs, 2, &mut StdRng::seed_from_u64(seed))
+    }
+
+    #[test]
+    fn what_was_saved_comes_back_bit_for_bit_and_nothing_else_stays() {
+        let path = file("round-trip");
+        let model = (linear(3, 0), BatchNorm1d::<f64>::new(2));
+        model.1.num_batches_tracked.set(Tensor::scalar(7.0));
+        let layers: Vec<Linear<f64>> = vec![model.0.clone(), linear(2, 1)];
+        save(&path, &layers).unwrap();
+        let mut again = vec![linear(3, 5), linear(2, 6)];
+        load(&path, &mut again).unwrap();
+        assert_eq!(state(&again), state(&layers));
+        save(&path, &model.1).unwrap();
+        let mut norm = BatchNorm1d::<f64>::new(2);
+        load(&path, &mut norm).unwrap();
+        assert_eq!(norm.num_batches_tracked.value().to_vec(), [7.0]);
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(
+            SafeTensors::deserialize(&bytes).unwrap().tensor("num_batches_tracked").unwrap().dtype(),
+            Dtype::I64
+        );
+        fs::remove_file(&path).unwrap();
+        let parent = fs::read_dir(path.parent().unwrap()).unwrap();
+        let stem = path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(!parent.flatten().any(|entry| entry.file_name().to_string_lossy().contains(&stem)));
+    }
+
+    #[test]
+    fn a_strict_load_lists_all_differences_and_changes_nothing() {
+        let path = file("strict");
+        save(&path, &vec![linear(3, 0), linear(4, 1), linear(5, 2)]).unwrap();
+        let mut model = vec![linear(3, 7).without_bias(), linear(9, 8)];
+        let before = state(&model);
+        let text = load(&path, &mut model).unwrap_err().to_string();
+        let expected = "does not fit the model: 2 tensors fit; unexpected in the file: 0.bias, 2.bias, 2.weight; \
+                        1.weight has shape [2, 9] in the model and [2, 4] in the file";
+        assert!(text.ends_with(expected), "{text}");
+        assert_eq!(state(&model), before);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_partial_load_takes_what_fits() {
+        let path = file("partial");
+        let saved = vec![linear(3, 0), linear(4, 1)];
+        save(&path, &saved).unwrap();
+        let mut model = vec![linear(3, 7), linear(9, 8), linear(2, 9)];
+        let before = state(&model);
+        let report = load_partial(&path, &mut model).unwrap();
+        assert_eq!(report.loaded, ["0.weight", "0.bias", "1.bias"]);
+        assert_eq!(report.missing, ["2.weight", "2.bias"]);
+        assert_eq!((report.unexpected.len(), report.mismatched[0].name.as_str()), (0, "1.weight"));
+        assert_eq!(state(&model)[0], state(&saved)[0]);
+        assert_eq!(state(&model)[2], before[2]);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn both_precisions_read_each_other() {
+        let path = file("precision");
+        let model = linear(3, 0);
+        save(&path, &model).unwrap();
+        let mut narrow = Linear::<f32>::new(3, 2, &mut StdRng::seed_from_u64(1));
+        load(&path, &mut narrow).unwrap();
+        assert_eq!(*narrow.weight.value(), model.weight.value().cast());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_or_written_are_errors_with_their_names() {
+        let path = file("broken");
+        assert!(load(&path, &mut linear(3, 0)).unwrap_err().to_string().contains("broken"));
+        fs::write(&path, b"not a model at all").unwrap();
+        assert!(matches!(load(&path, &mut linear(3, 0)), Err(FileError::Format { .. })));
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(save(path.join("inside"), &linear(3, 0)), Err(FileError::Io { .. })));
+        assert!(matches!(save("..", &linear(3, 0)), Err(FileError::Io { .. })));
+    }
+
+    #[test]
+    fn half_precision_is_read() {
+        let cases =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 2.0_f64.powi(-24)), (0x7bff, 65504.0), (0x7c00, f64::INFINITY)];
+        assert!(cases.iter().all(|&(bits, x)| half(bits) == x));
+        assert!(half(0x7e00).is_nan());
+    }
+}
