@@ -16,7 +16,7 @@ const ROWS: usize = 32;
 pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T]) {
     let Some((&(columns, step), outer)) = plan.kept.split_last() else { return };
     let rows: usize = plan.reduced.iter().map(|&(size, _)| size).product();
-    let table = Table { data, rows, nest: &plan.reduced, step };
+    let table = Table { data, nest: &plan.reduced, step };
     let row_work = columns.saturating_mul(rows);
     let rows_per_piece = (4 * CHUNK / row_work).max(1);
     let work = out.len().saturating_mul(rows);
@@ -35,7 +35,6 @@ pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: 
 /// Rows to be folded into one: where they start is told by `nest`, neighbours in a row are `step` apart.
 struct Table<'a, T> {
     data: &'a [T],
-    rows: usize,
     nest: &'a [Axis],
     step: isize,
 }
