@@ -12,7 +12,7 @@ mod digits;
 mod picture;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use autograd::{Conv2dOptions, Padding, Tape, Tensor};
@@ -56,6 +56,21 @@ struct Options {
     out: PathBuf,
 }
 
+impl Options {
+    fn epochs(&self) -> usize {
+        let default = match (&self.data, self.cnn) {
+            (None, _) => 60,
+            (Some(_), false) => 12,
+            (Some(_), true) => 6,
+        };
+        self.epochs.unwrap_or(default)
+    }
+
+    fn batch(&self) -> usize {
+        self.batch.unwrap_or(if self.data.is_some() { 100 } else { 32 })
+    }
+}
+
 fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or("a whole number from 1 to 1000000 is needed".into())
 }
@@ -89,39 +104,33 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let (name, split) = match &options.data {
         Some(folder) => (folder.display().to_string(), digits::mnist(folder)?),
-        None => ("UCI optical digits, every fifth image of each class for the test".into(), digits::small()?),
+        None => ("UCI optical digits; every fifth of each class is for the test".into(), digits::small()?),
     };
-    let Split { train, test } = split;
-    if train.is_empty() || test.is_empty() {
-        return Err(Failure::Empty);
-    }
-    let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |label| label + 1);
-    println!("{} images of {} × {} to train, {} to test ({name})", train.len(), train.height, train.width, test.len());
-
-    let (train, test) = prepared(&train, &test)?;
+    let (count, height, width) = (split.train.len(), split.train.height, split.train.width);
+    println!("{count} images of {height} × {width} to train on, {} to test ({name})", split.test.len());
+    let (training, test) = prepared(split)?;
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let mut model =
-        if options.cnn { cnn(&train, classes, options, &mut rng) } else { mlp(&train, classes, options, &mut rng) };
-    println!("{} parameters", model.parameter_count());
-    let curves = train_model(&mut model, &train, &test, options, &mut rng)?;
+    let mut model = if options.cnn { cnn(&test, options, &mut rng) } else { mlp(&test, options, &mut rng) };
+    println!("{} parameters, {} epochs", model.parameter_count(), options.epochs());
+    let curves = train(&mut model, &training, &test, options, &mut rng)?;
+    report(&curves, &read(&model, &test)?, &test, &options.out)
+}
 
-    let reading = read(&model, &test)?;
-    let counts = confusion(&reading, &test, classes);
-    let right: usize = (0..classes).map(|class| counts[class][class]).sum();
-    let accuracy =
-        format!("test accuracy {:.2} % ({right} of {})", 100.0 * right as f64 / test.len() as f64, test.len());
+fn report(curves: &Curves, reading: &Reading, test: &Set, out: &Path) -> Result<(), Failure> {
+    let counts = confusion(reading, test);
+    let right: usize = (0..test.classes).map(|class| counts[class][class]).sum();
+    let share = 100.0 * right as f64 / test.len() as f64;
+    let accuracy = format!("test accuracy {share:.2} % ({right} of {})", test.len());
     println!("{accuracy}\n\n{}", table(&counts));
-    let pictures = [
-        ("mistakes", mistakes(&reading, &test)),
-        ("confusion", confusion_picture(&counts, &accuracy)),
-        ("loss", loss_picture(&curves)),
-    ];
-    for (name, picture) in pictures {
-        let written = picture.save(options.out.join(name).with_extension("png"));
-        written.map_err(|source| Failure::Write { folder: options.out.clone(), source })?;
-    }
-    println!("mistakes.png, confusion.png and loss.png are in {}", options.out.display());
+    save(&mistakes(reading, test), out, "mistakes.png")?;
+    save(&confusion_picture(&counts, &accuracy), out, "confusion.png")?;
+    save(&loss_picture(curves), out, "loss.png")?;
+    println!("mistakes.png, confusion.png and loss.png are in {}", out.display());
     Ok(())
+}
+
+fn save(picture: &Picture, folder: &Path, name: &str) -> Result<(), Failure> {
+    picture.save(folder.join(name)).map_err(|source| Failure::Write { folder: folder.to_owned(), source })
 }
 
 /// Images as a tensor, with what is needed to show them.
@@ -129,28 +138,37 @@ struct Set {
     x: Tensor,
     labels: Tensor<usize>,
     images: Images,
+    classes: usize,
 }
 
 impl Set {
     fn len(&self) -> usize {
         self.images.len()
     }
+
+    fn rows(&self, batch: &Tensor<usize>) -> autograd::Result<(Tensor, Tensor<usize>)> {
+        Ok((self.x.index_select(0, batch)?, self.labels.index_select(0, batch)?))
+    }
 }
 
 /// Pixels with mean 0 and deviation 1 over the training images.
-fn prepared(train: &Images, test: &Images) -> autograd::Result<(Set, Set)> {
+fn prepared(split: Split) -> Result<(Set, Set), Failure> {
+    let Split { train, test } = split;
+    if train.is_empty() || test.is_empty() {
+        return Err(Failure::Empty);
+    }
+    let classes = 1 + train.labels.iter().chain(&test.labels).fold(0, |most, label| most.max(*label));
     let pixels = Tensor::from(&train.pixels[..]);
     let (mean, deviation) = (pixels.mean(), pixels.std(0).max(1e-6));
-    let set = |images: &Images| {
-        let shape = [images.len(), 1, images.height, images.width];
+    let set = |images: Images| {
         let x = images.pixels.iter().map(|pixel| (pixel - mean) / deviation).collect();
-        let x = Tensor::from_vec(shape, x)?;
-        Ok(Set { x, labels: Tensor::from(&images.labels[..]), images: images.clone() })
+        let x = Tensor::from_vec([images.len(), 1, images.height, images.width], x)?;
+        Ok::<_, Failure>(Set { x, labels: Tensor::from(&images.labels[..]), images, classes })
     };
     Ok((set(train)?, set(test)?))
 }
 
-fn mlp(data: &Set, classes: usize, options: &Options, rng: &mut StdRng) -> Sequential {
+fn mlp(data: &Set, options: &Options, rng: &mut StdRng) -> Sequential {
     let (inputs, width) = (data.images.height * data.images.width, options.width.unwrap_or(256));
     Sequential::new()
         .with(Flatten)
@@ -160,11 +178,11 @@ fn mlp(data: &Set, classes: usize, options: &Options, rng: &mut StdRng) -> Seque
         .with(Linear::new(width, width, rng))
         .with(Relu)
         .with(Dropout::new(0.4, rng))
-        .with(Linear::new(width, classes, rng))
+        .with(Linear::new(width, data.classes, rng))
 }
 
 /// Three convolutions of 3 × 3, with half the height and width after the first two.
-fn cnn(data: &Set, classes: usize, options: &Options, rng: &mut StdRng) -> Sequential {
+fn cnn(data: &Set, options: &Options, rng: &mut StdRng) -> Sequential {
     let width = options.width.unwrap_or(16);
     let same = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
     let area = (data.images.height / 4) * (data.images.width / 4);
@@ -182,48 +200,41 @@ fn cnn(data: &Set, classes: usize, options: &Options, rng: &mut StdRng) -> Seque
         .with(Relu)
         .with(Flatten)
         .with(Dropout::new(0.4, rng))
-        .with(Linear::new(4 * width * area, classes, rng))
+        .with(Linear::new(4 * width * area, data.classes, rng))
 }
 
-/// Mean losses after each epoch, on training images as they were seen and on the test images.
+/// Mean losses of each epoch: on the training images while they were learned, on the test images after it.
 #[derive(Default)]
 struct Curves {
     train: Vec<f64>,
     test: Vec<f64>,
 }
 
-fn train_model(
+fn train(
     model: &mut Sequential,
     train: &Set,
     test: &Set,
     options: &Options,
     rng: &mut StdRng,
 ) -> autograd::Result<Curves> {
-    let is_small = options.data.is_none();
-    let epochs = options.epochs.unwrap_or(match (is_small, options.cnn) {
-        (true, _) => 60,
-        (false, false) => 12,
-        (false, true) => 6,
-    });
-    let size = options.batch.unwrap_or(if is_small { 32 } else { 100 });
-    let steps = epochs * train.len().div_ceil(size);
+    let steps = options.epochs() * train.len().div_ceil(options.batch());
     let schedule = OneCycle::new(options.rate, steps);
     let mut adam = AdamW::new(options.rate);
     let mut progress = Progress::new(steps as u64);
     let mut curves = Curves::default();
     let mut tape = Tape::new();
     let mut step = 0;
-    for _ in 0..epochs {
+    for _ in 0..options.epochs() {
         model.train();
         let mut total = 0.0;
-        for batch in Batches::new(train.len(), size, rng) {
-            let (x, labels) = (train.x.index_select(0, &batch)?, train.labels.index_select(0, &batch)?);
+        for batch in Batches::new(train.len(), options.batch(), rng) {
+            let (x, labels) = train.rows(&batch)?;
             let loss = cross_entropy(model.forward(tape.constant(x)), labels);
             adam.set_rate(schedule.rate(step));
             adam.step(model, &loss.backward()?)?;
-            let value = f64::from(loss.value()?);
-            total += value * batch.len() as f64;
-            progress.step(value, adam.rate());
+            let loss = f64::from(loss.value()?);
+            progress.step(loss, adam.rate());
+            total += loss * batch.len() as f64;
             step += 1;
             tape.clear();
         }
@@ -246,9 +257,10 @@ fn read(model: &Sequential, set: &Set) -> autograd::Result<Reading> {
     let mut reading = Reading { class: Vec::new(), probability: Vec::new(), loss: 0.0 };
     let mut tape = Tape::new();
     for batch in Batches::in_order(set.len(), 500) {
-        let logits = tape.no_grad(|| Ok(model.forward(tape.constant(set.x.index_select(0, &batch)?))))?;
-        let loss = cross_entropy(logits, set.labels.index_select(0, &batch)?).value()?;
-        reading.loss += f64::from(loss) * batch.len() as f64 / set.len() as f64;
+        let (x, labels) = set.rows(&batch)?;
+        let logits = tape.no_grad(|| model.forward(tape.constant(x)));
+        let loss = f64::from(cross_entropy(logits, labels).value()?);
+        reading.loss += loss * batch.len() as f64 / set.len() as f64;
         let probability = logits.value()?.softmax(-1)?;
         reading.class.extend(probability.argmax(-1)?.iter());
         reading.probability.extend(probability.amax(-1)?.iter());
@@ -258,8 +270,8 @@ fn read(model: &Sequential, set: &Set) -> autograd::Result<Reading> {
 }
 
 /// How often each class (row) was read as each class (column).
-fn confusion(reading: &Reading, test: &Set, classes: usize) -> Vec<Vec<usize>> {
-    let mut counts = vec![vec![0; classes]; classes];
+fn confusion(reading: &Reading, test: &Set) -> Vec<Vec<usize>> {
+    let mut counts = vec![vec![0; test.classes]; test.classes];
     for (truth, read) in test.images.labels.iter().zip(&reading.class) {
         counts[*truth][*read] += 1;
     }

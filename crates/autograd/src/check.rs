@@ -7,6 +7,7 @@
 mod compare;
 mod difference;
 mod function;
+mod pointwise;
 mod recording;
 mod report;
 

@@ -4,7 +4,7 @@ use autograd::{Axes, CrossEntropy, Float, Reduction, Scalar, Shape, Term, Var};
 
 use super::{Labels, Target};
 
-/// Cross-entropy of logits: mean over samples of −ln softmax(x)[label], or of −Σ p·ln softmax(x) for probabilities p.
+/// Cross-entropy of logits: mean over samples of −ln `softmax(x)[label]`, or of −Σ p·ln softmax(x) for probabilities p.
 ///
 /// Computed with log-softmax, which subtracts the largest logit first: it neither overflows nor takes a logarithm of 0.
 ///
@@ -67,7 +67,7 @@ pub fn cross_entropy_with<'t, T: Float>(
     }
 }
 
-/// The negative log-likelihood: mean over samples of −x[label], or of −Σ p·x for probabilities p, where x are logarithms
+/// The negative log-likelihood: mean over samples of −`x[label]`, or of −Σ p·x for probabilities p, where x are logarithms
 /// of probabilities, as log-softmax gives them.
 ///
 /// Shapes and errors: as for [`cross_entropy`].
