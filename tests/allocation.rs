@@ -5,6 +5,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autograd::{Float, Param, Tape, Tensor};
+use nn::loss::cross_entropy;
+use nn::{Linear, Module};
+use optim::Adam;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 struct Counting;
 
@@ -108,6 +113,30 @@ fn scalar_step<T: Float>() -> Vec<usize> {
     })
 }
 
+#[derive(Module)]
+struct Classifier {
+    hidden: Linear,
+    out: Linear,
+}
+
+/// What users write: layers, a loss of classes, an update rule.
+fn classifier_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut model = Classifier { hidden: Linear::new(8, 32, &mut rng), out: Linear::new(32, 4, &mut rng) };
+    let mut adam = Adam::new(0.01);
+    let x = Tensor::normal([16, 8], 0.0, 1.0, &mut rng);
+    let classes: Tensor<usize> = (0..16).map(|i| i % 4).collect();
+    let mut tape = Tape::new();
+    steady(|| {
+        let hidden = model.hidden.forward(tape.constant(x.clone())).relu();
+        let loss = cross_entropy(model.out.forward(hidden), &classes);
+        let gradients = loss.backward().unwrap();
+        adam.step(&mut model, &gradients).unwrap();
+        drop(gradients);
+        tape.clear();
+    })
+}
+
 /// Scalars and tensors on one tape, and a derivative of a derivative.
 fn mixed_step() -> Vec<usize> {
     let mut tape = Tape::<f64>::new();
@@ -125,6 +154,7 @@ fn a_steady_step_takes_no_memory_from_the_system() {
     for (what, counts) in [
         ("tensors, f32", tensor_step::<f32>()),
         ("tensors, f64", tensor_step::<f64>()),
+        ("layers and Adam", classifier_step()),
         ("scalars, f32", scalar_step::<f32>()),
         ("scalars, f64", scalar_step::<f64>()),
     ] {

@@ -1,8 +1,8 @@
 //! What a user reads when something is wrong: the operation, the rule it broke, the shapes, and the user's own line.
 
 use autograd::{
-    Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric, gradient, hvp,
-    jvp,
+    Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
+    gradient, hvp, jvp,
 };
 
 type T = Tape<f64>;
@@ -221,7 +221,9 @@ fn a_failed_sweep_leaves_the_recording_whole() {
     let x = tape.var([1.0, 2.0]);
     let wrong = custom("wrong", [x], |[x]| Ok(x.clone()), |_, _, g| [g.reshape([7])]);
     for _ in 0..2 {
-        assert!(wrong.sum().backward().unwrap_err().to_string().starts_with("reshape: [2] has 2 elements and [7] has 7"));
+        assert!(
+            wrong.sum().backward().unwrap_err().to_string().starts_with("reshape: [2] has 2 elements and [7] has 7")
+        );
         assert!(wrong.sum().grad(x).is_err());
     }
     assert_eq!((x * x).sum().backward().unwrap().of(x).unwrap().to_vec(), [2.0, 4.0]);

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use autograd::{
-    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy, MaxPool2dOptions, Order, PadMode,
-    Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum, stack,
+    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy, MaxPool2dOptions, Order,
+    PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum, stack,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -107,7 +107,9 @@ impl<'t, 'p> Program<'t, 'p> {
             0 => ("mul by a number", number * x),
             1 => ("sub from a scalar", scalar - x),
             2 => choose!(rng, x, (number), maximum minimum clamp_min clamp_max pow atan2 leaky_relu elu celu softplus),
-            3 => choose!(rng, x, (scalar), maximum minimum pow hypot xlogy rem logaddexp prelu hardshrink softshrink threshold),
+            3 => {
+                choose!(rng, x, (scalar), maximum minimum pow hypot xlogy rem logaddexp prelu hardshrink softshrink threshold)
+            }
             4 => ("clamp", x.clamp(-1.0, y)),
             5 => ("select", x.select(y, self.fitting(broadcasts, rng))),
             6 => ("powi", x.powi(*[0, 1, 2, 3, -1, -2, i32::MIN, i32::MAX].choose(rng).expect("a power"))),
@@ -249,9 +251,10 @@ impl<'t, 'p> Program<'t, 'p> {
     fn product(&mut self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let inner = x.size(-1);
         let choice = rng.random_range(0..14);
-        let equation = *["ij,jk->ik", "i,j", "...i,...i->...", "ii", "ij->ji", "bij,bjk->bik", "i,->i", "a-", "ab,c->abd"]
-            .choose(rng)
-            .expect("an equation");
+        let equation =
+            *["ij,jk->ik", "i,j", "...i,...i->...", "ii", "ij->ji", "bij,bjk->bik", "i,->i", "a-", "ab,c->abd"]
+                .choose(rng)
+                .expect("an equation");
         let y = self.fitting(|shape| shape.contains(&inner), rng);
         let result = match choice {
             0 => x.matmul(y),
@@ -322,7 +325,12 @@ impl<'t, 'p> Program<'t, 'p> {
             0 if rank == 4 => x.conv2d(weight(&[2 * groups.min(4), grouped, 2, 2]), None, options),
             1 if rank == 4 => {
                 let output_padding = [rng.random_range(0..2); 2];
-                let options = ConvTranspose2dOptions { stride: stride.map(|s| s.min(9)), groups, output_padding, ..Default::default() };
+                let options = ConvTranspose2dOptions {
+                    stride: stride.map(|s| s.min(9)),
+                    groups,
+                    output_padding,
+                    ..Default::default()
+                };
                 x.conv_transpose2d(weight(&[channels, 2, 2, 2]), None, options)
             }
             _ => {
@@ -349,7 +357,8 @@ impl<'t, 'p> Program<'t, 'p> {
             }
             3 => vec![custom("cube", [x], |[x]| Ok(x.map(|x| x * x * x)), |[x], _, g| [g * x * x * 3.0])],
             4 => custom_many(
-                "both", [x],
+                "both",
+                [x],
                 |[x]| Ok([x.map(|x| 2.0 * x), x.map(|x| x * x)]),
                 |[x], _, [g, h]| [g * 2.0 + h * x * 2.0],
             )
@@ -415,5 +424,9 @@ fn shape(rng: &mut impl Rng) -> Shape {
 }
 
 fn count(rng: &mut impl Rng) -> usize {
-    if rng.random_bool(0.97) { rng.random_range(0..5) } else { *[usize::MAX, 1 << 63, 100].choose(rng).expect("a count") }
+    if rng.random_bool(0.97) {
+        rng.random_range(0..5)
+    } else {
+        *[usize::MAX, 1 << 63, 100].choose(rng).expect("a count")
+    }
 }

@@ -1,8 +1,8 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
 use autograd::{
-    AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction, Scalar,
-    Shape, Tape, Tensor, Var, cat, einsum, stack,
+    AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction,
+    Scalar, Shape, Tape, Tensor, Var, cat, einsum, stack,
 };
 use nn::loss;
 use serde_json::Value;
@@ -70,7 +70,10 @@ impl<'c, 't> Call<'c, 't> {
     fn list(&self, name: &str) -> Option<Vec<isize>> {
         let json = self.param(name)?;
         let ints = |json: &Value| json.as_i64().map(|n| n as isize);
-        Some(json.as_array().map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()))
+        Some(
+            json.as_array()
+                .map_or_else(|| ints(json).into_iter().collect(), |all| all.iter().filter_map(ints).collect()),
+        )
     }
 
     fn sizes(&self, name: &str) -> Vec<usize> {
@@ -374,7 +377,7 @@ table! {
     "bce_with_logits" => |c, x| vec![
         c.reduction(loss::bce_with_logits(x[0], x[1]), loss::bce_with_logits_each(x[0], x[1]))
     ],
-    "nll" => |c, x| vec![c.reduction(loss::nll(x[0], &c.indices(1)), loss::nll_each(x[0], &c.indices(1)))],
+    "nll" => |c, x| vec![c.reduction(loss::nll(x[0], c.indices(1)), loss::nll_each(x[0], c.indices(1)))],
     "cross_entropy" => |c, _x| vec![c.cross_entropy()],
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
     "flatten" => |c, x| vec![x[0].flatten_axes(c.axis("start_dim"), c.int("end_dim", -1) as isize)],

@@ -303,7 +303,7 @@ binary! {
     ///
     /// Derivative: 1 where x > bound, else 0; none with respect to the bound.
     threshold(x, bound) -> z {
-        value: if x > bound || x != x { x } else { T::ZERO },
+        value: if x > bound || x.is_nan() { x } else { T::ZERO },
         slopes: [x.gt(bound), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
         kinks: [bound],

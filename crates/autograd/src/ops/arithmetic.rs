@@ -185,7 +185,7 @@ binary! {
     /// Derivative: 1 for the larger, 0 for the other; ties share equally, so that max(x, x) has the derivative of x. Both
     /// are 1 where an operand is not a number, as in PyTorch.
     maximum(x, y) -> z {
-        value: if x > y || x != x { x } else { y },
+        value: if x > y || x.is_nan() { x } else { y },
         slopes: [share(x.lt(y), x.eq(y)), share(y.lt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
@@ -198,7 +198,7 @@ binary! {
     /// Derivative: 1 for the smaller, 0 for the other; ties share equally. Both are 1 where an operand is not a number, as
     /// in PyTorch.
     minimum(x, y) -> z {
-        value: if x < y || x != x { x } else { y },
+        value: if x < y || x.is_nan() { x } else { y },
         slopes: [share(x.gt(y), x.eq(y)), share(y.gt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
@@ -210,7 +210,7 @@ binary! {
     ///
     /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmax(x, y) -> z {
-        value: if x >= y || y != y { x } else { y },
+        value: if x >= y || y.is_nan() { x } else { y },
         slopes: returned(x.gt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
@@ -222,7 +222,7 @@ binary! {
     ///
     /// Derivative: 1 for the one returned, 0 for the other; ties share equally.
     fmin(x, y) -> z {
-        value: if x <= y || y != y { x } else { y },
+        value: if x <= y || y.is_nan() { x } else { y },
         slopes: returned(x.lt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
@@ -234,7 +234,7 @@ binary! {
     ///
     /// Derivative: 1 for x above the bound, else 0; at the bound 0, as in PyTorch.
     clamp_min(x, bound) -> z {
-        value: if x < bound || bound != bound { bound } else { x },
+        value: if x < bound || bound.is_nan() { bound } else { x },
         slopes: [R::of(1.0) - x.le(bound), x.le(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [bound],
@@ -246,7 +246,7 @@ binary! {
     ///
     /// Derivative: 1 for x below the bound, else 0; at the bound 0, as in PyTorch.
     clamp_max(x, bound) -> z {
-        value: if x > bound || bound != bound { bound } else { x },
+        value: if x > bound || bound.is_nan() { bound } else { x },
         slopes: [R::of(1.0) - x.ge(bound), x.ge(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [bound],

@@ -139,7 +139,7 @@ binary! {
     ///
     /// Derivative: ln y and x/y, both 0 where x is 0 and y is 0.
     xlogy(x, y) -> z {
-        value: if x == T::ZERO && y == y { T::ZERO } else { x * Math::ln(y) },
+        value: if x == T::ZERO && !y.is_nan() { T::ZERO } else { x * Math::ln(y) },
         slopes: [R::select(x.eq(R::of(0.0)).masked_mul(y.le(R::of(0.0))), R::of(0.0), y.ln()), x.masked_mul(R::of(1.0) / y)],
         domain: [(-3.0, 3.0), (0.3, 3.0)],
         kinks: [],
@@ -151,7 +151,7 @@ binary! {
     ///
     /// Derivative: ln(1 + y) and x/(1 + y), both 0 where x is 0 and y is −1.
     xlog1py(x, y) -> z {
-        value: if x == T::ZERO && y == y { T::ZERO } else { x * Math::log1p(y) },
+        value: if x == T::ZERO && !y.is_nan() { T::ZERO } else { x * Math::log1p(y) },
         slopes: [
             R::select(x.eq(R::of(0.0)).masked_mul(y.le(R::of(-1.0))), R::of(0.0), y.log1p()),
             x.masked_mul(R::of(1.0) / (R::of(1.0) + y)),

@@ -68,7 +68,7 @@ unary! {
     ///
     /// Derivative: 1 where x is finite, else 0.
     nan_to_num(x) -> y {
-        value: if x != x { T::ZERO } else if x > T::MAX { T::MAX } else if x < -T::MAX { -T::MAX } else { x },
+        value: if x.is_nan() { T::ZERO } else if x > T::MAX { T::MAX } else if x < -T::MAX { -T::MAX } else { x },
         slope: y.eq(x),
         domain: (-3.0, 3.0),
         kinks: [],
