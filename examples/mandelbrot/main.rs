@@ -11,18 +11,16 @@ mod picture;
 mod set;
 
 use std::error::Error;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use autograd::Tape;
 use chart::{LineChart, Scale, Series};
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use network::{Network, Score};
-use nn::{Batches, ModuleExt};
-use optim::{Adam, Cosine, Schedule, Warmup};
+use nn::{Batches, ModuleExt, Progress};
+use optim::Adam;
+use optim::schedule::{Cosine, Schedule};
 use picture::{Picture, sequential};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -32,7 +30,7 @@ use set::Points;
 #[derive(Parser)]
 struct Options {
     /// Passes over the training points
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Units of each hidden layer
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=4096))]
@@ -53,9 +51,9 @@ struct Options {
 
 const BATCH: usize = 1024;
 const HELD_OUT: usize = 50_000;
-const RATE: f64 = 2e-3;
+const RATE: f64 = 3e-3;
 /// Epochs after which the network paints what it knows.
-const PORTRAITS: [u32; 5] = [1, 2, 4, 8, 16];
+const PORTRAITS: [u32; 5] = [1, 2, 4, 8, 12];
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -74,45 +72,38 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut network = Network::new(options.width as usize, &mut rng);
     println!("{} parameters, {} points", network.parameter_count(), training.len());
 
-    let steps = u64::from(options.epochs) * (training.len() / BATCH) as u64;
-    let rate = Warmup::new(200, Cosine::new(RATE, steps));
-    let bar = progress_bar(steps);
+    let batches = training.len() / BATCH;
+    let steps = options.epochs as usize * batches;
+    let schedule = Cosine { rate: RATE, last: 0.0, steps }.with_warmup(200);
+    let mut progress = Progress::new(steps as u64);
     let (mut adam, mut tape) = (Adam::new(RATE), Tape::new());
     let (mut losses, mut portraits) = (Vec::new(), Vec::new());
-    let start = Instant::now();
+    let mut step = 0;
     for epoch in 1..=options.epochs {
         let mut sum = 0.0;
-        for batch in Batches::new(training.len(), BATCH, &mut rng).full() {
-            adam.set_rate(rate.rate(bar.position()));
-            let (places, targets) = (training.places.rows(&batch)?, training.targets.rows(&batch)?);
-            let loss = network.loss(&tape, &places, &targets);
+        for batch in Batches::new(training.len(), BATCH, &mut rng).whole() {
+            let rate = schedule.rate(step);
+            adam.set_rate(rate);
+            let (places, targets) = training.rows(&batch)?;
+            let loss = network.loss(&tape, places, targets);
             adam.step(&mut network, &loss.backward()?)?;
-            sum += f64::from(loss.value()?);
+            let loss = f64::from(loss.value()?);
+            progress.step(loss, rate);
+            (sum, step) = (sum + loss, step + 1);
             tape.clear();
-            bar.inc(1);
         }
-        losses.push(sum / (training.len() / BATCH) as f64);
-        bar.set_message(format!("epoch {epoch}, loss {:.5}", sum / (training.len() / BATCH) as f64));
+        losses.push(sum / batches as f64);
         if PORTRAITS.contains(&epoch) || epoch == options.epochs {
             portraits.push(portrait(&network, options.size)?.captioned(&format!("after epoch {epoch}")));
         }
     }
-    bar.finish_and_clear();
+    progress.finish();
 
     let score = Score::of(&network, &held_out)?;
-    println!("trained in {:.0} s", start.elapsed().as_secs_f64());
+    println!("trained in {:.0} s", progress.elapsed().as_secs_f64());
     println!("held-out points right inside or outside: {:.2} %", 100.0 * score.accuracy);
     println!("R² of the escape value: {:.4}", score.r_squared);
     save(options, &portraits, losses)
-}
-
-/// Silent when nobody watches.
-fn progress_bar(steps: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {per_sec}, {eta} left, {msg}");
-    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Pixels of the plane in its own proportions.

@@ -8,10 +8,10 @@ use rand::Rng;
 
 use crate::set::Points;
 
-/// Standard deviation of the features' frequencies, in cycles per 2π: how fine the details are that it sees at once.
-const DETAIL: f32 = 3.0;
+/// Standard deviation of the features' frequencies, in radians per unit: how fine the details are that it sees at once.
+const DETAIL: f32 = 4.0;
 /// The weight of membership beside the escape value in the loss.
-const MEMBERSHIP: f32 = 0.1;
+const MEMBERSHIP: f32 = 0.03;
 
 #[derive(Module)]
 pub struct Network {
@@ -37,7 +37,7 @@ impl Network {
         self.out.forward(self.hidden.iter().fold(features, |x, layer| layer.forward(x).relu()))
     }
 
-    pub fn loss<'t>(&self, tape: &'t Tape, places: &Tensor, targets: &Tensor) -> Scalar<'t> {
+    pub fn loss<'t>(&self, tape: &'t Tape, places: Tensor, targets: Tensor) -> Scalar<'t> {
         let (y, targets) = (self.forward(tape.constant(places)), tape.constant(targets));
         let column = |x: Var<'t>, k: usize| x.slice(1, k..k + 1);
         let value = mse(column(y, 0), column(targets, 0));

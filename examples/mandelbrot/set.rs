@@ -1,6 +1,6 @@
 //! The set itself: where an orbit escapes, and how far random points are from it.
 
-use autograd::Tensor;
+use autograd::{Result, Tensor};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
@@ -43,6 +43,11 @@ impl Points {
         let column = |k: usize| rows.iter().flat_map(|row| row[k]).collect::<Tensor>();
         let matrix = |column: Tensor| column.reshape([places.len(), 2]).unwrap_or_else(|_| Tensor::zeros([0, 2]));
         Points { places: matrix(column(0)), targets: matrix(column(1)) }
+    }
+
+    /// Places and targets of a batch.
+    pub fn rows(&self, batch: &Tensor<usize>) -> Result<(Tensor, Tensor)> {
+        Ok((self.places.index_select(0, batch)?, self.targets.index_select(0, batch)?))
     }
 
     pub fn len(&self) -> usize {

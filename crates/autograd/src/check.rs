@@ -7,6 +7,7 @@
 mod compare;
 mod difference;
 mod function;
+mod pointwise;
 mod recording;
 mod report;
 
@@ -175,7 +176,7 @@ pub fn check_with<T: Float, X: Inputs<T>>(
 mod tests {
     use super::*;
     use crate::ops::elementwise::Elementwise;
-    use crate::{Param, Term, Var, custom, custom_many, custom_numeric};
+    use crate::{Conv2dOptions, MaxPool2dOptions, Param, Term, Var, custom, custom_many, custom_numeric};
 
     const BOTH: Check = Check { order: DerivativeOrder::Second, tolerance: None };
 
@@ -284,6 +285,34 @@ mod tests {
         assert!(report.is_ok(), "{report}");
         assert!(report.undecidable().next().is_none(), "{report}");
         assert!(report.findings().any(|finding| finding.place.op == "matmul" && finding.order == 2));
+    }
+
+    #[test]
+    fn a_step_of_a_convolutional_network_with_ties_is_fine() {
+        let wave = |shape: &[usize], k: f64| {
+            let mut n = 0.0;
+            Tensor::<f32>::from_fn(shape, |_| {
+                n += 1.0;
+                (n * k).sin() as f32 * 0.4
+            })
+        };
+        let (kernel, weight) = (Param::new(wave(&[4, 1, 3, 3], 1.7)), Param::new(wave(&[36, 5], 2.3)));
+        let tape = Tape::<f32>::new();
+        let x = tape.constant(wave(&[8, 1, 8, 8], 0.9));
+        // Half of the activations are exactly zero: windows whose largest elements tie.
+        let hidden = x.conv2d(tape.param(&kernel), None, Conv2dOptions::default()).relu();
+        let pooled = hidden.max_pool2d([2, 2], MaxPool2dOptions::default()).reshape([8, 36]);
+        let logits = pooled.matmul(tape.param(&weight)).log_softmax(-1);
+        let classes = Tensor::from([[0], [1], [2], [3], [4], [0], [1], [2]]);
+        let _loss = -(logits.gather(-1, &classes).sum() / 8.0);
+        let report = tape.check_with(&BOTH);
+        assert!(report.is_ok(), "{report}");
+        let ops: Vec<_> = report.findings().map(|finding| (finding.place.op, finding.order)).collect();
+        for op in ["conv2d", "relu", "max_pool2d", "matmul", "log_softmax", "gather"] {
+            assert!(ops.contains(&(op, 1)) && ops.contains(&(op, 2)), "{op}: {report}");
+        }
+        let agreeing = report.findings().filter(|finding| finding.verdict == Verdict::Agrees).count();
+        assert_eq!(agreeing, ops.len(), "{report}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 use crate::var::Var;
 
 /// Tangents of the entries and nodes of a recording; absent ones are zero.
-pub(crate) struct Tangents<T: Float> {
+pub struct Tangents<T: Float> {
     scalars: Vec<T>,
     nodes: Vec<Option<Tensor<T>>>,
 }

@@ -13,9 +13,9 @@ mod forward;
 mod gradients;
 mod graph;
 mod kernel;
+mod operation;
 #[cfg(test)]
 mod laws;
-mod operation;
 mod ops;
 mod param;
 mod place;

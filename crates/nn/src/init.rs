@@ -282,7 +282,9 @@ mod tests {
 
     #[test]
     fn orthogonal_rows_or_columns_are_orthonormal() {
-        for (shape, rows, columns) in [(vec![5, 8], 5, 8), (vec![8, 5], 8, 5), (vec![6, 2, 3], 6, 6), (vec![1, 4], 1, 4)] {
+        for (shape, rows, columns) in
+            [(vec![5, 8], 5, 8), (vec![8, 5], 8, 5), (vec![6, 2, 3], 6, 6), (vec![1, 4], 1, 4)]
+        {
             let q = orthogonal::<f64>(shape, 3.0, &mut rng()).reshape([rows, columns]).unwrap();
             let t = q.t().unwrap();
             let gram = if rows <= columns { q.matmul(&t) } else { t.matmul(&q) }.unwrap();

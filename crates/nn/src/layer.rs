@@ -13,7 +13,7 @@ mod sequential;
 
 pub use activation::*;
 pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
-pub use dropout::Dropout;
+pub use dropout::{AlphaDropout, Dropout, Dropout2d};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use identity::Identity;

@@ -122,7 +122,8 @@ impl fmt::Display for LoadReport {
 pub fn save<T: Float>(path: impl AsRef<FilePath>, model: &impl Module<T>) -> Result<(), FileError> {
     let path = path.as_ref();
     let stored = stored(model)?;
-    let bytes = safetensors::serialize(stored, None).map_err(|source| FileError::Format { path: path.into(), source })?;
+    let bytes =
+        safetensors::serialize(stored, None).map_err(|source| FileError::Format { path: path.into(), source })?;
     replace(path, &bytes).map_err(|source| FileError::Io { path: path.into(), source })
 }
 
@@ -340,7 +341,10 @@ mod tests {
         load(&path, &mut norm).unwrap();
         assert_eq!(norm.num_batches_tracked.value().to_vec(), [7.0]);
         let bytes = fs::read(&path).unwrap();
-        assert_eq!(SafeTensors::deserialize(&bytes).unwrap().tensor("num_batches_tracked").unwrap().dtype(), Dtype::I64);
+        assert_eq!(
+            SafeTensors::deserialize(&bytes).unwrap().tensor("num_batches_tracked").unwrap().dtype(),
+            Dtype::I64
+        );
         fs::remove_file(&path).unwrap();
         let parent = fs::read_dir(path.parent().unwrap()).unwrap();
         let stem = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -401,7 +405,8 @@ mod tests {
 
     #[test]
     fn half_precision_is_read() {
-        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 2.0_f64.powi(-24)), (0x7bff, 65504.0), (0x7c00, f64::INFINITY)];
+        let cases =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 2.0_f64.powi(-24)), (0x7bff, 65504.0), (0x7c00, f64::INFINITY)];
         assert!(cases.iter().all(|&(bits, x)| half(bits) == x));
         assert!(half(0x7e00).is_nan());
     }

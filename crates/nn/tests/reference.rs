@@ -141,11 +141,16 @@ fn a_file_of_ours_has_the_names_types_and_shapes_of_pytorchs() -> Result<(), Box
     nn::save(&path, &model)?;
     let (ours, theirs) = (std::fs::read(&path)?, std::fs::read(file("layers.safetensors"))?);
     std::fs::remove_file(&path)?;
-    let [ours, theirs] = [safetensors::SafeTensors::deserialize(&ours)?, safetensors::SafeTensors::deserialize(&theirs)?];
+    let [ours, theirs] =
+        [safetensors::SafeTensors::deserialize(&ours)?, safetensors::SafeTensors::deserialize(&theirs)?];
     assert_eq!(ours.len(), theirs.len());
     for (name, theirs) in theirs.iter() {
         let ours = ours.tensor(name)?;
-        assert_eq!((ours.dtype(), ours.shape(), ours.data()), (theirs.dtype(), theirs.shape(), theirs.data()), "{name}");
+        assert_eq!(
+            (ours.dtype(), ours.shape(), ours.data()),
+            (theirs.dtype(), theirs.shape(), theirs.data()),
+            "{name}"
+        );
     }
     Ok(())
 }

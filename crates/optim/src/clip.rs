@@ -27,8 +27,8 @@ pub fn clip_global_norm<T: Float>(gradients: &mut Gradients<T>, max: f64) -> f64
 pub fn clip_norm<T: Float>(gradients: &mut Gradients<T>, max: f64, p: f64) -> f64 {
     let norm = norm(gradients, p);
     let factor = max / (norm + 1e-6);
-    // A factor of NaN scales, so that it shows.
-    if !(factor >= 1.0) {
+    // A factor of NaN scales too, so that it shows.
+    if factor < 1.0 || factor.is_nan() {
         let factor = T::from_f64(factor);
         gradients.for_each_param_mut(|gradient| change(gradient, |g| g * factor));
     }
@@ -49,7 +49,17 @@ pub fn clip_norm<T: Float>(gradients: &mut Gradients<T>, max: f64, p: f64) -> f6
 /// ```
 pub fn clip_value<T: Float>(gradients: &mut Gradients<T>, max: f64) {
     let max = T::from_f64(max);
-    gradients.for_each_param_mut(|gradient| change(gradient, |g| if g > max { max } else if g < -max { -max } else { g }));
+    gradients.for_each_param_mut(|gradient| {
+        change(gradient, |g| {
+            if g > max {
+                max
+            } else if g < -max {
+                -max
+            } else {
+                g
+            }
+        })
+    });
 }
 
 fn change<T: Float>(gradient: &mut Tensor<T>, f: impl Fn(T) -> T) {
@@ -110,7 +120,8 @@ mod tests {
     #[test]
     fn every_element_counts_in_every_norm() {
         let values: Vec<f64> = (1..=21).map(|i| if i % 2 == 0 { -f64::from(i) } else { f64::from(i) }).collect();
-        for (p, expected) in [(1.0, 231.0), (2.0, 3311.0_f64.sqrt()), (3.0, 53361.0_f64.cbrt()), (f64::INFINITY, 21.0)] {
+        for (p, expected) in [(1.0, 231.0), (2.0, 3311.0_f64.sqrt()), (3.0, 53361.0_f64.cbrt()), (f64::INFINITY, 21.0)]
+        {
             let norm = clip_norm(&mut gradients(&values).1, 1e9, p);
             assert!((norm - expected).abs() < 1e-12 * expected, "{p}: {norm}");
         }

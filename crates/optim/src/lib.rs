@@ -1,7 +1,7 @@
 //! Update rules, learning-rate schedules and gradient clipping.
 //!
 //! A rule moves the parameters of a model along their gradients, one fused pass over each parameter; it knows
-//! [`Module`](autograd::Module) and [`Gradients`](autograd::Gradients), not layers. A [`Schedule`] is a function of the
+//! [`Module`] and [`Gradients`], not layers. A [`Schedule`] is a function of the
 //! step, and a loop sets its rate by hand:
 //!
 //! ```

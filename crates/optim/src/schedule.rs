@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn warmup_ends_at_the_schedule() {
         let schedule = Constant(0.4).with_warmup(4);
-        assert_eq!([0, 1, 2, 3, 4, 100].map(|step| schedule.rate(step)), [0.1, 0.2, 0.30000000000000004, 0.4, 0.4, 0.4]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 100].map(|step| schedule.rate(step)),
+            [0.1, 0.2, 0.30000000000000004, 0.4, 0.4, 0.4]
+        );
         assert_eq!(Constant(0.4).with_warmup(0).rate(0), 0.4);
         assert_eq!(Constant(0.4).with_warmup(1).rate(0), 0.4);
     }

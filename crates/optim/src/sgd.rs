@@ -63,7 +63,10 @@ impl<T: Float> Sgd<T> {
     }
 }
 
-fn update<T: Float>(config: &SgdConfig, Step { param, gradient, step, state: [velocity] }: Step<'_, T, 1>) -> Result<()> {
+fn update<T: Float>(
+    config: &SgdConfig,
+    Step { param, gradient, step, state: [velocity] }: Step<'_, T, 1>,
+) -> Result<()> {
     let [rate, momentum, decay] = [config.rate, config.momentum, config.weight_decay].map(T::from_f64);
     let sign = if config.maximize { -T::ONE } else { T::ONE };
     if config.momentum == 0.0 {

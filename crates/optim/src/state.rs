@@ -154,7 +154,10 @@ mod tests {
         };
         step(&mut sgd, &[2, 3]).unwrap();
         let text = step(&mut sgd, &[2, 4]).unwrap_err();
-        assert!(text.starts_with("step: the model changed: 1 has shape [4], and the state at its place [3], at "), "{text}");
+        assert!(
+            text.starts_with("step: the model changed: 1 has shape [4], and the state at its place [3], at "),
+            "{text}"
+        );
         let text = step(&mut sgd, &[2]).unwrap_err();
         assert!(text.starts_with("step: the model changed: it has 1 parameters, and had 2 in earlier steps"), "{text}");
         let text = step(&mut sgd, &[2, 3, 5]).unwrap_err();

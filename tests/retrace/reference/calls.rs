@@ -1,6 +1,10 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
-use autograd::{Axes, Conv2dOptions, Error, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, stack};
+use autograd::{
+    AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction, Scalar,
+    Shape, Tape, Tensor, Var, cat, einsum, stack,
+};
+use nn::loss;
 use serde_json::Value;
 
 use super::case::{Case, number};
@@ -30,7 +34,8 @@ impl<'c, 't> Call<'c, 't> {
     }
 
     fn indices(&self, i: usize) -> Tensor<usize> {
-        self.case.inputs[i].tensor().map(|x| x as usize)
+        // PyTorch's −100 is a class that nothing has.
+        self.case.inputs[i].tensor().map(|x| if x < 0.0 { usize::MAX } else { x as usize })
     }
 
     fn param(&self, name: &str) -> Option<&Value> {
@@ -72,6 +77,20 @@ impl<'c, 't> Call<'c, 't> {
         self.list(name).unwrap_or_default().into_iter().map(|size| size as usize).collect()
     }
 
+    /// The axes of a reduction, all if none are named.
+    fn over(&self, x: V<'t>) -> Axes {
+        self.axes("dim").unwrap_or_else(|| (0..x.rank() as isize).collect())
+    }
+
+    fn order(&self, descending: bool) -> Order {
+        if descending { Order::Descending } else { Order::Ascending }
+    }
+
+    /// A result that has no derivative.
+    fn plain(&self, index: Tensor<usize>) -> V<'t> {
+        self.tape.constant(index.map(|i| i as f64))
+    }
+
     fn axes(&self, name: &str) -> Option<Axes> {
         Some(self.list(name)?.into_iter().collect())
     }
@@ -106,6 +125,71 @@ impl<'c, 't> Call<'c, 't> {
         self.x(0).pad(&counts, mode)
     }
 
+    fn max_pool2d(&self) -> V<'t> {
+        let options = MaxPool2dOptions {
+            stride: self.param("stride").map(|_| self.pair("stride", 1)),
+            padding: self.pair("padding", 0),
+            dilation: self.pair("dilation", 1),
+            ceil_mode: self.flag("ceil_mode"),
+        };
+        self.x(0).max_pool2d(self.pair("kernel_size", 1), options)
+    }
+
+    fn avg_pool2d(&self) -> V<'t> {
+        let options = AvgPool2dOptions {
+            stride: self.param("stride").map(|_| self.pair("stride", 1)),
+            padding: self.pair("padding", 0),
+            ceil_mode: self.flag("ceil_mode"),
+            count_include_pad: self.param("count_include_pad").and_then(Value::as_bool).unwrap_or(true),
+            divisor_override: self.param("divisor_override").map(|_| self.size("divisor_override", 1)),
+        };
+        self.x(0).avg_pool2d(self.pair("kernel_size", 1), options)
+    }
+
+    /// The output, and the running statistics after it.
+    fn batch_norm(&self) -> Result<Vec<V<'t>>, Error> {
+        let (x, eps) = (self.x(0), self.number("eps", 1e-5));
+        let [weight, bias] = ["weight", "bias"].map(|name| self.named(name));
+        let [mean, variance] = [1, 2].map(|i| self.tape.constant(self.case.inputs[i].tensor()));
+        if !self.flag("training") {
+            return Ok(vec![x.batch_norm_eval(mean, variance, weight, bias, eps), mean, variance]);
+        }
+        let (y, found) = x.batch_norm(weight, bias, eps);
+        let (rate, n) = (self.number("momentum", 0.1), found.count as f64);
+        let [new_mean, new_variance] = [found.mean, found.variance].map(|x| self.tape.constant(x));
+        let towards = |old: V<'t>, new: V<'t>| old * (1.0 - rate) + new * rate;
+        Ok(vec![y, towards(mean, new_mean), towards(variance, new_variance * (n / (n - 1.0)))])
+    }
+
+    /// The mean, the sum, or neither, of what a loss gives for each sample.
+    fn reduction(&self, mean: Scalar<'t, f64>, each: V<'t>) -> V<'t> {
+        match self.text("reduction") {
+            "none" => each,
+            "sum" => rank_0(self.tape, each.sum()),
+            _ => rank_0(self.tape, mean),
+        }
+    }
+
+    fn cross_entropy(&self) -> V<'t> {
+        let x = self.x(0);
+        let options = CrossEntropy {
+            weight: self.named("weight").and_then(|weight| weight.value().ok()),
+            ignore_index: self
+                .param("ignore_index")
+                .map(|_| usize::try_from(self.int("ignore_index", 0)).unwrap_or(usize::MAX)),
+            label_smoothing: self.number("label_smoothing", 0.0),
+            reduction: match self.text("reduction") {
+                "none" => Reduction::None,
+                "sum" => Reduction::Sum,
+                _ => Reduction::Mean,
+            },
+        };
+        match self.case.inputs[1].is_float() {
+            true => loss::cross_entropy_with(x, self.x(1), &options),
+            false => loss::cross_entropy_with(x, self.indices(1), &options),
+        }
+    }
+
     fn conv2d(&self) -> V<'t> {
         let padding = match self.text("padding") {
             "same" => Padding::Same,
@@ -130,15 +214,43 @@ fn rank_0<'t>(tape: &'t Tape<f64>, scalar: Scalar<'t, f64>) -> V<'t> {
 fn reduced<'t>(
     call: &Call<'_, 't>,
     x: V<'t>,
-    all: fn(V<'t>) -> Scalar<'t, f64>,
-    axes: fn(V<'t>, Axes) -> V<'t>,
-    keepdim: fn(V<'t>, Axes) -> V<'t>,
+    all: impl Fn(V<'t>) -> Scalar<'t, f64>,
+    axes: impl Fn(V<'t>, Axes) -> V<'t>,
+    keepdim: impl Fn(V<'t>, Axes) -> V<'t>,
 ) -> V<'t> {
     match (call.axes("dim"), call.flag("keepdim")) {
         (None, _) => rank_0(call.tape, all(x)),
         (Some(over), false) => axes(x, over),
         (Some(over), true) => keepdim(x, over),
     }
+}
+
+/// A maximum or minimum of everything, or along an axis with where it is.
+fn extreme<'t>(
+    call: &Call<'_, 't>,
+    x: V<'t>,
+    all: fn(V<'t>) -> Scalar<'t, f64>,
+    along: fn(V<'t>, isize) -> (V<'t>, Tensor<usize>),
+) -> Vec<V<'t>> {
+    if call.param("dim").is_none() {
+        return vec![rank_0(call.tape, all(x))];
+    }
+    let axis = call.axis("dim");
+    let (found, index) = along(x, axis);
+    let both = [found, call.plain(index)];
+    both.map(|y| if call.flag("keepdim") { y.unsqueeze(axis) } else { y }).to_vec()
+}
+
+fn argument<'t>(
+    call: &Call<'_, 't>,
+    x: V<'t>,
+    along: fn(V<'t>, isize) -> Result<Tensor<usize>, Error>,
+) -> Result<V<'t>, Error> {
+    if call.param("dim").is_none() {
+        return Ok(call.plain(along(x.flatten(), 0)?));
+    }
+    let found = call.plain(along(x, call.axis("dim"))?);
+    Ok(if call.flag("keepdim") { found.unsqueeze(call.axis("dim")) } else { found })
 }
 
 macro_rules! table {
@@ -209,8 +321,63 @@ table! {
     "sum" => |c, x| vec![reduced(c, x[0], V::sum, V::sum_axes, V::sum_keepdim)],
     "mean" => |c, x| vec![reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
     "prod" => |c, x| vec![reduced(c, x[0], V::prod, V::prod_axes, V::prod_keepdim)],
+    "amax" => |c, x| vec![if c.flag("keepdim") { x[0].amax_keepdim(c.over(x[0])) } else { x[0].amax(c.over(x[0])) }],
+    "amin" => |c, x| vec![if c.flag("keepdim") { x[0].amin_keepdim(c.over(x[0])) } else { x[0].amin(c.over(x[0])) }],
+    "max" => |c, x| extreme(c, x[0], V::max, V::max_with_index),
+    "min" => |c, x| extreme(c, x[0], V::min, V::min_with_index),
+    "argmax" => |c, x| vec![argument(c, x[0], V::argmax)?],
+    "argmin" => |c, x| vec![argument(c, x[0], V::argmin)?],
+    "var" => |c, x| vec![{
+        let n = c.size("correction", 1);
+        reduced(c, x[0], |x| x.var(n), |x, axes| x.var_axes(axes, n), |x, axes| x.var_keepdim(axes, n))
+    }],
+    "std" => |c, x| vec![{
+        let n = c.size("correction", 1);
+        reduced(c, x[0], |x| x.std(n), |x, axes| x.std_axes(axes, n), |x, axes| x.std_keepdim(axes, n))
+    }],
+    "var_mean" => |c, x| <[V<'_>; 2]>::from(x[0].var_mean(c.over(x[0]), c.size("correction", 1))).to_vec(),
+    "logsumexp" => |c, x| vec![match c.flag("keepdim") {
+        true => x[0].logsumexp_keepdim(c.over(x[0])),
+        false => x[0].logsumexp(c.over(x[0])),
+    }],
+    "norm" => |c, x| vec![{
+        let p = c.number("p", 2.0);
+        reduced(c, x[0], |x| x.norm(p), |x, axes| x.norm_axes(p, axes), |x, axes| x.norm_keepdim(p, axes))
+    }],
+    "softmax" => |c, x| vec![x[0].softmax(c.axis("dim"))],
+    "softmin" => |c, x| vec![x[0].softmin(c.axis("dim"))],
+    "log_softmax" => |c, x| vec![x[0].log_softmax(c.axis("dim"))],
+    "cumsum" => |c, x| vec![x[0].cumsum(c.axis("dim"))],
+    "sort" => |c, x| {
+        let (sorted, index) = x[0].sort(c.axis("dim"), c.order(c.flag("descending")));
+        vec![sorted, c.plain(index)]
+    },
+    "topk" => |c, x| {
+        let largest = c.param("largest").and_then(Value::as_bool).unwrap_or(true);
+        let (found, index) = x[0].topk(c.size("k", 1), c.int("dim", -1) as isize, c.order(largest));
+        vec![found, c.plain(index)]
+    },
+    "einsum" => |c, x| vec![einsum(c.text("equation"), x)],
+    "max_pool2d" => |c, _x| vec![c.max_pool2d()],
+    "avg_pool2d" => |c, _x| vec![c.avg_pool2d()],
+    "layer_norm" => |c, x| vec![{
+        let [weight, bias] = ["weight", "bias"].map(|name| c.named(name));
+        x[0].layer_norm(c.shape("normalized_shape"), weight, bias, c.number("eps", 1e-5))
+    }],
+    "batch_norm" => |c, _x| c.batch_norm()?,
+    "mse" => |c, x| vec![c.reduction(loss::mse(x[0], x[1]), loss::mse_each(x[0], x[1]))],
+    "l1" => |c, x| vec![c.reduction(loss::l1(x[0], x[1]), loss::l1_each(x[0], x[1]))],
+    "huber" => |c, x| vec![{
+        let delta = c.number("delta", 1.0);
+        c.reduction(loss::huber(x[0], x[1], delta), loss::huber_each(x[0], x[1], delta))
+    }],
+    "bce_with_logits" => |c, x| vec![
+        c.reduction(loss::bce_with_logits(x[0], x[1]), loss::bce_with_logits_each(x[0], x[1]))
+    ],
+    "nll" => |c, x| vec![c.reduction(loss::nll(x[0], &c.indices(1)), loss::nll_each(x[0], &c.indices(1)))],
+    "cross_entropy" => |c, _x| vec![c.cross_entropy()],
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
-    "flatten" => |_c, x| vec![x[0].flatten()],
+    "flatten" => |c, x| vec![x[0].flatten_axes(c.axis("start_dim"), c.int("end_dim", -1) as isize)],
     "permute" => |c, x| vec![x[0].permute(&c.list("dims").unwrap_or_default()[..])],
     "transpose" => |c, x| vec![x[0].transpose(c.axis("dim0"), c.axis("dim1"))],
     "unsqueeze" => |c, x| vec![x[0].unsqueeze(c.axis("dim"))],

@@ -22,7 +22,7 @@ const SAMPLES: usize = 16;
 /// How many times its own estimate the error of a difference may be.
 const DOUBT: f64 = 10.0;
 /// A difference whose relative error is larger says nothing.
-const USELESS: f64 = 0.01;
+pub(super) const USELESS: f64 = 0.01;
 
 /// What came out of many comparisons.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ impl Outcome {
         Outcome { compared: 1, undecided: 1, reason: Some(Reason::Failed(error)), ..Outcome::default() }
     }
 
-    fn add(&mut self, verdict: Verdict, comparison: impl FnOnce() -> Comparison) {
+    pub(super) fn add(&mut self, verdict: Verdict, comparison: impl FnOnce() -> Comparison) {
         self.compared += 1;
         match verdict {
             Verdict::Agrees => {}
@@ -86,7 +86,7 @@ impl Outcome {
 }
 
 /// A finite difference against what the rule says, with the size below which neither matters.
-fn judge(analytic: f64, numeric: Slope, floor: f64, tolerance: f64) -> Verdict {
+pub(super) fn judge(analytic: f64, numeric: Slope, floor: f64, tolerance: f64) -> Verdict {
     let size = analytic.abs().max(numeric.value.abs());
     if numeric.error == f64::INFINITY {
         return Verdict::Undecidable(Reason::Edge);
@@ -109,10 +109,10 @@ fn judge(analytic: f64, numeric: Slope, floor: f64, tolerance: f64) -> Verdict {
 
 /// A function at its operands, ready to be compared.
 pub(crate) struct Subject<'a, T: Float, F> {
-    function: &'a F,
-    x: &'a [Tensor<T>],
-    y: Vec<Tensor<T>>,
-    tolerance: f64,
+    pub function: &'a F,
+    pub x: &'a [Tensor<T>],
+    pub y: Vec<Tensor<T>>,
+    pub tolerance: f64,
     random: StdRng,
 }
 
@@ -123,10 +123,10 @@ enum Weights<T: Float> {
 }
 
 /// A direction in one operand: nonzero only in `start .. start + along.len()`.
-struct Direction {
-    operand: usize,
-    start: usize,
-    along: Vec<f64>,
+pub(super) struct Direction {
+    pub operand: usize,
+    pub start: usize,
+    pub along: Vec<f64>,
 }
 
 impl Direction {
@@ -227,7 +227,7 @@ impl<'a, T: Float, F: Function<T>> Subject<'a, T, F> {
     }
 
     /// The operands at a distance along a direction.
-    fn moved(&self, direction: &Direction, step: f64) -> Vec<Tensor<T>> {
+    pub(super) fn moved(&self, direction: &Direction, step: f64) -> Vec<Tensor<T>> {
         let mut x = self.x.to_vec();
         let elements = x[direction.operand].as_mut_slice();
         for (x, along) in elements[direction.start..].iter_mut().zip(&direction.along) {
@@ -248,7 +248,7 @@ impl<'a, T: Float, F: Function<T>> Subject<'a, T, F> {
         slopes(&mut f, &magnitudes, self.precision())
     }
 
-    fn precision(&self) -> Precision {
+    pub(super) fn precision(&self) -> Precision {
         Precision { epsilon: T::EPSILON.to_f64(), enough: self.tolerance / 20.0 }
     }
 
@@ -331,79 +331,6 @@ impl<'a, T: Float, F: Function<T>> Subject<'a, T, F> {
         }
         Weights::Unit { output: 0, index: 0 }
     }
-
-    /// Compares an elementwise function: operands and results are lists of the same length, and element k of a result
-    /// depends on the elements k alone.
-    pub fn pointwise(self) -> Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let mut rows = Vec::with_capacity(self.y.len());
-        for output in 0..self.y.len() {
-            let seed =
-                |k: usize| if k == output { Tensor::ones(self.y[k].shape()) } else { Tensor::zeros(self.y[k].shape()) };
-            let seeds: Vec<Tensor<T>> = (0..self.y.len()).map(seed).collect();
-            rows.push(self.function.vjp(self.x, &seeds)?);
-        }
-        for operand in 0..self.x.len() {
-            let coarse: Vec<f64> = self.x[operand].iter().map(|x| x.to_f64().abs().max(1.0)).collect();
-            let fine: Vec<f64> = self.x[operand].iter().map(|x| relative_size(x.to_f64())).collect();
-            let coarse_slopes = self.pointwise_slopes(operand, &coarse);
-            let is_clear = |(k, slope): (usize, &Slope)| {
-                slope.error <= USELESS * slope.value.abs() || fine[k % fine.len()] == coarse[k % fine.len()]
-            };
-            let fine_slopes = if coarse_slopes.iter().enumerate().all(is_clear) {
-                coarse_slopes.clone()
-            } else {
-                self.pointwise_slopes(operand, &fine)
-            };
-            for (output, row) in rows.iter().enumerate() {
-                for (k, g) in row[operand].iter().enumerate() {
-                    let at = output * coarse.len() + k;
-                    let judged = |slope: Slope, scale: f64| {
-                        let y = self.y[output].iter().nth(k).unwrap_or(T::ZERO).to_f64().abs();
-                        let floor = 10.0 * self.tolerance * y;
-                        (judge(g.to_f64() * scale, slope, floor, self.tolerance), slope, scale)
-                    };
-                    let (verdict, slope, scale) = match judged(coarse_slopes[at], coarse[k]) {
-                        (Verdict::Undecidable(_), ..) => judged(fine_slopes[at], fine[k]),
-                        decided => decided,
-                    };
-                    outcome.add(verdict, || Comparison {
-                        operand,
-                        index: Some(vec![k]),
-                        output,
-                        output_index: Some(vec![k]),
-                        analytic: g.to_f64(),
-                        numeric: slope.value / scale,
-                        error: slope.error / scale,
-                        says: 0,
-                        row: 0,
-                    });
-                }
-            }
-        }
-        Ok(outcome)
-    }
-
-    fn pointwise_slopes(&self, operand: usize, along: &[f64]) -> Vec<Slope> {
-        let direction = Direction { operand, start: 0, along: along.to_vec() };
-        let all = |y: &[Tensor<T>]| {
-            y.iter().flat_map(|y| y.iter().map(T::to_f64).collect::<Vec<_>>()).collect::<SmallVec<_>>()
-        };
-        let magnitudes: Vec<f64> = all(&self.y).iter().map(|y: &f64| y.abs()).collect();
-        let mut f = |step: f64| match step == 0.0 {
-            true => all(&self.y),
-            false => self
-                .function
-                .value(&self.moved(&direction, step))
-                .map_or_else(|_| SmallVec::from_elem(f64::NAN, magnitudes.len()), |y| all(&y)),
-        };
-        slopes(&mut f, &magnitudes, self.precision())
-    }
-}
-
-/// The size of a step in proportion to x.
-fn relative_size(x: f64) -> f64 {
-    if (f64::MIN_POSITIVE..1.0).contains(&x.abs()) { x.abs() } else { x.abs().max(1.0) }
 }
 
 impl Outcome {

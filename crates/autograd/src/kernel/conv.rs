@@ -5,7 +5,7 @@
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
-use crate::kernel::matmul::{Matrix, cost, multiply_into};
+use crate::kernel::matmul::{cost, multiply_into};
 use crate::kernel::{Write, parallel};
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;

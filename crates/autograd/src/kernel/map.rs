@@ -6,9 +6,7 @@ use smallvec::SmallVec;
 
 use crate::float::Float;
 use crate::kernel::parallel;
-use crate::kernel::reduce::slice_sum;
 use crate::kernel::runs::Runs;
-use crate::kernel::vectorized::vectorized;
 use crate::shape::Shape;
 use crate::tensor::View;
 
@@ -69,32 +67,6 @@ pub(crate) fn map_slices<T: Float>(slices: &[&[T]], out: &mut [T], kernel: &Kern
     }
     let work = out.len();
     parallel::pieces(out, PIECE, work, &|start, piece| map_dense(slices, start, piece, kernel));
-}
-
-/// The sum over `shape` of what `kernel` writes, without storing it; a fixed tree of blocks.
-pub(crate) fn map_sum<T: Float>(shape: &Shape, operands: &[Operand<'_, T>], kernel: &Kernel<'_, T>) -> T {
-    debug_assert!(operands.iter().all(|operand| operand.has_shape(shape)));
-    let len = shape.len();
-    if len == 0 {
-        return T::ZERO;
-    }
-    let feeds = feeds(operands, len);
-    let piece_sum = |k: usize| {
-        let start = k * PIECE;
-        sum_of_piece(&feeds, start, PIECE.min(len - start), kernel)
-    };
-    parallel::tree(len.div_ceil(PIECE), len, &piece_sum, &|a, b| a + b)
-}
-
-fn sum_of_piece<T: Float>(feeds: &[Feed<'_, T>], start: usize, len: usize, kernel: &Kernel<'_, T>) -> T {
-    let mut block = [const { MaybeUninit::<T>::uninit() }; BLOCK];
-    let mut sum = T::ZERO;
-    each_block_up_to(BLOCK, feeds, start, len, &mut |xs, _, len| {
-        let out = filled(&mut block[..len], T::ZERO);
-        kernel(xs, out);
-        sum += vectorized!(slice_sum(out));
-    });
-    sum
 }
 
 impl<T: Float> Operand<'_, T> {
@@ -201,13 +173,6 @@ unsafe fn initialised<T>(slot: &mut [MaybeUninit<T>]) -> &mut [T] {
     unsafe { &mut *(slot as *mut [MaybeUninit<T>] as *mut [T]) }
 }
 
-/// `slot` with `x` everywhere.
-fn filled<T: Copy>(slot: &mut [MaybeUninit<T>], x: T) -> &mut [T] {
-    slot.fill(MaybeUninit::new(x));
-    // SAFETY: the line above wrote every element.
-    unsafe { initialised(slot) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,18 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn sums_do_not_store_and_agree() {
-        for shape in SHAPES {
-            for (a, b) in samples::<f64>(shape, 1).iter().zip(&samples::<f64>(shape, 2)) {
-                let operands = [Operand::View(a.view()), Operand::Number(3.0), Operand::View(b.view())];
-                let sum = map_sum(&Shape::from(*shape), &operands, &multiply_add);
-                let expected: f64 = a.elements().iter().zip(b.elements()).map(|(a, b)| a * 3.0 + b).sum();
-                assert_close(&[sum], &[expected], 1e-12);
-            }
-        }
-    }
-
-    #[test]
     fn threads_change_no_bit() {
         let shape = Shape::from([700, 701]);
         let x: Vec<f32> = Draws(1).numbers(shape.len());
@@ -278,7 +231,6 @@ mod tests {
             assert_same_bits(|| {
                 let mut out = vec![0.0; shape.len()];
                 map(&shape, &operands, &mut out, &kernel);
-                out.push(map_sum(&shape, &operands, &kernel));
                 out
             });
         }

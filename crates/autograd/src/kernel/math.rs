@@ -28,7 +28,7 @@ mod single;
 mod tests;
 
 /// The functions of one floating-point type; the names are the standard library's, PyTorch's where it has none.
-pub(crate) trait Math: Copy {
+pub trait Math: Copy {
     fn exp(self) -> Self;
     fn exp2(self) -> Self;
     fn expm1(self) -> Self;

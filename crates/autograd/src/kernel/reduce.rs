@@ -14,7 +14,7 @@ use crate::float::Float;
 use crate::kernel::reduce::columns::by_columns;
 use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::vectorized::vectorized;
-use crate::kernel::{Write, parallel};
+use crate::kernel::parallel;
 use crate::tensor::View;
 
 /// Accumulators side by side: enough vector registers to hide the latency of an addition.
@@ -113,37 +113,32 @@ impl<T: Float> Fold<T> for AbsMax {
 
 /// `out = Σ x` over `axes`, which ascend; `out` has the shape that is left.
 pub(crate) fn sum<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, Sum>(x, axes, out, Write::Replace);
-}
-
-/// `out += Σ x` over `axes`.
-pub(crate) fn add_sum<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, Sum>(x, axes, out, Write::Add);
+    fold::<T, Sum>(x, axes, out);
 }
 
 /// `out = Σ x²` over `axes`.
 pub(crate) fn sum_of_squares<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, SumOfSquares>(x, axes, out, Write::Replace);
+    fold::<T, SumOfSquares>(x, axes, out);
 }
 
 /// `out = Π x` over `axes`.
 pub(crate) fn product<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, Product>(x, axes, out, Write::Replace);
+    fold::<T, Product>(x, axes, out);
 }
 
 /// `out = max x` over `axes`; a NaN wins.
 pub(crate) fn max<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, Max>(x, axes, out, Write::Replace);
+    fold::<T, Max>(x, axes, out);
 }
 
 /// `out = min x` over `axes`; a NaN wins.
 pub(crate) fn min<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, Min>(x, axes, out, Write::Replace);
+    fold::<T, Min>(x, axes, out);
 }
 
 /// `out = max |x|` over `axes`, and 0 over nothing; a NaN wins.
 pub(crate) fn abs_max<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    fold::<T, AbsMax>(x, axes, out, Write::Replace);
+    fold::<T, AbsMax>(x, axes, out);
 }
 
 /// The sum of a short slice, in lanes. The caller brings the vector instructions.
@@ -191,26 +186,26 @@ impl Plan {
     }
 }
 
-fn fold<T: Float, F: Fold<T>>(x: View<'_, T>, axes: &[usize], out: &mut [T], write: Write) {
+fn fold<T: Float, F: Fold<T>>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
     debug_assert!(axes.is_sorted());
     debug_assert_eq!(x.layout.shape.reduced(axes).len(), out.len());
     if out.is_empty() {
         return;
     }
     if x.layout.shape.contains(&0) {
-        out.iter_mut().for_each(|y| write.put(y, F::START));
+        out.iter_mut().for_each(|y| *y = F::START);
         return;
     }
     let plan = Plan::new(&x, axes);
     let origin = x.layout.offset as isize;
     if plan.is_by_columns() {
-        return by_columns::<T, F>(x.data, origin, &plan, out, write);
+        return by_columns::<T, F>(x.data, origin, &plan, out);
     }
-    by_runs::<T, F>(x.data, origin, &plan, out, write);
+    by_runs::<T, F>(x.data, origin, &plan, out);
 }
 
 /// One element of the output after another; each is a balanced tree over the chunks of its runs.
-fn by_runs<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T], write: Write) {
+fn by_runs<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T]) {
     let runs = RunsOfOne::new(plan);
     let piece = (4 * CHUNK / runs.len()).max(1);
     let work = out.len().saturating_mul(runs.len());
@@ -219,7 +214,7 @@ fn by_runs<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &m
         if runs.leaves() == 1 {
             vectorized!({
                 for y in part {
-                    write.put(y, runs.leaf::<T, F>(data, origin + odometer.shift, 0));
+                    *y = runs.leaf::<T, F>(data, origin + odometer.shift, 0);
                     odometer.advance();
                 }
             });
@@ -228,7 +223,7 @@ fn by_runs<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &m
         for y in part {
             let position = origin + odometer.shift;
             let leaf = |k| vectorized!(runs.leaf::<T, F>(data, position, k));
-            write.put(y, parallel::tree(runs.leaves(), runs.len(), &leaf, &F::join));
+            *y = parallel::tree(runs.leaves(), runs.len(), &leaf, &F::join);
             odometer.advance();
         }
     });
@@ -408,19 +403,6 @@ mod tests {
     }
 
     #[test]
-    fn add_sum_adds() {
-        for x in samples::<f64>(&[40, 33], 1) {
-            for axes in subsets(2) {
-                let mut expected = by_definition(&x, &axes, 0.0, |a, x| a + x);
-                expected.iter_mut().for_each(|y| *y += 2.0);
-                let mut out = vec![2.0; expected.len()];
-                add_sum(x.view(), &axes, &mut out);
-                assert_close(&out, &expected, 1e-13);
-            }
-        }
-    }
-
-    #[test]
     fn extremes_propagate_nan_wherever_it_is() {
         for place in 0..300 {
             let mut x = Sample::contiguous(Draws(1).numbers::<f64>(300), &[10, 30]);
@@ -452,7 +434,7 @@ mod tests {
         for axes in subsets(3) {
             assert_same_bits(|| {
                 let mut out = vec![0.5; x.layout.shape.reduced(&axes).len()];
-                add_sum(x.view(), &axes, &mut out);
+                sum(x.view(), &axes, &mut out);
                 out
             });
         }

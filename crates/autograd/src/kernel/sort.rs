@@ -10,7 +10,9 @@ use crate::tensor::buffer::Buffer;
 /// Whether the smallest or the largest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
+    /// The smallest first.
     Ascending,
+    /// The largest first.
     Descending,
 }
 

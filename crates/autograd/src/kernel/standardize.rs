@@ -16,7 +16,7 @@ use crate::tensor::buffer::Buffer;
 const PIECE: usize = 1 << 11;
 
 /// What an element costs, in cheap steps.
-const WEIGHT: usize = 4;
+const WEIGHT: usize = 1;
 
 /// Where the elements of a group lie: at `[.., group, ..]` of a tensor of `outer` times `count` times `inner` elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

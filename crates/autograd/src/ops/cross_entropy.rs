@@ -80,8 +80,7 @@ impl TensorRule for SoftmaxCrossEntropy {
             Saved::Tensor(log) if !tape.is_recording() => tape.constant(log.clone()),
             _ => rule.x[0].log_softmax(self.0.axis as isize),
         };
-        let mut operands = vec![rule.g];
-        operands.extend(rule.x.get(1));
+        let operands: SmallVec<[Var<'t, T>; 2]> = std::iter::once(rule.g).chain(rule.x.get(1).copied()).collect();
         let gx = log.record(SoftmaxCrossEntropyAdjoint(self.0.clone()), &operands);
         std::iter::once(Some(gx)).chain(rule.x.get(1).map(|_| None)).collect()
     }

@@ -62,7 +62,7 @@ fn extreme<T: Float>(
 
 /// Nothing has no largest element.
 fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), Rule> {
-    if shape.len() == 0 && left.len() > 0 { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
+    if shape.contains(&0) && !left.contains(&0) { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
 /// The gradient of an extreme, in equal shares to all elements that attain it: `attains` is 1 for them.

@@ -29,7 +29,7 @@ impl TensorRule for Norm {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let shape = x.shape().keep_reduced(&self.axes);
-        if self.p == f64::NEG_INFINITY && x.is_empty() && shape.len() > 0 {
+        if self.p == f64::NEG_INFINITY && x.is_empty() && !shape.contains(&0) {
             return Err(Rule::Empty { shape: x.shape().clone() });
         }
         Ok(Tensor::build(shape, |out| self.fold(x, out)).into())
@@ -85,7 +85,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// let tape = Tape::new();
     /// let x = tape.var([3.0_f64, -4.0]);
     /// assert_eq!((x.norm(1.0).value()?, x.norm(2.0).value()?, x.norm(f64::INFINITY).value()?), (7.0, 5.0, 4.0));
-    /// assert_eq!(x.norm(2.0).backward()?.of(x)?.to_vec(), [3.0 / 5.0, -4.0 / 5.0]);
+    /// assert_eq!(x.norm(1.0).backward()?.of(x)?.to_vec(), [1.0, -1.0]);
+    /// let zero = tape.var([0.0, 0.0]);
+    /// assert_eq!(zero.norm(2.0).backward()?.of(zero)?.to_vec(), [0.0, 0.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]

@@ -84,7 +84,7 @@ impl<'t, T: Float> Var<'t, T> {
         let mut cropped = self;
         for (k, &(before, after)) in counts.iter().enumerate() {
             let (start, size) = (before.min(0).unsigned_abs(), shape[skip + k]);
-            let end = size.checked_sub(after.min(0).unsigned_abs()).unwrap_or(0);
+            let end = size.saturating_sub(after.min(0).unsigned_abs());
             if start > end {
                 return self.fail("pad", Rule::Range { start, end, step: 1, axis: skip + k, shape });
             }

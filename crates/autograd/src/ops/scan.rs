@@ -134,7 +134,7 @@ impl TensorRule for Recurrence {
                     Direction::Forward => (k, k - lines.inner),
                     Direction::Backward => (s.len() - 1 - k, s.len() - 1 - k + lines.inner),
                 };
-                s[i] = s[i] + a[i] * s[before];
+                s[i] += a[i] * s[before];
             }
         });
         Ok(s.into())

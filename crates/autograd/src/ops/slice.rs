@@ -8,7 +8,7 @@ use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel;
-use crate::shape::{Axes, Shape};
+use crate::shape::Axes;
 use crate::tensor::Tensor;
 use crate::tensor::index::limits;
 use crate::tensor::layout::Layout;

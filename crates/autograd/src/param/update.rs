@@ -108,8 +108,9 @@ struct Step<'a, 'r, T, R, const N: usize> {
     rule: &'r R,
 }
 
-/// Elements per block. What a block computes goes to local arrays first: the compiler vectorises the loop only where it
-/// sees that nothing written is read again, and of this many slices it cannot.
+/// Elements per block. A block is computed in local arrays of this constant size: the compiler vectorises the loop only
+/// where it sees that no index is out of range and that nothing written is read again, and of so many slices it does not
+/// see it. A part's last block computes on leftovers in the places that it does not fill.
 const BLOCK: usize = 64;
 
 impl<T: Float, R: Fn(T, T, [T; N]) -> (T, [T; N]), const N: usize> Kernel for Step<'_, '_, T, R, N> {
@@ -118,21 +119,20 @@ impl<T: Float, R: Fn(T, T, [T; N]) -> (T, [T; N]), const N: usize> Kernel for St
     #[inline(always)]
     fn run(self) {
         let Part { old, new, gradient, mut state } = self.part;
-        let mut moved = [T::ZERO; BLOCK];
-        let mut kept = [[T::ZERO; BLOCK]; N];
+        let (mut x, mut g, mut s) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK], [[T::ZERO; BLOCK]; N]);
         for start in (0..new.len()).step_by(BLOCK) {
-            let range = start..(start + BLOCK).min(new.len());
+            let range = start..new.len().min(start + BLOCK);
             let n = range.len();
-            let old = &old.unwrap_or(new)[range.clone()][..n];
-            let gradient = &gradient[range.clone()][..n];
-            let before: [&[T]; N] = std::array::from_fn(|k| &state[k][range.clone()][..n]);
-            for i in 0..n {
-                let (x, s) = (self.rule)(old[i], gradient[i], std::array::from_fn(|k| before[k][i]));
-                moved[i] = x;
-                (0..N).for_each(|k| kept[k][i] = s[k]);
+            x[..n].copy_from_slice(&old.unwrap_or(new)[range.clone()]);
+            g[..n].copy_from_slice(&gradient[range.clone()]);
+            s.iter_mut().zip(&state).for_each(|(s, state)| s[..n].copy_from_slice(&state[range.clone()]));
+            for i in 0..BLOCK {
+                let (moved, kept) = (self.rule)(x[i], g[i], std::array::from_fn(|k| s[k][i]));
+                x[i] = moved;
+                (0..N).for_each(|k| s[k][i] = kept[k]);
             }
-            new[range.clone()].copy_from_slice(&moved[..n]);
-            (0..N).for_each(|k| state[k][range.clone()].copy_from_slice(&kept[k][..n]));
+            new[range.clone()].copy_from_slice(&x[..n]);
+            s.iter().zip(&mut state).for_each(|(s, state)| state[range.clone()].copy_from_slice(&s[..n]));
         }
     }
 }

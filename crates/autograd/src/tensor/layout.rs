@@ -89,7 +89,8 @@ impl Layout {
     /// Elements `start, start + step, …` below `end` along `axis`. `start ≤ end ≤ size` and `step ≥ 1` must hold.
     pub fn slice(&self, axis: usize, start: usize, end: usize, step: usize) -> Layout {
         let mut layout = self.clone();
-        if start < end {
+        // Without elements the offset stays, lest it leave the buffer.
+        if start < end && self.shape.len() > 0 {
             layout.offset = (layout.offset as isize + start as isize * self.strides[axis]) as usize;
         }
         layout.shape = self.shape.with(axis, (end - start).div_ceil(step));
@@ -129,7 +130,7 @@ impl Layout {
     /// In reverse order along `axis`.
     pub fn flip(&self, axis: usize) -> Layout {
         let mut layout = self.clone();
-        if self.shape[axis] > 0 {
+        if self.shape.len() > 0 {
             layout.offset = (layout.offset as isize + (self.shape[axis] - 1) as isize * self.strides[axis]) as usize;
         }
         layout.strides[axis] = -layout.strides[axis];
@@ -206,7 +207,8 @@ mod tests {
         assert_eq!(x.slice(1, 2, 9, 3), layout(&[2, 3], &[10, 3], 2));
         assert_eq!(x.slice(1, 2, 9, 3).flip(1), layout(&[2, 3], &[10, -3], 8));
         assert_eq!(x.slice(1, 10, 10, 1), layout(&[2, 0], &[10, 1], 0));
-        assert_eq!(x.slice(1, 10, 10, 1).flip(1).flip(0).offset, 10);
+        assert_eq!(x.slice(1, 10, 10, 1).flip(1).flip(0).offset, 0);
+        assert_eq!(Layout::contiguous(Shape::from([0, 6])).slice(1, 5, 6, 1).flip(1).offset, 0);
         assert_eq!(x.slice(0, 1, 2, usize::MAX).shape, Shape::from([1, 10]));
     }
 

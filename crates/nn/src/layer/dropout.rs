@@ -2,89 +2,133 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use autograd::{Float, Mode, Tensor, Var};
+use autograd::{Float, Mode, Var};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::layer;
 
-/// In training, sets each element to 0 with probability p and divides the others by 1 − p, so that the mean stays; in use,
-/// y = x.
-///
-/// A layer draws its seed from the caller's generator when it is made, and every call in training takes the next mask: a
-/// seed gives the same training again. Seed and position are not part of a saved model, as in PyTorch. A clone goes on
-/// with the same masks.
-///
-/// # Shapes
-/// Any, unchanged.
-///
-/// ```
-/// use autograd::{Tape, Tensor};
-/// use nn::{Dropout, ModuleExt};
-/// use rand::{SeedableRng, rngs::StdRng};
-///
-/// let mut dropout: Dropout = Dropout::new(0.5, &mut StdRng::seed_from_u64(0));
-/// let tape = Tape::new();
-/// let x = tape.constant(Tensor::<f32>::ones([1000]));
-/// let y = dropout.forward(x).value()?;
-/// assert!(y.iter().all(|y| y == 0.0 || y == 2.0));
-/// ModuleExt::<f32>::eval(&mut dropout);
-/// assert_eq!(dropout.forward(x).value()?, x.value()?);
-/// # Ok::<(), autograd::Error>(())
-/// ```
-///
-/// Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 2014.
-#[derive(Debug, nn_derive::Module)]
-pub struct Dropout {
-    /// p, the probability that an element is dropped. Outside [0, 1] it counts as the nearer bound.
-    pub probability: f64,
-    mode: Mode,
-    seed: u64,
-    /// Masks drawn so far.
-    #[module(skip)]
-    masks: AtomicU64,
+macro_rules! dropout {
+    ($(#[$doc:meta])* $layer:ident: $method:ident) => {
+        $(#[$doc])*
+        ///
+        /// A layer draws its seed from the caller's generator when it is made, and every call in training takes the next
+        /// mask: a seed gives the same training again. Seed and position are not part of a saved model, as in PyTorch. A
+        /// clone goes on with the same masks. In use, y = x.
+        ///
+        /// # Errors
+        /// A probability outside [0, 1].
+        #[derive(Debug, nn_derive::Module)]
+        pub struct $layer {
+            /// The probability of being dropped.
+            pub probability: f64,
+            mode: Mode,
+            #[module(skip)]
+            masks: Masks,
+        }
+
+        impl $layer {
+            /// A layer that drops with this probability.
+            pub fn new(probability: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+                Self { probability, mode: Mode::Train, masks: Masks::new(rng) }
+            }
+
+            /// x with some of it dropped.
+            #[track_caller]
+            pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+                match self.mode {
+                    Mode::Train => x.$method(self.probability, &mut self.masks.next()),
+                    Mode::Eval => x,
+                }
+            }
+        }
+
+        impl Clone for $layer {
+            fn clone(&self) -> Self {
+                Self { masks: self.masks.copy(), ..*self }
+            }
+        }
+
+        layer!($layer);
+    };
 }
 
-impl Dropout {
-    /// A layer that drops with this probability.
-    pub fn new(probability: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        Self { probability, mode: Mode::Train, seed: rng.random(), masks: AtomicU64::new(0) }
+dropout! {
+    /// In training, sets each element to 0 with probability p and divides the others by 1 − p, so that the mean stays.
+    ///
+    /// # Shapes
+    /// Any, unchanged.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::{Dropout, ModuleExt};
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let mut dropout = Dropout::new(0.5, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f32>::ones([1000]));
+    /// let y = dropout.forward(x).value()?;
+    /// assert!(y.iter().all(|y| y == 0.0 || y == 2.0));
+    /// ModuleExt::<f32>::eval(&mut dropout);
+    /// assert_eq!(dropout.forward(x).value()?, x.value()?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 2014.
+    Dropout: dropout
+}
+
+dropout! {
+    /// In training, sets whole channels to 0: neighbouring pixels say the same, so dropping one alone hides nothing.
+    ///
+    /// # Shapes
+    /// `[n, channels, ..]`, unchanged.
+    ///
+    /// Tompson et al., *Efficient object localization using convolutional networks*, CVPR 2015.
+    Dropout2d: feature_dropout
+}
+
+dropout! {
+    /// In training, sets elements to the value that selu saturates at, and scales so that mean and variance stay.
+    ///
+    /// # Shapes
+    /// Any, unchanged.
+    ///
+    /// Klambauer et al., *Self-normalizing neural networks*, NeurIPS 2017.
+    AlphaDropout: alpha_dropout
+}
+
+/// A row of generators, each for one mask.
+#[derive(Debug)]
+struct Masks {
+    seed: u64,
+    /// Masks drawn so far.
+    drawn: AtomicU64,
+}
+
+impl Masks {
+    fn new(rng: &mut (impl Rng + ?Sized)) -> Self {
+        Self { seed: rng.random(), drawn: AtomicU64::new(0) }
     }
 
-    /// x with some elements dropped.
-    #[track_caller]
-    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        if self.mode == Mode::Eval || self.probability <= 0.0 {
-            return x;
-        }
-        let keep = 1.0 - self.probability.min(1.0);
-        let scale = if keep > 0.0 { T::from_f64(1.0 / keep) } else { T::ZERO };
-        let mut rng = self.next_generator();
-        let mask = Tensor::full(x.shape(), T::ZERO).map(|zero| if rng.random::<f64>() < keep { scale } else { zero });
-        x * x.tape().constant(mask)
+    fn copy(&self) -> Self {
+        Self { seed: self.seed, drawn: AtomicU64::new(self.drawn.load(Ordering::Relaxed)) }
     }
 
-    fn next_generator(&self) -> StdRng {
-        let mask = self.masks.fetch_add(1, Ordering::Relaxed);
+    fn next(&self) -> StdRng {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        seed[8..16].copy_from_slice(&mask.to_le_bytes());
+        seed[8..16].copy_from_slice(&drawn.to_le_bytes());
         StdRng::from_seed(seed)
     }
 }
 
-impl Clone for Dropout {
-    fn clone(&self) -> Self {
-        Self { masks: AtomicU64::new(self.masks.load(Ordering::Relaxed)), ..*self }
-    }
-}
-
-layer!(Dropout);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autograd::Tape;
+    use crate::ModuleExt;
+    use autograd::{Tape, Tensor};
 
     fn forward(dropout: &Dropout) -> Vec<f64> {
         let tape = Tape::new();
@@ -114,9 +158,25 @@ mod tests {
     }
 
     #[test]
-    fn extreme_probabilities_are_no_error() {
+    fn channels_are_dropped_whole() {
+        let dropout = Dropout2d::new(0.5, &mut StdRng::seed_from_u64(1));
+        let tape = Tape::<f64>::new();
+        let y = dropout.forward(tape.constant(Tensor::ones([8, 8, 3]))).value().unwrap().to_vec();
+        assert!(y.chunks(3).all(|channel| channel == [0.0; 3] || channel == [2.0; 3]));
+        assert!(y.contains(&0.0) && y.contains(&2.0));
+    }
+
+    #[test]
+    fn probabilities_that_are_none_are_errors_in_training_alone() {
+        for p in [-0.5, 1.5, f64::NAN] {
+            let mut dropout = Dropout::new(p, &mut StdRng::seed_from_u64(1));
+            let tape = Tape::<f64>::new();
+            let text = dropout.forward(tape.constant(1.0)).value().unwrap_err().to_string();
+            assert!(text.starts_with("dropout: ") && text.contains("layer/dropout.rs"), "{text}");
+            ModuleExt::<f64>::eval(&mut dropout);
+            assert!(dropout.forward(Tape::<f64>::new().constant(1.0)).value().is_ok());
+        }
         let all = |p| forward(&Dropout::new(p, &mut StdRng::seed_from_u64(1)));
-        assert!(all(0.0).iter().chain(&all(-1.0)).all(|&x| x == 1.0));
-        assert!(all(1.0).iter().chain(&all(7.0)).all(|&x| x == 0.0));
+        assert!(all(0.0).iter().all(|&x| x == 1.0) && all(1.0).iter().all(|&x| x == 0.0));
     }
 }

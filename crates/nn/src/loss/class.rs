@@ -4,7 +4,7 @@ use autograd::{Axes, CrossEntropy, Float, Reduction, Scalar, Shape, Term, Var};
 
 use super::{Labels, Target};
 
-/// Cross-entropy of logits: mean over samples of −ln softmax(x)[label], or of −Σ p·ln softmax(x) for probabilities p.
+/// Cross-entropy of logits: mean over samples of −ln `softmax(x)[label]`, or of −Σ p·ln softmax(x) for probabilities p.
 ///
 /// Computed with log-softmax, which subtracts the largest logit first: it neither overflows nor takes a logarithm of 0.
 ///
@@ -67,7 +67,7 @@ pub fn cross_entropy_with<'t, T: Float>(
     }
 }
 
-/// The negative log-likelihood: mean over samples of −x[label], or of −Σ p·x for probabilities p, where x are logarithms
+/// The negative log-likelihood: mean over samples of −`x[label]`, or of −Σ p·x for probabilities p, where x are logarithms
 /// of probabilities, as log-softmax gives them.
 ///
 /// Shapes and errors: as for [`cross_entropy`].
@@ -157,26 +157,21 @@ mod tests {
         let certain = Tensor::<f64>::one_hot(&Tensor::from(classes), 3).unwrap();
         for reduction in [Reduction::None, Reduction::Sum, Reduction::Mean] {
             let options = CrossEntropy { reduction, label_smoothing: 0.2, ..CrossEntropy::default() };
-            let [a, b] = [
-                cross_entropy_with(logits, &classes, &options),
-                cross_entropy_with(logits, &certain, &options),
-            ];
+            let [a, b] =
+                [cross_entropy_with(logits, classes, &options), cross_entropy_with(logits, &certain, &options)];
             assert_close(&a.value().unwrap(), &b.value().unwrap());
             let [a, b] = [a, b].map(|loss| loss.sum().backward().unwrap().of(logits).unwrap().clone());
             assert_close(&a, &b);
         }
         let weight = Some(Tensor::from([2.0, 0.5, 3.0]));
         let options = CrossEntropy { weight, reduction: Reduction::Sum, ..CrossEntropy::default() };
-        let [a, b] = [
-            cross_entropy_with(logits, &classes, &options),
-            cross_entropy_with(logits, &certain, &options),
-        ];
+        let [a, b] = [cross_entropy_with(logits, classes, &options), cross_entropy_with(logits, &certain, &options)];
         assert_close(&a.value().unwrap(), &b.value().unwrap());
         let log_p = logits.log_softmax(1);
-        let expected = cross_entropy_each(logits, &classes).value().unwrap();
-        assert_close(&nll_each(log_p, &classes).value().unwrap(), &expected);
+        let expected = cross_entropy_each(logits, classes).value().unwrap();
+        assert_close(&nll_each(log_p, classes).value().unwrap(), &expected);
         assert_close(&nll_each(log_p, &certain).value().unwrap(), &expected);
-        assert_eq!(nll(log_p, &classes).value().unwrap(), expected.mean());
+        assert_eq!(nll(log_p, classes).value().unwrap(), expected.mean());
     }
 
     #[test]
@@ -200,12 +195,12 @@ mod tests {
         assert!(text(&[0, 1]).contains("shapes differ: expected [4], found [2], at "));
         assert!(text(&[0, 1]).contains("class.rs"));
         let tape = Tape::<f64>::new();
-        assert!(cross_entropy(tape.var(1.0), &[0]).value().is_err());
+        assert!(cross_entropy(tape.var(1.0), [0]).value().is_err());
         let tape = Tape::<f64>::new();
         let error = cross_entropy(tape.var(Tensor::from(LOGITS)), Tensor::<f64>::zeros([4, 2])).value().unwrap_err();
         assert!(error.to_string().starts_with("cross_entropy: shapes differ: expected [4, 3], found [4, 2]"));
         let tape = Tape::<f64>::new();
-        assert!(nll(tape.var(Tensor::from(LOGITS)), &[0, 1, 2, 3]).value().is_err());
+        assert!(nll(tape.var(Tensor::from(LOGITS)), [0, 1, 2, 3]).value().is_err());
     }
 
     #[test]
@@ -213,7 +208,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let logits = tape.constant([[0.0, f64::NEG_INFINITY, 0.0]]);
         let half = Tensor::from([[0.5, 0.0, 0.5]]);
-        for loss in [cross_entropy(logits, &[0]), cross_entropy(logits, &half)] {
+        for loss in [cross_entropy(logits, [0]), cross_entropy(logits, &half)] {
             assert!((loss.value().unwrap() - 2.0_f64.ln()).abs() < 1e-15);
         }
     }

@@ -4,7 +4,7 @@ use crate::float::Float;
 use crate::kernel::reduce::{CHUNK, Fold, Plan};
 use crate::kernel::runs::{Axis, Odometer, Run};
 use crate::kernel::vectorized::vectorized;
-use crate::kernel::{Write, parallel};
+use crate::kernel::parallel;
 
 /// Columns folded side by side.
 const COLUMNS: usize = 512;
@@ -13,7 +13,7 @@ const COLUMNS: usize = 512;
 const ROWS: usize = 32;
 
 /// Blocks of columns side by side; each is a balanced tree over its rows.
-pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T], write: Write) {
+pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T]) {
     let Some((&(columns, step), outer)) = plan.kept.split_last() else { return };
     let rows: usize = plan.reduced.iter().map(|&(size, _)| size).product();
     let table = Table { data, rows, nest: &plan.reduced, step };
@@ -25,7 +25,7 @@ pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: 
         for row in part.chunks_mut(columns) {
             let position = origin + odometer.shift;
             parallel::pieces(row, COLUMNS, row_work, &|column, block| {
-                table.fold_block::<F>(position + column as isize * step, block, write);
+                table.fold_rows::<F>(position + column as isize * step, 0, rows, block);
             });
             odometer.advance();
         }
@@ -41,16 +41,6 @@ struct Table<'a, T> {
 }
 
 impl<T: Float> Table<'_, T> {
-    fn fold_block<F: Fold<T>>(&self, position: isize, block: &mut [T], write: Write) {
-        if write == Write::Replace {
-            return self.fold_rows::<F>(position, 0, self.rows, block);
-        }
-        let mut folded = [T::ZERO; COLUMNS];
-        let folded = &mut folded[..block.len()];
-        self.fold_rows::<F>(position, 0, self.rows, folded);
-        vectorized!(block.iter_mut().zip(folded).for_each(|(y, x)| *y += *x));
-    }
-
     /// Folds `rows` rows from `first` on into `block`.
     fn fold_rows<F: Fold<T>>(&self, position: isize, first: usize, rows: usize, block: &mut [T]) {
         if rows <= ROWS {
