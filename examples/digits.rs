@@ -23,7 +23,7 @@ use nn::loss::cross_entropy;
 use nn::{BatchNorm2d, Batches, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ModuleExt, Progress, Relu, Sequential};
 use optim::AdamW;
 use optim::schedule::{OneCycle, Schedule};
-use picture::{Picture, WHITE};
+use picture::{MUTED, Picture};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Learns to read handwritten digits: those that ship with the repository, or MNIST's
@@ -289,23 +289,28 @@ fn table(counts: &[Vec<usize>]) -> String {
 
 /// The surest mistakes first.
 fn mistakes(reading: &Reading, test: &Set) -> Picture {
+    const MOST: usize = 40;
     let labels = &test.images.labels;
     let mut wrong: Vec<usize> = (0..test.len()).filter(|i| reading.class[*i] != labels[*i]).collect();
     wrong.sort_by(|i, j| reading.probability[*j].total_cmp(&reading.probability[*i]));
-    let scale = 112_usize.div_ceil(test.images.width.max(1));
-    let shown = wrong.iter().take(40).filter_map(|i| {
-        let paper: Vec<f32> = test.images.image(*i)?.iter().map(|ink| 1.0 - ink).collect();
+    let tile = |i: &usize| {
         let caption =
             format!("{} read as {} ({:.0} %)", labels[*i], reading.class[*i], 100.0 * reading.probability[*i]);
-        Some(Picture::grey(&paper, test.images.height, test.images.width).scaled(scale).captioned(&caption))
-    });
-    let tiles: Vec<Picture> = shown.collect();
-    let title = format!("{} of {} test images read wrongly, the surest {} first", wrong.len(), test.len(), tiles.len());
-    if tiles.is_empty() {
-        Picture::new(8, 8, WHITE).captioned(&title)
-    } else {
-        Picture::tile(&tiles, 8, 14).captioned(&title)
-    }
+        Some(framed(&test.images, *i)?.captioned(&caption))
+    };
+    let tiles: Vec<Picture> = wrong.iter().take(MOST).filter_map(tile).collect();
+    let shown = if wrong.len() > MOST { format!("the {MOST} surest") } else { "the surest first".into() };
+    let title = format!("{} of {} test images read wrongly: {shown}", wrong.len(), test.len());
+    Picture::tile(&tiles, 8, 14).captioned(&title)
+}
+
+/// An image as ink on paper with a thin frame, about 112 pixels wide.
+fn framed(images: &Images, index: usize) -> Option<Picture> {
+    let paper: Vec<f32> = images.image(index)?.iter().map(|ink| 1.0 - ink).collect();
+    let image = Picture::grey(&paper, images.height, images.width).scaled(112_usize.div_ceil(images.width));
+    let mut frame = Picture::new(image.width() + 2, image.height() + 2, MUTED);
+    frame.paste(&image, 1, 1);
+    Some(frame)
 }
 
 fn confusion_picture(counts: &[Vec<usize>], accuracy: &str) -> Picture {

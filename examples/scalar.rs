@@ -23,7 +23,7 @@ fn main() -> Result<()> {
 
     let (_, product) = hvp(|_, [x, y]| valley(x, y), [x, y], [1.0, 0.0])?;
     println!("Hessian · e₁:  ({:.1}, {:.1}), without the Hessian", product[0], product[1]);
-    println!("Hessian:       {}\n", curvature([x, y])?);
+    println!("Hessian:\n{}\n", curvature([x, y])?);
 
     step_by_step(x, y)?;
     newton([x, y])
