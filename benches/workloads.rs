@@ -35,15 +35,16 @@ struct Options {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
-    let rng = || StdRng::seed_from_u64(0);
-    let workloads: [(&str, fn(&mut Bench<'_>, StdRng) -> Result<()>); 4] = [("W1", w1), ("W2", w2), ("W3", w3), ("W4", w4)];
+    let workloads: [(&str, Workload); 4] = [("W1", w1), ("W2", w2), ("W3", w3), ("W4", w4)];
     for (name, run) in workloads {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {
-            run(&mut Bench { name, options: &options }, rng())?;
+            run(&mut Bench { name, options: &options }, StdRng::seed_from_u64(0))?;
         }
     }
     Ok(())
 }
+
+type Workload = fn(&mut Bench<'_>, StdRng) -> Result<()>;
 
 struct Mlp {
     layers: Vec<Linear>,

@@ -137,8 +137,7 @@ fn save(options: &Options, portraits: &[Picture], losses: Vec<f64>) -> Result<()
         series: &[Series::steps("training", losses)],
         ..LineChart::default()
     };
-    let pictures =
-        [("target.png", target), ("learned.png", Picture::tile(portraits, 3, 8)), ("loss.png", loss.draw())];
+    let pictures = [("target.png", target), ("learned.png", Picture::tile(portraits, 3, 8)), ("loss.png", loss.draw())];
     for (name, picture) in pictures {
         let path = options.out.join(name);
         picture.save(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;

@@ -23,10 +23,13 @@ use crate::tensor::{Tensor, View};
 /// The entry points of the engine for one type of number.
 #[allow(missing_docs)]
 pub struct Engine<T: Float> {
-    pub(crate) record: fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32,
-    pub(crate) reverse: fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>,
+    pub(crate) record: Record<T>,
+    pub(crate) reverse: Reverse<T>,
     pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
 }
+
+type Record<T> = fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32;
+type Reverse<T> = fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>;
 
 impl<T: Float> Engine<T> {
     pub(crate) const fn new() -> Self {
@@ -101,11 +104,7 @@ pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>])
 }
 
 /// One loop over operands that broadcast to `shape`.
-pub(crate) fn map_blocks<T: Float>(
-    shape: &Shape,
-    operands: &[Factor<'_, T>],
-    block: Block<T>,
-) -> Tensor<T> {
+pub(crate) fn map_blocks<T: Float>(shape: &Shape, operands: &[Factor<'_, T>], block: Block<T>) -> Tensor<T> {
     let mut slices = [&[] as &[T]; 5];
     if dense(shape, operands, &mut slices) {
         return Tensor::build(shape.clone(), |out| map::map_slices(&slices[..operands.len()], out, &block));
@@ -122,9 +121,7 @@ pub(crate) fn map_blocks<T: Float>(
         .zip(&layouts)
         .map(|(operand, layout)| match (operand, layout) {
             (Factor::Number(number), _) => Operand::Number(*number),
-            (Factor::Tensor(tensor), Some(layout)) => {
-                Operand::View(View { data: tensor.buffer.as_slice(), layout })
-            }
+            (Factor::Tensor(tensor), Some(layout)) => Operand::View(View { data: tensor.buffer.as_slice(), layout }),
             (Factor::Tensor(tensor), None) => Operand::View(tensor.view()),
         })
         .collect();
@@ -150,7 +147,10 @@ impl Elementwise {
     #[track_caller]
     pub(crate) fn of_tensors<T: Float>(self, x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>> {
         let site = Location::caller();
-        elementwise(self, &[Factor::Tensor(x), Factor::Tensor(y)])
-            .map_err(|rule| Error { op: self.facts().name, rule, site })
+        elementwise(self, &[Factor::Tensor(x), Factor::Tensor(y)]).map_err(|rule| Error {
+            op: self.facts().name,
+            rule,
+            site,
+        })
     }
 }

@@ -18,7 +18,10 @@ mod sealed {
 
 /// What a [`Tensor`](crate::Tensor) can hold: `f32` and `f64` for values, `usize` for indices and class labels, `bool`
 /// for masks.
-pub trait Element: sealed::Sealed + Copy + Default + PartialEq + PartialOrd + Debug + Display + Send + Sync + 'static {}
+pub trait Element:
+    sealed::Sealed + Copy + Default + PartialEq + PartialOrd + Debug + Display + Send + Sync + 'static
+{
+}
 
 impl Element for f32 {}
 impl Element for f64 {}

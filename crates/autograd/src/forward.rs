@@ -117,9 +117,12 @@ fn node<T: Float>(tape: &Tape<T>, tangents: &Tangents<T>, slot: u32) -> Result<O
             Ok(Some(SmallVec::from_iter([gathered.iter().map(tangent).collect()])))
         }
         _ if !node.tracked || moving.iter().all(Option::is_none) => Ok(None),
-        Op::Elementwise(op) => Ok(elementwise(&nodes, node, *op, &moving).map(|tangent| SmallVec::from_iter([tangent]))),
+        Op::Elementwise(op) => {
+            Ok(elementwise(&nodes, node, *op, &moving).map(|tangent| SmallVec::from_iter([tangent])))
+        }
         op if op.is_multilinear() => {
-            let tangent = multilinear(&nodes, node, &moving).map_err(|rule| Error { op: op.name(), rule, site: node.site })?;
+            let tangent =
+                multilinear(&nodes, node, &moving).map_err(|rule| Error { op: op.name(), rule, site: node.site })?;
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         _ => {

@@ -1,7 +1,7 @@
 //! What a reverse sweep found: the gradient of every variable and parameter on the tape.
 
-use std::rc::Rc;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -151,9 +151,12 @@ impl<T: Float> Wrt<'_, T> for Scalar<'_, T> {
     fn find(self, gradients: &Gradients<T>) -> Result<T> {
         self.value()?;
         match self.tape {
-            Some(tape) if self.index < LIMIT && tape.id() == gradients.tape => {
-                Ok(gradients.scalars.as_slice().and_then(|all| all.get(self.index as usize)).copied().unwrap_or(T::ZERO))
-            }
+            Some(tape) if self.index < LIMIT && tape.id() == gradients.tape => Ok(gradients
+                .scalars
+                .as_slice()
+                .and_then(|all| all.get(self.index as usize))
+                .copied()
+                .unwrap_or(T::ZERO)),
             Some(tape) if self.index < LIMIT && tape.id() != gradients.tape => {
                 missing("the scalar", "it is on another tape")
             }

@@ -187,9 +187,9 @@ fn loops_are_the_scalar_op_bit_for_bit() {
                 let mut y = vec![T::ZERO; len];
                 op.value_block()(&inputs, &mut y);
                 let point = |i: usize| -> Vec<T> { x.iter().map(|x| x[i]).collect() };
-                for i in 0..len {
+                for (i, &y) in y.iter().enumerate() {
                     let expected = op.at(&point(i));
-                    assert!(same(y[i], expected), "{op:?} of {:?}: {} in a loop, {expected} alone", point(i), y[i]);
+                    assert!(same(y, expected), "{op:?} of {:?}: {y} in a loop, {expected} alone", point(i));
                 }
                 inputs.insert(0, &g);
                 inputs.push(&y);

@@ -13,9 +13,9 @@ mod forward;
 mod gradients;
 mod graph;
 mod kernel;
-mod operation;
 #[cfg(test)]
 mod laws;
+mod operation;
 mod ops;
 mod param;
 mod place;
@@ -35,19 +35,23 @@ pub use error::{Error, Result, Rule};
 pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
 pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
-pub use kernel::sort::Order;
-pub use ops::conv::{
-    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Padding,
-};
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
+pub use kernel::sort::Order;
 pub use ops::cat::{cat, stack};
+pub use ops::conv::{
+    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions,
+    Padding,
+};
 pub use ops::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::custom::{custom, custom_many, custom_numeric};
 pub use ops::einsum::einsum;
 pub use ops::pad::PadMode;
-pub use ops::standardize::BatchStatistics;
-pub use ops::pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPoolOptions};
+pub use ops::pool::{
+    AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions,
+    MaxPoolOptions,
+};
 pub use ops::random::{normal, uniform};
+pub use ops::standardize::BatchStatistics;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};

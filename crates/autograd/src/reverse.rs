@@ -52,7 +52,9 @@ impl<T: Float> Default for Workspace<T> {
 pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], until: usize) -> Result<Gradients<T>> {
     let (root, root_node) = match &seed {
         Seed::Scalar(entry) => (*entry as usize, None),
-        Seed::Node(slot, gradient) => (tape.with_node(*slot, |node| node.entry) as usize, Some((*slot, gradient.clone()))),
+        Seed::Node(slot, gradient) => {
+            (tape.with_node(*slot, |node| node.entry) as usize, Some((*slot, gradient.clone())))
+        }
     };
     let mut scalars = Tensor::zeros([root + 1]);
     let (mut adjoints, spare) = {
@@ -149,7 +151,8 @@ impl<T: Float> Sweep<'_, '_, T> {
     #[cold]
     fn add_element(&mut self, slot: u32, element: usize, g: T) {
         let adjoint = &mut self.adjoints[slot as usize];
-        let gradient = adjoint.get_or_insert_with(|| Tensor::zeros(self.tape.with_node(slot, |node| node.value.shape().clone())));
+        let gradient =
+            adjoint.get_or_insert_with(|| Tensor::zeros(self.tape.with_node(slot, |node| node.value.shape().clone())));
         gradient.make_mut()[element] += g;
     }
 

@@ -106,9 +106,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     pub(crate) fn apply<Op: UnaryRule>(self) -> Self {
         let value = Op::value(self.number);
         match self.tape {
-            Some(tape) if self.index < LIMIT => {
-                Self::on(tape, value, 0, self.index, Step::Unary(Op::CODE))
-            }
+            Some(tape) if self.index < LIMIT => Self::on(tape, value, 0, self.index, Step::Unary(Op::CODE)),
             _ => Self { number: value, ..self },
         }
     }

@@ -27,9 +27,13 @@ impl Shape {
     }
 
     /// The number of elements: the product of the sizes, saturating.
-    #[allow(clippy::len_without_is_empty)] // A shape is not a collection of elements.
     pub fn len(&self) -> usize {
-        if self.0.contains(&0) { 0 } else { self.0.iter().fold(1, |n, &size| n.saturating_mul(size)) }
+        if self.is_empty() { 0 } else { self.0.iter().fold(1, |n, &size| n.saturating_mul(size)) }
+    }
+
+    /// Whether there is no element, because a size is 0.
+    pub fn is_empty(&self) -> bool {
+        self.0.contains(&0)
     }
 
     /// The shape that both broadcast to, as in NumPy: sizes are aligned at the end, a size of one stretches.

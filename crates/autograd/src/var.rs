@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::ops::elementwise::{BinaryRule, Elementwise, UnaryRule};
 use crate::ops::Op;
+use crate::ops::elementwise::{BinaryRule, Elementwise, UnaryRule};
 use crate::param::Param;
 use crate::real::Algebra;
 use crate::scalar::Scalar;

@@ -69,12 +69,7 @@ pub(crate) fn max_pool<T: Float>(x: View<'_, T>, window: Window, out: &mut [T], 
 }
 
 /// As [`max_pool`] over windows that divide a plane evenly into `rows` times `columns` parts, which overlap where they must.
-pub(crate) fn adaptive_max_pool<T: Float>(
-    x: View<'_, T>,
-    output: [usize; 2],
-    out: &mut [T],
-    indices: &mut [usize],
-) {
+pub(crate) fn adaptive_max_pool<T: Float>(x: View<'_, T>, output: [usize; 2], out: &mut [T], indices: &mut [usize]) {
     let rank = x.layout.shape.rank();
     debug_assert!(rank >= 2);
     let size = [x.layout.shape[rank - 2], x.layout.shape[rank - 1]];

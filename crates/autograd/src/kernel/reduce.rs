@@ -11,10 +11,10 @@ pub(crate) use extreme::{argmax, argmin};
 use smallvec::SmallVec;
 
 use crate::float::Float;
+use crate::kernel::parallel;
 use crate::kernel::reduce::columns::by_columns;
 use crate::kernel::runs::{Axis, Nest, Odometer, push_merged};
 use crate::kernel::vectorized::vectorized;
-use crate::kernel::parallel;
 use crate::tensor::View;
 
 /// Accumulators side by side: enough vector registers to hide the latency of an addition.

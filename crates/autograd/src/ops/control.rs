@@ -87,20 +87,26 @@ impl<'t, T: Float> Tape<T> {
         let numbers: Tensor<T> = scalars.iter().map(|scalar| scalar.number).collect();
         let foreign = |scalar: &&Scalar<'t, T>| scalar.tape.is_some_and(|tape| !std::ptr::eq(tape, self));
         if let Some(Scalar { tape: Some(tape), .. }) = scalars.iter().find(|scalar| scalar.index == FAILED) {
-            return Var::new(self, self.fail(tape.failure().unwrap_or_else(|| Error::new("from_scalars", Rule::NoTape))));
+            return Var::new(
+                self,
+                self.fail(tape.failure().unwrap_or_else(|| Error::new("from_scalars", Rule::NoTape))),
+            );
         }
         if scalars.iter().filter(|scalar| scalar.index < LIMIT).any(|scalar| foreign(&scalar)) {
             return Var::new(self, self.fail(Error::new("from_scalars", Rule::TwoTapes)));
         }
         let (start, len) = self.gather(scalars.iter().map(|scalar| scalar.index));
         let tracked = scalars.iter().any(|scalar| scalar.index < LIMIT);
-        Var::new(self, self.push_node(Node {
-            op: Op::FromScalars { start, len },
-            inputs: Inputs::new(),
-            value: numbers,
-            site: Location::caller(),
-            entry: 0,
-            tracked,
-        }))
+        Var::new(
+            self,
+            self.push_node(Node {
+                op: Op::FromScalars { start, len },
+                inputs: Inputs::new(),
+                value: numbers,
+                site: Location::caller(),
+                entry: 0,
+                tracked,
+            }),
+        )
     }
 }

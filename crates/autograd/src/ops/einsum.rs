@@ -288,8 +288,8 @@ pub fn einsum<'t, T: Float>(equation: &str, operands: &[Var<'t, T>]) -> Var<'t, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tensor;
     use crate::Tape;
+    use crate::Tensor;
     use crate::testing::{assert_gradient, failure, sample};
 
     /// Every equation with the shapes of its operands.

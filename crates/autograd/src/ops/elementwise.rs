@@ -184,6 +184,7 @@ macro_rules! binary {
             $(#[$doc])*
             #[inline]
             #[track_caller]
+            #[allow(clippy::should_implement_trait)] // `rem` is not Rust's `%`: it has the sign of y.
             pub fn $name(self, other: impl Into<Self>) -> Self {
                 self.apply_with::<$name>(other.into())
             }
@@ -194,6 +195,7 @@ macro_rules! binary {
             ///
             /// Shapes: the operands broadcast; a plain number and a `Scalar` fit every shape.
             #[track_caller]
+            #[allow(clippy::should_implement_trait)]
             pub fn $name(self, other: impl Into<crate::var::Term<'t, T>>) -> Self {
                 self.elementwise2(crate::ops::elementwise::Elementwise::$name, other.into())
             }

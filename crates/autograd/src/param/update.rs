@@ -52,7 +52,8 @@ impl<T: Float> Param<T> {
             return Ok(());
         }
         let old = if self.value.as_slice().is_some() { self.value.clone() } else { self.value.to_contiguous() };
-        self.value = Tensor::build(old.shape().clone(), |new| Part { old: old.as_slice(), new, gradient, state }.run(&rule));
+        self.value =
+            Tensor::build(old.shape().clone(), |new| Part { old: old.as_slice(), new, gradient, state }.run(&rule));
         Ok(())
     }
 }

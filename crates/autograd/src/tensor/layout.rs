@@ -90,7 +90,7 @@ impl Layout {
     pub fn slice(&self, axis: usize, start: usize, end: usize, step: usize) -> Layout {
         let mut layout = self.clone();
         // Without elements the offset stays, lest it leave the buffer.
-        if start < end && self.shape.len() > 0 {
+        if start < end && !self.shape.is_empty() {
             layout.offset = (layout.offset as isize + start as isize * self.strides[axis]) as usize;
         }
         layout.shape = self.shape.with(axis, (end - start).div_ceil(step));
@@ -130,7 +130,7 @@ impl Layout {
     /// In reverse order along `axis`.
     pub fn flip(&self, axis: usize) -> Layout {
         let mut layout = self.clone();
-        if self.shape.len() > 0 {
+        if !self.shape.is_empty() {
             layout.offset = (layout.offset as isize + (self.shape[axis] - 1) as isize * self.strides[axis]) as usize;
         }
         layout.strides[axis] = -layout.strides[axis];

@@ -1,10 +1,10 @@
 //! Reductions over rows: many columns side by side, each a balanced tree over its rows.
 
 use crate::float::Float;
+use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, Fold, Plan};
 use crate::kernel::runs::{Axis, Odometer, Run};
 use crate::kernel::vectorized::vectorized;
-use crate::kernel::parallel;
 
 /// Columns folded side by side.
 const COLUMNS: usize = 512;
