@@ -36,7 +36,7 @@ struct Options {
     /// Train a convolutional network instead of a dense one
     #[arg(long)]
     cnn: bool,
-    /// Passes over the training images [default: 60; MNIST: 12, with --cnn 6]
+    /// Passes over the training images [default: 60; MNIST: 12, with --cnn 4]
     #[arg(long, value_name = "N", value_parser = count)]
     epochs: Option<usize>,
     /// Images in a step [default: 32; MNIST: 100]
@@ -61,7 +61,7 @@ impl Options {
         let default = match (&self.data, self.cnn) {
             (None, _) => 60,
             (Some(_), false) => 12,
-            (Some(_), true) => 6,
+            (Some(_), true) => 4,
         };
         self.epochs.unwrap_or(default)
     }
