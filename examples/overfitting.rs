@@ -69,9 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("root mean square error on the 30 samples; the noise alone has {NOISE}");
     let mut charts = Vec::new();
-    for (name, width, weight_decay) in
-        [("1 unit a layer", 1, 0.0), ("16, weight decay", 16, 1.0), ("16, free", 16, 0.0)]
-    {
+    for (name, width, weight_decay) in [("one unit a layer", 1, 0.0), ("weight decay", 16, 1.0), ("free", 16, 0.0)] {
         let model = trained(width, weight_decay, (&x, &y))?;
         let errors = (error(&model, &x, &y)?, error(&model, &new_x, &new_y)?);
         let title = format!("{name}: {:.2}, on new samples {:.2}", errors.0, errors.1);
