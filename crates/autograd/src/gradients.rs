@@ -43,8 +43,8 @@ pub(crate) type Spare<T> = Rc<RefCell<Vec<Found<T>>>>;
 impl<T: Float> Gradients<T> {
     /// The gradient of a variable, a parameter, or any scalar of the recording.
     ///
-    /// A `Scalar` gives a number, a [`Var`] or a [`Param`] a tensor of its shape. For the gradient of an intermediate
-    /// tensor see [`Scalar::gradient`](crate::Scalar::gradient).
+    /// A `Scalar` gives a number, a [`Var`] or a [`Param`] a tensor of its shape. For the gradients of
+    /// intermediate tensors see [`Scalar::backward_keeping`](crate::Scalar::backward_keeping).
     ///
     /// # Errors
     /// [`Rule::NoGradient`], with the reason, where none was computed.

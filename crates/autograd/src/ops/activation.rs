@@ -197,7 +197,7 @@ unary! {
 }
 
 unary! {
-    /// x between −1 and 1, else the nearer bound. For other bounds see [`clamp`](Self::clamp).
+    /// x between −1 and 1, else the nearer bound. For other bounds see `clamp`.
     ///
     /// Derivative: 1 for −1 < x < 1, else 0, as in PyTorch.
     hardtanh(x) -> y {

@@ -251,13 +251,13 @@ fn scaled_probabilities<T: Float>(log: &[T], totals: impl Iterator<Item = T>, li
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The cross-entropy between the softmax of these logits and classes: −w[t]·ln softmax(x)[t] for each target t, with
+    /// The cross-entropy between the softmax of these logits and classes: `−w[t]·ln softmax(x)[t]` for each target t, with
     /// PyTorch's options and conventions.
     ///
     /// With smoothing ε the target is (1 − ε) of its class and ε/C of each of the C classes. The mean divides by the
     /// weights of the targets that count, and is NaN if none does.
     ///
-    /// Derivative: w[t]·(softmax(x) − target), from the logarithms that the value kept.
+    /// Derivative: `w[t]·(softmax(x) − target)`, from the logarithms that the value kept.
     /// Shapes: logits `[C]` with a target `[]`, or `[N, C, d₁, …]` with targets `[N, d₁, …]` → `[]`, or the shape of the
     /// targets without reduction. A target that is no class is an error unless it is ignored.
     ///
