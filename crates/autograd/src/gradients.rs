@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::kernel::accumulate::accumulate;
 use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tape::LIMIT;
@@ -37,6 +38,34 @@ impl<T: Float> Default for Found<T> {
     }
 }
 
+impl<T: Float> Found<T> {
+    /// Places of parameters that came from another recording; no recording has so many nodes.
+    const FOREIGN: u32 = 1 << 31;
+
+    /// Where the gradient of a parameter is.
+    fn place(&self, id: u64) -> Option<usize> {
+        let param = self.params.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.nodes.binary_search_by_key(&self.params[param].1, |(slot, _)| *slot).ok()
+    }
+
+    fn of_params(&self) -> impl Iterator<Item = (u64, &Tensor<T>)> {
+        self.params.iter().filter_map(|&(id, _)| Some((id, &self.nodes[self.place(id)?].1)))
+    }
+
+    /// Adds to the gradient of a parameter, whose shape fits.
+    fn add(&mut self, id: u64, gradient: &Tensor<T>) {
+        if let Some(place) = self.place(id) {
+            return accumulate(gradient.view(), self.nodes[place].1.make_mut());
+        }
+        let slot = self.nodes.last().map_or(0, |(slot, _)| *slot + 1).max(Self::FOREIGN);
+        match self.params.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(param) => self.params[param].1 = slot,
+            Err(param) => self.params.insert(param, (id, slot)),
+        }
+        self.nodes.push((slot, gradient.clone()));
+    }
+}
+
 /// Lists of earlier sweeps that wait for the next one.
 pub(crate) type Spare<T> = Rc<RefCell<Vec<Found<T>>>>;
 
@@ -55,10 +84,7 @@ impl<T: Float> Gradients<T> {
 
     /// The gradient of a parameter; `None` where none was computed, for which [`of`](Self::of) knows the reason.
     pub fn get(&self, param: &Param<T>) -> Option<&Tensor<T>> {
-        let found = self.found.params.binary_search_by_key(&param.id(), |(id, _)| *id).ok()?;
-        let slot = self.found.params[found].1;
-        let node = self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
-        Some(&self.found.nodes[node].1)
+        self.found.place(param.id()).map(|place| &self.found.nodes[place].1)
     }
 
     /// Shows the gradient of every parameter, to be changed, in an order that does not depend on chance.
@@ -80,6 +106,37 @@ impl<T: Float> Gradients<T> {
                 change(&mut nodes[found].1);
             }
         }
+    }
+
+    /// Adds the gradients of another recording's parameters to these: one step for several small batches.
+    ///
+    /// Divide each loss by the number of batches for the gradient of their mean.
+    ///
+    /// ```
+    /// use autograd::{Param, Tape, Tensor};
+    ///
+    /// let weight = Param::new(Tensor::from([1.0_f32, 2.0]));
+    /// let mut tape = Tape::new();
+    /// let mut sum = tape.param(&weight).square().sum().backward()?;
+    /// tape.clear();
+    /// sum.accumulate(&tape.param(&weight).sum().backward()?)?;
+    /// assert_eq!(sum.of(&weight)?.to_vec(), [3.0, 5.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a parameter has another shape there; these gradients are then as they were.
+    #[track_caller]
+    pub fn accumulate(&mut self, other: &Self) -> Result<()> {
+        for (id, gradient) in other.found.of_params() {
+            let differing = self.found.place(id).map(|place| self.found.nodes[place].1.shape());
+            if let Some(expected) = differing.filter(|shape| *shape != gradient.shape()) {
+                let rule = Rule::Shape { expected: expected.clone(), found: gradient.shape().clone() };
+                return Err(Error::new("accumulate", rule));
+            }
+        }
+        other.found.of_params().for_each(|(id, gradient)| self.found.add(id, gradient));
+        Ok(())
     }
 
     #[track_caller]

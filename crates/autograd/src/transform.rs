@@ -1,60 +1,22 @@
 //! Derivatives of functions and of recordings: gradient, products with the Jacobian and the Hessian, and both in full.
 
+mod handle;
 mod inputs;
 
+pub use handle::{Gradient, Handle};
 pub use inputs::Inputs;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
-use crate::reverse::recorded::{Adjoints, Root};
+use crate::reverse::recorded::Root;
 use crate::reverse::{Seed, recorded};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
-
-/// A handle that a recorded gradient can be asked of: a `Scalar`, a `Var`, or an array of either.
-pub trait Handle<'t, T: Float>: Copy {
-    #[doc(hidden)]
-    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self;
-
-    #[doc(hidden)]
-    fn check(self) -> Result<()>;
-}
-
-/// The result of a recorded reverse sweep.
-#[doc(hidden)]
-pub struct Gradient<'t, T: Float>(Adjoints<'t, T>);
-
-impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
-    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        adjoints.0.of_scalar(self)
-    }
-    fn check(self) -> Result<()> {
-        self.value().map(|_| ())
-    }
-}
-
-impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
-    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        if self.is_failed() { self } else { adjoints.0.of_var(self) }
-    }
-    fn check(self) -> Result<()> {
-        self.value().map(|_| ())
-    }
-}
-
-impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
-    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        self.map(|handle| handle.adjoint(adjoints))
-    }
-    fn check(self) -> Result<()> {
-        self.into_iter().try_for_each(Handle::check)
-    }
-}
 
 impl<'t, T: Float> Scalar<'t, T> {
     /// The gradient with respect to every variable and parameter on the tape.
@@ -101,12 +63,47 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
         let tape = self.require_tape("grad")?;
-        wrt.check()?;
+        wrt.read()?;
         Ok(wrt.adjoint(&Gradient(recorded(tape, Root::Scalar(self))?)))
     }
 }
 
+impl<'t, T: Float> Scalar<'t, T> {
+    /// The derivative along a direction: how this changes when the handles `wrt` move along `along`, by one forward
+    /// sweep over the recording.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let [x, y] = tape.scalars([3.0, 2.0]);
+    /// assert_eq!((x * x * y).jvp([x, y], [1.0, 10.0])?, 12.0 + 90.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward); a direction of another shape.
+    #[track_caller]
+    pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<T> {
+        let tape = self.require_tape("jvp")?;
+        Ok(self.tangent(&moved(tape, wrt, along)?))
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
+    /// The Jacobian times a direction: how this changes when the handles `wrt` move along `along`, by one forward sweep
+    /// over the recording.
+    ///
+    /// Shapes: the direction has the form of `wrt`; the result has the shape of this tensor.
+    ///
+    /// # Errors
+    /// As [`Scalar::jvp`].
+    #[track_caller]
+    pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<Tensor<T>> {
+        self.value()?;
+        Ok(self.tangent(&moved(self.tape, wrt, along)?))
+    }
+
     /// The seed times the Jacobian: the gradient of Σ seed·self.
     ///
     /// Shapes: the seed has the shape of this tensor.
@@ -131,12 +128,22 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
         self.value()?;
         seed.value()?;
-        wrt.check()?;
+        wrt.read()?;
         if seed.shape() != self.shape() {
             return Err(Error::new("grad", Rule::Shape { expected: self.shape(), found: seed.shape() }));
         }
         Ok(wrt.adjoint(&Gradient(recorded(self.tape, Root::Var(self, seed))?)))
     }
+}
+
+/// The tangents of a whole recording when some handles move.
+#[track_caller]
+fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Value) -> Result<Tangents<T>> {
+    wrt.read()?;
+    let mut tangents = Tangents::new(tape);
+    wrt.set_tangent("jvp", along, &mut tangents)?;
+    (T::engine().forward)(tape, &mut tangents)?;
+    Ok(tangents)
 }
 
 /// ∇f(x).
@@ -184,6 +191,30 @@ pub fn value_and_gradient<T: Float, X: Inputs<T>>(
     Ok((value, x.gradients(handles, &y.backward()?)?))
 }
 
+/// f(x) and seed·J: the value and the gradient of Σ seed·f(x), in one reverse sweep.
+///
+/// ```
+/// use autograd::{Tensor, vjp};
+///
+/// let (y, gx) = vjp(|_, x| x * x, Tensor::from([1.0_f64, 3.0]), Tensor::from([1.0, 10.0]))?;
+/// assert_eq!((y.to_vec(), gx.to_vec()), (vec![1.0, 9.0], vec![2.0, 60.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient`]; a seed whose shape is not that of f(x).
+#[track_caller]
+pub fn vjp<T: Float, X: Inputs<T>>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, X::Handles<'t>) -> Var<'t, T>,
+    x: X,
+    seed: Tensor<T>,
+) -> Result<(Tensor<T>, X)> {
+    let tape = Tape::new();
+    let handles = x.record(&tape);
+    let y = f(&tape, handles);
+    Ok((y.value()?, x.gradients(handles, &y.vjp(seed)?)?))
+}
+
 /// f(x) and J·dx: the value and its derivative along the direction dx, in one forward sweep.
 ///
 /// ```
@@ -206,11 +237,7 @@ pub fn jvp<T: Float, X: Inputs<T>>(
     let tape = Tape::new();
     let handles = x.record(&tape);
     let y = f(&tape, handles);
-    let value = y.value()?;
-    let mut tangents = Tangents::new(&tape);
-    x.set_tangents(handles, &dx, &mut tangents)?;
-    (T::engine().forward)(&tape, &mut tangents)?;
-    Ok((value, tangents.of_var(y)))
+    Ok((y.value()?, y.jvp(handles, dx)?))
 }
 
 /// ∇f(x) and H·v: the gradient and the Hessian times a direction, by a forward sweep over the recorded gradient.
@@ -240,9 +267,9 @@ pub fn hvp<T: Float, X: Inputs<T>>(
     }
     let gradient = y.grad(handles)?;
     let mut tangents = Tangents::new(&tape);
-    x.set_tangents(handles, &v, &mut tangents).map_err(|error| Error { op: "hvp", ..error })?;
+    handles.set_tangent("hvp", v, &mut tangents)?;
     (T::engine().forward)(&tape, &mut tangents)?;
-    Ok((x.values(gradient)?, x.tangents(gradient, &tangents)))
+    Ok((gradient.read()?, gradient.tangent(&tangents)))
 }
 
 /// The Jacobian of a tensor function: element `[i.., j..]` is ∂f(x)ᵢ/∂xⱼ.

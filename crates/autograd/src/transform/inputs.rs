@@ -1,8 +1,7 @@
 //! What a function can be differentiated with respect to.
 
-use crate::error::{Error, Result, Rule};
+use crate::error::Result;
 use crate::float::Float;
-use crate::forward::Tangents;
 use crate::gradients::Gradients;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
@@ -13,7 +12,7 @@ use crate::var::Var;
 /// Arguments of a differentiated function: numbers, tensors, and arrays of either.
 pub trait Inputs<T: Float>: Clone {
     /// The handles that the function gets.
-    type Handles<'t>: Handle<'t, T>
+    type Handles<'t>: Handle<'t, T, Value = Self>
     where
         T: 't;
 
@@ -28,19 +27,6 @@ pub trait Inputs<T: Float>: Clone {
 
     /// Zeros in the form of the arguments.
     fn zeros(&self) -> Self;
-
-    /// The values of the handles.
-    ///
-    /// # Errors
-    /// When a handle has failed.
-    fn values<'t>(&self, handles: Self::Handles<'t>) -> Result<Self>;
-
-    #[doc(hidden)]
-    #[track_caller]
-    fn set_tangents<'t>(&self, handles: Self::Handles<'t>, along: &Self, tangents: &mut Tangents<T>) -> Result<()>;
-
-    #[doc(hidden)]
-    fn tangents<'t>(&self, handles: Self::Handles<'t>, tangents: &Tangents<T>) -> Self;
 
     /// The arguments as a list of tensors.
     #[doc(hidden)]
@@ -66,21 +52,6 @@ macro_rules! number {
             fn zeros(&self) -> Self {
                 0.0
             }
-            fn values<'t>(&self, handle: Scalar<'t, $float>) -> Result<Self> {
-                handle.value()
-            }
-            fn set_tangents<'t>(
-                &self,
-                handle: Scalar<'t, $float>,
-                along: &Self,
-                tangents: &mut Tangents<$float>,
-            ) -> Result<()> {
-                tangents.set_scalar(handle, *along);
-                Ok(())
-            }
-            fn tangents<'t>(&self, handle: Scalar<'t, $float>, tangents: &Tangents<$float>) -> Self {
-                tangents.of_scalar(handle)
-            }
             fn tensors(&self) -> Vec<Tensor<$float>> {
                 vec![Tensor::scalar(*self)]
             }
@@ -105,21 +76,6 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     }
     fn zeros(&self) -> Self {
         Tensor::zeros(self.shape())
-    }
-    fn values<'t>(&self, handle: Var<'t, T>) -> Result<Self> {
-        handle.value()
-    }
-    #[track_caller]
-    fn set_tangents<'t>(&self, handle: Var<'t, T>, along: &Self, tangents: &mut Tangents<T>) -> Result<()> {
-        if along.shape() != self.shape() {
-            let rule = Rule::Shape { expected: self.shape().clone(), found: along.shape().clone() };
-            return Err(Error::new("jvp", rule));
-        }
-        tangents.set_var(handle, along.clone());
-        Ok(())
-    }
-    fn tangents<'t>(&self, handle: Var<'t, T>, tangents: &Tangents<T>) -> Self {
-        tangents.of_var(handle)
     }
     fn tensors(&self) -> Vec<Tensor<T>> {
         vec![self.clone()]
@@ -148,23 +104,6 @@ impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
     }
     fn zeros(&self) -> Self {
         std::array::from_fn(|i| self[i].zeros())
-    }
-    fn values<'t>(&self, handles: [X::Handles<'t>; N]) -> Result<Self> {
-        let mut found = self.clone();
-        for ((found, x), handle) in found.iter_mut().zip(self).zip(handles) {
-            *found = x.values(handle)?;
-        }
-        Ok(found)
-    }
-    #[track_caller]
-    fn set_tangents<'t>(&self, handles: [X::Handles<'t>; N], along: &Self, tangents: &mut Tangents<T>) -> Result<()> {
-        for ((x, handle), along) in self.iter().zip(handles).zip(along) {
-            x.set_tangents(handle, along, tangents)?;
-        }
-        Ok(())
-    }
-    fn tangents<'t>(&self, handles: [X::Handles<'t>; N], tangents: &Tangents<T>) -> Self {
-        std::array::from_fn(|i| self[i].tangents(handles[i], tangents))
     }
     fn tensors(&self) -> Vec<Tensor<T>> {
         self.iter().flat_map(|x| x.tensors()).collect()
