@@ -30,7 +30,7 @@ use set::Points;
 #[derive(Parser)]
 struct Options {
     /// Passes over the training points
-    #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Units of each hidden layer
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=4096))]
@@ -53,7 +53,7 @@ const BATCH: usize = 1024;
 const HELD_OUT: usize = 50_000;
 const RATE: f64 = 3e-3;
 /// Epochs after which the network paints what it knows.
-const PORTRAITS: [u32; 5] = [1, 2, 4, 8, 12];
+const PORTRAITS: [u32; 5] = [1, 2, 4, 8, 16];
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
