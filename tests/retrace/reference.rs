@@ -14,9 +14,7 @@ use case::{Case, Input, Numbers};
 
 /// Ops of the file that the engine does not have.
 #[rustfmt::skip]
-const NOT_YET: &[&str] = &[
-    "addcdiv", "addcmul", "glu", "ldexp", "lerp", "mvlgamma", "rrelu",
-];
+const NOT_YET: &[&str] = &[];
 
 /// Cases of ops that we have, with options that we do not have.
 #[rustfmt::skip]

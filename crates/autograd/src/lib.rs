@@ -1,6 +1,36 @@
-//! Reverse-mode automatic differentiation of scalar and tensor programs on one tape.
+//! Automatic differentiation of scalar and tensor programs: reverse and forward, to any order, on one tape.
 //!
-//! User code runs once, and every operation is written down; derivatives, checks and explanations read that recording.
+//! User code runs once, and every operation is written down on a [`Tape`]. Derivatives, checks and explanations read that
+//! one recording.
+//!
+//! ```
+//! use autograd::{Tape, Tensor};
+//!
+//! let tape = Tape::<f64>::new();
+//! let x = tape.var(Tensor::from([1.0, 2.0, 3.0]));
+//! let scale = tape.scalar(0.5);
+//! let loss = ((x * scale).tanh() - 0.3).square().mean();
+//!
+//! let gradients = loss.backward()?;
+//! assert_eq!(gradients.of(x)?.len(), 3);
+//! assert!(gradients.of(scale)? > 0.0);
+//! assert!(tape.check().is_ok());
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! # What to read
+//!
+//! - [`Tensor`]: plain data; [`Tape`], [`Scalar`] and [`Var`]: a recording and its handles, which have every operation as a
+//!   method; [`Param`] and [`Module`]: what a model holds.
+//! - [`Scalar::backward`], [`Scalar::grad`], [`Var::vjp`], [`Var::jvp`]: derivatives on a recording;
+//!   [`gradient`], [`vjp()`], [`jvp()`], [`hvp`], [`jacobian`], [`hessian`]: of a function.
+//! - [`Real`] and [`Dual`]: functions of numbers, run plain, forward, reverse or nested.
+//! - [`custom()`]: an operation of your own; [`Tape::check`]: is its derivative right?
+//! - [`Scalar::explain`]: where a value or a gradient became infinite, or not a number, and why one is missing.
+//! - [`Error`]: what went wrong, at which line. Operations on handles never fail at once: the first failure is kept on the
+//!   tape and returned by whatever asks for a result, so formulas need no `?`.
+//!
+//! Operations follow PyTorch in names, broadcasting and choices at kinks, except where a doc says otherwise.
 
 #![warn(missing_docs)]
 

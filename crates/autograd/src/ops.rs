@@ -17,6 +17,7 @@ pub mod trigonometric;
 
 pub(crate) mod arrange;
 pub(crate) mod cat;
+pub(crate) mod composed;
 pub(crate) mod control;
 pub(crate) mod conv;
 pub(crate) mod cross_entropy;

@@ -66,3 +66,8 @@ pub use nn_derive::Module;
 pub use progress::Progress;
 pub use save::{FileError, LoadReport, Mismatch, load, load_partial, save};
 pub use summary::{LayerSummary, Summary, summary};
+
+/// The examples of the README are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -304,6 +304,17 @@ table! {
         Some(low) => x[0].clamp(number(low), c.number("max_val", 1.0)),
         None => x[0].hardtanh(),
     }],
+    "lerp" => |c, x| vec![match c.param("weight") {
+        Some(weight) => x[0].lerp(x[1], number(weight)),
+        None => x[0].lerp(x[1], x[2]),
+    }],
+    "addcmul" => |c, x| vec![x[0].addcmul(x[1], x[2], c.number("value", 1.0))],
+    "addcdiv" => |c, x| vec![x[0].addcdiv(x[1], x[2], c.number("value", 1.0))],
+    "ldexp" => |_c, x| vec![x[0].ldexp(x[1])],
+    "mvlgamma" => |c, x| vec![x[0].mvlgamma(c.int("p", 1) as u32)],
+    "glu" => |c, x| vec![x[0].glu(c.axis("dim"))],
+    // In evaluation, as the file has it.
+    "rrelu" => |_c, x| vec![x[0].leaky_relu((1.0 / 8.0 + 1.0 / 3.0) / 2.0)],
     "leaky_relu" => |c, x| vec![x[0].leaky_relu(c.number("negative_slope", 0.01))],
     "softplus" => |c, x| vec![x[0].softplus(c.number("beta", 1.0))],
     "threshold" => |c, x| vec![{

@@ -1,0 +1,143 @@
+//! Elementwise formulas that are compositions, as accurate and nearly as fast as an op of their own.
+
+use rand::Rng;
+
+use crate::error::Rule;
+use crate::float::Float;
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+impl<'t, T: Float> Var<'t, T> {
+    /// Between this (weight 0) and `end` (weight 1): x + weight·(end − x).
+    ///
+    /// Derivative: 1 − weight, weight, and end − x for the weight.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn lerp(self, end: Self, weight: impl Into<Term<'t, T>>) -> Self {
+        (end - self) * weight + self
+    }
+
+    /// x + scale·a·b.
+    ///
+    /// Derivative: 1, scale·b, scale·a.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn addcmul(self, a: Self, b: Self, scale: T) -> Self {
+        self + a * b * Term::Number(scale)
+    }
+
+    /// x + scale·a/b.
+    ///
+    /// Derivative: 1, scale/b, −scale·a/b².
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn addcdiv(self, a: Self, b: Self, scale: T) -> Self {
+        self + a / b * Term::Number(scale)
+    }
+
+    /// x·2ⁿ.
+    ///
+    /// Derivative: 2ⁿ, and y·ln 2 for n.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn ldexp(self, exponent: Self) -> Self {
+        self * exponent.exp2()
+    }
+
+    /// x/y, rounded down.
+    ///
+    /// Derivative: 0.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn div_floor(self, other: impl Into<Term<'t, T>>) -> Self {
+        (self / other).floor()
+    }
+
+    /// x/y, rounded towards 0.
+    ///
+    /// Derivative: 0.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn div_trunc(self, other: impl Into<Term<'t, T>>) -> Self {
+        (self / other).trunc()
+    }
+
+    /// The logarithm of the multivariate Γ function of dimension p: p(p − 1)/4·ln π + Σᵢ lgamma(x − i/2), i = 0 … p − 1.
+    ///
+    /// Derivative: Σᵢ digamma(x − i/2). Domain: x > (p − 1)/2.
+    #[track_caller]
+    pub fn mvlgamma(self, p: u32) -> Self {
+        if p == 0 {
+            return self.fail("mvlgamma", Rule::Argument { name: "p", must: "at least 1", found: p.to_string() });
+        }
+        let number = |x: f64| Term::Number(T::from_f64(x));
+        let dimension = f64::from(p);
+        let constant = number(dimension * (dimension - 1.0) / 4.0 * std::f64::consts::PI.ln());
+        (1..p).fold(self.lgamma() + constant, |sum, i| sum + (self - number(f64::from(i) / 2.0)).lgamma())
+    }
+
+    /// The gated linear unit: a·sigmoid(b) of the halves a, b of an axis (Dauphin et al. 2016).
+    ///
+    /// Derivative: sigmoid(b) for a, y(1 − sigmoid(b)) for b.
+    /// Shapes: `[.., 2n, ..]` → `[.., n, ..]`; an odd size is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([3.0_f32, 5.0, 0.0, 0.0]);
+    /// assert_eq!(x.glu(0).value()?.to_vec(), [1.5, 2.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn glu(self, axis: isize) -> Self {
+        let size = self.size(axis);
+        if size % 2 != 0 {
+            let found = self.shape().to_string();
+            return self.fail("glu", Rule::Argument { name: "the size of the axis", must: "even", found });
+        }
+        self.slice(axis, 0..size / 2) * self.slice(axis, size / 2..size).sigmoid()
+    }
+
+    /// The leaky relu with a slope for each element, drawn uniformly between `low` and `high` (Xu et al. 2015): for
+    /// training. In use the slope is the mean of the two, `x.leaky_relu((low + high) / 2.0)`; PyTorch's bounds are 1/8 and
+    /// 1/3.
+    ///
+    /// Derivative: 1 for x > 0, else the slope drawn.
+    #[track_caller]
+    pub fn rrelu(self, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+        self.leaky_relu(self.tape.constant(Tensor::uniform(self.shape(), low, high, rng)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use crate::{Tape, Tensor};
+
+    #[test]
+    fn slopes_of_rrelu_lie_between_the_bounds() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(Tensor::full([1000], -1.0));
+        let slopes = (-x.rrelu(0.1, 0.3, &mut StdRng::seed_from_u64(0))).value().unwrap();
+        assert!(slopes.iter().all(|slope| (0.1..0.3).contains(&slope)));
+        assert!(slopes.min().unwrap() < 0.11 && slopes.max().unwrap() > 0.29);
+    }
+
+    #[test]
+    fn quotients_round_down_or_towards_zero() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([-7.0, 7.0]);
+        assert_eq!(x.div_floor(2.0).value().unwrap().to_vec(), [-4.0, 3.0]);
+        assert_eq!(x.div_trunc(2.0).value().unwrap().to_vec(), [-3.0, 3.0]);
+    }
+
+    #[test]
+    fn an_odd_axis_has_no_halves() {
+        let tape = Tape::<f64>::new();
+        let error = tape.var([1.0, 2.0, 3.0]).glu(0).value().unwrap_err().to_string();
+        assert!(error.starts_with("glu: the size of the axis must be even, found [3], at "), "{error}");
+    }
+}
