@@ -74,7 +74,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     let batches = training.len() / BATCH;
     let steps = options.epochs as usize * batches;
-    let schedule = Cosine { rate: RATE, last: 0.0, steps }.with_warmup(200);
+    let schedule = Cosine { rate: RATE, last: 0.0, steps }.with_warmup(200.min(steps / 10));
     let mut progress = Progress::new(steps as u64);
     let (mut adam, mut tape) = (Adam::new(RATE), Tape::new());
     let (mut losses, mut portraits) = (Vec::new(), Vec::new());

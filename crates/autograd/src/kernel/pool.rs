@@ -1,5 +1,7 @@
 //! Pooling over windows of planes: the largest element, or the mean.
 
+use std::hint::select_unpredictable;
+
 use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::{Write, parallel};
@@ -42,8 +44,10 @@ impl Window {
     fn positions(&self, axis: usize, out: usize, size: usize) -> impl Iterator<Item = usize> + Clone + use<> {
         let (padding, dilation) = (self.padding[axis], self.dilation[axis]);
         let start = out * self.stride[axis];
-        let skipped = padding.saturating_sub(start).div_ceil(dilation);
-        let end = (size + padding).saturating_sub(start).div_ceil(dilation).min(self.size[axis]);
+        // A division for every window would cost more than its comparisons.
+        let steps = |places: usize| if dilation == 1 { places } else { places.div_ceil(dilation) };
+        let skipped = steps(padding.saturating_sub(start));
+        let end = steps((size + padding).saturating_sub(start)).min(self.size[axis]);
         (skipped..end).map(move |k| start + k * dilation - padding)
     }
 
@@ -101,30 +105,34 @@ fn max_over<T: Float, I: Iterator<Item = usize> + Clone>(
     parallel::paired_pieces((out, plane), (indices, plane), work, &|k, out, indices| {
         let x = &x[k * size[0] * size[1]..][..size[0] * size[1]];
         for (row, (out, indices)) in out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate() {
+            let rows = covered(0, row);
             for (column, (y, index)) in out.iter_mut().zip(indices).enumerate() {
-                (*y, *index) = largest(x, size[1], covered(0, row), covered(1, column));
+                (*y, *index) = largest(x, size[1], rows.clone(), covered(1, column));
             }
         }
     });
 }
 
+/// The comparison is a coin toss to the branch predictor, so it selects.
 #[inline]
 fn largest<T: Float>(
     x: &[T],
     width: usize,
-    rows: impl Iterator<Item = usize>,
+    rows: impl Iterator<Item = usize> + Clone,
     columns: impl Iterator<Item = usize> + Clone,
 ) -> (T, usize) {
-    let mut best: Option<(T, usize)> = None;
+    let (Some(row), Some(column)) = (rows.clone().next(), columns.clone().next()) else { return (T::NEG_INFINITY, 0) };
+    let first = row * width + column;
+    let (mut max, mut index) = (x[first], first);
     for row in rows {
         for column in columns.clone() {
             let place = row * width + column;
-            if best.is_none_or(|(max, _)| x[place] > max || x[place].is_nan()) {
-                best = Some((x[place], place));
-            }
+            let wins = x[place] > max || x[place].is_nan();
+            max = select_unpredictable(wins, x[place], max);
+            index = select_unpredictable(wins, place, index);
         }
     }
-    best.unwrap_or((T::NEG_INFINITY, 0))
+    (max, index)
 }
 
 /// Elements of planes of `size` at `indices` in their plane: `out[k] = x[plane of k][indices[k]]`, for planes of `plane`

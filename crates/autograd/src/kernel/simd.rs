@@ -1,5 +1,7 @@
 //! Runs a loop with the widest vectors that the machine has, chosen when the program runs.
 
+use std::sync::OnceLock;
+
 /// The instruction sets that a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -24,9 +26,15 @@ impl Level {
         Level::Avx512,
     ];
 
-    /// The best level of this machine; the standard library remembers the answer of `cpuid`.
+    /// The best level of this machine, found once: small loops ask for it every time.
     #[inline]
     pub(crate) fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(Level::find)
+    }
+
+    #[cold]
+    fn find() -> Level {
         #[cfg(target_arch = "x86_64")]
         {
             if Level::Avx512.is_supported() {

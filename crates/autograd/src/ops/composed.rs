@@ -92,7 +92,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn glu(self, axis: isize) -> Self {
         let size = self.size(axis);
-        if size % 2 != 0 {
+        if !size.is_multiple_of(2) {
             let found = self.shape().to_string();
             return self.fail("glu", Rule::Argument { name: "the size of the axis", must: "even", found });
         }
