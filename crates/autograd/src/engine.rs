@@ -55,16 +55,12 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
 fn evaluate<T: Float>(tape: &Tape<T>, op: &Op, inputs: &[Input<T>]) -> Result<(Value<T>, bool), Rule> {
     let nodes = tape.nodes();
     let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
-    let value = |input: &Input<T>| match *input {
-        Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
-        Input::Number(number) => Factor::Number(number),
-    };
     if let Op::Elementwise(op) = op {
         let mut operands = [Factor::Number(T::ZERO); 3];
-        operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = value(input));
+        operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = Factor::of(&nodes, input));
         return Ok((elementwise(*op, &operands[..inputs.len()])?.into(), tracked));
     }
-    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| value(input).to_tensor()).collect();
+    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
     match op.value(&operands) {
         Some(value) => Ok((value?, tracked)),
         None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),
@@ -78,7 +74,15 @@ pub(crate) enum Factor<'a, T: Float> {
     Number(T),
 }
 
-impl<T: Float> Factor<'_, T> {
+impl<'a, T: Float> Factor<'a, T> {
+    /// The value of an operand of a node.
+    pub(crate) fn of(nodes: &'a [Node<T>], input: &Input<T>) -> Self {
+        match *input {
+            Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
+            Input::Number(number) => Factor::Number(number),
+        }
+    }
+
     pub(crate) fn to_tensor(self) -> Tensor<T> {
         match self {
             Factor::Tensor(tensor) => tensor.clone(),
@@ -101,6 +105,11 @@ pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>])
         }
     }
     Ok(map_blocks(&shape, operands, op.value_block()))
+}
+
+/// x + y of equal shapes.
+pub(crate) fn sum<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> Tensor<T> {
+    map_blocks(x.shape(), &[Factor::Tensor(x), Factor::Tensor(y)], Elementwise::add.value_block())
 }
 
 /// One loop over operands that broadcast to `shape`.

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::engine::{Factor, map_blocks};
+use crate::engine::{self, Factor, map_blocks};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
@@ -144,7 +144,7 @@ fn elementwise<T: Float>(
         let is_flat = op.facts().constant.get(operand).copied().flatten() == Some(0.0);
         let (Some(tangent), false) = (tangent, is_flat) else { continue };
         let mut factors: SmallVec<[Factor<'_, T>; 5]> = SmallVec::from_iter([Factor::Tensor(tangent)]);
-        factors.extend(node.inputs.iter().map(|input| reverse::value_of(nodes, input)));
+        factors.extend(node.inputs.iter().map(|input| Factor::of(nodes, input)));
         factors.push(Factor::Tensor(&node.value));
         let term = map_blocks(node.value.shape(), &factors, op.reverse_block(operand));
         sum = Some(added(sum, term));
@@ -159,7 +159,7 @@ fn multilinear<T: Float>(
     moving: &[Option<Tensor<T>>],
 ) -> Result<Option<Tensor<T>>, Rule> {
     let mut operands: SmallVec<[Tensor<T>; 3]> =
-        node.inputs.iter().map(|input| reverse::value_of(nodes, input).to_tensor()).collect();
+        node.inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     let mut sum: Option<Tensor<T>> = None;
     for (operand, tangent) in moving.iter().enumerate() {
         let Some(tangent) = tangent else { continue };
@@ -175,10 +175,7 @@ fn multilinear<T: Float>(
 fn added<T: Float>(sum: Option<Tensor<T>>, term: Tensor<T>) -> Tensor<T> {
     match sum {
         None => term,
-        Some(sum) => {
-            let factors = [Factor::Tensor(&sum), Factor::Tensor(&term)];
-            map_blocks(term.shape(), &factors, Elementwise::add.value_block())
-        }
+        Some(sum) => engine::sum(&sum, &term),
     }
 }
 

@@ -210,6 +210,7 @@ ops! {
     extreme::Amin
     moments::Variance
     moments::LogSumExp
+    norm::Norm
     scan::CumSum
     scan::CumProd
     scan::LogCumSumExp
@@ -233,5 +234,4 @@ ops! {
     pool::AvgPoolAdjoint
     standardize::Standardize
     standardize::StandardizeAdjoint
-    norm::Norm
 }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 pub(crate) use recorded::recorded;
 
-use crate::engine::{Factor, map_blocks};
+use crate::engine::{self, Factor, map_blocks};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::gradients::{Found, Gradients, Spare};
@@ -236,7 +236,7 @@ impl<T: Float> Sweep<'_, '_, T> {
                     let mut factors = [Factor::Tensor(&incoming); 5];
                     let operands = node.inputs.len();
                     for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
-                        *factor = value_of(nodes, input);
+                        *factor = Factor::of(nodes, input);
                     }
                     factors[1 + operands] = Factor::Tensor(&node.value);
                     map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
@@ -263,10 +263,7 @@ impl<T: Float> Sweep<'_, '_, T> {
             None => *adjoint = Some(gradient),
             Some(sum) => match sum.unique_mut() {
                 Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
-                None => {
-                    let factors = [Factor::Tensor(&*sum), Factor::Tensor(&gradient)];
-                    *sum = map_blocks(gradient.shape(), &factors, Elementwise::add.value_block());
-                }
+                None => *sum = engine::sum(sum, &gradient),
             },
         }
     }
@@ -278,13 +275,6 @@ fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Tensor<T> {
     }
     let factors = [Factor::Tensor(g), Factor::Number(T::from_f64(slope))];
     map_blocks(g.shape(), &factors, Elementwise::mul.value_block())
-}
-
-pub(crate) fn value_of<'a, T: Float>(nodes: &'a [Node<T>], input: &Input<T>) -> Factor<'a, T> {
-    match *input {
-        Input::Node(slot) => Factor::Tensor(&nodes[slot as usize].value),
-        Input::Number(number) => Factor::Number(number),
-    }
 }
 
 /// The nodes that hold the outputs of the op at `slot`.

@@ -417,12 +417,14 @@ impl<T: Float> Tape<T> {
     /// Runs `f` recording or not, and then forgets every operation that it wrote: for rules whose results are numbers.
     pub(crate) fn scratch<R>(&self, recording: bool, f: impl FnOnce() -> R) -> R {
         let (entries, nodes, customs) = (self.len(), self.node_count(), self.customs.borrow().len());
+        let (saved, gathered) = (self.saved.borrow().len(), self.gathered.borrow().len());
         let result = self.in_mode(Mode { recording, ..self.mode.get() }, f);
         // SAFETY: as in `push`.
         unsafe { (*self.entries.get()).truncate(entries) };
         self.nodes.borrow_mut().truncate(nodes);
         self.customs.borrow_mut().truncate(customs);
-        self.saved.borrow_mut().retain(|(slot, _)| (*slot as usize) < nodes);
+        self.saved.borrow_mut().truncate(saved);
+        self.gathered.borrow_mut().truncate(gathered);
         self.sites.borrow_mut().truncate(entries);
         result
     }

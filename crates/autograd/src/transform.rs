@@ -297,7 +297,7 @@ pub fn jacobian<T: Float>(
     let handle = tape.var(&x);
     let y = f(&tape, handle);
     let value = y.value()?;
-    let shape: Shape = value.shape().iter().chain(x.shape().iter()).copied().collect();
+    let shape = joined(value.shape(), x.shape());
     if value.len() <= x.len() {
         let mut rows = Vec::with_capacity(shape.len());
         for i in 0..value.len() {
@@ -336,8 +336,7 @@ pub fn hessian<T: Float>(
     let y = f(&tape, handle);
     y.value()?;
     if y.index >= LIMIT {
-        let shape: Shape = x.shape().iter().chain(x.shape().iter()).copied().collect();
-        return Ok(Tensor::zeros(shape));
+        return Ok(Tensor::zeros(joined(x.shape(), x.shape())));
     }
     columns(&tape, handle, y.grad(handle)?, &x)
 }
@@ -345,8 +344,7 @@ pub fn hessian<T: Float>(
 /// ∂y/∂x, one forward sweep for each element of x.
 fn columns<T: Float>(tape: &Tape<T>, handle: Var<'_, T>, y: Var<'_, T>, x: &Tensor<T>) -> Result<Tensor<T>> {
     let (rows, columns) = (y.shape().len(), x.len());
-    let shape: Shape = y.shape().iter().chain(x.shape().iter()).copied().collect();
-    let mut jacobian = Tensor::zeros(shape);
+    let mut jacobian = Tensor::zeros(joined(&y.shape(), x.shape()));
     for j in 0..columns {
         let mut tangents = Tangents::new(tape);
         tangents.set_var(handle, unit(x.shape(), j));
@@ -357,6 +355,11 @@ fn columns<T: Float>(tape: &Tape<T>, handle: Var<'_, T>, y: Var<'_, T>, x: &Tens
         }
     }
     Ok(jacobian)
+}
+
+/// The shape of the derivatives of every element of `y` with respect to every element of `x`.
+fn joined(y: &Shape, x: &Shape) -> Shape {
+    y.iter().chain(x.iter()).copied().collect()
 }
 
 /// Zeros, and a one at a row-major index.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use crate::engine::Factor;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
@@ -210,11 +211,8 @@ pub(crate) fn record_rule<'t, T: Float>(
     inputs: &Inputs<T>,
     site: &'static Location<'static>,
 ) -> Result<Handles<'t, T>> {
-    let value = |input: &Input<T>| match *input {
-        Input::Node(slot) => tape.node_value(slot),
-        Input::Number(number) => Tensor::scalar(number),
-    };
-    let values = rule.value(&inputs.iter().map(value).collect::<SmallVec<[Tensor<T>; 3]>>())?;
+    let operand = |input: &Input<T>| Factor::of(&tape.nodes(), input).to_tensor();
+    let values = rule.value(&inputs.iter().map(operand).collect::<SmallVec<[Tensor<T>; 3]>>())?;
     let is_tracked =
         |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
     let (tracked, outputs) = (inputs.iter().any(is_tracked), values.len());
