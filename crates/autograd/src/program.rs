@@ -252,23 +252,27 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     #[track_caller]
     fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&[T]> {
         self.read(x, along)?;
+        let (paths, numbers, mut record) = self.recorder(kind, 0);
+        paths.run(kind, numbers, &mut record)
+    }
+
+    /// The paths, the numbers of the arguments, and what records the function at some numbers.
+    fn recorder(
+        &mut self,
+        kind: Kind,
+        shared: usize,
+    ) -> (&mut Paths<T>, &mut Vec<T>, impl FnMut(&[T]) -> Result<Recording<T>>) {
         let Self { function, form, paths, numbers, .. } = self;
-        paths.run(kind, numbers, &mut |numbers| record(function, form, kind, numbers))
+        (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, shared))
     }
 
     /// Takes the numbers out of the arguments. Arguments of another form begin the program anew.
     #[track_caller]
     fn read(&mut self, x: &X, along: Option<&X>) -> Result<()> {
-        let known = self.numbers.len();
         self.numbers.clear();
         take(x, &mut self.numbers)?;
+        self.renew_unless_known(|| x.clone());
         let n = self.numbers.len();
-        if known != 0 && n != count(&self.form) {
-            self.form = x.clone();
-            self.gradient = x.zeros();
-            self.product = x.zeros();
-            self.paths = Paths::default();
-        }
         if let Some(along) = along {
             take(along, &mut self.numbers)?;
             if self.numbers.len() != 2 * n {
@@ -277,6 +281,18 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             }
         }
         Ok(())
+    }
+}
+
+impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
+    /// Begins anew where the numbers are not as many as in the recorded form.
+    fn renew_unless_known(&mut self, form: impl FnOnce() -> X) {
+        if self.numbers.len() != count(&self.form) {
+            self.form = form();
+            self.gradient = self.form.zeros();
+            self.product = self.form.zeros();
+            self.paths = Paths::default();
+        }
     }
 }
 
@@ -376,12 +392,14 @@ fn elements<T: Float>(vector: Var<'_, T>) -> Result<Vec<Scalar<'_, T>>> {
     Ok(tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect())
 }
 
-/// Records the function at the numbers, with the derivatives that `kind` asks for.
+/// Records the function at the numbers, with the derivatives that `kind` asks for; how many numbers are shared matters for
+/// a sum.
 fn record<'f, T: Float, X: Inputs<T> + 'f>(
     function: &Function<'f, T, X>,
     form: &mut X,
     kind: Kind,
     numbers: &[T],
+    shared: usize,
 ) -> Result<Recording<T>> {
     let n = count(form);
     put(form, &numbers[..n]);
@@ -397,6 +415,7 @@ fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let results = match kind {
         Kind::Value => y,
         Kind::Gradient => [gradient(&tape, y[0], &x)?, y].concat(),
+        Kind::Sum => [gradient(&tape, y[0], &x[..shared])?, y].concat(),
         Kind::Jacobian => jacobian(&tape, &y, &x)?,
         Kind::Jvp => [along(&tape, &y, &x, &direction)?, y].concat(),
         Kind::Hvp => {

@@ -142,6 +142,19 @@ impl<T> Numbers<T> {
     pub fn lanes(&self) -> usize {
         self.lanes
     }
+
+    /// The numbers in a slot, one for each lane.
+    #[inline]
+    pub fn of(&self, slot: u32) -> &[T] {
+        &self.values[slot as usize * self.lanes..][..self.lanes]
+    }
+}
+
+impl<T: Copy> Numbers<T> {
+    #[inline]
+    pub fn at(&self, slot: u32, lane: usize) -> T {
+        self.values[slot as usize * self.lanes + lane]
+    }
 }
 
 /// How slots lie.

@@ -1,10 +1,11 @@
 //! Many inputs at once: lanes of vector instructions, threads, and inputs on other paths put together again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::paths::{Kind, Ready};
-use super::{Number, Program, Vector, count, put, record, take};
+use super::{Number, Program, Vector, count, put, take};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
@@ -13,6 +14,9 @@ use crate::transform::Inputs;
 
 /// Inputs that a thread takes at once; a multiple of all numbers of lanes.
 const PIECE: usize = 1024;
+
+/// Inputs whose results are summed one after the other; the sums of these are added in a tree.
+const LEAF: usize = 128;
 
 /// The most lanes.
 const MOST_LANES: usize = 128;
@@ -97,6 +101,95 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     }
 }
 
+impl<'f, T, P, E> Program<'f, T, (P, E)>
+where
+    T: Float,
+    P: Inputs<T> + 'f,
+    E: Inputs<T> + Sync + 'f,
+{
+    /// Σ f(shared, eachᵢ), and its gradient with respect to what is shared: a loss over data.
+    ///
+    /// ```
+    /// use autograd::Program;
+    ///
+    /// let mut square = Program::record(&([1.0_f64, 0.0], [0.0, 0.0]), |_, ([a, b], [x, y])| (a * x + b - y).square())?;
+    /// let data = [[0.0, 1.0], [1.0, 3.0], [2.0, 4.0]];
+    /// let (loss, gradient) = square.sum(&[2.0, 1.0], &data)?;
+    /// assert_eq!((loss, *gradient), (1.0, [4.0, 2.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    #[track_caller]
+    pub fn sum(&mut self, shared: &P, each: &[E]) -> Result<(T, &P)> {
+        let Some(first) = each.first() else {
+            self.gradient.0 = shared.zeros();
+            return Ok((T::ZERO, &self.gradient.0));
+        };
+        self.numbers.clear();
+        take(shared, &mut self.numbers)?;
+        let wrt = self.numbers.len();
+        take(first, &mut self.numbers)?;
+        self.renew_unless_known(|| (shared.clone(), first.clone()));
+        let n = self.numbers.len() - wrt;
+        if let Some(x) = each.iter().find(|&x| count(x) != n) {
+            return Err(Error::new("sum", Rule::Shape { expected: [n].into(), found: [count(x)].into() }));
+        }
+        let sums = self.sums(wrt, each)?;
+        put(&mut self.gradient.0, &sums[..wrt]);
+        Ok((sums[wrt], &self.gradient.0))
+    }
+
+    /// The sums of the gradients and of the values over all inputs. The numbers that are shared, and those of one input,
+    /// have been read.
+    #[track_caller]
+    fn sums(&mut self, wrt: usize, each: &[E]) -> Result<Vec<T>> {
+        let load = |i: usize, numbers: &mut Vec<T>| {
+            numbers.clear();
+            // An input that is not of numbers has been refused before.
+            let _ = take(&each[i], numbers);
+        };
+        let (paths, numbers, record) = &mut self.recorder(Kind::Sum, wrt);
+        let mut at = paths.ready(Kind::Sum, paths.last(), numbers, record)?;
+        let shared = numbers[..wrt].to_vec();
+
+        let ready = &*paths.ready_at(at, Kind::Sum)?;
+        let strays = Mutex::new(Vec::new());
+        let leaf = |k: usize| {
+            let mut sums = vec![T::ZERO; wrt + 1];
+            let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
+            ready.sum(inputs, &shared, &load, &mut sums, &mut |i, ordinal| lock(&strays).push((i, ordinal)));
+            sums
+        };
+        let add = |mut sums: Vec<T>, more: Vec<T>| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            sums
+        };
+        let work = each.len().saturating_mul(ready.plan.operations.1);
+        let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
+
+        let mut waiting = Waiting::default();
+        let mut strays = take_sorted(&strays);
+        loop {
+            for (i, ordinal) in strays.drain(..) {
+                numbers.truncate(wrt);
+                let _ = take(&each[i], numbers);
+                waiting.entry(paths.other(Kind::Sum, at, ordinal, numbers, record)?).or_default().push(i);
+            }
+            let Some((path, inputs)) = waiting.pop_first() else { return Ok(sums) };
+            at = path;
+            let ready = &*paths.ready_at(at, Kind::Sum)?;
+            let load = |k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers);
+            let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
+            ready.sum(0..inputs.len(), &shared, &load, &mut sums, &mut stray);
+        }
+    }
+}
+
+/// Inputs that wait for their path.
+type Waiting = BTreeMap<usize, Vec<usize>>;
+
 /// Takes the results for one input.
 type Store<'s, T, O> = dyn Fn(&mut [O], &[T]) + Sync + 's;
 
@@ -124,8 +217,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         if let Some(x) = xs.iter().find(|&x| count(x) != n) {
             return Err(Error::new("batch", Rule::Shape { expected: [n].into(), found: [count(x)].into() }));
         }
-        let Program { function, form, paths, numbers, .. } = program;
-        let record = &mut |numbers: &[T]| record(function, form, kind, numbers);
+        let (paths, numbers, record) = &mut program.recorder(kind, n);
 
         let at = paths.ready(kind, paths.last(), numbers, record)?;
         let ready = &*paths.ready_at(at, kind)?;
@@ -134,13 +226,13 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         parallel::pieces(out, PIECE * each.max(1), work, &|start, piece| {
             let start = start / each.max(1);
             let inputs = start..start + piece.len() / each.max(1);
-            ready.run_lanes(inputs, &load, &mut |i, results| match results {
+            ready.each(inputs, &[], &load, &mut |i, results| match results {
                 Ok(results) => store(&mut piece[(i - start) * each..][..each], results),
                 Err(ordinal) => lock(&strays).push((i, ordinal)),
             });
         });
 
-        let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut waiting = Waiting::default();
         let mut strays = take_sorted(&strays);
         let mut at = at;
         loop {
@@ -151,7 +243,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let Some((path, inputs)) = waiting.pop_first() else { return Ok(()) };
             at = path;
             let ready = &*paths.ready_at(at, kind)?;
-            ready.run_lanes(0..inputs.len(), &|k, numbers| load(inputs[k], numbers), &mut |k, results| match results {
+            ready.each(0..inputs.len(), &[], &|k, numbers| load(inputs[k], numbers), &mut |k, results| match results {
                 Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });
@@ -172,10 +264,62 @@ impl<T: Float> Ready<T> {
         fitting.min(inputs).clamp(LANES, MOST_LANES).next_multiple_of(LANES).min(MOST_LANES)
     }
 
-    fn run_lanes(&self, inputs: std::ops::Range<usize>, load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
+    /// Runs a range of inputs, all of which begin with the `shared` numbers, and shows the results of each.
+    fn each(&self, inputs: Range<usize>, shared: &[T], load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
+        let mut row = Vec::with_capacity(self.plan.results.len());
+        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
+            for lane in 0..taken {
+                let results = self.failed(numbers, lane).map_or(Ok(()), Err).map(|()| {
+                    row.clear();
+                    row.extend(self.plan.results.iter().map(|&slot| numbers.at(slot, lane)));
+                    &row[..]
+                });
+                emit(start + lane, results);
+            }
+        });
+    }
+
+    /// Adds the results of a range of inputs to `sums`; shows those whose comparisons came out differently instead.
+    fn sum(
+        &self,
+        inputs: Range<usize>,
+        shared: &[T],
+        load: &Load<'_, T>,
+        sums: &mut [T],
+        stray: &mut dyn FnMut(usize, u32),
+    ) {
+        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
+            let mut strays = 0;
+            for lane in 0..taken {
+                if let Some(ordinal) = self.failed(numbers, lane) {
+                    stray(start + lane, ordinal);
+                    strays += 1;
+                }
+            }
+            for (sum, &slot) in sums.iter_mut().zip(&self.plan.results) {
+                let lanes = &numbers.of(slot)[..taken];
+                *sum += match strays {
+                    0 => lanes.iter().copied().sum(),
+                    _ => (0..taken).filter(|&lane| self.failed(numbers, lane).is_none()).map(|lane| lanes[lane]).sum(),
+                };
+            }
+        });
+    }
+
+    /// Runs a range of inputs, as many at once as there are lanes.
+    fn blocks(
+        &self,
+        inputs: Range<usize>,
+        shared: &[T],
+        load: &Load<'_, T>,
+        show: &mut dyn FnMut(usize, usize, &Numbers<T>),
+    ) {
         let lanes = self.lanes(inputs.len());
         let mut numbers = self.borrow(lanes);
-        let mut row = Vec::with_capacity(self.plan.results.len().max(self.plan.inputs));
+        for (slot, &x) in shared.iter().enumerate() {
+            numbers.values[slot * lanes..][..lanes].fill(x);
+        }
+        let mut row = Vec::with_capacity(self.plan.inputs);
         let mut start = inputs.start;
         while start < inputs.end {
             let taken = lanes.min(inputs.end - start);
@@ -184,29 +328,21 @@ impl<T: Float> Ready<T> {
                 if lane < taken {
                     load(start + lane, &mut row);
                 }
-                for (slot, &x) in row.iter().enumerate() {
+                for (slot, &x) in (shared.len()..).zip(&row) {
                     numbers.values[slot * lanes + lane] = x;
                 }
             }
             self.plan.replay.run(&mut numbers);
-            for lane in 0..taken {
-                let number = |slot: u32| numbers.values[slot as usize * lanes + lane];
-                let failed = self.plan.guards.iter().find(|guard| number(guard.slot) != guard.expected);
-                emit(
-                    start + lane,
-                    match failed {
-                        Some(guard) => Err(guard.ordinal),
-                        None => {
-                            row.clear();
-                            row.extend(self.plan.results.iter().map(|&slot| number(slot)));
-                            Ok(&row)
-                        }
-                    },
-                );
-            }
+            show(start, taken, &numbers);
             start += taken;
         }
         lock(&self.idle).push(numbers);
+    }
+
+    /// The first comparison that came out differently in a lane.
+    fn failed(&self, numbers: &Numbers<T>, lane: usize) -> Option<u32> {
+        let failed = self.plan.guards.iter().find(|guard| numbers.at(guard.slot, lane) != guard.expected);
+        failed.map(|guard| guard.ordinal)
     }
 
     /// Numbers for so many lanes, used before or new.

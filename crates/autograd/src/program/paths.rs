@@ -26,9 +26,11 @@ pub(super) enum Kind {
     Hvp,
     /// By rows.
     Hessian,
+    /// The gradient with respect to the first arguments, then the value: to be summed over the others.
+    Sum,
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 /// How comparisons came out, in the order of execution, and with which number if it was taken out of the recording.
 pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
