@@ -86,7 +86,7 @@ pub use ops::standardize::BatchStatistics;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};
-pub use program::{Batch, Number, Program, Report as ProgramReport, Vector};
+pub use program::{Batch, Map, Number, Program, Report as ProgramReport, Vector};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};

@@ -11,6 +11,8 @@
 
 mod batch;
 mod code;
+mod lanes;
+mod map;
 mod paths;
 mod plan;
 
@@ -30,6 +32,7 @@ use crate::var::Var;
 
 pub use batch::Batch;
 use code::Code;
+pub use map::Map;
 use paths::{Kind, Paths, Recording};
 
 /// A function, recorded: its values and derivatives on new inputs, many times faster than recording it again.
@@ -407,27 +410,40 @@ fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let handles = form.record(&tape);
     let leaf = |index: usize| Scalar { tape: Some(&tape), number: tape.entry(index).value, index: index as u32 };
     let x: Vec<_> = (0..n).map(leaf).collect();
-    let direction: Vec<_> = numbers[n..].iter().map(|&number| tape.scalar(number)).collect();
+    let others: Vec<_> = numbers[n..].iter().map(|&number| tape.scalar(number)).collect();
     let y = function(&tape, handles)?;
+    derived(&tape, kind, &x, &others, y, shared)
+}
+
+/// The code of y as a function of x, with the derivatives that `kind` asks for. Others are the direction or the weight.
+fn derived<'t, T: Float>(
+    tape: &'t Tape<T>,
+    kind: Kind,
+    x: &[Scalar<'t, T>],
+    others: &[Scalar<'t, T>],
+    y: Vec<Scalar<'t, T>>,
+    shared: usize,
+) -> Result<Recording<T>> {
     if let Some(error) = tape.failure() {
         return Err(error);
     }
     let results = match kind {
         Kind::Value => y,
-        Kind::Gradient => [gradient(&tape, y[0], &x)?, y].concat(),
-        Kind::Sum => [gradient(&tape, y[0], &x[..shared])?, y].concat(),
-        Kind::Jacobian => jacobian(&tape, &y, &x)?,
-        Kind::Jvp => [along(&tape, &y, &x, &direction)?, y].concat(),
+        Kind::Gradient => [gradient(tape, y[0], x)?, y].concat(),
+        Kind::Weighted => gradient(tape, dot(others, &y), x)?,
+        Kind::Sum => [gradient(tape, y[0], &x[..shared])?, y].concat(),
+        Kind::Jacobian => jacobian(tape, &y, x)?,
+        Kind::Jvp => [along(tape, &y, x, others)?, y].concat(),
         Kind::Hvp => {
-            let slopes = gradient(&tape, y[0], &x)?;
-            let products = gradient(&tape, dot(&slopes, &direction), &x)?;
+            let slopes = gradient(tape, y[0], x)?;
+            let products = gradient(tape, dot(&slopes, others), x)?;
             [products, slopes].concat()
         }
-        Kind::Hessian => jacobian(&tape, &gradient(&tape, y[0], &x)?, &x)?,
+        Kind::Hessian => jacobian(tape, &gradient(tape, y[0], x)?, x)?,
     };
-    let inputs = [x, direction].concat();
+    let inputs = [x, others].concat();
     let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
-    Ok(Recording { outcomes, inputs: inputs.len(), code: Code::of(&tape, &inputs, &results)? })
+    Ok(Recording { outcomes, inputs: inputs.len(), code: Code::of(tape, &inputs, &results)? })
 }
 
 /// dy/dx.

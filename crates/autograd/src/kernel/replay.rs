@@ -67,6 +67,8 @@ pub(crate) struct Replay<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T> {
     pub values: Vec<T>,
+    /// Room for one input, for whoever fills the lanes.
+    pub row: Vec<T>,
     copies: [Vec<T>; 2],
     lanes: usize,
 }
@@ -103,7 +105,7 @@ impl<T: Float> Replay<T> {
     pub fn numbers(&self, lanes: usize) -> Numbers<T> {
         debug_assert!(lanes == 1 || lanes.is_multiple_of(LANES));
         let copies = || vec![T::ZERO; self.longest * lanes];
-        Numbers { values: vec![T::ZERO; self.slots * lanes], copies: [copies(), copies()], lanes }
+        Numbers { values: vec![T::ZERO; self.slots * lanes], row: Vec::new(), copies: [copies(), copies()], lanes }
     }
 
     /// Runs every group on the numbers that stand in the slots.
@@ -148,9 +150,23 @@ impl<T> Numbers<T> {
     pub fn of(&self, slot: u32) -> &[T] {
         &self.values[slot as usize * self.lanes..][..self.lanes]
     }
+
+    #[inline]
+    pub fn of_mut(&mut self, slot: u32) -> &mut [T] {
+        &mut self.values[slot as usize * self.lanes..][..self.lanes]
+    }
 }
 
 impl<T: Copy> Numbers<T> {
+    /// Puts numbers into one lane of consecutive slots.
+    #[inline]
+    pub fn put(&mut self, first: u32, lane: usize, numbers: &[T]) {
+        let slots = self.values.chunks_exact_mut(self.lanes).skip(first as usize);
+        for (slot, &number) in slots.zip(numbers) {
+            slot[lane] = number;
+        }
+    }
+
     #[inline]
     pub fn at(&self, slot: u32, lane: usize) -> T {
         self.values[slot as usize * self.lanes + lane]

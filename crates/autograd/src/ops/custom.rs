@@ -183,7 +183,7 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 #[track_caller]
-fn record<'t, T: Float, const N: usize, const M: usize>(
+pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
     rule: Rc<dyn CustomRule<T>>,
     inputs: &[Var<'t, T>; N],
 ) -> [Var<'t, T>; M] {

@@ -1,15 +1,13 @@
 //! Many inputs at once: lanes of vector instructions, threads, and inputs on other paths put together again.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use super::paths::{Kind, Ready};
+use super::lanes::{into_inner, lock, rows};
+use super::paths::Kind;
 use super::{Number, Program, Vector, count, put, take};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
-use crate::kernel::replay::{LANES, Numbers};
 use crate::transform::Inputs;
 
 /// Inputs that a thread takes at once; a multiple of all numbers of lanes.
@@ -17,12 +15,6 @@ const PIECE: usize = 1024;
 
 /// Inputs whose results are summed one after the other; the sums of these are added in a tree.
 const LEAF: usize = 128;
-
-/// The most lanes.
-const MOST_LANES: usize = 128;
-
-/// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
-const CACHE: usize = 24 << 10;
 
 /// Many inputs of a [`Program`]: evaluated in lanes of vector instructions and on threads, each on its own path.
 ///
@@ -150,8 +142,8 @@ where
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
-        let (paths, numbers, record) = &mut self.recorder(Kind::Sum, wrt);
-        let mut at = paths.ready(Kind::Sum, paths.last(), numbers, record)?;
+        let (paths, numbers, mut record) = self.recorder(Kind::Sum, wrt);
+        let at = paths.ready(Kind::Sum, paths.last(), numbers, &mut record)?;
         let shared = numbers[..wrt].to_vec();
 
         let ready = &*paths.ready_at(at, Kind::Sum)?;
@@ -159,7 +151,7 @@ where
         let leaf = |k: usize| {
             let mut sums = vec![T::ZERO; wrt + 1];
             let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
-            ready.sum(inputs, &shared, &load, &mut sums, &mut |i, ordinal| lock(&strays).push((i, ordinal)));
+            ready.sum(inputs, &shared, &rows(&load), &mut sums, &mut |i, ordinal| lock(&strays).push((i, ordinal)));
             sums
         };
         let add = |mut sums: Vec<T>, more: Vec<T>| {
@@ -169,26 +161,19 @@ where
         let work = each.len().saturating_mul(ready.plan.operations.1);
         let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
 
-        let mut waiting = Waiting::default();
-        let mut strays = take_sorted(&strays);
-        loop {
-            for (i, ordinal) in strays.drain(..) {
-                numbers.truncate(wrt);
-                let _ = take(&each[i], numbers);
-                waiting.entry(paths.other(Kind::Sum, at, ordinal, numbers, record)?).or_default().push(i);
-            }
-            let Some((path, inputs)) = waiting.pop_first() else { return Ok(sums) };
-            at = path;
-            let ready = &*paths.ready_at(at, Kind::Sum)?;
-            let load = |k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers);
+        let mut whole = |i: usize, numbers: &mut Vec<T>| {
+            numbers.clear();
+            numbers.extend_from_slice(&shared);
+            let _ = take(&each[i], numbers);
+        };
+        paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
+            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
             ready.sum(0..inputs.len(), &shared, &load, &mut sums, &mut stray);
-        }
+        })?;
+        Ok(sums)
     }
 }
-
-/// Inputs that wait for their path.
-type Waiting = BTreeMap<usize, Vec<usize>>;
 
 /// Takes the results for one input.
 type Store<'s, T, O> = dyn Fn(&mut [O], &[T]) + Sync + 's;
@@ -217,150 +202,34 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         if let Some(x) = xs.iter().find(|&x| count(x) != n) {
             return Err(Error::new("batch", Rule::Shape { expected: [n].into(), found: [count(x)].into() }));
         }
-        let (paths, numbers, record) = &mut program.recorder(kind, n);
+        let (paths, numbers, mut record) = program.recorder(kind, n);
 
-        let at = paths.ready(kind, paths.last(), numbers, record)?;
+        let at = paths.ready(kind, paths.last(), numbers, &mut record)?;
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Vec::new());
         let work = xs.len().saturating_mul(ready.plan.operations.1);
         parallel::pieces(out, PIECE * each.max(1), work, &|start, piece| {
             let start = start / each.max(1);
             let inputs = start..start + piece.len() / each.max(1);
-            ready.each(inputs, &[], &load, &mut |i, results| match results {
+            ready.each(inputs, &[], &rows(&load), &mut |i, results| match results {
                 Ok(results) => store(&mut piece[(i - start) * each..][..each], results),
                 Err(ordinal) => lock(&strays).push((i, ordinal)),
             });
         });
 
-        let mut waiting = Waiting::default();
-        let mut strays = take_sorted(&strays);
-        let mut at = at;
-        loop {
-            for (i, ordinal) in strays.drain(..) {
-                load(i, numbers);
-                waiting.entry(paths.other(kind, at, ordinal, numbers, record)?).or_default().push(i);
-            }
-            let Some((path, inputs)) = waiting.pop_first() else { return Ok(()) };
-            at = path;
-            let ready = &*paths.ready_at(at, kind)?;
-            ready.each(0..inputs.len(), &[], &|k, numbers| load(inputs[k], numbers), &mut |k, results| match results {
-                Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
-                Err(ordinal) => strays.push((inputs[k], ordinal)),
-            });
-        }
-    }
-}
-
-/// Puts the numbers of one input into a list.
-type Load<'l, T> = dyn Fn(usize, &mut Vec<T>) + Sync + 'l;
-
-/// Receives the results for one input, or the first comparison that came out differently.
-type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
-
-impl<T: Float> Ready<T> {
-    /// How many inputs run at once.
-    fn lanes(&self, inputs: usize) -> usize {
-        let fitting = CACHE / (self.plan.replay.slots().max(1) * size_of::<T>());
-        fitting.min(inputs).clamp(LANES, MOST_LANES).next_multiple_of(LANES).min(MOST_LANES)
-    }
-
-    /// Runs a range of inputs, all of which begin with the `shared` numbers, and shows the results of each.
-    fn each(&self, inputs: Range<usize>, shared: &[T], load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
-        let mut row = Vec::with_capacity(self.plan.results.len());
-        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
-            for lane in 0..taken {
-                let results = self.failed(numbers, lane).map_or(Ok(()), Err).map(|()| {
-                    row.clear();
-                    row.extend(self.plan.results.iter().map(|&slot| numbers.at(slot, lane)));
-                    &row[..]
+        paths.regroup(
+            kind,
+            at,
+            into_inner(strays),
+            &mut |i, numbers| load(i, numbers),
+            &mut record,
+            &mut |ready, inputs, strays| {
+                let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+                ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+                    Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
+                    Err(ordinal) => strays.push((inputs[k], ordinal)),
                 });
-                emit(start + lane, results);
-            }
-        });
+            },
+        )
     }
-
-    /// Adds the results of a range of inputs to `sums`; shows those whose comparisons came out differently instead.
-    fn sum(
-        &self,
-        inputs: Range<usize>,
-        shared: &[T],
-        load: &Load<'_, T>,
-        sums: &mut [T],
-        stray: &mut dyn FnMut(usize, u32),
-    ) {
-        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
-            let mut strays = 0;
-            for lane in 0..taken {
-                if let Some(ordinal) = self.failed(numbers, lane) {
-                    stray(start + lane, ordinal);
-                    strays += 1;
-                }
-            }
-            for (sum, &slot) in sums.iter_mut().zip(&self.plan.results) {
-                let lanes = &numbers.of(slot)[..taken];
-                *sum += match strays {
-                    0 => lanes.iter().copied().sum(),
-                    _ => (0..taken).filter(|&lane| self.failed(numbers, lane).is_none()).map(|lane| lanes[lane]).sum(),
-                };
-            }
-        });
-    }
-
-    /// Runs a range of inputs, as many at once as there are lanes.
-    fn blocks(
-        &self,
-        inputs: Range<usize>,
-        shared: &[T],
-        load: &Load<'_, T>,
-        show: &mut dyn FnMut(usize, usize, &Numbers<T>),
-    ) {
-        let lanes = self.lanes(inputs.len());
-        let mut numbers = self.borrow(lanes);
-        for (slot, &x) in shared.iter().enumerate() {
-            numbers.values[slot * lanes..][..lanes].fill(x);
-        }
-        let mut row = Vec::with_capacity(self.plan.inputs);
-        let mut start = inputs.start;
-        while start < inputs.end {
-            let taken = lanes.min(inputs.end - start);
-            for lane in 0..lanes {
-                // Lanes without an input repeat the last one.
-                if lane < taken {
-                    load(start + lane, &mut row);
-                }
-                for (slot, &x) in (shared.len()..).zip(&row) {
-                    numbers.values[slot * lanes + lane] = x;
-                }
-            }
-            self.plan.replay.run(&mut numbers);
-            show(start, taken, &numbers);
-            start += taken;
-        }
-        lock(&self.idle).push(numbers);
-    }
-
-    /// The first comparison that came out differently in a lane.
-    fn failed(&self, numbers: &Numbers<T>, lane: usize) -> Option<u32> {
-        let failed = self.plan.guards.iter().find(|guard| numbers.at(guard.slot, lane) != guard.expected);
-        failed.map(|guard| guard.ordinal)
-    }
-
-    /// Numbers for so many lanes, used before or new.
-    fn borrow(&self, lanes: usize) -> Numbers<T> {
-        let mut idle = lock(&self.idle);
-        match idle.iter().position(|numbers| numbers.lanes() == lanes) {
-            Some(found) => idle.swap_remove(found),
-            None => self.plan.numbers(lanes),
-        }
-    }
-}
-
-fn lock<X>(list: &Mutex<Vec<X>>) -> std::sync::MutexGuard<'_, Vec<X>> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn take_sorted(strays: &Mutex<Vec<(usize, u32)>>) -> Vec<(usize, u32)> {
-    let mut strays = std::mem::take(&mut *lock(strays));
-    strays.sort_unstable();
-    strays
 }

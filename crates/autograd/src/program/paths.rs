@@ -1,5 +1,6 @@
 //! The paths through a function: each is code for the inputs on which all comparisons come out as recorded.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::Report;
@@ -28,9 +29,11 @@ pub(super) enum Kind {
     Hessian,
     /// The gradient with respect to the first arguments, then the value: to be summed over the others.
     Sum,
+    /// The gradient times a number that is given with the arguments.
+    Weighted,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// How comparisons came out, in the order of execution, and with which number if it was taken out of the recording.
 pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
@@ -73,6 +76,9 @@ impl<T: Float> Default for Paths<T> {
         Paths { paths: Vec::new(), last: 0, results: Vec::new(), clock: 0, recordings: 0, forgotten: 0 }
     }
 }
+
+/// Inputs with the first comparison that came out differently on the path that they ran on.
+pub(super) type Strays = Vec<(usize, u32)>;
 
 /// Records the function at some numbers.
 pub(super) type Record<'r, T> = dyn FnMut(&[T]) -> Result<Recording<T>> + 'r;
@@ -135,6 +141,31 @@ impl<T: Float> Paths<T> {
                 let why = "recorded again on the same numbers, it took another path".to_string();
                 Err(Error::new("program", Rule::NotReplayable { why }))
             }
+        }
+    }
+
+    /// Runs inputs that left the path `at` again, path by path, until each has run on its own.
+    #[track_caller]
+    pub fn regroup(
+        &mut self,
+        kind: Kind,
+        mut at: usize,
+        mut strays: Strays,
+        load: &mut dyn FnMut(usize, &mut Vec<T>),
+        record: &mut Record<'_, T>,
+        run: &mut dyn FnMut(&Ready<T>, &[usize], &mut Strays),
+    ) -> Result<()> {
+        strays.sort_unstable();
+        let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut numbers = Vec::new();
+        loop {
+            for (input, ordinal) in strays.drain(..) {
+                load(input, &mut numbers);
+                waiting.entry(self.other(kind, at, ordinal, &numbers, record)?).or_default().push(input);
+            }
+            let Some((path, inputs)) = waiting.pop_first() else { return Ok(()) };
+            at = path;
+            run(self.ready_at(at, kind)?, &inputs, &mut strays);
         }
     }
 

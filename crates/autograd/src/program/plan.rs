@@ -25,7 +25,6 @@ pub(crate) struct Plan<T: Float> {
     /// The slot of each result.
     pub results: Vec<u32>,
     pub guards: Vec<Check<T>>,
-    pub inputs: usize,
     /// How many operations the recording had, and how many are left.
     pub operations: (usize, usize),
 }
@@ -56,7 +55,6 @@ impl<T: Float> Plan<T> {
                     expected: T::of(f64::from(u8::from(guard.holds))),
                 })
                 .collect(),
-            inputs,
             operations: (code.recorded, order.len()),
             replay: Replay::new(groups, list, layout.top as usize),
         }

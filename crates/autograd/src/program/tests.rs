@@ -199,3 +199,76 @@ fn jacobians_of_either_form() -> Result<()> {
     assert_eq!(tall.jvp(&vec![2.0], &vec![10.0])?.1.to_vec()[..2], [10.0, 40.0]);
     Ok(())
 }
+
+#[test]
+fn a_map_is_an_elementwise_operation() -> Result<()> {
+    let softened = Map::<f64, 3>::new("softened", |[a, b, x]| {
+        (a * x + b).tanh() * (-x * x).exp() + if x > 0.0 { x.square().log1p() } else { x * a }
+    });
+    let tape = Tape::new();
+    let rows: Vec<f64> = Draws(1).numbers(50 * 700);
+    let (a, b) = (tape.var(Tensor::from_vec([50, 700], rows)?), tape.var(Tensor::from(Draws(2).numbers::<f64>(700))));
+    let turned = tape.var(Tensor::from_vec([700, 50], Draws(3).numbers::<f64>(50 * 700))?);
+    let x = turned.t();
+    let (found, positive) = (softened.of([a, b, x]), x.relu());
+    let expected = (a * x + b).tanh() * (-x * x).exp() + positive.square().log1p() + (x - positive) * a;
+    let close = |a: &Tensor<f64>, b: &Tensor<f64>| {
+        a.iter().zip(b.iter()).all(|(a, b)| (a - b).abs() <= 1e-14 * (1.0 + a.abs()))
+    };
+    assert!(close(&found.value()?, &expected.value()?));
+    let (g, h) = ((found * 0.5).sum().backward()?, (expected * 0.5).sum().backward()?);
+    for x in [a, b, turned] {
+        assert!(close(g.of(x)?, h.of(x)?));
+    }
+    let (g, h) = (found.square().sum().grad(b)?, expected.square().sum().grad(b)?);
+    let (g, h) = ((g * g).sum().backward()?, (h * h).sum().backward()?);
+    for x in [a, b, turned] {
+        assert!(g.of(x)?.iter().zip(h.of(x)?.iter()).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs())));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_map_obeys_the_checker_at_both_orders() -> Result<()> {
+    let root = Map::new("root", |[x, y]: [Scalar<'_, f64>; 2]| (x * x + y.exp()).sqrt());
+    let check = crate::Check { order: crate::DerivativeOrder::Second, tolerance: None };
+    let inputs = [Tensor::from([0.5, -1.0, 2.0]), Tensor::from([0.1])];
+    let report = crate::check_with(|_, [x, y]| root.of([x, y]).sum(), inputs, &check)?;
+    assert!(report.is_ok(), "{report}");
+    let tape = Tape::new();
+    let empty = root.of([tape.var(Tensor::zeros([0, 3])), tape.var(Tensor::zeros([3]))]);
+    assert_eq!(empty.value()?.len(), 0);
+    let clash = root.of([tape.var(Tensor::zeros([2])), tape.var(Tensor::zeros([3]))]);
+    assert_eq!(clash.value().unwrap_err().op, "root");
+    Ok(())
+}
+
+#[test]
+fn a_sum_over_data_is_the_loss_of_one_recording() -> Result<()> {
+    let data: Vec<[f64; 2]> = Draws(5).numbers::<f64>(2000).chunks(2).map(|x| [x[0], x[1]]).collect();
+    fn error<R: Real>([a, b]: [R; 2], [x, y]: [R; 2]) -> R {
+        let d = (a * x).tanh() + b - y;
+        if d > R::of(0.0) { d * d } else { -d }
+    }
+    let mut program = Program::record(&([1.0, 0.0], data[0]), |_, (p, x)| error(p, x))?;
+    for p in [[1.0, 0.1], [0.3, -0.2]] {
+        let tape = Tape::new();
+        let handles = tape.scalars(p);
+        let loss: Scalar<'_, f64> = data.iter().map(|x| error(handles, x.map(Scalar::constant))).sum();
+        let (value, gradients) = (loss.value()?, loss.backward()?);
+        let expected = [gradients.of(handles[0])?, gradients.of(handles[1])?];
+        let (found, &slopes) = program.sum(&p, &data)?;
+        assert!((found - value).abs() < 1e-11 * value.abs(), "{found} {value}");
+        assert!(
+            slopes.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-11 * (1.0 + b.abs())),
+            "{slopes:?} {expected:?}"
+        );
+    }
+    assert_eq!(program.sum(&[1.0, 0.0], &[])?, (0.0, &[0.0, 0.0]));
+    assert_same_bits(|| {
+        let mut program = Program::record(&([1.0, 0.0], data[0]), |_, (p, x)| error(p, x)).expect("arithmetic");
+        let (value, slopes) = program.sum(&[1.0, 0.1], &data).expect("arithmetic");
+        vec![value, slopes[0], slopes[1]]
+    });
+    Ok(())
+}

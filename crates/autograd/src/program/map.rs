@@ -1,0 +1,272 @@
+//! A scalar function as an elementwise operation on tensors: one pass over the elements, forward and reverse.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Mutex;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::lanes::{into_inner, lock, rows};
+use super::paths::{Kind, Paths, Ready, Recording, Strays};
+use super::{derived, gradient};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::kernel::parallel;
+use crate::kernel::replay::Numbers;
+use crate::ops::custom::{self, CustomRule, Handles};
+use crate::scalar::Scalar;
+use crate::shape::Shape;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// Elements that a thread takes at once.
+const PIECE: usize = 1 << 14;
+
+/// An elementwise operation made of a function of numbers: fused, vectorised, differentiable to any order.
+///
+/// The function may branch on its numbers, element by element.
+///
+/// Keep the map: it records its function once, for all tensors and all tapes.
+///
+/// ```
+/// use autograd::{Map, Tape};
+///
+/// let kernel = Map::new("kernel", |[x, y]| if x < y { (x - y).exp() } else { 1.0 / (1.0 + x - y) });
+/// let tape = Tape::<f64>::new();
+/// let (x, y) = (tape.var([0.0, 2.0]), tape.var([1.0, 1.0]));
+/// let z = kernel.of([x, y]);
+/// assert_eq!(z.value()?.to_vec(), [(-1.0_f64).exp(), 0.5]);
+/// assert_eq!(z.sum().backward()?.of(x)?.to_vec(), [(-1.0_f64).exp(), -0.25]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub struct Map<T: Float, const N: usize>(Rc<Mapped<T, N>>);
+
+type Function<T, const N: usize> = dyn for<'t> Fn([Scalar<'t, T>; N]) -> Scalar<'t, T>;
+
+struct Mapped<T: Float, const N: usize> {
+    name: &'static str,
+    function: Rc<Function<T, N>>,
+    paths: RefCell<Paths<T>>,
+    /// The derivatives with respect to each operand, once a derivative is differentiated.
+    slopes: OnceCell<[Map<T, N>; N]>,
+}
+
+impl<T: Float, const N: usize> Clone for Map<T, N> {
+    fn clone(&self) -> Self {
+        Map(self.0.clone())
+    }
+}
+
+impl<T: Float, const N: usize> Map<T, N> {
+    /// The operation `name`, whose value is `f` of an element of each operand.
+    pub fn new(name: &'static str, f: impl for<'t> Fn([Scalar<'t, T>; N]) -> Scalar<'t, T> + 'static) -> Self {
+        Self::shared(name, Rc::new(f))
+    }
+
+    fn shared(name: &'static str, function: Rc<Function<T, N>>) -> Self {
+        Map(Rc::new(Mapped { name, function, paths: RefCell::default(), slopes: OnceCell::new() }))
+    }
+
+    /// f(x…), element by element.
+    ///
+    /// Shapes: the operands broadcast.
+    ///
+    /// # Errors
+    /// When shapes do not broadcast; when `f` does anything but compute with numbers.
+    #[track_caller]
+    pub fn of<'t>(&self, x: [Var<'t, T>; N]) -> Var<'t, T> {
+        let mut shape = Shape::default();
+        for x in x {
+            shape = match shape.broadcast(&x.shape()) {
+                Ok(shape) => shape,
+                Err(rule) => return x.fail(self.0.name, rule),
+            };
+        }
+        let fitting = x.map(|x| if x.shape() == shape { x } else { x.broadcast_to(shape.clone()) });
+        let [y] = custom::record(Rc::new(self.clone()), &fitting);
+        y
+    }
+
+    /// The result of `kind` at every element: `results` tensors of the operands' shape.
+    fn columns(&self, kind: Kind, operands: &[Tensor<T>], results: usize) -> Result<SmallVec<[Tensor<T>; 2]>> {
+        let mut out: SmallVec<[Tensor<T>; 2]> = smallvec![];
+        out.extend((0..results).map(|_| Tensor::zeros(operands[0].shape())));
+        let len = operands[0].len();
+        if len == 0 {
+            return Ok(out);
+        }
+        let dense: SmallVec<[Tensor<T>; 4]> = operands.iter().map(|x| one_if_repeated(x).contiguous()).collect();
+        let columns: SmallVec<[Column<'_, T>; 4]> = dense.iter().map(|x| Column::of(x, len)).collect();
+        let load = |i: usize, numbers: &mut Vec<T>| {
+            numbers.clear();
+            numbers.extend(columns.iter().map(|column| column.at(i)));
+        };
+        let record = &mut |numbers: &[T]| self.record(kind, numbers);
+
+        let mut paths = self.0.paths.borrow_mut();
+        let mut numbers = Vec::with_capacity(columns.len());
+        load(0, &mut numbers);
+        let last = paths.last();
+        let at = paths.ready(kind, last, &numbers, record)?;
+        let ready = &*paths.ready_at(at, kind)?;
+        let strays = Mutex::new(Strays::new());
+        let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
+        piece(ready, &columns, 0, &mut slices, &strays);
+        paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
+            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+                Ok(results) => slices.iter_mut().zip(results).for_each(|(out, &result)| out[inputs[k]] = result),
+                Err(ordinal) => strays.push((inputs[k], ordinal)),
+            });
+        })?;
+        drop(slices);
+        Ok(out)
+    }
+
+    fn record(&self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
+        let tape = Tape::guarding();
+        let x: [Scalar<'_, T>; N] = std::array::from_fn(|i| tape.scalar(numbers[i]));
+        let others: Vec<_> = numbers[N..].iter().map(|&number| tape.scalar(number)).collect();
+        let y = (self.0.function)(x);
+        y.ensure()?;
+        derived(&tape, kind, &x, &others, vec![y], 0)
+    }
+
+    fn slopes(&self) -> &[Map<T, N>; N] {
+        self.0.slopes.get_or_init(|| {
+            std::array::from_fn(|i| {
+                let function = self.0.function.clone();
+                Self::shared(self.0.name, slope(function, i))
+            })
+        })
+    }
+}
+
+/// ∂f/∂xᵢ.
+fn slope<T: Float, const N: usize>(f: Rc<Function<T, N>>, i: usize) -> Rc<Function<T, N>> {
+    Rc::new(move |x| {
+        let y = f(x);
+        match x[i].on_tape().map(|tape| gradient(tape, y, &[x[i]])) {
+            Some(Ok(slope)) => slope[0],
+            Some(Err(error)) => x[i].fail(error),
+            None => Scalar::constant(T::ZERO),
+        }
+    })
+}
+
+impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>> {
+        self.columns(Kind::Value, x, 1)
+    }
+
+    fn vjp<'t>(&self, x: &[Var<'t, T>], _: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
+        let tape = g[0].tape;
+        if tape.is_recording() {
+            let x: [Var<'t, T>; N] = std::array::from_fn(|i| x[i]);
+            return Ok(self.slopes().iter().map(|slope| g[0].masked_mul(slope.of(x))).collect());
+        }
+        let operands = x.iter().chain(g).map(|x| x.value()).collect::<Result<SmallVec<[Tensor<T>; 4]>>>()?;
+        Ok(self.columns(Kind::Weighted, &operands, N)?.into_iter().map(|gradient| tape.constant(gradient)).collect())
+    }
+
+    fn is_differentiable_again(&self) -> bool {
+        true
+    }
+}
+
+/// The numbers of one operand.
+#[derive(Clone, Copy)]
+enum Column<'x, T> {
+    Each(&'x [T]),
+    /// One for all elements.
+    Same(T),
+}
+
+impl<'x, T: Float> Column<'x, T> {
+    /// The elements of a tensor, or its only one.
+    fn of(x: &'x Tensor<T>, len: usize) -> Self {
+        match x.as_slice() {
+            Some(&[number]) if len != 1 => Column::Same(number),
+            Some(elements) => Column::Each(elements),
+            None => Column::Same(T::NAN),
+        }
+    }
+
+    fn at(&self, i: usize) -> T {
+        match self {
+            Column::Each(elements) => elements[i],
+            Column::Same(number) => *number,
+        }
+    }
+}
+
+/// The tensor, or its first element where all are that one.
+fn one_if_repeated<T: Float>(x: &Tensor<T>) -> Tensor<T> {
+    match x.layout.strides.iter().all(|&stride| stride == 0) {
+        true => Tensor::scalar(x.iter().next().unwrap_or(T::NAN)),
+        false => x.clone(),
+    }
+}
+
+/// Runs the elements from `start` on, as many as `out` has room for.
+fn piece<T: Float>(
+    ready: &Ready<T>,
+    columns: &[Column<'_, T>],
+    start: usize,
+    out: &mut [&mut [T]],
+    strays: &Mutex<Strays>,
+) {
+    let len = out[0].len();
+    if len > PIECE {
+        let middle = len.div_ceil(PIECE) / 2 * PIECE;
+        let halves = out.iter_mut().map(|out| out.split_at_mut(middle));
+        let (mut left, mut right): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = halves.unzip();
+        let work = len.saturating_mul(ready.plan.operations.1);
+        parallel::join(
+            work,
+            || piece(ready, columns, start, &mut left, strays),
+            || piece(ready, columns, start + middle, &mut right, strays),
+        );
+        return;
+    }
+    let load = |inputs: std::ops::Range<usize>, first: u32, numbers: &mut Numbers<T>| {
+        for (slot, column) in (first..).zip(columns) {
+            let lanes = &mut numbers.of_mut(slot)[..inputs.len()];
+            match column {
+                Column::Each(elements) => lanes.copy_from_slice(&elements[inputs.clone()]),
+                Column::Same(number) => lanes.fill(*number),
+            }
+        }
+    };
+    ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
+        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
+            out[at - start..][..taken].copy_from_slice(&numbers.of(slot)[..taken]);
+        }
+        if !ready.plan.guards.is_empty() {
+            let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
+            lock(strays).extend((0..taken).filter_map(failed));
+        }
+    });
+}
+
+impl<T: Float, const N: usize> std::fmt::Debug for Map<T, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl<'t, T: Float> Scalar<'t, T> {
+    /// The tape, if this is recorded.
+    fn on_tape(self) -> Option<&'t Tape<T>> {
+        self.tape.filter(|_| self.index < crate::tape::LIMIT)
+    }
+
+    fn fail(self, error: Error) -> Self {
+        self.tape.map_or(self, |tape| Scalar::failed(tape, error))
+    }
+}
