@@ -67,8 +67,8 @@ pub(crate) struct Replay<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T> {
     pub values: Vec<T>,
-    /// Room for one input, for whoever fills the lanes.
-    pub row: Vec<T>,
+    /// Room for whoever fills the lanes.
+    pub rows: Vec<T>,
     copies: [Vec<T>; 2],
     lanes: usize,
 }
@@ -105,7 +105,7 @@ impl<T: Float> Replay<T> {
     pub fn numbers(&self, lanes: usize) -> Numbers<T> {
         debug_assert!(lanes == 1 || lanes.is_multiple_of(LANES));
         let copies = || vec![T::ZERO; self.longest * lanes];
-        Numbers { values: vec![T::ZERO; self.slots * lanes], row: Vec::new(), copies: [copies(), copies()], lanes }
+        Numbers { values: vec![T::ZERO; self.slots * lanes], rows: Vec::new(), copies: [copies(), copies()], lanes }
     }
 
     /// Runs every group on the numbers that stand in the slots.
@@ -158,15 +158,6 @@ impl<T> Numbers<T> {
 }
 
 impl<T: Copy> Numbers<T> {
-    /// Puts numbers into one lane of consecutive slots.
-    #[inline]
-    pub fn put(&mut self, first: u32, lane: usize, numbers: &[T]) {
-        let slots = self.values.chunks_exact_mut(self.lanes).skip(first as usize);
-        for (slot, &number) in slots.zip(numbers) {
-            slot[lane] = number;
-        }
-    }
-
     #[inline]
     pub fn at(&self, slot: u32, lane: usize) -> T {
         self.values[slot as usize * self.lanes + lane]

@@ -51,9 +51,10 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// ∇f at every input.
     ///
     /// # Errors
-    /// As [`value`](Self::value).
+    /// As [`value`](Self::value); a gradient of another form than its input.
     #[track_caller]
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
+        self.require_form(gradients.iter())?;
         self.evaluate(Kind::Gradient, gradients, 1, &|gradient, results| put(&mut gradient[0], results))
     }
 
@@ -63,6 +64,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradient(self, results: &mut [(T, X)]) -> Result<()> {
+        self.require_form(results.iter().map(|(_, gradient)| gradient))?;
         self.evaluate(Kind::Gradient, results, 1, &|out, results| {
             let (value, gradient) = &mut out[0];
             put(gradient, results);
@@ -124,10 +126,7 @@ where
         let wrt = self.numbers.len();
         take(first, &mut self.numbers)?;
         self.renew_unless_known(|| (shared.clone(), first.clone()));
-        let n = self.numbers.len() - wrt;
-        if let Some(x) = each.iter().find(|&x| count(x) != n) {
-            return Err(Error::new("sum", Rule::Shape { expected: [n].into(), found: [count(x)].into() }));
-        }
+        same_count(each.iter(), self.numbers.len() - wrt)?;
         let sums = self.sums(wrt, each)?;
         put(&mut self.gradient.0, &sums[..wrt]);
         Ok((sums[wrt], &self.gradient.0))
@@ -138,7 +137,6 @@ where
     #[track_caller]
     fn sums(&mut self, wrt: usize, each: &[E]) -> Result<Vec<T>> {
         let load = |i: usize, numbers: &mut Vec<T>| {
-            numbers.clear();
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
@@ -162,7 +160,6 @@ where
         let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
 
         let mut whole = |i: usize, numbers: &mut Vec<T>| {
-            numbers.clear();
             numbers.extend_from_slice(&shared);
             let _ = take(&each[i], numbers);
         };
@@ -183,6 +180,15 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         Batch { program, xs }
     }
 
+    /// Refuses gradients that have no room for what they are to hold.
+    #[track_caller]
+    fn require_form<'x>(&self, gradients: impl Iterator<Item = &'x X>) -> Result<()>
+    where
+        X: 'x,
+    {
+        self.xs.first().map_or(Ok(()), |x| same_count(gradients, count(x)))
+    }
+
     /// Runs all inputs on the path of the last one, and those that are on another path again, path by path.
     #[track_caller]
     fn evaluate<O: Send>(self, kind: Kind, out: &mut [O], each: usize, store: &Store<'_, T, O>) -> Result<()> {
@@ -194,14 +200,11 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         }
         program.read(first, None)?;
         let n = program.numbers.len();
+        same_count(xs.iter(), n)?;
         let load = |i: usize, numbers: &mut Vec<T>| {
-            numbers.clear();
-            // An input of another form has another count, which is seen below.
+            // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
         };
-        if let Some(x) = xs.iter().find(|&x| count(x) != n) {
-            return Err(Error::new("batch", Rule::Shape { expected: [n].into(), found: [count(x)].into() }));
-        }
         let (paths, numbers, mut record) = program.recorder(kind, n);
 
         let at = paths.ready(kind, paths.last(), numbers, &mut record)?;
@@ -217,19 +220,21 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             });
         });
 
-        paths.regroup(
-            kind,
-            at,
-            into_inner(strays),
-            &mut |i, numbers| load(i, numbers),
-            &mut record,
-            &mut |ready, inputs, strays| {
-                let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-                ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
-                    Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
-                    Err(ordinal) => strays.push((inputs[k], ordinal)),
-                });
-            },
-        )
+        paths.regroup(kind, at, into_inner(strays), &mut { load }, &mut record, &mut |ready, inputs, strays| {
+            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+                Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
+                Err(ordinal) => strays.push((inputs[k], ordinal)),
+            });
+        })
+    }
+}
+
+/// Refuses arguments that do not have `n` numbers.
+#[track_caller]
+fn same_count<'x, T: Float, X: Inputs<T> + 'x>(mut xs: impl Iterator<Item = &'x X>, n: usize) -> Result<()> {
+    match xs.find(|&x| count(x) != n) {
+        Some(x) => Err(Error::new("batch", Rule::Shape { expected: [n].into(), found: [count(x)].into() })),
+        None => Ok(()),
     }
 }

@@ -28,15 +28,18 @@ impl<T: Float> Ready<T> {
 
     /// Runs a range of inputs, all of which begin with the `shared` numbers, and shows the results of each.
     pub fn each(&self, inputs: Range<usize>, shared: &[T], load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
-        let mut row = Vec::with_capacity(self.plan.results.len());
+        let width = self.plan.results.len();
+        let mut rows = Vec::new();
         self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
+            rows.resize(taken * width, T::ZERO);
+            for (place, &slot) in self.plan.results.iter().enumerate() {
+                for (lane, &x) in numbers.of(slot)[..taken].iter().enumerate() {
+                    rows[lane * width + place] = x;
+                }
+            }
             for lane in 0..taken {
-                let results = self.failed(numbers, lane).map_or(Ok(()), Err).map(|()| {
-                    row.clear();
-                    row.extend(self.plan.results.iter().map(|&slot| numbers.at(slot, lane)));
-                    &row[..]
-                });
-                emit(start + lane, results);
+                let results = &rows[lane * width..][..width];
+                emit(start + lane, self.failed(numbers, lane).map_or(Ok(results), Err));
             }
         });
     }
@@ -116,16 +119,19 @@ pub(super) fn into_inner<X>(list: Mutex<Vec<X>>) -> Vec<X> {
     list.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loads inputs whose numbers `row` puts into a list.
+/// Loads inputs whose numbers `row` appends to a list.
 pub(super) fn rows<'l, T: Float>(
     row: impl Fn(usize, &mut Vec<T>) + Sync + 'l,
 ) -> impl Fn(Range<usize>, u32, &mut Numbers<T>) + Sync + 'l {
     move |inputs, first, numbers| {
-        let mut list = std::mem::take(&mut numbers.row);
-        for (lane, input) in inputs.enumerate() {
-            row(input, &mut list);
-            numbers.put(first, lane, &list);
+        let mut rows = std::mem::take(&mut numbers.rows);
+        rows.clear();
+        inputs.clone().for_each(|input| row(input, &mut rows));
+        let width = rows.len() / inputs.len().max(1);
+        for place in 0..width {
+            let lanes = &mut numbers.of_mut(first + place as u32)[..inputs.len()];
+            lanes.iter_mut().enumerate().for_each(|(lane, x)| *x = rows[lane * width + place]);
         }
-        numbers.row = list;
+        numbers.rows = rows;
     }
 }

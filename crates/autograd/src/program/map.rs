@@ -98,10 +98,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         }
         let dense: SmallVec<[Tensor<T>; 4]> = operands.iter().map(|x| one_if_repeated(x).contiguous()).collect();
         let columns: SmallVec<[Column<'_, T>; 4]> = dense.iter().map(|x| Column::of(x, len)).collect();
-        let load = |i: usize, numbers: &mut Vec<T>| {
-            numbers.clear();
-            numbers.extend(columns.iter().map(|column| column.at(i)));
-        };
+        let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
         let record = &mut |numbers: &[T]| self.record(kind, numbers);
 
         let mut paths = self.0.paths.borrow_mut();

@@ -160,6 +160,7 @@ impl<T: Float> Paths<T> {
         let mut numbers = Vec::new();
         loop {
             for (input, ordinal) in strays.drain(..) {
+                numbers.clear();
                 load(input, &mut numbers);
                 waiting.entry(self.other(kind, at, ordinal, &numbers, record)?).or_default().push(input);
             }

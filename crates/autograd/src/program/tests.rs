@@ -158,8 +158,14 @@ fn another_form_is_recorded_anew() -> Result<()> {
     assert_eq!(*program.gradient(&x)?, gradient(|_, x| rosenbrock(&x), x.clone())?);
     let error = program.hvp(&x, &vec![1.0]).map(drop).unwrap_err();
     assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
-    let error = program.batch(&[x, vec![1.0]]).value(&mut [0.0; 2]).unwrap_err();
+    let xs = [x, vec![1.0]];
+    let error = program.batch(&xs).value(&mut [0.0; 2]).unwrap_err();
     assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    for (list, gradients) in [(&xs[..1], vec![vec![0.0; 2]]), (&xs[..1], vec![]), (&xs[1..], vec![vec![0.0; 3]])] {
+        let mut gradients = gradients;
+        let error = program.batch(list).gradient(&mut gradients).unwrap_err();
+        assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    }
     Ok(())
 }
 
