@@ -67,7 +67,7 @@ pub(crate) struct Replay<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T> {
     pub values: Vec<T>,
-    /// Room for whoever fills the lanes.
+    /// Room for inputs and results in rows, for whoever fills and reads the lanes.
     pub rows: Vec<T>,
     copies: [Vec<T>; 2],
     lanes: usize,

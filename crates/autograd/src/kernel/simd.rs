@@ -33,14 +33,16 @@ impl Level {
         *BEST.get_or_init(Level::find)
     }
 
+    /// The widest level that the machine has and that the environment variable `RETRACE_SIMD` (`plain`, `avx2`) leaves.
     #[cold]
     fn find() -> Level {
         #[cfg(target_arch = "x86_64")]
         {
-            if Level::Avx512.is_supported() {
+            let most = std::env::var("RETRACE_SIMD").unwrap_or_default();
+            if !["plain", "avx2"].contains(&most.as_str()) && Level::Avx512.is_supported() {
                 return Level::Avx512;
             }
-            if Level::Avx2.is_supported() {
+            if most != "plain" && Level::Avx2.is_supported() {
                 return Level::Avx2;
             }
         }
@@ -141,7 +143,13 @@ mod tests {
 
     #[test]
     fn the_best_level_is_the_widest_supported_one() {
-        let widest = Level::ALL.iter().copied().rfind(|level| level.is_supported());
+        let most = std::env::var("RETRACE_SIMD").unwrap_or_default();
+        let allowed = |level: &Level| match most.as_str() {
+            "plain" => *level == Level::Plain,
+            "avx2" => format!("{level:?}") != "Avx512",
+            _ => true,
+        };
+        let widest = Level::ALL.iter().copied().rfind(|level| level.is_supported() && allowed(level));
         assert_eq!(Some(Level::best()), widest);
     }
 }

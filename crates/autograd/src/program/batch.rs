@@ -5,9 +5,11 @@ use std::sync::Mutex;
 use super::lanes::{into_inner, lock, rows};
 use super::paths::Kind;
 use super::{Number, Program, Vector, count, put, take};
+use crate::engine::sum;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
+use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
 /// Inputs that a thread takes at once; a multiple of all numbers of lanes.
@@ -128,6 +130,7 @@ where
         self.renew_unless_known(|| (shared.clone(), first.clone()));
         same_count(each.iter(), self.numbers.len() - wrt)?;
         let sums = self.sums(wrt, each)?;
+        let sums = sums.as_slice().unwrap_or_default();
         put(&mut self.gradient.0, &sums[..wrt]);
         Ok((sums[wrt], &self.gradient.0))
     }
@@ -135,38 +138,37 @@ where
     /// The sums of the gradients and of the values over all inputs. The numbers that are shared, and those of one input,
     /// have been read.
     #[track_caller]
-    fn sums(&mut self, wrt: usize, each: &[E]) -> Result<Vec<T>> {
+    fn sums(&mut self, wrt: usize, each: &[E]) -> Result<Tensor<T>> {
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
         let (paths, numbers, mut record) = self.recorder(Kind::Sum, wrt);
         let at = paths.ready(Kind::Sum, paths.last(), numbers, &mut record)?;
-        let shared = numbers[..wrt].to_vec();
+        numbers.truncate(wrt);
+        let shared = &numbers[..];
 
         let ready = &*paths.ready_at(at, Kind::Sum)?;
         let strays = Mutex::new(Vec::new());
         let leaf = |k: usize| {
-            let mut sums = vec![T::ZERO; wrt + 1];
+            let mut sums = Tensor::zeros([wrt + 1]);
             let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
-            ready.sum(inputs, &shared, &rows(&load), &mut sums, &mut |i, ordinal| lock(&strays).push((i, ordinal)));
+            let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
+            ready.sum(inputs, shared, &rows(&load), sums.as_mut_slice(), &mut stray);
             sums
         };
-        let add = |mut sums: Vec<T>, more: Vec<T>| {
-            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-            sums
-        };
+        let add = |x: Tensor<T>, y: Tensor<T>| sum(&x, &y);
         let work = each.len().saturating_mul(ready.plan.operations.1);
         let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
 
         let mut whole = |i: usize, numbers: &mut Vec<T>| {
-            numbers.extend_from_slice(&shared);
+            numbers.extend_from_slice(shared);
             let _ = take(&each[i], numbers);
         };
         paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-            ready.sum(0..inputs.len(), &shared, &load, &mut sums, &mut stray);
+            ready.sum(0..inputs.len(), shared, &load, sums.as_mut_slice(), &mut stray);
         })?;
         Ok(sums)
     }

@@ -29,8 +29,8 @@ impl<T: Float> Ready<T> {
     /// Runs a range of inputs, all of which begin with the `shared` numbers, and shows the results of each.
     pub fn each(&self, inputs: Range<usize>, shared: &[T], load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
         let width = self.plan.results.len();
-        let mut rows = Vec::new();
         self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
+            let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
             for (place, &slot) in self.plan.results.iter().enumerate() {
                 for (lane, &x) in numbers.of(slot)[..taken].iter().enumerate() {
@@ -41,6 +41,7 @@ impl<T: Float> Ready<T> {
                 let results = &rows[lane * width..][..width];
                 emit(start + lane, self.failed(numbers, lane).map_or(Ok(results), Err));
             }
+            numbers.rows = rows;
         });
     }
 
@@ -77,7 +78,7 @@ impl<T: Float> Ready<T> {
         inputs: Range<usize>,
         shared: &[T],
         load: &Load<'_, T>,
-        show: &mut dyn FnMut(usize, usize, &Numbers<T>),
+        show: &mut dyn FnMut(usize, usize, &mut Numbers<T>),
     ) {
         let lanes = self.lanes(inputs.len());
         let mut numbers = self.borrow(lanes);
@@ -89,7 +90,7 @@ impl<T: Float> Ready<T> {
             let taken = lanes.min(inputs.end - start);
             load(start..start + taken, shared.len() as u32, &mut numbers);
             self.plan.replay.run(&mut numbers);
-            show(start, taken, &numbers);
+            show(start, taken, &mut numbers);
             start += taken;
         }
         lock(&self.idle).push(numbers);

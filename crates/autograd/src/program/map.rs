@@ -102,10 +102,15 @@ impl<T: Float, const N: usize> Map<T, N> {
         let record = &mut |numbers: &[T]| self.record(kind, numbers);
 
         let mut paths = self.0.paths.borrow_mut();
-        let mut numbers = Vec::with_capacity(columns.len());
-        load(0, &mut numbers);
-        let last = paths.last();
-        let at = paths.ready(kind, last, &numbers, record)?;
+        let at = match paths.known(kind) {
+            Some(at) => at,
+            None => {
+                let mut numbers = Vec::with_capacity(columns.len());
+                load(0, &mut numbers);
+                let last = paths.last();
+                paths.ready(kind, last, &numbers, record)?
+            }
+        };
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Strays::new());
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();

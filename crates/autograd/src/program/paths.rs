@@ -204,6 +204,11 @@ impl<T: Float> Paths<T> {
         ready.ok_or_else(|| Error::new("program", Rule::NotReplayable { why: "its path was forgotten".into() }))
     }
 
+    /// The path of the last input, if it has code for `kind`.
+    pub fn known(&self, kind: Kind) -> Option<usize> {
+        self.paths.get(self.last)?.plans[kind as usize].as_ref().map(|_| self.last)
+    }
+
     /// The path of the last input.
     pub fn last(&self) -> usize {
         self.last
