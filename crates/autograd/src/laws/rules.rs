@@ -28,6 +28,11 @@ fn draws_like<T: Float>(x: &[Tensor<T>], draws: &mut Draws) -> Tensors<T> {
     x.iter().map(|x| draw(x.shape(), draws)).collect()
 }
 
+/// A weight for each element of the value.
+fn weights<T: Float>(case: &Case<T>, draws: &mut Draws) -> Tensors<T> {
+    draws_like(&case.operation.value(&case.x).unwrap(), draws)
+}
+
 /// A case on a tape: its operands x, weights u, and the gradients z of ⟨u, f(x)⟩ by x, recorded.
 struct Recorded<'t, T: Float> {
     x: Vec<Var<'t, T>>,
@@ -88,10 +93,12 @@ fn assert_equal<T: Float>(found: &[Tensor<T>], expected: &[Tensor<T>], tolerance
 #[test]
 fn every_op_of_the_table_has_cases() {
     let cases = cases::<f64>();
-    for name in Op::NAMES.iter().chain(&["element", "from_scalars", "product", "twice", "both"]) {
-        let found: Vec<&Case<f64>> = cases.iter().filter(|case| case.name == *name).collect();
-        assert!(found.len() > 2 || !Op::NAMES.contains(name), "{name} has {} cases: {found:?}", found.len());
-        assert!(!found.is_empty(), "{name} has no case");
+    let of = |name: &str| cases.iter().filter(|case| case.name == name).collect::<Vec<_>>();
+    for name in Op::NAMES {
+        assert!(of(name).len() > 2, "{name} has too few cases: {:?}", of(name));
+    }
+    for name in ["element", "from_scalars", "product", "twice", "both"] {
+        assert!(!of(name).is_empty(), "{name} has no case");
     }
 }
 
@@ -124,7 +131,7 @@ fn first_derivatives_agree_with_differences() {
         if case.x.iter().all(Tensor::is_empty) {
             return;
         }
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let v = draws_like(&case.x, draws);
         let (expected, error) = difference(|t| inners(&u, &case.operation.value(&shifted(&case.x, &v, t)).unwrap()));
         let found = case.operation.vjp(&case.x, &u).unwrap();
@@ -136,7 +143,7 @@ fn first_derivatives_agree_with_differences() {
 #[test]
 fn second_derivatives_agree_with_differences_of_first() {
     for_each::<f64>(|case, draws| {
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let (v, w, h) = (draws_like(&case.x, draws), draws_like(&case.x, draws), draws_like(&u, draws));
         let first = |t: f64| case.operation.vjp(&shifted(&case.x, &v, t), &shifted(&u, &h, t)).unwrap();
         let (expected, error) = difference(|t| inners(&first(t), &w));
@@ -152,7 +159,7 @@ fn second_derivatives_agree_with_differences_of_first() {
 fn the_forward_sweep_is_the_transpose_of_the_reverse_sweep() {
     fn law<T: Precision>() {
         for_each::<T>(|case, draws| {
-            let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+            let u = weights(case, draws);
             let (v, w, h) = (draws_like(&case.x, draws), draws_like(&case.x, draws), draws_like(&u, draws));
             let tape = Tape::new();
             let recorded = Recorded::new(case, &tape, &case.x, &u);
@@ -172,7 +179,7 @@ fn the_forward_sweep_is_the_transpose_of_the_reverse_sweep() {
 #[test]
 fn the_recorded_sweep_is_the_numeric_one() {
     for_each::<f64>(|case, draws| {
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let tape = Tape::new();
         let recorded = values(&Recorded::new(case, &tape, &case.x, &u).z);
         assert_equal(&recorded, &case.operation.vjp(&case.x, &u).unwrap(), 0.0, case);
@@ -181,10 +188,12 @@ fn the_recorded_sweep_is_the_numeric_one() {
 
 #[test]
 fn single_precision_is_double_precision_rounded() {
-    for (seed, (narrow, wide)) in cases::<f32>().iter().zip(&cases::<f64>()).enumerate() {
+    let (all, all_wide) = (cases::<f32>(), cases::<f64>());
+    assert_eq!(all.len(), all_wide.len());
+    for (seed, (narrow, wide)) in all.iter().zip(&all_wide).enumerate() {
         assert_eq!(narrow.name, wide.name);
         let draws = &mut Draws(seed as u64);
-        let u = draws_like(&narrow.operation.value(&narrow.x).unwrap(), draws);
+        let u = weights(narrow, draws);
         let w = draws_like(&narrow.x, draws);
         let widened = |x: &[Tensor<f32>]| -> Tensors<f64> { x.iter().map(Tensor::cast).collect() };
         let (tape, wide_tape) = (Tape::new(), Tape::new());
@@ -210,12 +219,8 @@ fn multilinear_ops_are_linear_in_each_operand() {
         };
         let other = draw::<f64>(case.x[k].shape(), &mut Draws(k as u64));
         let minus_twice = |x: &Tensor<f64>, y: &Tensor<f64>| x.sub(&y.map(|y| 2.0 * y)).unwrap();
-        let found = with(minus_twice(&case.x[k], &other));
-        let (x, y) = (with(case.x[k].clone()), with(other));
-        found
-            .iter()
-            .zip(x.iter().zip(&y))
-            .all(|(found, (x, y))| found.close_to(&minus_twice(x, y), 1e-12, 1e-12).is_ok())
+        let (x, y) = (&with(case.x[k].clone())[0], &with(other.clone())[0]);
+        with(minus_twice(&case.x[k], &other))[0].close_to(&minus_twice(x, y), 1e-12, 1e-12).is_ok()
     };
     for name in Op::NAMES {
         let mut found = cases.iter().filter(|case| case.name == *name);
@@ -232,7 +237,7 @@ fn multilinear_rules_read_the_other_operands_alone() {
         if !case.op().is_some_and(Op::is_multilinear) {
             return;
         }
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let expected = case.operation.vjp(&case.x, &u).unwrap();
         for k in 0..case.x.len() {
             let mut poisoned = case.x.clone();
@@ -292,7 +297,7 @@ fn an_operand_used_twice_gets_both_gradients() {
         if x.shape() != other.shape() {
             return;
         }
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let apart = case.operation.vjp(&[x.clone(), x.clone()], &u).unwrap();
         let expected = apart[0].add(&apart[1]).unwrap();
         let tape = Tape::new();
@@ -311,7 +316,7 @@ fn both_sweeps_agree_at_extremes() {
     let (tiny, huge) = (f64::MIN_POSITIVE * f64::EPSILON, f64::MAX);
     let specials = [0.0, tiny, -tiny, huge, -huge, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
     for_each::<f64>(|case, draws| {
-        let u = draws_like(&case.operation.value(&case.x).unwrap(), draws);
+        let u = weights(case, draws);
         let alone = specials.iter().map(|&special| (special, false));
         for (special, everywhere) in alone.chain([(0.0, true), (f64::NAN, true)]) {
             let set = |x: &Tensor<f64>| {

@@ -61,7 +61,8 @@ binary! {
     ///
     /// This is how both sweeps multiply with a slope. An incoming gradient of 0 stays 0 whatever the slope, so that a branch
     /// that was not taken sends nothing; the forward sweep multiplies the same factors in the other order, where that 0 is
-    /// the slope and what precedes it is the tangent. Only a rule that is the same in both factors makes them agree.
+    /// the slope and what precedes it is the tangent. Only a rule that is the same in both factors makes them agree. So on the
+    /// way of a derivative 0·∞ is 0: √(x²) has derivative 0 at 0 in both sweeps.
     /// Derivative: y and x.
     masked_mul(x, y) -> z {
         value: if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y },
