@@ -87,7 +87,7 @@ fn spread<T: Float>(shape: &Shape, draws: &mut Draws) -> Tensor<T> {
     let step = 1.6 / shape.len().max(1) as f64;
     Tensor::from_fn(shape, |_| {
         let magnitude = 0.15 + step * steps.next().unwrap_or(0) as f64;
-        T::from_f64(if draws.bits() % 2 == 0 { magnitude } else { -magnitude })
+        T::from_f64(if draws.below(2) == 0 { magnitude } else { -magnitude })
     })
 }
 
@@ -303,7 +303,7 @@ fn pooled<T: Float>() -> Vec<Formula<T>> {
     let wide = MaxPoolOptions { dilation: [2, 1], ceil_mode: true, ..Default::default() };
     let mean = AvgPoolOptions { stride: Some([1, 2]), padding: [1, 0], count_include_pad: false, ..Default::default() };
     let fixed = AvgPoolOptions { ceil_mode: true, divisor_override: Some(3), ..Default::default() };
-    let unpooled = |places: Tensor<usize>| of(&[&places.shape().to_vec()], move |x| x[0].max_unpool2d(&places, [2, 2]));
+    let unpooled = |places: Tensor<usize>| of(&[&places.shape().clone()], move |x| x[0].max_unpool2d(&places, [2, 2]));
     vec![
         of(&[&[3, 4]], move |x| x[0].max_pool2d([2, 2], max)),
         of(&[&[2, 3, 2]], move |x| x[0].max_pool2d([2, 1], wide)),
