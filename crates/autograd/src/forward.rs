@@ -93,9 +93,9 @@ pub(crate) fn forward<T: Float>(tape: &Tape<T>, tangents: &mut Tangents<T>) -> R
     Ok(())
 }
 
-/// A tangent of zero stays zero, whatever the slope.
+/// What `masked_mul` is, without the slope where the tangent is zero.
 fn product<T: Float>(tangent: T, slope: impl FnOnce() -> T) -> T {
-    if tangent == T::ZERO { T::ZERO } else { tangent * slope() }
+    if tangent == T::ZERO { T::ZERO } else { tangent.masked_mul(slope()) }
 }
 
 type Outputs<T> = SmallVec<[Tensor<T>; 1]>;

@@ -1,8 +1,11 @@
-//! The laws that hold for every elementwise op: a new block of the table is tested here without writing a test.
+//! The laws that hold for every op. Those of the elementwise ops are here: a new block of the table is tested without
+//! writing a test. Those of the other ops are in `laws/rules.rs`, over the cases of `laws/cases.rs`.
 //!
 //! Points lie in the domain of the op and away from its kinks; what happens at kinks and extremes is in `laws/points.rs`.
 
+mod cases;
 mod points;
+mod rules;
 mod samples;
 
 use std::fmt::Debug;

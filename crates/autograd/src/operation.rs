@@ -37,7 +37,7 @@ pub(crate) trait Function<T: Float> {
     }
 }
 
-fn variables<'t, T: Float>(tape: &'t Tape<T>, x: &[Tensor<T>]) -> Vec<Var<'t, T>> {
+pub(crate) fn variables<'t, T: Float>(tape: &'t Tape<T>, x: &[Tensor<T>]) -> Vec<Var<'t, T>> {
     x.iter().map(|x| tape.var(x.clone())).collect()
 }
 

@@ -143,6 +143,10 @@ macro_rules! ops {
         }
 
         impl Op {
+            /// The names of the ops with a [`TensorRule`].
+            #[cfg(test)]
+            pub const NAMES: &[&str] = &[$(<$name as TensorRule>::NAME,)*];
+
             pub fn name(&self) -> &'static str {
                 match self {
                     Op::Leaf => "leaf",

@@ -96,18 +96,21 @@ impl<T: Float> Sweep<'_, '_, T> {
                 continue;
             }
             let g = self.scalars[index];
-            // A zero stays zero, whatever the slope: the branch not taken sends nothing.
+            // A zero stays zero, as in every `masked_mul` below: the branch not taken sends nothing.
             if g == T::ZERO {
                 continue;
             }
             match entry.step {
                 Step::Leaf | Step::Node => {}
                 Step::Element => self.add_element(entry.operand, entry.second(), g),
-                Step::Unary(op) => self.scalars[x] += g * op.slope(self.tape.entry(x).value, entry.value),
+                Step::Unary(op) => self.scalars[x] += g.masked_mul(op.slope(self.tape.entry(x).value, entry.value)),
                 Step::Both(op) => self.both(op, x, entry.second(), entry.value, g),
-                Step::Right(op) => self.scalars[x] += g * self.slope_right(op, x, entry.constant(), entry.value),
+                Step::Right(op) => {
+                    self.scalars[x] += g.masked_mul(self.slope_right(op, x, entry.constant(), entry.value));
+                }
                 Step::Left(op) => {
-                    self.scalars[x] += g * op.slopes(entry.constant(), self.tape.entry(x).value, entry.value)[1];
+                    let slope = op.slopes(entry.constant(), self.tape.entry(x).value, entry.value)[1];
+                    self.scalars[x] += g.masked_mul(slope);
                 }
             }
         }
@@ -127,13 +130,13 @@ impl<T: Float> Sweep<'_, '_, T> {
             }
             Elementwise::mul => {
                 let (x_value, y_value) = (self.tape.entry(x).value, self.tape.entry(y).value);
-                self.scalars[x] += g * y_value;
-                self.scalars[y] += g * x_value;
+                self.scalars[x] += g.masked_mul(y_value);
+                self.scalars[y] += g.masked_mul(x_value);
             }
             _ => {
                 let [by_x, by_y] = op.slopes(self.tape.entry(x).value, self.tape.entry(y).value, z);
-                self.scalars[x] += g * by_x;
-                self.scalars[y] += g * by_y;
+                self.scalars[x] += g.masked_mul(by_x);
+                self.scalars[y] += g.masked_mul(by_y);
             }
         }
     }

@@ -67,7 +67,8 @@ const VALUES: &[(Elementwise, &[f64], f64)] = &[
     (fmod, &[-7.0, 3.0], -1.0), (rem, &[-7.0, 3.0], 2.0), (rem, &[7.0, -3.0], -2.0), (rem, &[1.0, 0.0], NAN),
     (logaddexp, &[INF, INF], INF), (logaddexp, &[-INF, -INF], -INF), (logaddexp, &[-INF, 2.0], 2.0),
     (logaddexp2, &[-INF, -INF], -INF), (xlogy, &[0.0, 0.0], 0.0), (xlogy, &[0.0, NAN], NAN), (xlog1py, &[0.0, -1.0], 0.0),
-    (softplus, &[1e4, 1.0], 1e4), (softplus, &[-1e4, 1.0], 0.0), (masked_mul, &[0.0, NAN], 0.0), (eq, &[NAN, NAN], 0.0),
+    (softplus, &[1e4, 1.0], 1e4), (softplus, &[-1e4, 1.0], 0.0), (masked_mul, &[0.0, NAN], 0.0), (masked_mul, &[INF, 0.0], 0.0),
+    (eq, &[NAN, NAN], 0.0),
     (ne, &[NAN, NAN], 1.0), (select, &[NAN, 1.0, 2.0], 1.0), (select, &[-0.0, 1.0, 2.0], 2.0), (threshold, &[NAN, 0.0], NAN),
 ];
 
@@ -198,6 +199,67 @@ fn a_gradient_of_zero_stays_zero_at_every_extreme() {
     }
     law::<f32>();
     law::<f64>();
+}
+
+/// The mirror image: whatever arrives, a slope of zero sends zero.
+#[test]
+fn a_slope_of_zero_sends_zero_whatever_arrives() {
+    fn law<T: Float>()
+    where
+        Dual<T>: crate::real::Algebra,
+    {
+        for (&op, arriving) in Elementwise::ALL.iter().flat_map(|op| [(op, T::NAN), (op, T::NEG_INFINITY)]) {
+            let points = extremes::<T>(op.arity());
+            let all = Tensor::full([points.len()], arriving);
+            let tape = Tape::new();
+            let column = |k: usize| tape.var(points.iter().map(|point| point[k]).collect::<Tensor<T>>());
+            let x: Vec<Var<'_, T>> = (0..op.arity()).map(column).collect();
+            let y = record(op, &x);
+            let found = y.vjp(all.clone()).unwrap();
+            for (k, &by) in x.iter().enumerate() {
+                let numeric = found.of(by).cloned().unwrap_or_else(|_| Tensor::zeros(by.shape()));
+                let recorded = y.grad(by, tape.constant(all.clone())).unwrap().value().unwrap();
+                let forward = y.jvp(by, all.clone()).unwrap();
+                for (i, point) in points.iter().enumerate() {
+                    if slope(op, point, op.at(point), k) != T::ZERO {
+                        continue;
+                    }
+                    let dual = |l: usize| Dual { value: point[l], tangent: if l == k { arriving } else { T::ZERO } };
+                    let mut all = vec![op.at(&(0..op.arity()).map(dual).collect::<Vec<_>>()).tangent];
+                    all.extend([&numeric, &recorded, &forward].map(|g| g.get(&[i]).unwrap()));
+                    if i % 7 == 0 {
+                        let tape = Tape::new();
+                        let x: Vec<Scalar<'_, T>> = point.iter().map(|&x| tape.scalar(x)).collect();
+                        let y = op.at(&x) * arriving;
+                        let forward = op.at(&x).jvp(x[k], arriving).unwrap();
+                        let recorded = y.grad(x[k]).unwrap().value().unwrap();
+                        all.extend([y.backward().unwrap().of(x[k]).unwrap(), recorded, forward]);
+                    }
+                    assert!(all.iter().all(|&g| g == T::ZERO), "{op:?} of {point:?}, operand {k}: {all:?}");
+                }
+            }
+        }
+    }
+    law::<f32>();
+    law::<f64>();
+}
+
+/// Both sweeps multiply the same slopes, the one from the result, the other from the operand.
+#[test]
+fn the_sweeps_agree_on_compositions_at_extremes() {
+    let points: Tensor<f64> = extremes(1).concat().into_iter().collect();
+    let ones = Tensor::ones(points.shape());
+    let unary = || Elementwise::ALL.iter().filter(|op| op.arity() == 1);
+    for (inner, outer) in unary().flat_map(|&inner| unary().map(move |&outer| (inner, outer))) {
+        let tape = Tape::new();
+        let x = tape.var(points.clone());
+        let y = record(outer, &[record(inner, &[x])]);
+        let found = y.vjp(ones.clone()).unwrap().of(x).cloned();
+        let (reverse, forward) = (found.unwrap_or(Tensor::zeros(points.shape())), y.jvp(x, ones.clone()).unwrap());
+        for (at, (reverse, forward)) in points.iter().zip(reverse.iter().zip(&forward)) {
+            assert!(same(reverse, forward), "{outer:?} of {inner:?} at {at}: {reverse} in reverse, {forward} forward");
+        }
+    }
 }
 
 /// Not a number in, not a number out, but for the ops that say otherwise.

@@ -57,12 +57,15 @@ binary! {
 }
 
 binary! {
-    /// x · y, and 0 wherever x is 0, even if y is infinite or not a number.
+    /// x · y, and 0 wherever one of them is 0, even if the other is infinite or not a number.
     ///
-    /// This is how an incoming gradient meets a slope: a branch that was not taken sends 0, and 0 stays 0.
+    /// This is how both sweeps multiply with a slope. An incoming gradient of 0 stays 0 whatever the slope, so that a branch
+    /// that was not taken sends nothing; the forward sweep multiplies the same factors in the other order, where that 0 is
+    /// the slope and what precedes it is the tangent. Only a rule that is the same in both factors makes them agree. So on the
+    /// way of a derivative 0·∞ is 0: √(x²) has derivative 0 at 0 in both sweeps.
     /// Derivative: y and x.
     masked_mul(x, y) -> z {
-        value: if x == T::ZERO { T::ZERO } else { x * y },
+        value: if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y },
         slopes: [y, x],
         domain: [(0.5, 3.0), (-3.0, 3.0)],
         kinks: [],

@@ -41,8 +41,8 @@ impl TensorRule for Norm {
         rule.only(match self.p {
             0.0 => return SmallVec::from_iter([None]),
             1.0 => x.sign() * g,
-            // A zero norm has only zero elements, for which the product with the infinite factor is masked.
-            2.0 => x.masked_mul(g / y),
+            // A zero norm has only zero elements.
+            2.0 => x * y.eq(number(0.0)).select(number(0.0), g / y),
             p if p.is_infinite() => x.sign() * shared_by_ties(x.abs().eq(y), g, &self.axes),
             // As a quotient, which neither overflows nor underflows where |x|ᵖ would.
             p => x.sign().masked_mul((x.abs() / y).pow(number(p - 1.0))).masked_mul(g),

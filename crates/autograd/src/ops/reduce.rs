@@ -6,6 +6,7 @@ use super::{Cotangents, Op, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
+use crate::kernel::math::Math;
 use crate::ops::pad::PadMode;
 use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
@@ -50,10 +51,15 @@ impl TensorRule for Prod {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, y, g) = (rule.x[0], rule.y, rule.g);
-        // y/x is the product of the others only where no zero, no underflow and no overflow has eaten it.
-        let divisible = y.value().is_ok_and(|y| y.iter().all(|y| y != T::ZERO && y.is_finite()));
-        rule.only(if divisible { g * y / x } else { g * others(x, &self.axes) })
+        rule.only(if divide(x, y) { g * y / x } else { g * others(x, &self.axes) })
     }
+}
+
+/// Whether quotients of these products and factors are the products of the other factors: a zero, an underflow or an
+/// overflow has eaten them, and a factor below the normal numbers has no finite reciprocal.
+pub(super) fn divide<T: Float>(x: Var<'_, T>, y: Var<'_, T>) -> bool {
+    let is_normal = |z: T| z.is_finite() && Math::abs(z) >= T::MIN_POSITIVE;
+    [y, x].into_iter().all(|z| z.value().is_ok_and(|z| z.iter().all(is_normal)))
 }
 
 /// For each element the product of the others over `axes`.
@@ -367,6 +373,15 @@ mod tests {
         }
         assert_gradient(|x| scalar(x[0].prod(), x[0]), &[sample(&[5], 2)]);
         assert_gradient(|x| x[0].t().prod_axes(0), &[sample(&[2, 3], 2)]);
+    }
+
+    #[test]
+    fn what_underflow_has_eaten_is_not_divided() {
+        let tape = Tape::new();
+        let x = tape.var([5e-324, 0.6]);
+        assert_eq!(x.prod().backward().unwrap().of(x).unwrap().to_vec(), [0.6, 5e-324]);
+        assert_eq!(x.cumprod(0).at([1]).backward().unwrap().of(x).unwrap().to_vec(), [0.6, 5e-324]);
+        assert_eq!(x.prod().jvp(x, [1.0, 0.0].into()).unwrap(), 0.6);
     }
 
     #[test]

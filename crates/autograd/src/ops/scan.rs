@@ -1,5 +1,6 @@
 //! Running sums, products and extremes along an axis, differences and integrals.
 
+use super::reduce::divide;
 use super::softmax::line_axis;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
@@ -48,9 +49,7 @@ impl TensorRule for CumProd {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, y, g) = (rule.x[0], rule.y, rule.g);
-        // A quotient of products is the product between them only where no zero, underflow or overflow has eaten it.
-        let divisible = y.value().is_ok_and(|y| y.iter().all(|y| y != T::ZERO && y.is_finite()));
-        if divisible || x.rank() == 0 {
+        if divide(x, y) || x.rank() == 0 {
             let sums = CumSum { axis: self.axis, direction: Direction::Backward };
             return rule.only(if x.rank() == 0 { g } else { (g * y).record(sums, &[]) / x });
         }

@@ -28,14 +28,15 @@ unsafe impl<E: Element> Send for Buffer<E> {}
 unsafe impl<E: Element> Sync for Buffer<E> {}
 
 impl<E: Element> Buffer<E> {
-    /// A buffer of `len` elements of unspecified, valid contents.
+    /// A buffer of `len` elements of unspecified, valid contents: what an earlier buffer left there, [`POISON`] in debug builds.
     pub fn scratch(len: usize) -> Self {
         let block = take(len.saturating_mul(size_of::<E>()));
         let mut buffer = Self { block, len, elements: PhantomData };
         // Every pattern of bits is a float or an integer; of bytes that held other elements, few are a `bool`.
-        if TypeId::of::<E>() == TypeId::of::<bool>() {
-            // SAFETY: the block is unique and has room for `len` elements; all-zero bytes are `false`.
-            unsafe { buffer.elements().as_ptr().write_bytes(0, len) };
+        let is_bool = TypeId::of::<E>() == TypeId::of::<bool>();
+        if is_bool || cfg!(debug_assertions) {
+            // SAFETY: the block is unique and has room for `len` elements; the bytes are of the type.
+            unsafe { buffer.elements().as_ptr().write_bytes(if is_bool { 1 } else { POISON }, len) };
         }
         debug_assert!(buffer.get_mut().is_some_and(|elements| elements.as_ptr().addr().is_multiple_of(ALIGN)));
         buffer
@@ -107,6 +108,10 @@ impl<E: Element> Drop for Buffer<E> {
 }
 
 const ALIGN: usize = 64;
+
+/// What the bytes of a new buffer are in debug builds: NaN, or an index out of every range, so that a loop that reads what
+/// it has not written shows in its result.
+const POISON: u8 = 0xff;
 
 /// What precedes the elements of a block. It fills one cache line, so that elements are aligned to one.
 #[repr(C, align(64))]
@@ -309,7 +314,6 @@ mod tests {
     fn the_last_handle_gives_the_block_back_and_the_next_buffer_takes_it() {
         release_memory();
         let mut first = Buffer::<f32>::scratch(100);
-        assert!(first.as_slice().iter().all(|&x| x == 0.0));
         first.get_mut().unwrap().fill(7.0);
         let address = first.as_slice().as_ptr();
         let second = first.clone();
@@ -325,7 +329,18 @@ mod tests {
     #[test]
     fn masks_never_see_old_bytes() {
         Buffer::<usize>::scratch(8).get_mut().unwrap().fill(usize::MAX);
-        assert_eq!(Buffer::<bool>::scratch(64).as_slice(), [false; 64]);
+        assert_eq!(Buffer::<bool>::scratch(64).as_slice(), [true; 64]);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn what_is_read_before_it_is_written_is_no_number() {
+        for _ in 0..2 {
+            let (mut x, mut index) = (Buffer::<f64>::scratch(9), Buffer::<usize>::scratch(9));
+            assert!(x.as_slice().iter().all(|x| x.is_nan()) && index.as_slice() == [usize::MAX; 9]);
+            x.get_mut().unwrap().fill(1.0);
+            index.get_mut().unwrap().fill(1);
+        }
     }
 
     #[test]

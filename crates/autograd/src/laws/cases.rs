@@ -1,0 +1,401 @@
+//! Cases of every op that is not elementwise: the recordings of formulas as users write them, and of their gradients, taken
+//! apart into single operations. The adjoints of ops come in through the gradients, as they do in use.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::draw;
+use crate::float::Float;
+use crate::kernel::samples::Draws;
+use crate::kernel::scan::Direction;
+use crate::operation::{Kind, Operation, Part};
+use crate::ops::conv::{ConvOptions, ConvTransposeOptions, Padding};
+use crate::ops::cross_entropy::{CrossEntropy, Reduction};
+use crate::ops::custom::{custom, custom_many};
+use crate::ops::pad::PadMode;
+use crate::ops::pool::{AvgPoolOptions, MaxPoolOptions};
+use crate::ops::{Op, Recurrence, cat::cat};
+use crate::shape::Shape;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// An operation on its own, at operands away from its kinks.
+pub(super) struct Case<T: Float> {
+    pub name: &'static str,
+    pub operation: Operation<T>,
+    /// The operands that gradients flow to.
+    pub x: Vec<Tensor<T>>,
+}
+
+impl<T: Float> Case<T> {
+    /// The op, if it has a rule in the table.
+    pub fn op(&self) -> Option<&Op> {
+        if let Kind::Op(op) = &self.operation.kind { Some(op) } else { None }
+    }
+}
+
+impl<T: Float> fmt::Debug for Case<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<&Shape> = self.x.iter().map(Tensor::shape).collect();
+        let fixed: Vec<&Tensor<T>> = self.operation.operands.iter().filter_map(fixed).collect();
+        match self.op() {
+            Some(op) => write!(f, "{op:?} of {shapes:?}")?,
+            None => write!(f, "{} of {shapes:?}", self.name)?,
+        }
+        if fixed.is_empty() { Ok(()) } else { write!(f, " with {fixed:?}") }
+    }
+}
+
+fn fixed<T: Float>(part: &Part<T>) -> Option<&Tensor<T>> {
+    if let Part::Fixed(tensor) = part { Some(tensor) } else { None }
+}
+
+/// The cases of all formulas, each once; the same in both precisions.
+pub(super) fn cases<T: Float>() -> Vec<Case<T>> {
+    let (mut cases, mut known) = (Vec::new(), HashSet::new());
+    for (seed, formula) in formulas::<T>().iter().enumerate() {
+        let (tape, mut draws) = (Tape::new(), Draws(seed as u64));
+        let (x, y) = formula.record(&tape, &mut draws);
+        let u = tape.var(draw::<T>(&y.shape(), &mut draws));
+        for &x in &x {
+            y.grad(x, u).unwrap();
+        }
+        for position in 0..tape.len() {
+            let Some((operation, x)) = tape.operation(position) else { continue };
+            let name = match &operation.kind {
+                Kind::Op(Op::Elementwise(_)) => continue,
+                Kind::Op(op) => op.name(),
+                Kind::Custom(rule) => rule.name(),
+                Kind::Element(_) => "element",
+                Kind::Gather => "from_scalars",
+            };
+            let case = Case { name, operation, x };
+            if !case.x.is_empty() && known.insert(format!("{case:?}")) {
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}
+
+/// Numbers whose magnitudes are all different, by more than differences reach where there are few of them: no ties, no zeros.
+fn spread<T: Float>(shape: &Shape, draws: &mut Draws) -> Tensor<T> {
+    let mut steps: Vec<usize> = (0..shape.len()).collect();
+    (1..steps.len()).rev().for_each(|k| steps.swap(k, draws.below(k + 1)));
+    let mut steps = steps.into_iter();
+    let step = 1.6 / shape.len().max(1) as f64;
+    Tensor::from_fn(shape, |_| {
+        let magnitude = 0.15 + step * steps.next().unwrap_or(0) as f64;
+        T::from_f64(if draws.below(2) == 0 { magnitude } else { -magnitude })
+    })
+}
+
+/// A formula as a user writes it, of variables of these shapes.
+pub(super) struct Formula<T: Float> {
+    shapes: Vec<Shape>,
+    f: Box<Function<T>>,
+}
+
+type Function<T> = dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>;
+
+impl<T: Float> Formula<T> {
+    /// Its variables and its value on a tape.
+    pub fn record<'t>(&self, tape: &'t Tape<T>, draws: &mut Draws) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+        let x: Vec<Var<'t, T>> = self.shapes.iter().map(|shape| tape.var(spread::<T>(shape, draws))).collect();
+        let y = (self.f)(&x);
+        (x, y)
+    }
+}
+
+fn of<T: Float>(shapes: &[&[usize]], f: impl for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T> + 'static) -> Formula<T> {
+    Formula { shapes: shapes.iter().map(|&shape| Shape::from(shape)).collect(), f: Box::new(f) }
+}
+
+/// `x` with zeros along the diagonal of its last two axes.
+fn with_zeros<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
+    let keep = |index: &[usize]| if index[index.len() - 1] == index[0] { T::ZERO } else { T::ONE };
+    x * x.tape().constant(Tensor::from_fn(x.shape(), keep))
+}
+
+fn formulas<T: Float>() -> Vec<Formula<T>> {
+    [moved(), reduced(), scanned(), normalized(), multiplied(), convolved(), pooled(), written_by_users()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Elements moved, repeated and picked.
+fn moved<T: Float>() -> Vec<Formula<T>> {
+    let index = Tensor::from([[2, 0, 2], [1, 1, 0]]);
+    let turned = index.permute([1, 0]).unwrap();
+    let again = index.clone();
+    vec![
+        of(&[&[2, 3]], |x| x[0].reshape([3, 1, 2])),
+        of(&[&[]], |x| x[0].reshape([1, 1])),
+        of(&[&[0, 3]], |x| x[0].reshape([3, 0, 2])),
+        of(&[&[2, 3, 2]], |x| x[0].permute([2, 0, 1])),
+        of(&[&[]], |x| x[0].permute([])),
+        of(&[&[0, 3]], |x| x[0].t()),
+        of(&[&[3]], |x| x[0].broadcast_to([2, 3])),
+        of(&[&[]], |x| x[0].broadcast_to([2, 2])),
+        of(&[&[2, 1, 2]], |x| x[0].broadcast_to([3, 2, 3, 2])),
+        of(&[&[1, 3]], |x| x[0].broadcast_to([0, 3])),
+        of(&[&[2, 3, 2]], |x| x[0].sum_to([3, 1])),
+        of(&[&[0, 3]], |x| x[0].sum_to([1, 3])),
+        of(&[&[4, 5]], |x| x[0].slice_step(1, 1..5, 3)),
+        of(&[&[4, 3]], |x| x[0].t().slice(0, 2..2)),
+        of(&[&[5]], |x| x[0].slice_step(0, .., 2)),
+        of(&[&[0, 3]], |x| x[0].slice(1, 1..)),
+        of(&[&[2, 3]], |x| x[0].flip([0, 1])),
+        of(&[&[3, 2]], |x| x[0].t().flip(0)),
+        of(&[&[0, 3]], |x| x[0].flip(1)),
+        of(&[&[2, 3]], |x| x[0].pad(&[(1, 0), (-1, 2)], PadMode::Constant(0.5))),
+        of(&[&[0, 3]], |x| x[0].pad(&[(1, 1)], PadMode::Constant(0.0))),
+        of(&[&[3, 2]], |x| x[0].t().pad(&[(0, 2)], PadMode::Constant(-1.0))),
+        of(&[&[3]], |x| x[0].pad(&[(2, 1)], PadMode::Reflect)),
+        of(&[&[2, 3], &[2, 1], &[3, 2]], |x| cat(&[x[0], x[1], x[2].t(), x[0]], 1)),
+        of(&[&[2, 3], &[0, 3]], |x| cat(&[x[0], x[1]], 0)),
+        of(&[&[0, 3]], |x| cat(&[x[0], x[0]], 1)),
+        of(&[&[2, 3, 4]], |x| x[0].diagonal(1, 2, 0)),
+        of(&[&[3, 4]], |x| x[0].diagonal(-1, 0, 1)),
+        of(&[&[2, 2]], |x| x[0].diagonal(9, 0, 1)),
+        of(&[&[2, 3]], |x| x[0].diag_embed(-1)),
+        of(&[&[0, 3]], |x| x[0].diag_embed(1)),
+        of(&[&[3]], |x| x[0].diag_embed(0)),
+        of(&[&[3, 3]], move |x| x[0].gather(0, &index)),
+        of(&[&[3, 3]], move |x| x[0].gather(1, &turned)),
+        of(&[&[0, 3]], |x| x[0].gather(0, &Tensor::zeros([0, 2]))),
+        of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter_add(0, &again, x[1])),
+        of(&[&[3, 4]], |x| x[0].index_select(1, [2, 0, 2])),
+        of(&[&[3, 2]], |x| x[0].index_select(0, Tensor::zeros([0]))),
+        of(&[&[0, 3]], |x| x[0].index_select(1, [1, 1])),
+        of(&[&[3, 2], &[3, 3]], |x| x[0].index_add(1, [1, 1, 0], x[1])),
+    ]
+}
+
+fn reduced<T: Float>() -> Vec<Formula<T>> {
+    let mut all = vec![
+        of(&[&[2, 3, 2]], |x| x[0].sum_keepdim([0, 2])),
+        of(&[&[3, 4]], |x| x[0].t().sum_axes(0)),
+        of(&[&[]], |x| x[0].sum_axes([])),
+        of(&[&[0, 3]], |x| x[0].sum_axes(0)),
+        of(&[&[2, 3, 2]], |x| x[0].prod_axes([0, 2])),
+        of(&[&[3, 3]], |x| with_zeros(x[0]).prod_axes(1)),
+        of(&[&[2, 2, 3]], |x| with_zeros(x[0]).prod_axes([0, 2])),
+        of(&[&[]], |x| x[0].prod_axes([])),
+        of(&[&[0, 3]], |x| x[0].prod_axes(0)),
+        of(&[&[3, 4]], |x| x[0].amax(1)),
+        of(&[&[2, 3, 2]], |x| x[0].amax([0, 2])),
+        of(&[&[]], |x| x[0].amax([])),
+        of(&[&[0, 3]], |x| x[0].amax(1)),
+        of(&[&[3, 4]], |x| x[0].amin(0)),
+        of(&[&[2, 3, 2]], |x| x[0].amin([0, 1, 2])),
+        of(&[&[0, 3]], |x| x[0].amin(1)),
+        of(&[&[3, 4]], |x| x[0].var_axes(1, 1)),
+        of(&[&[2, 3, 2]], |x| x[0].var_axes([0, 2], 0)),
+        of(&[&[0, 3]], |x| x[0].var_axes(1, 1)),
+        of(&[&[3, 4]], |x| x[0].logsumexp(0)),
+        of(&[&[2, 3, 2]], |x| x[0].logsumexp([0, 2])),
+        of(&[&[]], |x| x[0].logsumexp(0)),
+        of(&[&[2, 0]], |x| x[0].logsumexp_keepdim(1)),
+        of(&[&[0, 3]], |x| x[0].norm_axes(2.0, 0)),
+        of(&[&[]], |x| x[0].norm_axes(3.0, [])),
+    ];
+    for p in [0.0, 0.5, 1.0, 2.0, 3.0, -1.0, f64::INFINITY, f64::NEG_INFINITY] {
+        all.push(of(&[&[3, 4]], move |x| x[0].norm_axes(p, 1)));
+    }
+    all
+}
+
+fn scanned<T: Float>() -> Vec<Formula<T>> {
+    let mut all = vec![
+        of(&[&[3, 3]], |x| with_zeros(x[0]).cumprod(1)),
+        of(&[&[3, 2, 2]], |x| with_zeros(x[0]).cumprod(0)),
+        of(&[&[]], |x| x[0].cumsum(0) * x[0].cumprod(0) * x[0].logcumsumexp(0)),
+        of(&[&[0, 3]], |x| x[0].cumsum(0) * x[0].cumprod(1) * x[0].logcumsumexp(1)),
+        of(&[&[4], &[4]], |x| x[0].record(Recurrence { axis: 0, direction: Direction::Forward }, &[x[1]])),
+    ];
+    for axis in [0, 1] {
+        all.push(of(&[&[2, 3]], move |x| x[0].cumsum(axis)));
+        all.push(of(&[&[2, 3]], move |x| x[0].cumprod(axis)));
+        all.push(of(&[&[3, 2]], move |x| x[0].t().logcumsumexp(axis)));
+        for direction in [Direction::Forward, Direction::Backward] {
+            let op = Recurrence { axis: axis as usize, direction };
+            all.push(of(&[&[3, 2], &[3, 2]], move |x| x[0].record(op.clone(), &[x[1]])));
+        }
+    }
+    all
+}
+
+fn normalized<T: Float>() -> Vec<Formula<T>> {
+    let mut all = vec![
+        of(&[&[]], |x| x[0].softmax(0) + x[0].log_softmax(-1)),
+        of(&[&[0, 3]], |x| x[0].softmax(1) + x[0].log_softmax(0)),
+        of(&[&[2, 3, 2]], |x| x[0].softmax(1) * x[0].log_softmax(1)),
+        of(&[&[3, 2]], |x| x[0].t().softmax(0) * x[0].t().log_softmax(1)),
+        of(&[&[2, 3], &[3], &[3]], |x| x[0].layer_norm([3], Some(x[1]), Some(x[2]), 0.1)),
+        of(&[&[2, 2, 2]], |x| x[0].layer_norm([2, 2], None, None, 0.01)),
+        of(&[&[0, 3]], |x| x[0].layer_norm([3], None, None, 0.1)),
+        of(&[&[3, 2]], |x| x[0].batch_norm(None, None, 0.1).0),
+        of(&[&[2, 2, 2]], |x| x[0].batch_norm(None, None, 0.01).0),
+    ];
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        for (weight, ignore_index, label_smoothing) in
+            [(None, None, 0.0), (Some([0.5, 2.0, 1.5]), Some(1), 0.2), (None, Some(7), 0.1)]
+        {
+            let weight = weight.map(|weight| weight.iter().map(|&w| T::from_f64(w)).collect());
+            let options = CrossEntropy { weight, ignore_index, label_smoothing, reduction };
+            let targets = Tensor::from([2, 0, ignore_index.unwrap_or(2), 2]);
+            all.push(of(&[&[4, 3]], move |x| x[0].softmax_cross_entropy(&targets, &options)));
+        }
+    }
+    let each = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
+    let mean = CrossEntropy { label_smoothing: 0.3, ..CrossEntropy::default() };
+    all.push(of(&[&[0, 3]], move |x| x[0].softmax_cross_entropy(&Tensor::zeros([0]), &each)));
+    all.push(of(&[&[2, 3, 2]], move |x| x[0].softmax_cross_entropy(&Tensor::from([[0, 2], [2, 0]]), &mean)));
+    all.push(of(&[&[3]], |x| x[0].softmax_cross_entropy(&Tensor::scalar(1), &CrossEntropy::default())));
+    all
+}
+
+fn multiplied<T: Float>() -> Vec<Formula<T>> {
+    vec![
+        of(&[&[2, 3], &[3, 4]], |x| x[0].matmul(x[1])),
+        of(&[&[3, 2], &[4, 3]], |x| x[0].t().matmul(x[1].t())),
+        of(&[&[2, 1, 2, 3], &[3, 3, 2]], |x| x[0].matmul(x[1])),
+        of(&[&[0, 3], &[3, 2]], |x| x[0].matmul(x[1])),
+        of(&[&[2, 0], &[0, 3]], |x| x[0].matmul(x[1])),
+        of(&[&[3, 3]], |x| x[0].matmul(x[0])),
+        of(&[&[2, 3], &[2, 3]], |x| x[0].cross(x[1], 1)),
+        of(&[&[3, 2], &[3, 1]], |x| x[0].cross(x[1], 0)),
+        of(&[&[0, 3], &[3]], |x| x[0].cross(x[1], -1)),
+        of(&[&[2, 3], &[4, 3], &[4]], |x| x[0].linear(x[1], Some(x[2]))),
+        of(&[&[2, 2, 3], &[4, 3]], |x| x[0].linear(x[1], None)),
+        of(&[&[3], &[3, 2], &[2]], |x| x[0].linear(x[1].t(), Some(x[2]))),
+        of(&[&[0, 3], &[2, 3], &[2]], |x| x[0].linear(x[1], Some(x[2]))),
+        of(&[&[2, 3], &[2, 3]], |x| x[0].linear(x[1], None)),
+    ]
+}
+
+fn convolved<T: Float>() -> Vec<Formula<T>> {
+    let plain = ConvOptions { stride: [1, 1], padding: Padding::Size([0, 0]), dilation: [1, 1], groups: 1 };
+    let padded = ConvOptions { padding: Padding::Size([2, 1]), ..plain };
+    let cases: [(&[usize], &[usize], _); 7] = [
+        (&[2, 2, 4, 3], &[3, 2, 3, 2], plain),
+        (&[0, 2, 4, 3], &[3, 2, 2, 2], plain),
+        (&[1, 2, 5, 4], &[2, 2, 3, 2], ConvOptions { stride: [2, 3], ..padded }),
+        (&[1, 2, 5, 4], &[2, 2, 3, 2], ConvOptions { dilation: [2, 2], stride: [1, 2], ..padded }),
+        (&[1, 1, 3, 4], &[2, 1, 2, 2], ConvOptions { padding: Padding::Same, dilation: [3, 2], ..plain }),
+        (&[1, 4, 3, 4], &[6, 2, 2, 2], ConvOptions { groups: 2, ..plain }),
+        (&[2, 3, 3, 4], &[6, 1, 2, 3], ConvOptions { groups: 3, stride: [2, 1], ..padded }),
+    ];
+    let forward = |(x, w, options)| of(&[x, w], move |x| x[0].conv2d(x[1], None, options));
+    let mut all: Vec<Formula<T>> = cases.into_iter().map(forward).collect();
+    let wide = ConvTransposeOptions { stride: [2, 3], output_padding: [1, 2], padding: [1, 0], ..Default::default() };
+    all.push(of(&[&[1, 2, 2, 3], &[2, 2, 3, 2]], move |x| x[0].conv_transpose2d(x[1], None, wide)));
+    all.push(of(&[&[2, 2, 5], &[3, 2, 3], &[3]], |x| x[0].conv1d(x[1], Some(x[2]), ConvOptions::default())));
+    all.push(of(&[&[1, 1, 2, 2], &[1, 1, 2, 2]], move |x| x[0].conv2d(x[1], None, plain)));
+    all
+}
+
+fn pooled<T: Float>() -> Vec<Formula<T>> {
+    let max = MaxPoolOptions { stride: Some([1, 2]), padding: [1, 0], ..Default::default() };
+    let wide = MaxPoolOptions { dilation: [2, 1], ceil_mode: true, ..Default::default() };
+    let mean = AvgPoolOptions { stride: Some([1, 2]), padding: [1, 0], count_include_pad: false, ..Default::default() };
+    let fixed = AvgPoolOptions { ceil_mode: true, divisor_override: Some(3), ..Default::default() };
+    let unpooled = |places: Tensor<usize>| of(&[&places.shape().clone()], move |x| x[0].max_unpool2d(&places, [2, 2]));
+    vec![
+        of(&[&[3, 4]], move |x| x[0].max_pool2d([2, 2], max)),
+        of(&[&[2, 3, 2]], move |x| x[0].max_pool2d([2, 1], wide)),
+        of(&[&[0, 2, 2]], |x| x[0].max_pool2d([2, 2], MaxPoolOptions::default())),
+        of(&[&[2, 5]], |x| x[0].max_pool1d(2, MaxPoolOptions::default())),
+        of(&[&[3, 4]], |x| x[0].adaptive_max_pool2d([2, 3])),
+        unpooled(Tensor::from([[[3, 3]], [[0, 2]]])),
+        unpooled(Tensor::from([[1, 2]])),
+        unpooled(Tensor::zeros([0, 1, 1])),
+        of(&[&[3, 4]], move |x| x[0].avg_pool2d([2, 2], mean)),
+        of(&[&[2, 3, 5]], move |x| x[0].avg_pool2d([2, 2], fixed)),
+        of(&[&[0, 2, 2]], |x| x[0].avg_pool2d([2, 1], AvgPoolOptions::default())),
+        of(&[&[2, 5]], |x| x[0].avg_pool1d(2, AvgPoolOptions::default())),
+    ]
+}
+
+/// Elements, scalars gathered into tensors, and ops with rules of the user.
+fn written_by_users<T: Float>() -> Vec<Formula<T>> {
+    let product = |[x, y]: [&Tensor<T>; 2]| x.mul(y);
+    vec![
+        of(&[&[2, 3]], |x| x[0].at([1, 2]) * x[0].t().slice(0, 1..)),
+        of(&[&[]], |x| x[0].item() * x[0]),
+        of(&[&[3]], |x| x[0].tape().from_scalars(&x[0].to_scalars())),
+        of(&[&[2, 2], &[2, 2]], move |x| custom("product", [x[0], x[1]], product, |[x, y], _, g| [g * y, g * x])),
+        of(&[&[0, 3]], |x| custom("twice", [x[0]], |[x]| x.add(x), |_, _, g| [g + g])),
+        of(&[&[3], &[3]], |x| {
+            let value = |[x, y]: [&Tensor<T>; 2]| Ok([x.mul(y)?, x.sub(y)?.square()]);
+            let [a, b] = custom_many("both", [x[0], x[1]], value, |[x, y], _, [g, h]| {
+                [g * y + (h + h) * (x - y), g * x - (h + h) * (x - y)]
+            });
+            a + b
+        }),
+    ]
+}
+
+/// Formulas that break a rule of an op, by its name.
+pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
+    let plain = ConvOptions::default();
+    let back = ConvTransposeOptions { output_padding: [1, 0], ..Default::default() };
+    let index = Tensor::from([[0, 3]]);
+    let far = index.clone();
+    let still = MaxPoolOptions { stride: Some([0, 1]), ..Default::default() };
+    let nothing = AvgPoolOptions { divisor_override: Some(0), ..Default::default() };
+    vec![
+        ("reshape", of(&[&[2, 3]], |x| x[0].reshape([4]))),
+        ("reshape", of(&[&[0, 3]], |x| x[0].reshape([usize::MAX, 3]))),
+        ("permute", of(&[&[2, 3]], |x| x[0].permute([1, -1]))),
+        ("permute", of(&[&[]], |x| x[0].permute(0))),
+        ("broadcast_to", of(&[&[2, 3]], |x| x[0].broadcast_to([3]))),
+        ("broadcast_to", of(&[&[0, 3]], |x| x[0].broadcast_to([2, 3]))),
+        ("sum_to", of(&[&[2, 3]], |x| x[0].sum_to([2]))),
+        ("sum_to", of(&[&[3]], |x| x[0].sum_to([1, 3]))),
+        ("slice", of(&[&[2, 3]], |x| x[0].slice(1, 2..5))),
+        ("slice", of(&[&[2, 3]], |x| x[0].slice_step(isize::MIN, .., 1))),
+        ("slice", of(&[&[2, 3]], |x| x[0].slice_step(0, .., 0))),
+        ("flip", of(&[&[2, 3]], |x| x[0].flip([1, -1]))),
+        ("pad", of(&[&[3]], |x| x[0].pad(&[(0, 0), (0, 1)], PadMode::Constant(0.0)))),
+        ("pad", of(&[&[3]], |x| x[0].pad(&[(isize::MIN, isize::MAX)], PadMode::Constant(0.0)))),
+        ("cat", of(&[&[2, 3], &[3, 2]], |x| cat(x, 0))),
+        ("cat", of(&[&[2, 3]], |x| cat(x, 2))),
+        ("diagonal", of(&[&[2, 3]], |x| x[0].diagonal(0, 1, -1))),
+        ("diag_embed", of(&[&[2, 3]], |x| x[0].diag_embed(isize::MAX))),
+        ("gather", of(&[&[2, 3]], move |x| x[0].gather(1, &index))),
+        ("scatter_add", of(&[&[2, 3], &[1, 2]], move |x| x[0].scatter_add(1, &far, x[1]))),
+        ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [2]))),
+        ("index_add", of(&[&[2, 3], &[2, 3]], |x| x[0].index_add(0, [1], x[1]))),
+        ("sum", of(&[&[2, 3]], |x| x[0].sum_axes(2))),
+        ("prod", of(&[&[2, 3]], |x| x[0].prod_axes([0, 0]))),
+        ("amax", of(&[&[0, 3]], |x| x[0].amax(0))),
+        ("amin", of(&[&[0, 3]], |x| x[0].amin([0, 1]))),
+        ("var", of(&[&[2, 3]], |x| x[0].var_axes(-3, 1))),
+        ("logsumexp", of(&[&[2, 3]], |x| x[0].logsumexp([1, 2]))),
+        ("norm", of(&[&[2, 0]], |x| x[0].norm_axes(f64::NEG_INFINITY, 1))),
+        ("cumsum", of(&[&[2, 3]], |x| x[0].cumsum(2))),
+        ("cumprod", of(&[&[]], |x| x[0].cumprod(1))),
+        ("logcumsumexp", of(&[&[2, 3]], |x| x[0].logcumsumexp(isize::MAX))),
+        ("softmax", of(&[&[2, 3]], |x| x[0].softmax(-3))),
+        ("log_softmax", of(&[&[]], |x| x[0].log_softmax(-2))),
+        (
+            "softmax_cross_entropy",
+            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0, 3]), &CrossEntropy::default())),
+        ),
+        ("matmul", of(&[&[2, 3], &[2, 3]], |x| x[0].matmul(x[1]))),
+        ("matmul", of(&[&[2, 2, 3], &[3, 3, 2]], |x| x[0].matmul(x[1]))),
+        ("cross", of(&[&[2, 3], &[3]], |x| x[0].cross(x[1], 0))),
+        ("linear", of(&[&[2, 3], &[4, 3], &[3]], |x| x[0].linear(x[1], Some(x[2])))),
+        ("conv2d", of(&[&[1, 4, 3, 3], &[2, 3, 2, 2]], move |x| x[0].conv2d(x[1], None, plain))),
+        ("conv_transpose2d", of(&[&[1, 2, 3, 3], &[2, 1, 2, 2]], move |x| x[0].conv_transpose2d(x[1], None, back))),
+        ("max_pool2d", of(&[&[2, 3]], move |x| x[0].max_pool2d([1, 1], still))),
+        ("max_pool2d", of(&[&[0, 0]], |x| x[0].max_pool2d([1, 1], MaxPoolOptions::default()))),
+        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[4]]), [2, 2]))),
+        ("avg_pool2d", of(&[&[2, 3]], move |x| x[0].avg_pool2d([1, 1], nothing))),
+        ("avg_pool2d", of(&[&[2, 3]], |x| x[0].avg_pool2d([usize::MAX, 4], AvgPoolOptions::default()))),
+    ]
+}
