@@ -3,5 +3,6 @@
 mod depth;
 mod errors;
 mod fuzz;
+mod memory;
 mod reference;
 mod threads;

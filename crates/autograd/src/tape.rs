@@ -97,6 +97,13 @@ pub(crate) struct Node<T: Float> {
     pub tracked: bool,
 }
 
+impl<T: Float> Node<T> {
+    /// A rule that its operation, or the derivative of it, breaks.
+    pub fn error(&self, rule: Rule) -> Error {
+        Error { op: self.op.name(), rule, site: self.site }
+    }
+}
+
 /// A recording of scalar and tensor operations.
 ///
 /// Handles ([`Scalar`], [`Var`]) borrow the tape, so [`clear`](Tape::clear) is possible only when none is left. A failed

@@ -196,8 +196,10 @@ impl<'t, T: Float> Var<'t, T> {
             return self.fail(op, Rule::Rank { what: "a matrix", expected: 2, found: shape });
         };
         let mark = |i: &[usize]| if holds(i[0] as isize, i[1] as isize) { T::ONE } else { T::ZERO };
-        let mask = self.tape.constant(Tensor::from_fn([rows, columns], mark));
-        mask.select(self, Term::Number(T::ZERO))
+        match Tensor::tabulated([rows, columns].into(), mark) {
+            Ok(mask) => self.tape.constant(mask).select(self, Term::Number(T::ZERO)),
+            Err(rule) => self.fail(op, rule),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ impl TensorRule for Cat {
                 self.put(x, start, &shape, out);
                 start += x.shape()[self.axis];
             }
-        })
+        })?
         .into())
     }
 

@@ -22,7 +22,7 @@ impl TensorRule for MatMul {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (a, b) = (&x[0], &x[1]);
         let shape = product_shape(a.shape(), b.shape())?;
-        Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace)).into())
+        Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -59,7 +59,7 @@ impl TensorRule for Cross {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (shape, a, b) = (x[0].shape(), x[0].contiguous(), x[1].contiguous());
+        let (shape, a, b) = (x[0].shape(), x[0].in_order()?, x[1].in_order()?);
         let inner = Shape::from(&shape[self.axis + 1..]).len();
         let product = Tensor::build(shape.clone(), |out| {
             let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
@@ -69,7 +69,7 @@ impl TensorRule for Cross {
                 let (next, last) = (start + (component + 1) % 3 * inner, start + (component + 2) % 3 * inner);
                 *z = a[next] * b[last] - a[last] * b[next];
             }
-        });
+        })?;
         Ok(product.into())
     }
 
@@ -463,7 +463,8 @@ impl<T: Float> Tensor<T> {
         let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
             Plan::new(self.shape(), other.shape()).map_err(Error::at("matmul"))?;
         let (a, b) = (self.reshape(a)?.broadcast_to(all_a)?, other.reshape(b)?.broadcast_to(all_b)?);
-        Ok(Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace)))
+        let product = Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace));
+        product.map_err(Error::at("matmul"))
     }
 
     /// The inner product Σ xᵢyᵢ of two vectors.

@@ -63,7 +63,7 @@ impl TensorRule for BroadcastTo {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.broadcast_to(&self.to)?).into())
+        Ok(x[0].stretched(&self.to)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -102,7 +102,7 @@ pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, R
     let skip = x.rank() - to.rank();
     let summed = |axis: usize| axis < skip || (to[axis - skip] == 1 && x.shape()[axis] != 1);
     let axes: SmallVec<[usize; 4]> = (0..x.rank()).filter(|&axis| summed(axis)).collect();
-    Ok(Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out)))
+    Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out))
 }
 
 impl<'t, T: Float> Var<'t, T> {

@@ -66,7 +66,7 @@ impl TensorRule for Embed {
         Ok(Tensor::build(whole.shape.clone(), |out| {
             out.fill(T::ZERO);
             kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
-        })
+        })?
         .into())
     }
 
