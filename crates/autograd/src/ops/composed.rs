@@ -62,6 +62,44 @@ impl<'t, T: Float> Var<'t, T> {
         (self / other).trunc()
     }
 
+    /// ln(x / (1 − x)) of x moved to [ε, 1 − ε], so that it is finite.
+    ///
+    /// Derivative: 1/(x(1 − x)) in [ε, 1 − ε], else 0.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([0.5_f64, 1.0]);
+    /// let y = x.logit_clamped(0.2);
+    /// assert_eq!(y.value()?.to_vec(), [0.0, 0.8_f64.ln() - 0.2_f64.ln()]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [4.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn logit_clamped(self, epsilon: T) -> Self {
+        let [low, high] = [epsilon, T::ONE - epsilon].map(Term::Number);
+        let outside = self.lt(low) + self.gt(high);
+        outside.select(self.detach().clamp(low, high), self).logit()
+    }
+
+    /// x, with other numbers for not-a-number and for the infinities. See [`nan_to_num`](Self::nan_to_num) for 0 and the
+    /// largest finite numbers.
+    ///
+    /// Derivative: 1 where x is finite, else 0; where a number that takes its place is a handle, that gets 1.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn nan_to_num_with(
+        self,
+        nan: impl Into<Term<'t, T>>,
+        infinity: impl Into<Term<'t, T>>,
+        minus_infinity: impl Into<Term<'t, T>>,
+    ) -> Self {
+        let or_below = self.lt(Term::Number(-T::MAX)).select(minus_infinity, self);
+        let or_above = self.gt(Term::Number(T::MAX)).select(infinity, or_below);
+        self.ne(self).select(nan, or_above)
+    }
+
     /// The logarithm of the multivariate Γ function of dimension p: p(p − 1)/4·ln π + Σᵢ lgamma(x − i/2), i = 0 … p − 1.
     ///
     /// Derivative: Σᵢ digamma(x − i/2). Domain: x > (p − 1)/2.

@@ -290,6 +290,26 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
+    /// As [`embedding`](Self::embedding), where the row `padding` stands for nothing.
+    ///
+    /// Derivative: as there, and none to the row `padding`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let table = tape.var([[0.0_f32], [1.0], [2.0]]);
+    /// let y = table.embedding_padded(&Tensor::from([2, 0, 2]), 0);
+    /// assert_eq!(y.sum().backward()?.of(table)?.to_vec(), [0.0, 0.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn embedding_padded(self, index: &Tensor<usize>, padding: usize) -> Self {
+        let rows = self.embedding(index);
+        let stands_for_nothing = index.map(|i| if i == padding { T::ONE } else { T::ZERO });
+        self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows)
+    }
+
     /// `value` where the mask is true, else this.
     ///
     /// Derivative: the gradient where the mask is false, exactly 0 where it is true.

@@ -214,4 +214,13 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => self.fail("squeeze", rule),
         }
     }
+
+    /// Without all axes of size one.
+    ///
+    /// Shapes: `[2, 1, 3, 1]` → `[2, 3]`.
+    #[track_caller]
+    pub fn squeeze_all(self) -> Self {
+        let to: Shape = self.shape().iter().copied().filter(|&size| size != 1).collect();
+        self.reshape(to)
+    }
 }
