@@ -133,6 +133,8 @@ pub struct Tape<T: Float = f32> {
     failure: RefCell<Option<Error>>,
     mode: Cell<Mode>,
     sites: RefCell<Vec<&'static Location<'static>>>,
+    /// The lengths of the recording at which sections began, ascending.
+    sections: RefCell<Vec<usize>>,
     pub(crate) workspace: RefCell<crate::reverse::Workspace<T>>,
 }
 
@@ -170,6 +172,7 @@ impl<T: Float> Tape<T> {
             failure: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
             sites: RefCell::default(),
+            sections: RefCell::default(),
             workspace: RefCell::default(),
         }
     }
@@ -211,14 +214,15 @@ impl<T: Float> Tape<T> {
     /// is a constant.
     #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
+        let tracked = param.is_trainable();
+        // One that was frozen or trainable before, and no longer is, gets another handle.
         let known = self.leaves.borrow().get(&param.id()).copied();
-        if let Some(slot) = known {
+        if let Some(slot) = known.filter(|&slot| self.with_node(slot, |node| node.tracked) == tracked) {
             return Var::new(self, slot);
         }
-        let tracked = param.is_trainable();
         let var = self.leaf(param.value().clone(), tracked, Location::caller());
         // Inside a scope without gradients the handle is a constant, and must not become the parameter's handle outside.
-        if tracked && self.mode.get().recording && var.slot < LIMIT {
+        if self.mode.get().recording && var.slot < LIMIT {
             self.leaves.borrow_mut().insert(param.id(), var.slot);
         }
         var
@@ -227,6 +231,17 @@ impl<T: Float> Tape<T> {
     /// Runs `f` without recording derivatives: what it computes are constants.
     pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
+    }
+
+    /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who
+    /// read the recording tell by it where one of them ends.
+    pub fn section(&self) {
+        self.sections.borrow_mut().push(self.len());
+    }
+
+    /// The section of an entry, counted from one; zero before the first.
+    pub(crate) fn section_of(&self, entry: usize) -> usize {
+        self.sections.borrow().partition_point(|&start| start <= entry)
     }
 
     /// Forgets the recording and its failure, and keeps the memory.
@@ -239,6 +254,7 @@ impl<T: Float> Tape<T> {
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
         self.sites.get_mut().clear();
+        self.sections.get_mut().clear();
         *self.failure.get_mut() = None;
     }
 
@@ -425,6 +441,8 @@ impl<T: Float> Tape<T> {
     pub(crate) fn scratch<R>(&self, recording: bool, f: impl FnOnce() -> R) -> R {
         let (entries, nodes, customs) = (self.len(), self.node_count(), self.customs.borrow().len());
         let (saved, gathered) = (self.saved.borrow().len(), self.gathered.borrow().len());
+        let (names, leaves, sections) =
+            (self.names.borrow().len(), self.leaves.borrow().len(), self.sections.borrow().len());
         let result = self.in_mode(Mode { recording, ..self.mode.get() }, f);
         // SAFETY: as in `push`.
         unsafe { (*self.entries.get()).truncate(entries) };
@@ -433,6 +451,14 @@ impl<T: Float> Tape<T> {
         self.saved.borrow_mut().truncate(saved);
         self.gathered.borrow_mut().truncate(gathered);
         self.sites.borrow_mut().truncate(entries);
+        self.sections.borrow_mut().truncate(sections);
+        // A look through a whole map is for the few rules that added to it.
+        if self.names.borrow().len() > names {
+            self.names.borrow_mut().retain(|&slot, _| (slot as usize) < nodes);
+        }
+        if self.leaves.borrow().len() > leaves {
+            self.leaves.borrow_mut().retain(|_, &mut slot| (slot as usize) < nodes);
+        }
         result
     }
 

@@ -212,9 +212,14 @@ impl<'t, T: Float> Var<'t, T> {
         let (Some(mean), Some(variance)) = (mean, variance) else { return self };
         // All that does not depend on x first: one product and one sum for each element.
         let scale = (variance + Term::Number(T::from_f64(eps))).rsqrt();
-        let scale = weight.map_or(scale, |weight| weight * scale);
-        let shift = bias.map_or(-(mean * scale), |bias| bias - mean * scale);
-        self * scale + shift
+        let scale = match weight {
+            Some(weight) => weight * scale,
+            None => scale,
+        };
+        match bias {
+            Some(bias) => self * scale + (bias - mean * scale),
+            None => self * scale - mean * scale,
+        }
     }
 
     /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor.

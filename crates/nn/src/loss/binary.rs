@@ -20,11 +20,15 @@ impl<T: Float> BinaryCrossEntropy<T> {
     /// The losses of all elements from what a yes and a no make of them, reduced.
     #[track_caller]
     fn of<'t>(&self, yes: Var<'t, T>, no: Var<'t, T>) -> Var<'t, T> {
-        let weighed = |part: Var<'t, T>, weight: &Option<Tensor<T>>| match weight {
-            Some(weight) => part * part.tape().constant(weight).broadcast_to(part.shape()),
-            None => part,
-        };
         reduce(weighed(weighed(yes, &self.yes_weight) + no, &self.weight), self.reduction)
+    }
+}
+
+#[track_caller]
+fn weighed<'t, T: Float>(losses: Var<'t, T>, weight: &Option<Tensor<T>>) -> Var<'t, T> {
+    match weight {
+        Some(weight) => losses * losses.tape().constant(weight).broadcast_to(losses.shape()),
+        None => losses,
     }
 }
 
@@ -132,6 +136,15 @@ mod tests {
         assert!((a.value().unwrap() - b.value().unwrap()).abs() < 1e-15);
         let [a, b] = [a, b].map(|loss| loss.backward().unwrap().of(x).unwrap().clone());
         a.close_to(&b, 1e-14, 1e-16).unwrap();
+    }
+
+    #[test]
+    fn a_weight_that_does_not_fit_is_an_error_at_the_users_line() {
+        let tape = Tape::<f64>::new();
+        let options = BinaryCrossEntropy { weight: Some(Tensor::ones([3])), ..BinaryCrossEntropy::default() };
+        let line = line!() + 1;
+        let error = bce_with(tape.var([0.5]), Tensor::from([1.0]), &options).value().unwrap_err().to_string();
+        assert_eq!(error, format!("broadcast_to: [3] does not broadcast to [1], at {}:{line}", file!()));
     }
 
     #[test]
