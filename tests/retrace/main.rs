@@ -5,4 +5,5 @@ mod errors;
 mod fuzz;
 mod memory;
 mod reference;
+mod resume;
 mod threads;
