@@ -1,6 +1,5 @@
 //! The laws that hold for the engine as a whole, through its public interface.
 
-mod depth;
 mod errors;
 mod fuzz;
 mod memory;
