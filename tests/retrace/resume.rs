@@ -1,7 +1,5 @@
 //! A training that is saved and goes on elsewhere ends with the same bits as one that was never interrupted.
 
-use std::path::PathBuf;
-
 use autograd::{Param, Result, Tape, Tensor};
 use nn::{Linear, Module, load, save};
 use optim::schedule::{
@@ -108,7 +106,7 @@ fn schedules() -> Vec<(&'static str, Box<dyn Schedule>)> {
 }
 
 fn check(name: &str, rule: MakeRule, schedule: &dyn Schedule) {
-    let path = PathBuf::from(std::env::temp_dir()).join(format!("{}-resume.safetensors", std::process::id()));
+    let path = std::env::temp_dir().join(format!("{}-resume.safetensors", std::process::id()));
     let mut whole = Training::new(rule, 1);
     whole.run(schedule, 20).expect("a whole training");
     let mut first = Training::new(rule, 1);

@@ -353,6 +353,14 @@ impl<T: Float> Tape<T> {
         FAILED
     }
 
+    /// Names a method of which the failed operation is a part, if it failed at the line that called the method.
+    #[cold]
+    pub(crate) fn failed_in(&self, op: &'static str, site: &'static Location<'static>) {
+        if let Some(failure) = self.failure.borrow_mut().as_mut().filter(|failure| failure.site == site) {
+            failure.op = op;
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn entry(&self, index: usize) -> Entry<T> {
         // SAFETY: as in `push`; the entry is copied out.

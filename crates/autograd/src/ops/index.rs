@@ -177,7 +177,7 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => return self.fail("take_along_dim", rule),
         };
         let stretched = if shape == x { self } else { self.broadcast_to(x) };
-        stretched.gather(axis, &index)
+        stretched.gather(axis, &index).called("take_along_dim")
     }
 
     /// This, with the elements of `source` added at `index` along `axis`: the adjoint of [`gather`](Self::gather).
@@ -307,7 +307,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn embedding_padded(self, index: &Tensor<usize>, padding: usize) -> Self {
         let rows = self.embedding(index);
         let stands_for_nothing = index.map(|i| if i == padding { T::ONE } else { T::ZERO });
-        self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows)
+        self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows).called("embedding_padded")
     }
 
     /// `value` where the mask is true, else this.
@@ -328,7 +328,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn masked_fill(self, mask: &Tensor<bool>, value: impl Into<Term<'t, T>>) -> Self {
         let mask = self.tape.constant(mask.map(|is_set| if is_set { T::ONE } else { T::ZERO }));
-        mask.select(value, self)
+        mask.select(value, self).called("masked_fill")
     }
 }
 

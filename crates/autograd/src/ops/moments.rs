@@ -133,13 +133,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`.
     #[track_caller]
     pub fn std_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_axes(axes, correction).root()
+        self.var_axes(axes, correction).root().called("std")
     }
 
     /// The standard deviation over `axes`, which stay with size one; see [`std`](Self::std).
     #[track_caller]
     pub fn std_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_keepdim(axes, correction).root()
+        self.var_keepdim(axes, correction).root().called("std")
     }
 
     /// The root with slope 0 at 0.

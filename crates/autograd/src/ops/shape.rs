@@ -172,7 +172,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The last two axes exchanged: the transpose of a matrix.
     #[track_caller]
     pub fn t(self) -> Self {
-        self.transpose(-2, -1)
+        self.transpose(-2, -1).called("t")
     }
 
     /// Stretched along axes of size one, and along new axes in front.
