@@ -21,7 +21,10 @@ use chart::{ConfusionMatrix, LineChart, Scale, Series};
 use clap::Parser;
 use digits::{DataError, Images, Split};
 use nn::loss::cross_entropy;
-use nn::{BatchNorm2d, Batches, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ModuleExt, Progress, Relu, Sequential};
+use nn::{
+    BatchNorm2d, Batches, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ModuleExt, Progress, Relu, Sequential, Summary,
+    summary_of,
+};
 use optim::AdamW;
 use optim::schedule::{OneCycle, Schedule};
 use picture::{MUTED, Picture};
@@ -112,7 +115,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let (training, test) = prepared(split)?;
     let mut rng = StdRng::seed_from_u64(options.seed);
     let mut model = if options.cnn { cnn(&test, options, &mut rng) } else { mlp(&test, options, &mut rng) };
-    println!("{} parameters, {} epochs", model.parameter_count(), options.epochs());
+    println!("\n{}\n{} epochs", summary(&mut model, &test)?, options.epochs());
     let curves = train(&mut model, &training, &test, options, &mut rng)?;
     report(&curves, &read(&model, &test)?, &test, &options.out)
 }
@@ -202,6 +205,15 @@ fn cnn(data: &Set, options: &Options, rng: &mut StdRng) -> Sequential {
         .with(Flatten)
         .with(Dropout::new(0.4, rng))
         .with(Linear::new(4 * width * area, data.classes, rng))
+}
+
+/// The layers and the shapes of what they make of one image, as in use.
+fn summary(model: &mut Sequential, set: &Set) -> autograd::Result<Summary> {
+    model.eval();
+    let (image, _) = set.rows(&Tensor::from([0]))?;
+    let summary = summary_of(model, |tape| model.forward(tape.constant(image)))?;
+    model.train();
+    Ok(summary)
 }
 
 /// Mean losses of each epoch: on the training images while they were learned, on the test images after it.

@@ -54,9 +54,15 @@ def losses():
         for reduction in REDUCTIONS:
             yield case(op, reduction, f, draw(2, 3), target, reduction=reduction)
     weight = {"weight": draw(3, low=0.1)}
-    yield case("mse", "weight", F.mse_loss, draw(3), draw(3), named=weight, constant=("weight",))
+    for op, f in (("mse", F.mse_loss), ("l1", F.l1_loss), ("huber", F.huber_loss)):
+        yield case(op, "weight", f, draw(3), draw(3), named=weight, constant=("weight",))
     yield case("huber", "delta 0.5", F.huber_loss, draw(2, 3), target, delta=0.5)
     yield case("l1", "kinks", F.l1_loss, floats(0.0, 1.0, -1.0), floats(0.0, 1.0, 1.0), kind="kink", reduction="sum")
+    for reduction in REDUCTIONS:
+        yield case("smooth_l1", reduction, F.smooth_l1_loss, draw(2, 3), target, reduction=reduction, beta=0.5)
+    logarithms, shares = draw(2, 3, high=-0.1), draw(2, 3, low=0.1, high=1.0)
+    for reduction in ("batchmean", "sum", "none"):
+        yield case("kl_div", reduction, F.kl_div, logarithms, shares, reduction=reduction)
     kinks = floats(0.0, 1.0, -1.0, 2.0)
     yield case("huber", "kinks", F.huber_loss, kinks, torch.zeros(4), kind="kink", reduction="none", delta=1.0)
     yield from binary_cross_entropies()
@@ -76,6 +82,11 @@ def binary_cross_entropies():
     )
     tails, labels = floats(-700.0, 700.0, -30.0, 30.0, 1e-8), floats(0.0, 1.0, 1.0, 0.0, 1.0)
     yield case("bce_with_logits", "tails", f, tails, labels, kind="tail", reduction="none")
+    chances = draw(2, 3, low=0.1, high=0.9)
+    for reduction in REDUCTIONS:
+        shared = {"named": weight, "constant": ("weight",), "reduction": reduction}
+        yield case("bce", reduction, F.binary_cross_entropy, chances, target, reduction=reduction)
+        yield case("bce", f"weight, {reduction}", F.binary_cross_entropy, chances, target, **shared)
 
 
 def cross_entropies():

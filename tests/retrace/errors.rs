@@ -2,7 +2,7 @@
 
 use autograd::{
     Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
-    gradient, hvp, jvp,
+    gradient, hvp, jvp, stack,
 };
 
 type T = Tape<f64>;
@@ -68,7 +68,7 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [2, 3]).transpose(0, 2).value() =>
             "transpose: axis 2 is out of range for shape [2, 3]";
         |t| zeros(t, [3]).t().value() =>
-            "transpose: axis -2 is out of range for shape [3]";
+            "t: axis -2 is out of range for shape [3]";
         |t| zeros(t, [3]).squeeze(1).value() =>
             "squeeze: axis 1 is out of range for shape [3]";
         |t| zeros(t, [3]).unsqueeze(3).value() =>
@@ -84,11 +84,23 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [2, 3]).slice(1, 2..5).value() =>
             "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]";
         |t| zeros(t, [2, 3]).slice_step(1, 0..3, 0).value() =>
-            "slice: range 0..3 step 0 does not fit axis 1 of shape [2, 3]";
+            "slice_step: range 0..3 step 0 does not fit axis 1 of shape [2, 3]";
         |t| zeros(t, [2, 3]).narrow(0, 1, 2).value() =>
-            "slice: range 1..3 step 1 does not fit axis 0 of shape [2, 3]";
+            "narrow: range 1..3 step 1 does not fit axis 0 of shape [2, 3]";
         |t| zeros(t, [2, 3]).index_axis(0, 2).value() =>
             "index_axis: index 2 is out of range for axis 0 of shape [2, 3]";
+        |t| zeros(t, [3]).unsqueeze(0).swapaxes(0, 2).value() =>
+            "swapaxes: axis 2 is out of range for shape [1, 3]";
+        |t| zeros(t, [3]).lerp(zeros(t, [2]), 0.5).value() =>
+            "lerp: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| zeros(t, [3]).clamp(0.0, zeros(t, [2])).value() =>
+            "clamp: shapes do not broadcast: [3] and [2] (3 ≠ 2 at axis −1)";
+        |t| zeros(t, [2, 3]).mv(zeros(t, [2])).value() =>
+            "mv: inner sizes differ: [2, 3] · [2] (3 ≠ 2)";
+        |t| zeros(t, [3]).repeat([usize::MAX]).value() =>
+            "repeat: memory has no room for shape [18446744073709551615, 3]";
+        |t| stack(&[zeros(t, [3])], 2).value() =>
+            "stack: axis 2 is out of range for shape [3]";
         |t| zeros(t, [3]).flip([0, 0]).value() =>
             "flip: axis 0 is given twice";
         |t| cat(&[zeros(t, [2, 3]), zeros(t, [2, 4])], 0).value() =>

@@ -1,7 +1,8 @@
 //! The laws that hold for the engine as a whole, through its public interface.
 
-mod depth;
 mod errors;
 mod fuzz;
+mod memory;
 mod reference;
+mod resume;
 mod threads;

@@ -18,7 +18,7 @@ use crate::ops::{Op, Value};
 use crate::reverse::{self, Seed};
 use crate::shape::Shape;
 use crate::tape::{Input, Inputs, Node, Tape};
-use crate::tensor::{Tensor, View};
+use crate::tensor::{Tensor, View, refused};
 
 /// The entry points of the engine for one type of number.
 #[allow(missing_docs)]
@@ -104,16 +104,20 @@ pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>])
             shape = Cow::Owned(shape.broadcast(other)?);
         }
     }
-    Ok(map_blocks(&shape, operands, op.value_block()))
+    map_blocks(&shape, operands, op.value_block())
 }
 
 /// x + y of equal shapes.
-pub(crate) fn sum<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> Tensor<T> {
+pub(crate) fn sum<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>, Rule> {
     map_blocks(x.shape(), &[Factor::Tensor(x), Factor::Tensor(y)], Elementwise::add.value_block())
 }
 
 /// One loop over operands that broadcast to `shape`.
-pub(crate) fn map_blocks<T: Float>(shape: &Shape, operands: &[Factor<'_, T>], block: Block<T>) -> Tensor<T> {
+pub(crate) fn map_blocks<T: Float>(
+    shape: &Shape,
+    operands: &[Factor<'_, T>],
+    block: Block<T>,
+) -> Result<Tensor<T>, Rule> {
     let mut slices = [&[] as &[T]; 5];
     if dense(shape, operands, &mut slices) {
         return Tensor::build(shape.clone(), |out| map::map_slices(&slices[..operands.len()], out, &block));
@@ -149,7 +153,7 @@ fn dense<'a, T: Float>(shape: &Shape, operands: &[Factor<'a, T>], slices: &mut [
 impl Elementwise {
     /// f(x) on plain data.
     pub(crate) fn of_tensor<T: Float>(self, x: &Tensor<T>) -> Tensor<T> {
-        map_blocks(x.shape(), &[Factor::Tensor(x)], self.value_block())
+        map_blocks(x.shape(), &[Factor::Tensor(x)], self.value_block()).unwrap_or_else(refused)
     }
 
     /// f(x, y) on plain data.

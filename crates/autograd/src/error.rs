@@ -85,6 +85,8 @@ pub enum Rule {
     ElementCount { from: Shape, to: Shape },
     #[error("{found} values are given for shape {shape} of {} elements", .shape.len())]
     ValueCount { found: usize, shape: Shape },
+    #[error("memory has no room for shape {shape}")]
+    Memory { shape: Shape },
     #[error("needs at least one element, found shape {shape}")]
     Empty { shape: Shape },
     #[error("needs exactly one element, found shape {shape}")]

@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 use crate::engine::{self, Factor, map_blocks};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
 use crate::ops::elementwise::Elementwise;
@@ -118,11 +118,11 @@ fn node<T: Float>(tape: &Tape<T>, tangents: &Tangents<T>, slot: u32) -> Result<O
         }
         _ if !node.tracked || moving.iter().all(Option::is_none) => Ok(None),
         Op::Elementwise(op) => {
-            Ok(elementwise(&nodes, node, *op, &moving).map(|tangent| SmallVec::from_iter([tangent])))
+            let tangent = elementwise(&nodes, node, *op, &moving).map_err(|rule| node.error(rule))?;
+            Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         op if op.is_multilinear() => {
-            let tangent =
-                multilinear(&nodes, node, &moving).map_err(|rule| Error { op: op.name(), rule, site: node.site })?;
+            let tangent = multilinear(&nodes, node, &moving).map_err(|rule| node.error(rule))?;
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         _ => {
@@ -138,7 +138,7 @@ fn elementwise<T: Float>(
     node: &Node<T>,
     op: Elementwise,
     moving: &[Option<Tensor<T>>],
-) -> Option<Tensor<T>> {
+) -> Result<Option<Tensor<T>>, Rule> {
     let mut sum: Option<Tensor<T>> = None;
     for (operand, tangent) in moving.iter().enumerate() {
         let is_flat = op.facts().constant.get(operand).copied().flatten() == Some(0.0);
@@ -146,10 +146,10 @@ fn elementwise<T: Float>(
         let mut factors: SmallVec<[Factor<'_, T>; 5]> = SmallVec::from_iter([Factor::Tensor(tangent)]);
         factors.extend(node.inputs.iter().map(|input| Factor::of(nodes, input)));
         factors.push(Factor::Tensor(&node.value));
-        let term = map_blocks(node.value.shape(), &factors, op.reverse_block(operand));
-        sum = Some(added(sum, term));
+        let term = map_blocks(node.value.shape(), &factors, op.reverse_block(operand))?;
+        sum = Some(added(sum, term)?);
     }
-    sum
+    Ok(sum)
 }
 
 /// Σ op(x₁, …, dxᵢ, …, xₙ).
@@ -165,16 +165,16 @@ fn multilinear<T: Float>(
         let Some(tangent) = tangent else { continue };
         let still = std::mem::replace(&mut operands[operand], tangent.clone());
         if let Some(term) = node.op.value(&operands) {
-            sum = Some(added(sum, term?.tensor));
+            sum = Some(added(sum, term?.tensor)?);
         }
         operands[operand] = still;
     }
     Ok(sum)
 }
 
-fn added<T: Float>(sum: Option<Tensor<T>>, term: Tensor<T>) -> Tensor<T> {
+fn added<T: Float>(sum: Option<Tensor<T>>, term: Tensor<T>) -> Result<Tensor<T>, Rule> {
     match sum {
-        None => term,
+        None => Ok(term),
         Some(sum) => engine::sum(&sum, &term),
     }
 }

@@ -34,6 +34,8 @@ pub struct GraphNode {
     pub tracked: bool,
     /// The caller's line, where the tape kept it.
     pub site: Option<&'static Location<'static>>,
+    /// The section of the recording it is in: see [`Tape::section`].
+    pub section: usize,
     /// Operands that are plain numbers, with their places among the operands.
     pub numbers: Vec<(usize, f64)>,
 }
@@ -157,6 +159,7 @@ impl<T: Float> Tape<T> {
             kind,
             tracked,
             site: place.site,
+            section: self.section_of(position),
             numbers: operands.iter().enumerate().filter_map(number).collect(),
         }
     }
@@ -322,5 +325,19 @@ mod tests {
             tape.to_dot(&options).unwrap_err().to_string(),
             format!("to_dot: the handle is a plain number and is on no tape, at {}:{}", file!(), line!() - 1)
         );
+    }
+
+    #[test]
+    fn rules_leave_no_names_and_no_parameters_behind() {
+        let tape = Tape::<f64>::new();
+        let (x, param) = (tape.var([2.0]), crate::Param::new([3.0]));
+        let inner = param.clone();
+        let y = crate::custom("odd", [x], |[x]| Ok(x.clone()), move |_, _, g| [(g * g.param(&inner)).named("inner")]);
+        y.jvp(x, Tensor::from([1.0])).unwrap();
+        y.sum().backward().unwrap();
+        let (same, z) = (tape.param(&param), x.exp());
+        assert_eq!(same.value().unwrap().to_vec(), [3.0]);
+        assert_eq!(z.value().unwrap().to_vec(), [2.0_f64.exp()]);
+        assert!(tape.graph().node_weights().all(|node| node.name.is_none()));
     }
 }

@@ -70,13 +70,6 @@ impl<T: Float> Param<T> {
         Ok(())
     }
 
-    /// Computes a new value from the old one: `step(old, new)` sees both in row-major order and writes every element of
-    /// `new`, whose contents are unspecified before. A recording that holds the old value keeps it.
-    pub fn update(&mut self, step: impl FnOnce(&[T], &mut [T])) {
-        let old = self.value.to_contiguous();
-        self.value = Tensor::build(old.shape().clone(), |new| step(old.as_slice().unwrap_or(&[]), new));
-    }
-
     /// Whether gradients are computed for it.
     pub fn is_trainable(&self) -> bool {
         self.trainable

@@ -102,7 +102,7 @@ impl<T: Float> Sweep<'_, '_, T> {
             }
             match entry.step {
                 Step::Leaf | Step::Node => {}
-                Step::Element => self.add_element(entry.operand, entry.second(), g),
+                Step::Element => self.add_element(entry.operand, entry.second(), g)?,
                 Step::Unary(op) => self.scalars[x] += g.masked_mul(op.slope(self.tape.entry(x).value, entry.value)),
                 Step::Both(op) => self.both(op, x, entry.second(), entry.value, g),
                 Step::Right(op) => {
@@ -152,11 +152,18 @@ impl<T: Float> Sweep<'_, '_, T> {
 
     /// Adds `g` to one element of a node's gradient.
     #[cold]
-    fn add_element(&mut self, slot: u32, element: usize, g: T) {
+    fn add_element(&mut self, slot: u32, element: usize, g: T) -> Result<()> {
+        let nodes = self.tape.nodes();
+        let node = &nodes[slot as usize];
         let adjoint = &mut self.adjoints[slot as usize];
-        let gradient =
-            adjoint.get_or_insert_with(|| Tensor::zeros(self.tape.with_node(slot, |node| node.value.shape().clone())));
+        let mut gradient = match adjoint.take() {
+            Some(gradient) => gradient.in_order(),
+            None => Tensor::build(node.value.shape().clone(), |zeros| zeros.fill(T::ZERO)),
+        }
+        .map_err(|rule| node.error(rule))?;
         gradient.make_mut()[element] += g;
+        *adjoint = Some(gradient);
+        Ok(())
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
@@ -201,7 +208,7 @@ impl<T: Float> Sweep<'_, '_, T> {
         let nodes = self.tape.nodes();
         for (input, gradient) in nodes[slot as usize].inputs.iter().zip(gradients) {
             if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
-                self.add(&nodes, x, gradient);
+                self.add(&nodes, x, gradient)?;
             }
         }
         Ok(())
@@ -234,7 +241,7 @@ impl<T: Float> Sweep<'_, '_, T> {
             let gradient = match constant.get(operand).copied().flatten() {
                 Some(0.0) => continue,
                 Some(1.0) => incoming,
-                Some(slope) => scaled(&incoming, slope),
+                Some(slope) => scaled(&incoming, slope).map_err(|rule| node.error(rule))?,
                 None => {
                     let mut factors = [Factor::Tensor(&incoming); 5];
                     let operands = node.inputs.len();
@@ -243,36 +250,38 @@ impl<T: Float> Sweep<'_, '_, T> {
                     }
                     factors[1 + operands] = Factor::Tensor(&node.value);
                     map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
+                        .map_err(|rule| node.error(rule))?
                 }
             };
             let shape = nodes[x as usize].value.shape();
             let gradient = match gradient.shape() == shape {
                 true => gradient,
-                false => sum_to(&gradient, shape).map_err(|rule| Error::new("backward", rule))?,
+                false => sum_to(&gradient, shape).map_err(|rule| node.error(rule))?,
             };
-            self.add(nodes, x, gradient);
+            self.add(nodes, x, gradient)?;
         }
         Ok(())
     }
 
     /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
     #[inline]
-    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) {
+    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) -> Result<()> {
         if !nodes[slot as usize].tracked {
-            return;
+            return Ok(());
         }
         let adjoint = &mut self.adjoints[slot as usize];
         match adjoint {
             None => *adjoint = Some(gradient),
             Some(sum) => match sum.unique_mut() {
                 Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
-                None => *sum = engine::sum(sum, &gradient),
+                None => *sum = engine::sum(sum, &gradient).map_err(|rule| nodes[slot as usize].error(rule))?,
             },
         }
+        Ok(())
     }
 }
 
-fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Tensor<T> {
+fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Result<Tensor<T>, Rule> {
     if slope == -1.0 {
         return map_blocks(g.shape(), &[Factor::Tensor(g)], Elementwise::neg.value_block());
     }

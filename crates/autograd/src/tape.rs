@@ -107,6 +107,13 @@ pub(crate) struct Node<T: Float> {
     pub tracked: bool,
 }
 
+impl<T: Float> Node<T> {
+    /// A rule that its operation, or the derivative of it, breaks.
+    pub fn error(&self, rule: Rule) -> Error {
+        Error { op: self.op.name(), rule, site: self.site }
+    }
+}
+
 /// A recording of scalar and tensor operations.
 ///
 /// Handles ([`Scalar`], [`Var`]) borrow the tape, so [`clear`](Tape::clear) is possible only when none is left. A failed
@@ -137,6 +144,8 @@ pub struct Tape<T: Float = f32> {
     mode: Cell<Mode>,
     guards: RefCell<Guards>,
     sites: RefCell<Vec<&'static Location<'static>>>,
+    /// The lengths of the recording at which sections began, ascending.
+    sections: RefCell<Vec<usize>>,
     pub(crate) workspace: RefCell<crate::reverse::Workspace<T>>,
 }
 
@@ -186,6 +195,7 @@ impl<T: Float> Tape<T> {
             mode: Cell::new(Mode::PLAIN),
             guards: RefCell::default(),
             sites: RefCell::default(),
+            sections: RefCell::default(),
             workspace: RefCell::default(),
         }
     }
@@ -234,14 +244,15 @@ impl<T: Float> Tape<T> {
     /// is a constant.
     #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
+        let tracked = param.is_trainable();
+        // One that was frozen or trainable before, and no longer is, gets another handle.
         let known = self.leaves.borrow().get(&param.id()).copied();
-        if let Some(slot) = known {
+        if let Some(slot) = known.filter(|&slot| self.with_node(slot, |node| node.tracked) == tracked) {
             return Var::new(self, slot);
         }
-        let tracked = param.is_trainable();
         let var = self.leaf(param.value().clone(), tracked, Location::caller());
         // Inside a scope without gradients the handle is a constant, and must not become the parameter's handle outside.
-        if tracked && self.mode.get().recording && var.slot < LIMIT {
+        if self.mode.get().recording && var.slot < LIMIT {
             self.leaves.borrow_mut().insert(param.id(), var.slot);
         }
         var
@@ -250,6 +261,17 @@ impl<T: Float> Tape<T> {
     /// Runs `f` without recording derivatives: what it computes are constants.
     pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
+    }
+
+    /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who
+    /// read the recording tell by it where one of them ends.
+    pub fn section(&self) {
+        self.sections.borrow_mut().push(self.len());
+    }
+
+    /// The section of an entry, counted from one; zero before the first.
+    pub(crate) fn section_of(&self, entry: usize) -> usize {
+        self.sections.borrow().partition_point(|&start| start <= entry)
     }
 
     /// Forgets the recording and its failure, and keeps the memory.
@@ -263,6 +285,7 @@ impl<T: Float> Tape<T> {
         self.names.get_mut().clear();
         self.sites.get_mut().clear();
         *self.guards.get_mut() = Guards::default();
+        self.sections.get_mut().clear();
         *self.failure.get_mut() = None;
     }
 
@@ -407,6 +430,14 @@ impl<T: Float> Tape<T> {
         FAILED
     }
 
+    /// Names a method of which the failed operation is a part, if it failed at the line that called the method.
+    #[cold]
+    pub(crate) fn failed_in(&self, op: &'static str, site: &'static Location<'static>) {
+        if let Some(failure) = self.failure.borrow_mut().as_mut().filter(|failure| failure.site == site) {
+            failure.op = op;
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn entry(&self, index: usize) -> Entry<T> {
         // SAFETY: as in `push`; the entry is copied out.
@@ -495,6 +526,8 @@ impl<T: Float> Tape<T> {
     pub(crate) fn scratch<R>(&self, recording: bool, f: impl FnOnce() -> R) -> R {
         let (entries, nodes, customs) = (self.len(), self.node_count(), self.customs.borrow().len());
         let (saved, gathered) = (self.saved.borrow().len(), self.gathered.borrow().len());
+        let (names, leaves, sections) =
+            (self.names.borrow().len(), self.leaves.borrow().len(), self.sections.borrow().len());
         let result = self.in_mode(Mode { recording, ..self.mode.get() }, f);
         // SAFETY: as in `push`.
         unsafe { (*self.entries.get()).truncate(entries) };
@@ -503,6 +536,14 @@ impl<T: Float> Tape<T> {
         self.saved.borrow_mut().truncate(saved);
         self.gathered.borrow_mut().truncate(gathered);
         self.sites.borrow_mut().truncate(entries);
+        self.sections.borrow_mut().truncate(sections);
+        // A look through a whole map is for the few rules that added to it.
+        if self.names.borrow().len() > names {
+            self.names.borrow_mut().retain(|&slot, _| (slot as usize) < nodes);
+        }
+        if self.leaves.borrow().len() > leaves {
+            self.leaves.borrow_mut().retain(|_, &mut slot| (slot as usize) < nodes);
+        }
         result
     }
 

@@ -29,6 +29,9 @@ use layout::Layout;
 /// A clone and a view share the elements; the first write to shared elements copies them. Functions that only look at elements
 /// differently ([`permute`](Self::permute), [`slice`](Self::slice), [`broadcast_to`](Self::broadcast_to), …) copy nothing.
 ///
+/// A shape that memory has no room for is an error like others, [`Rule::Memory`], of functions that return a `Result` and of
+/// operations on a tape. Functions that return a tensor or its elements panic then, as `Vec` does.
+///
 /// ```
 /// use autograd::Tensor;
 ///
@@ -42,6 +45,12 @@ use layout::Layout;
 pub struct Tensor<E: Element = f32> {
     pub(crate) buffer: Buffer<E>,
     pub(crate) layout: Layout,
+}
+
+/// The end of functions that return no error, where memory has no room.
+#[cold]
+pub(crate) fn refused<E: Element>(rule: Rule) -> Tensor<E> {
+    panic!("{rule}")
 }
 
 /// What kernels see of a tensor: the whole buffer, and where the elements lie in it.
@@ -76,11 +85,26 @@ impl<E: Element> Tensor<E> {
         Self { buffer, layout }
     }
 
-    /// A contiguous tensor whose every element `fill` writes.
-    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Self {
-        let mut buffer = Buffer::scratch(shape.len());
+    /// A contiguous tensor whose every element `fill` writes, unless memory has no room for them.
+    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Result<Self, Rule> {
+        let Some(mut buffer) = Buffer::new(shape.len()) else { return Err(Rule::Memory { shape }) };
         fill(buffer.get_mut().expect("a new buffer has one handle"));
-        Self { buffer, layout: Layout::contiguous(shape) }
+        Ok(Self { buffer, layout: Layout::contiguous(shape) })
+    }
+
+    /// As [`build`](Self::build), for two tensors that are written together.
+    pub(crate) fn build_pair<F: Element>(
+        [shape, other]: [Shape; 2],
+        fill: impl FnOnce(&mut [E], &mut [F]),
+    ) -> Result<(Self, Tensor<F>), Rule> {
+        let mut second = Tensor::build(other, |_| ())?;
+        let first = Self::build(shape, |first| fill(first, second.make_mut()))?;
+        Ok((first, second))
+    }
+
+    /// As [`build`](Self::build), for functions that return a tensor and no error.
+    pub(crate) fn build_or_panic(shape: Shape, fill: impl FnOnce(&mut [E])) -> Self {
+        Self::build(shape, fill).unwrap_or_else(refused)
     }
 
     pub(crate) fn view(&self) -> View<'_, E> {
@@ -95,7 +119,7 @@ impl<E: Element> Tensor<E> {
     /// The elements for writing in row-major order; copied first where they are shared or scattered.
     pub(crate) fn make_mut(&mut self) -> &mut [E] {
         if !(self.layout.is_contiguous() && self.buffer.is_unique()) {
-            *self = self.to_contiguous();
+            *self = self.to_contiguous().unwrap_or_else(refused);
         }
         let elements = self.layout.offset..self.layout.offset + self.len();
         &mut self.buffer.get_mut().expect("shared elements were copied")[elements]
@@ -107,7 +131,7 @@ impl<E: Element> Tensor<E> {
         if whole { self.buffer.get_mut() } else { None }
     }
 
-    pub(crate) fn to_contiguous(&self) -> Self {
+    pub(crate) fn to_contiguous(&self) -> Result<Self, Rule> {
         Self::build(self.layout.shape.clone(), |elements| copy_to(self.view(), elements))
     }
 
@@ -175,7 +199,7 @@ impl<E: Element> Tensor<E> {
     /// assert_eq!(Tensor::from([1.0, -2.0]).map(|x| x > 0.0), Tensor::from([true, false]));
     /// ```
     pub fn map<U: Element>(&self, mut f: impl FnMut(E) -> U) -> Tensor<U> {
-        Tensor::build(self.shape().clone(), |into| match self.as_slice() {
+        Tensor::build_or_panic(self.shape().clone(), |into| match self.as_slice() {
             Some(elements) => into.iter_mut().zip(elements).for_each(|(y, &x)| *y = f(x)),
             None => into.iter_mut().zip(self.iter()).for_each(|(y, x)| *y = f(x)),
         })

@@ -16,6 +16,7 @@ use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
 use crate::tensor::Tensor;
+use crate::tensor::copy::copy_to;
 use crate::var::Var;
 
 impl<'t, T: Float> Scalar<'t, T> {
@@ -298,18 +299,16 @@ pub fn jacobian<T: Float>(
     let handle = tape.var(&x);
     let y = f(&tape, handle);
     let value = y.value()?;
-    let shape = joined(value.shape(), x.shape());
-    if value.len() <= x.len() {
-        let mut rows = Vec::with_capacity(shape.len());
-        for i in 0..value.len() {
-            rows.extend(match y.vjp(unit(value.shape(), i))?.of(handle) {
-                Ok(row) => row.to_vec(),
-                Err(_) => vec![T::ZERO; x.len()],
-            });
-        }
-        return Tensor::from_vec(shape, rows);
+    let mut jacobian = zeros("jacobian", value.shape(), x.shape())?;
+    if value.len() > x.len() {
+        return columns(jacobian, &tape, handle, y, &x);
     }
-    columns(&tape, handle, y, &x)
+    for (i, row) in jacobian.make_mut().chunks_exact_mut(x.len().max(1)).enumerate() {
+        if let Ok(gradient) = y.vjp(unit(value.shape(), i))?.of(handle) {
+            copy_to(gradient.view(), row);
+        }
+    }
+    Ok(jacobian)
 }
 
 /// The Hessian of a function of a tensor: element `[i.., j..]` is ∂²f/∂xᵢ∂xⱼ, by one forward sweep over the recorded
@@ -336,16 +335,22 @@ pub fn hessian<T: Float>(
     let handle = tape.var(&x);
     let y = f(&tape, handle);
     y.value()?;
+    let hessian = zeros("hessian", x.shape(), x.shape())?;
     if y.index >= LIMIT {
-        return Ok(Tensor::zeros(joined(x.shape(), x.shape())));
+        return Ok(hessian);
     }
-    columns(&tape, handle, y.grad(handle)?, &x)
+    columns(hessian, &tape, handle, y.grad(handle)?, &x)
 }
 
-/// ∂y/∂x, one forward sweep for each element of x.
-fn columns<T: Float>(tape: &Tape<T>, handle: Var<'_, T>, y: Var<'_, T>, x: &Tensor<T>) -> Result<Tensor<T>> {
+/// Writes ∂y/∂x to `jacobian`, one forward sweep for each element of x.
+fn columns<T: Float>(
+    mut jacobian: Tensor<T>,
+    tape: &Tape<T>,
+    handle: Var<'_, T>,
+    y: Var<'_, T>,
+    x: &Tensor<T>,
+) -> Result<Tensor<T>> {
     let (rows, columns) = (y.shape().len(), x.len());
-    let mut jacobian = Tensor::zeros(joined(&y.shape(), x.shape()));
     for j in 0..columns {
         let mut tangents = Tangents::new(tape);
         tangents.set_var(handle, unit(x.shape(), j));
@@ -358,9 +363,11 @@ fn columns<T: Float>(tape: &Tape<T>, handle: Var<'_, T>, y: Var<'_, T>, x: &Tens
     Ok(jacobian)
 }
 
-/// The shape of the derivatives of every element of `y` with respect to every element of `x`.
-fn joined(y: &Shape, x: &Shape) -> Shape {
-    y.iter().chain(x.iter()).copied().collect()
+/// Zeros in the places of the derivatives of every element of `y` with respect to every element of `x`.
+#[track_caller]
+fn zeros<T: Float>(op: &'static str, y: &Shape, x: &Shape) -> Result<Tensor<T>> {
+    let shape = y.iter().chain(x.iter()).copied().collect();
+    Tensor::build(shape, |zeros| zeros.fill(T::ZERO)).map_err(Error::at(op))
 }
 
 /// Zeros, and a one at a row-major index.

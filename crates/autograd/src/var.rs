@@ -129,6 +129,15 @@ impl<'t, T: Float> Var<'t, T> {
         if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, rule))) }
     }
 
+    /// The result of a composition: what failed in it is reported as `op`, the method that was called.
+    #[track_caller]
+    pub(crate) fn called(self, op: &'static str) -> Self {
+        if self.is_failed() {
+            self.tape.failed_in(op, Location::caller());
+        }
+        self
+    }
+
     /// This handle, or the other one if that has failed: so that the first failure is the one reported.
     pub(crate) fn and(self, other: Self) -> Self {
         if other.is_failed() { Self::new(self.tape, FAILED) } else { self }
@@ -188,7 +197,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
-        self.clamp_min(low).clamp_max(high)
+        self.clamp_min(low).clamp_max(high).called("clamp")
     }
 
     /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.

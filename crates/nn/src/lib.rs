@@ -65,7 +65,7 @@ pub use nn_derive::Module;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
 pub use save::{FileError, LoadReport, Mismatch, load, load_partial, save};
-pub use summary::{LayerSummary, Summary, summary};
+pub use summary::{LayerSummary, Summary, summary, summary_of};
 
 /// The examples of the README are tested like all others.
 #[cfg(doctest)]

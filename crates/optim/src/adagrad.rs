@@ -48,17 +48,21 @@ impl Default for AdagradConfig {
     }
 }
 
-optimizer!(Adagrad, AdagradConfig);
+optimizer!(Adagrad, AdagradConfig, ["sum"]);
 
 impl<T: Float> Adagrad<T> {
     #[track_caller]
     fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
         let config = &self.config;
-        self.state.advance(model, gradients, [Some(config.initial_sum)], |step| config.update(step))
+        self.state.advance(model, gradients, config.initial(), |step| config.update(step))
     }
 }
 
 impl AdagradConfig {
+    fn initial(&self) -> [Option<f64>; 1] {
+        [Some(self.initial_sum)]
+    }
+
     fn update<T: Float>(&self, Step { param, gradient, step, state: [sum] }: Step<'_, T, 1>) -> Result<()> {
         let rate = self.rate / (1.0 + (step - 1) as f64 * self.rate_decay);
         let [rate, decay, epsilon] = [rate, self.weight_decay, self.epsilon].map(T::from_f64);

@@ -51,7 +51,10 @@ impl Default for AdamConfig {
     }
 }
 
-optimizer!(Adam, AdamConfig);
+optimizer!(Adam, AdamConfig, TENSORS);
+
+/// m, v, and the largest v.
+pub(crate) const TENSORS: [&str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
 impl<T: Float> Adam<T> {
     #[track_caller]
@@ -63,7 +66,7 @@ impl<T: Float> Adam<T> {
 }
 
 impl AdamConfig {
-    /// m, v, and with `amsgrad` the largest v.
+    /// What the tensors start with; the largest v is needed with `amsgrad` only.
     pub(crate) fn initial(&self) -> [Option<f64>; 3] {
         [Some(0.0), Some(0.0), self.amsgrad.then_some(0.0)]
     }

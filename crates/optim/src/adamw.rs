@@ -3,6 +3,7 @@
 use autograd::{Float, Gradients, Module, Result};
 
 use crate::AdamConfig;
+use crate::adam::TENSORS;
 use crate::optimizer;
 use crate::state::State;
 
@@ -48,14 +49,25 @@ impl Default for AdamWConfig {
     }
 }
 
-optimizer!(AdamW, AdamWConfig);
+optimizer!(AdamW, AdamWConfig, TENSORS);
 
 impl<T: Float> AdamW<T> {
     #[track_caller]
     fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let AdamWConfig { rate, betas, epsilon, weight_decay, amsgrad, maximize } = self.config;
-        let adam = AdamConfig { rate, betas, epsilon, weight_decay: 0.0, amsgrad, maximize };
-        let shrink = 1.0 - rate * weight_decay;
+        let adam = self.config.adam();
+        let shrink = 1.0 - self.config.rate * self.config.weight_decay;
         self.state.advance(model, gradients, adam.initial(), |step| adam.update(step, shrink))
+    }
+}
+
+impl AdamWConfig {
+    /// The part that is Adam's.
+    fn adam(&self) -> AdamConfig {
+        let Self { rate, betas, epsilon, amsgrad, maximize, .. } = *self;
+        AdamConfig { rate, betas, epsilon, weight_decay: 0.0, amsgrad, maximize }
+    }
+
+    fn initial(&self) -> [Option<f64>; 3] {
+        self.adam().initial()
     }
 }

@@ -25,6 +25,23 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 //!
+//! A rule is itself a [`Module`], of the tensors it remembers: what saves a model saves it too, and a training that was
+//! saved goes on bit for bit. A new rule is first attached to the model, so that it has the tensors to load.
+//!
+//! ```
+//! # use autograd::{Leaf, Module, Param, Path, Tape, Tensor};
+//! # use optim::Adam;
+//! let mut model = vec![Param::new(Tensor::from([2.0_f32, -1.0]))];
+//! let mut adam = Adam::new(0.1);
+//! let gradients = Tape::new().param(&model[0]).sum().backward()?;
+//! adam.step(&mut model, &gradients)?;
+//! let mut names = Vec::new();
+//! adam.visit(&Path::root(), &mut |path: &Path<'_>, _: Leaf<'_, f32>| names.push(path.to_string()));
+//! assert_eq!(names, ["steps", "0.step", "0.exp_avg", "0.exp_avg_sq"]);
+//! assert_eq!(adam.steps(), 1);
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
 //! Parameters are told apart by the order in which the model shows them. One without a gradient is left alone, and so is
 //! its state; so is a frozen one.
 
@@ -51,7 +68,16 @@ pub use sgd::{Sgd, SgdConfig};
 
 /// Any update rule: for training loops that leave the choice to their caller. Every rule has these methods itself, so that
 /// a loop with a rule of its own needs no import of this trait.
-pub trait Optimizer<T: Float = f32> {
+///
+/// A rule is a module of buffers, its state, under the names of the parameters: `hidden.weight.exp_avg`.
+pub trait Optimizer<T: Float = f32>: Module<T> {
+    /// Makes the state that a first step with this model starts from, and forgets any other: a state that was saved loads
+    /// into it.
+    fn attach(&mut self, model: &dyn Module<T>);
+
+    /// The number of steps so far, those before it was saved included: where a [`Schedule`] goes on.
+    fn steps(&self) -> usize;
+
     /// Moves every parameter of `model` that has a gradient.
     ///
     /// # Errors
@@ -67,7 +93,7 @@ pub trait Optimizer<T: Float = f32> {
 
 /// What every rule has besides its own equations.
 macro_rules! optimizer {
-    ($rule:ident, $config:ident) => {
+    ($rule:ident, $config:ident, $tensors:expr) => {
         impl<T: autograd::Float> $rule<T> {
             /// The rule with this learning rate and otherwise its defaults.
             pub fn new(rate: f64) -> Self {
@@ -76,7 +102,7 @@ macro_rules! optimizer {
 
             /// The rule with settings of its own.
             pub fn with_config(config: $config) -> Self {
-                Self { config, state: crate::state::State::default() }
+                Self { config, state: crate::state::State::new($tensors) }
             }
 
             /// The settings.
@@ -94,6 +120,18 @@ macro_rules! optimizer {
                 self.config.rate = rate;
             }
 
+            /// Makes the state that a first step with this model starts from, and forgets any other: a state that was saved
+            /// loads into it.
+            pub fn attach(&mut self, model: &impl autograd::Module<T>) {
+                let initial = self.config.initial();
+                self.state.attach(model, initial);
+            }
+
+            /// The number of steps so far, those before it was saved included: where a schedule goes on.
+            pub fn steps(&self) -> usize {
+                self.state.steps() as usize
+            }
+
             /// Moves every parameter of `model` that has a gradient.
             ///
             /// # Errors
@@ -108,7 +146,24 @@ macro_rules! optimizer {
             }
         }
 
+        /// The state: for each parameter its tensors and the number of its steps.
+        impl<T: autograd::Float> autograd::Module<T> for $rule<T> {
+            fn visit<'m>(&'m self, path: &autograd::Path<'_>, visitor: &mut dyn autograd::Visitor<'m, T>) {
+                self.state.visit(path, visitor);
+            }
+            fn visit_mut<'m>(&'m mut self, path: &autograd::Path<'_>, visitor: &mut dyn autograd::VisitorMut<'m, T>) {
+                self.state.visit_mut(path, visitor);
+            }
+        }
+
         impl<T: autograd::Float> crate::Optimizer<T> for $rule<T> {
+            fn attach(&mut self, model: &dyn autograd::Module<T>) {
+                let initial = self.config.initial();
+                self.state.attach(model, initial);
+            }
+            fn steps(&self) -> usize {
+                self.state.steps() as usize
+            }
             #[track_caller]
             fn step(
                 &mut self,

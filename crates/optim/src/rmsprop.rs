@@ -60,18 +60,21 @@ impl Default for RmsPropConfig {
     }
 }
 
-optimizer!(RmsProp, RmsPropConfig);
+optimizer!(RmsProp, RmsPropConfig, ["square_avg", "grad_avg", "momentum_buffer"]);
 
 impl<T: Float> RmsProp<T> {
     #[track_caller]
     fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
         let config = &self.config;
-        let initial = [Some(0.0), config.centered.then_some(0.0), (config.momentum != 0.0).then_some(0.0)];
-        self.state.advance(model, gradients, initial, |step| config.update(step))
+        self.state.advance(model, gradients, config.initial(), |step| config.update(step))
     }
 }
 
 impl RmsPropConfig {
+    fn initial(&self) -> [Option<f64>; 3] {
+        [Some(0.0), self.centered.then_some(0.0), (self.momentum != 0.0).then_some(0.0)]
+    }
+
     fn update<T: Float>(&self, step: Step<'_, T, 3>) -> Result<()> {
         let Step { param, gradient, state: [square, mean, velocity], .. } = step;
         let [rate, alpha, fresh] = [self.rate, self.alpha, 1.0 - self.alpha].map(T::from_f64);

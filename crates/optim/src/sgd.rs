@@ -52,14 +52,20 @@ impl Default for SgdConfig {
     }
 }
 
-optimizer!(Sgd, SgdConfig);
+optimizer!(Sgd, SgdConfig, ["momentum_buffer"]);
 
 impl<T: Float> Sgd<T> {
     #[track_caller]
     fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
         let config = &self.config;
-        let velocity = (config.momentum != 0.0).then_some(0.0);
-        self.state.advance(model, gradients, [velocity], |step| update(config, step))
+        self.state.advance(model, gradients, config.initial(), |step| update(config, step))
+    }
+}
+
+impl SgdConfig {
+    /// The velocity starts at rest.
+    fn initial(&self) -> [Option<f64>; 1] {
+        [(self.momentum != 0.0).then_some(0.0)]
     }
 }
 

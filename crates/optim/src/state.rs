@@ -1,29 +1,34 @@
 //! What a rule remembers of each parameter, by its place in the order of the model.
+//!
+//! A state is a module of buffers, named after the parameters they belong to: what saves and loads models saves and loads
+//! states too.
 
 use std::panic::Location;
 
-use autograd::{Error, Float, Gradients, LeafMut, Module, Param, Path, Result, Rule, Shape, Tensor};
+use autograd::{
+    Buffer, Error, Float, Gradients, Leaf, LeafMut, Module, Param, Path, Result, Rule, Shape, Tensor, Visitor,
+    VisitorMut,
+};
 
 /// The state of a rule with at most `N` tensors for each parameter.
 #[derive(Debug, Clone)]
 pub(crate) struct State<T: Float, const N: usize> {
+    /// PyTorch's names of the tensors.
+    names: [&'static str; N],
+    steps: Count<T>,
     slots: Vec<Slot<T, N>>,
 }
 
 /// The state of one parameter.
 #[derive(Debug, Clone)]
 struct Slot<T: Float, const N: usize> {
+    /// The parameter, as the model names it.
+    name: String,
     shape: Shape,
     /// Steps that it took: those in which it had a gradient.
-    steps: u64,
-    /// Empty before the first step, and where the settings of the rule need none.
-    tensors: [Tensor<T>; N],
-}
-
-impl<T: Float, const N: usize> Default for State<T, N> {
-    fn default() -> Self {
-        Self { slots: Vec::new() }
-    }
+    steps: Count<T>,
+    /// Empty where the settings of the rule need none, and for a frozen parameter before its first step.
+    tensors: [Buffer<T>; N],
 }
 
 /// One parameter, as a rule sees it in one step.
@@ -32,12 +37,31 @@ pub(crate) struct Step<'a, T: Float, const N: usize> {
     pub gradient: &'a Tensor<T>,
     /// Counts from one.
     pub step: u64,
-    pub state: &'a mut [Tensor<T>; N],
+    pub state: [&'a mut Tensor<T>; N],
 }
 
 impl<T: Float, const N: usize> State<T, N> {
-    /// Calls `update` for every trainable parameter with a gradient; `initial` gives the values its tensors of state
-    /// start with, `None` for one that is not needed.
+    pub fn new(names: [&'static str; N]) -> Self {
+        Self { names, steps: Count::default(), slots: Vec::new() }
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    /// The state before the first step; `initial` gives the values that the tensors of a parameter start with, `None` for
+    /// one that is not needed.
+    pub fn attach(&mut self, model: &(impl Module<T> + ?Sized), initial: [Option<f64>; N]) {
+        *self = Self::new(self.names);
+        model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| {
+            if let Leaf::Param(param) = leaf {
+                self.slots.push(Slot::new(path, param, initial));
+            }
+        });
+    }
+
+    /// Calls `update` for every trainable parameter with a gradient; `initial` as for [`attach`](Self::attach).
     #[track_caller]
     pub fn advance(
         &mut self,
@@ -47,14 +71,12 @@ impl<T: Float, const N: usize> State<T, N> {
         update: impl Fn(Step<'_, T, N>) -> Result<()>,
     ) -> Result<()> {
         let site = Location::caller();
-        let is_first = self.slots.is_empty();
+        if self.slots.is_empty() && self.steps() == 0 {
+            self.attach(&*model, initial);
+        }
         let (mut place, mut result) = (0, Ok(()));
         let mut visit = |path: &Path<'_>, leaf: LeafMut<'_, T>| {
             let LeafMut::Param(param) = leaf else { return };
-            if is_first {
-                let shape = param.shape().clone();
-                self.slots.push(Slot { shape, steps: 0, tensors: std::array::from_fn(|_| Tensor::zeros([0])) });
-            }
             let slot = self.slots.get_mut(place);
             place += 1;
             if result.is_ok() {
@@ -69,11 +91,30 @@ impl<T: Float, const N: usize> State<T, N> {
         if place < self.slots.len() {
             return Err(fewer(place, self.slots.len(), site));
         }
+        self.steps.set(self.steps.get() + 1);
         Ok(())
     }
 }
 
 impl<T: Float, const N: usize> Slot<T, N> {
+    fn new(path: &Path<'_>, param: &Param<T>, initial: [Option<f64>; N]) -> Self {
+        let nothing = initial.map(|_| Buffer::new(Tensor::zeros([0])));
+        let (name, shape) = (path.to_string(), param.shape().clone());
+        let mut slot = Self { name, shape, steps: Count::default(), tensors: nothing };
+        if param.is_trainable() {
+            slot.start(initial);
+        }
+        slot
+    }
+
+    fn start(&mut self, initial: [Option<f64>; N]) {
+        for (tensor, initial) in self.tensors.iter().zip(initial) {
+            if let Some(initial) = initial {
+                tensor.set(Tensor::full(self.shape.clone(), T::from_f64(initial)));
+            }
+        }
+    }
+
     fn advance(
         &mut self,
         param: &mut Param<T>,
@@ -82,12 +123,61 @@ impl<T: Float, const N: usize> Slot<T, N> {
         update: &impl Fn(Step<'_, T, N>) -> Result<()>,
     ) -> Result<()> {
         let Some(gradient) = gradients.get(param).filter(|_| param.is_trainable()) else { return Ok(()) };
-        if self.steps == 0 {
-            let start = |x: Option<f64>| x.map(|x| Tensor::full(self.shape.clone(), T::from_f64(x)));
-            self.tensors = initial.map(|x| start(x).unwrap_or_else(|| Tensor::zeros([0])));
+        let step = self.steps.get() + 1;
+        if step == 1 {
+            self.start(initial);
         }
-        self.steps += 1;
-        update(Step { param, gradient, step: self.steps, state: &mut self.tensors })
+        self.steps.set(step);
+        update(Step { param, gradient, step, state: self.tensors.each_mut().map(Buffer::value_mut) })
+    }
+}
+
+impl<T: Float, const N: usize> Module<T> for State<T, N> {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(&path.field("steps"), Leaf::Buffer(&self.steps.0));
+        for slot in &self.slots {
+            let path = path.field(&slot.name);
+            visitor.leaf(&path.field("step"), Leaf::Buffer(&slot.steps.0));
+            for (name, tensor) in self.names.iter().zip(&slot.tensors).filter(|(_, tensor)| !tensor.value().is_empty())
+            {
+                visitor.leaf(&path.field(name), Leaf::Buffer(tensor));
+            }
+        }
+    }
+
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(&path.field("steps"), LeafMut::Buffer(&mut self.steps.0));
+        for slot in &mut self.slots {
+            let path = path.field(&slot.name);
+            visitor.leaf(&path.field("step"), LeafMut::Buffer(&mut slot.steps.0));
+            let tensors = self.names.iter().zip(&mut slot.tensors);
+            for (name, tensor) in tensors.filter(|(_, tensor)| !tensor.value().is_empty()) {
+                visitor.leaf(&path.field(name), LeafMut::Buffer(tensor));
+            }
+        }
+    }
+}
+
+/// A count as a tensor of two digits: `f32` knows whole numbers up to 2²⁴ only.
+#[derive(Debug, Clone)]
+struct Count<T: Float>(Buffer<T>);
+
+impl<T: Float> Count<T> {
+    const BASE: f64 = (1 << 24) as f64;
+
+    fn get(&self) -> u64 {
+        self.0.value().iter().fold(0.0, |count, digit| count * Self::BASE + digit.to_f64()) as u64
+    }
+
+    fn set(&mut self, count: u64) {
+        let digits = [(count as f64 / Self::BASE).floor(), count as f64 % Self::BASE];
+        self.0.value_mut().as_mut_slice().copy_from_slice(&digits.map(T::from_f64));
+    }
+}
+
+impl<T: Float> Default for Count<T> {
+    fn default() -> Self {
+        Self(Buffer::new(Tensor::zeros([2])))
     }
 }
 
@@ -108,6 +198,7 @@ fn fewer(found: usize, before: usize, site: &'static Location<'static>) -> Error
 
 #[cfg(test)]
 mod tests {
+    use super::Count;
     use crate::{Sgd, SgdConfig};
     use autograd::{Gradients, Param, Tape, Tensor};
 
@@ -122,6 +213,15 @@ mod tests {
 
     fn momentum() -> Sgd<f64> {
         Sgd::with_config(SgdConfig { rate: 1.0, momentum: 0.5, ..SgdConfig::default() })
+    }
+
+    #[test]
+    fn counts_are_exact_in_single_precision() {
+        let mut count = Count::<f32>::default();
+        for n in [0, 1, (1 << 24) - 1, 1 << 24, (1 << 24) + 1, (1 << 45) + 12_345] {
+            count.set(n);
+            assert_eq!(count.get(), n);
+        }
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl<'t, 'p> Program<'t, 'p> {
     }
 
     fn shape(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
-        let (a, b, to) = (axis(x, rng), axis(x, rng), shape(rng));
+        let (a, b, to) = (axis(x, rng), axis(x, rng), target(rng));
         let choice = rng.random_range(0..24);
         let shift = *[0, 1, -1, 2, isize::MIN, isize::MAX].choose(rng).expect("a shift");
         let result = match choice {
@@ -217,7 +217,7 @@ impl<'t, 'p> Program<'t, 'p> {
             19 => x.tril(shift),
             20 => x.triu(shift),
             21 => x.diagonal(shift, a, b),
-            22 if shift.abs_diff(0) < 5 => x.diag_embed(shift),
+            22 => x.diag_embed(shift),
             _ => x.reshape(x.shape().iter().rev().copied().collect::<Shape>()),
         };
         (format!("shape {choice} {a} {b} {to} {shift}"), vec![result])
@@ -297,7 +297,7 @@ impl<'t, 'p> Program<'t, 'p> {
             5 => x.index_add(axis, list, source),
             6 => x.embedding(&index),
             7 => x.masked_fill(&index.map(|i| i % 2 == 0), 0.25),
-            _ => Tensor::one_hot(&index, rng.random_range(0..4)).map_or(x, |hot| x.tape().constant(hot)),
+            _ => Tensor::one_hot(&index, count(rng)).map_or(x, |hot| x.tape().constant(hot)),
         };
         (format!("index {choice} axis {axis} of {}", index.shape()), vec![result])
     }
@@ -309,7 +309,7 @@ impl<'t, 'p> Program<'t, 'p> {
         let mut number = |wild: usize| if rng.random_bool(0.95) { rng.random_range(1..3) } else { wild };
         let options = Conv2dOptions {
             stride: [number(0), number(usize::MAX)],
-            padding: if number(7) == 2 { Padding::Same } else { Padding::Size([number(100), number(0)]) },
+            padding: if number(7) == 2 { Padding::Same } else { Padding::Size([number(100), number(1 << 62)]) },
             dilation: [number(0), number(usize::MAX)],
             groups: if number(0) == 2 { channels } else { number(0).max(1) },
         };
@@ -416,7 +416,19 @@ fn order(x: V<'_>, rng: &mut impl Rng) -> Vec<isize> {
 
 /// A number of elements to add, or to take away.
 fn small(rng: &mut impl Rng) -> isize {
-    rng.random_range(0..6_usize) as isize - 2
+    match rng.random_range(0..100) {
+        0 => *[isize::MIN, isize::MAX, 1 << 45].choose(rng).expect("a number"),
+        _ => rng.random_range(0..6_usize) as isize - 2,
+    }
+}
+
+/// A shape to ask for: small, seldom one that memory has no room for.
+fn target(rng: &mut impl Rng) -> Shape {
+    const SIZES: [usize; 6] = [1, 2, 3, 1 << 45, 1 << 63, usize::MAX];
+    match rng.random_range(0..30) {
+        0 => (0..rng.random_range(1..4)).map(|_| SIZES[rng.random_range(0..6)]).collect(),
+        _ => shape(rng),
+    }
 }
 
 fn shape(rng: &mut impl Rng) -> Shape {
@@ -427,6 +439,6 @@ fn count(rng: &mut impl Rng) -> usize {
     if rng.random_bool(0.97) {
         rng.random_range(0..5)
     } else {
-        *[usize::MAX, 1 << 63, 100].choose(rng).expect("a count")
+        *[usize::MAX, 1 << 63, 1 << 45, 100].choose(rng).expect("a count")
     }
 }

@@ -4,7 +4,7 @@ use autograd::{
     AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction,
     Scalar, Shape, Tape, Tensor, Var, cat, einsum, stack,
 };
-use nn::loss;
+use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
 
 use super::case::{Case, number};
@@ -165,31 +165,44 @@ impl<'c, 't> Call<'c, 't> {
     }
 
     /// The mean, the sum, or neither, of what a loss gives for each sample.
-    fn reduction(&self, mean: Scalar<'t, f64>, each: V<'t>) -> V<'t> {
-        match self.text("reduction") {
-            "none" => each,
-            "sum" => rank_0(self.tape, each.sum()),
+    fn reduced_loss(&self, mean: Scalar<'t, f64>, each: V<'t>) -> V<'t> {
+        match (self.text("reduction"), self.named("weight")) {
+            ("none", _) => each,
+            ("sum", _) => rank_0(self.tape, each.sum()),
+            (_, Some(weight)) => rank_0(self.tape, loss::weighted_mean(each, weight)),
             _ => rank_0(self.tape, mean),
         }
     }
 
-    fn cross_entropy(&self) -> V<'t> {
-        let x = self.x(0);
-        let options = CrossEntropy {
-            weight: self.named("weight").and_then(|weight| weight.value().ok()),
+    fn reduction(&self) -> Reduction {
+        match self.text("reduction") {
+            "none" => Reduction::None,
+            "sum" => Reduction::Sum,
+            _ => Reduction::Mean,
+        }
+    }
+
+    /// A named input as data.
+    fn data(&self, name: &str) -> Option<Tensor<f64>> {
+        self.named(name).and_then(|x| x.value().ok())
+    }
+
+    fn binary_cross_entropy(&self) -> BinaryCrossEntropy<f64> {
+        BinaryCrossEntropy {
+            weight: self.data("weight"),
+            yes_weight: self.data("pos_weight"),
+            reduction: self.reduction(),
+        }
+    }
+
+    fn cross_entropy(&self) -> CrossEntropy<f64> {
+        CrossEntropy {
+            weight: self.data("weight"),
             ignore_index: self
                 .param("ignore_index")
                 .map(|_| usize::try_from(self.int("ignore_index", 0)).unwrap_or(usize::MAX)),
             label_smoothing: self.number("label_smoothing", 0.0),
-            reduction: match self.text("reduction") {
-                "none" => Reduction::None,
-                "sum" => Reduction::Sum,
-                _ => Reduction::Mean,
-            },
-        };
-        match self.case.inputs[1].is_float() {
-            true => loss::cross_entropy_with(x, self.x(1), &options),
-            false => loss::cross_entropy_with(x, self.indices(1), &options),
+            reduction: self.reduction(),
         }
     }
 
@@ -280,13 +293,18 @@ macro_rules! table {
 table! {
     unary:
         abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma
-        ln log10 log1p log2 logit rad2deg reciprocal round rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh trunc
-        hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink nan_to_num;
+        ln log10 log1p log2 rad2deg reciprocal round rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh trunc
+        hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink;
     binary:
         rem fmod pow atan2 hypot copysign logaddexp logaddexp2 xlogy xlog1py maximum minimum fmax fmin eq ne lt le gt ge
         matmul mv bmm outer;
     "neg" => |_c, x| vec![-x[0]],
     "polygamma" => |c, x| vec![x[0].polygamma(c.int("n", 0) as u32)],
+    "logit" => |c, x| vec![c.param("eps").map_or_else(|| x[0].logit(), |eps| x[0].logit_clamped(number(eps)))],
+    "nan_to_num" => |c, x| vec![match c.param("nan") {
+        Some(nan) => x[0].nan_to_num_with(number(nan), c.number("posinf", 0.0), c.number("neginf", 0.0)),
+        None => x[0].nan_to_num(),
+    }],
     "powf" => |c, x| vec![x[0].pow(c.number("exponent", 1.0))],
     "powi" => |c, x| vec![x[0].powi(c.int("exponent", 1) as i32)],
     "clamp" => |c, x| vec![{
@@ -379,23 +397,35 @@ table! {
         x[0].layer_norm(c.shape("normalized_shape"), weight, bias, c.number("eps", 1e-5))
     }],
     "batch_norm" => |c, _x| c.batch_norm()?,
-    "mse" => |c, x| vec![c.reduction(loss::mse(x[0], x[1]), loss::mse_each(x[0], x[1]))],
-    "l1" => |c, x| vec![c.reduction(loss::l1(x[0], x[1]), loss::l1_each(x[0], x[1]))],
+    "mse" => |c, x| vec![c.reduced_loss(loss::mse(x[0], x[1]), loss::mse_each(x[0], x[1]))],
+    "l1" => |c, x| vec![c.reduced_loss(loss::l1(x[0], x[1]), loss::l1_each(x[0], x[1]))],
     "huber" => |c, x| vec![{
         let delta = c.number("delta", 1.0);
-        c.reduction(loss::huber(x[0], x[1], delta), loss::huber_each(x[0], x[1], delta))
+        let each = loss::huber_each(x[0], x[1], delta);
+        match c.named("weight") {
+            // Not over the weights, unlike the means of mse and l1.
+            Some(weight) => rank_0(c.tape, (each * weight).mean()),
+            None => c.reduced_loss(loss::huber(x[0], x[1], delta), each),
+        }
     }],
-    "bce_with_logits" => |c, x| vec![
-        c.reduction(loss::bce_with_logits(x[0], x[1]), loss::bce_with_logits_each(x[0], x[1]))
-    ],
-    "nll" => |c, x| vec![c.reduction(loss::nll(x[0], c.indices(1)), loss::nll_each(x[0], c.indices(1)))],
-    "cross_entropy" => |c, _x| vec![c.cross_entropy()],
+    "smooth_l1" => |c, x| vec![{
+        let beta = c.number("beta", 1.0);
+        c.reduced_loss(loss::smooth_l1(x[0], x[1], beta), loss::smooth_l1_each(x[0], x[1], beta))
+    }],
+    "kl_div" => |c, x| vec![c.reduced_loss(loss::kl_div(x[0], x[1]), loss::kl_div_each(x[0], x[1]))],
+    "bce" => |c, x| vec![loss::bce_with(x[0], x[1], &c.binary_cross_entropy())],
+    "bce_with_logits" => |c, x| vec![loss::bce_with_logits_with(x[0], x[1], &c.binary_cross_entropy())],
+    "nll" => |c, x| vec![loss::nll_with(x[0], c.indices(1), &c.cross_entropy())],
+    "cross_entropy" => |c, x| vec![match c.case.inputs[1].is_float() {
+        true => loss::cross_entropy_with(x[0], x[1], &c.cross_entropy()),
+        false => loss::cross_entropy_with(x[0], c.indices(1), &c.cross_entropy()),
+    }],
     "reshape" => |c, x| vec![x[0].reshape(c.shape("shape"))],
     "flatten" => |c, x| vec![x[0].flatten_axes(c.axis("start_dim"), c.int("end_dim", -1) as isize)],
     "permute" => |c, x| vec![x[0].permute(&c.list("dims").unwrap_or_default()[..])],
     "transpose" => |c, x| vec![x[0].transpose(c.axis("dim0"), c.axis("dim1"))],
     "unsqueeze" => |c, x| vec![x[0].unsqueeze(c.axis("dim"))],
-    "squeeze" => |c, x| vec![x[0].squeeze(c.axis("dim"))],
+    "squeeze" => |c, x| vec![if c.param("dim").is_some() { x[0].squeeze(c.axis("dim")) } else { x[0].squeeze_all() }],
     "broadcast_to" => |c, x| vec![x[0].broadcast_to(c.shape("size"))],
     "cat" => |c, x| vec![cat(x, c.axis("dim"))],
     "stack" => |c, x| vec![stack(x, c.axis("dim"))],
@@ -411,7 +441,10 @@ table! {
     "gather" => |c, x| vec![x[0].gather(c.axis("dim"), &c.indices(1))],
     "scatter_add" => |c, x| vec![x[0].scatter_add(c.axis("dim"), &c.indices(1), x[2])],
     "index_select" => |c, x| vec![x[0].index_select(c.axis("dim"), c.indices(1))],
-    "embedding" => |c, x| vec![x[1].embedding(&c.indices(0))],
+    "embedding" => |c, x| vec![match c.param("padding_idx") {
+        Some(_) => x[1].embedding_padded(&c.indices(0), c.size("padding_idx", 0)),
+        None => x[1].embedding(&c.indices(0)),
+    }],
     "one_hot" => |c, _x| vec![c.tape.constant(Tensor::<f64>::one_hot(&c.indices(0), c.size("num_classes", 0))?)],
     "dot" => |c, x| vec![rank_0(c.tape, x[0].dot(x[1]))],
     "linear" => |c, x| vec![x[0].linear(x[1], c.named("bias"))],

@@ -387,7 +387,9 @@ struct Numbers(Vec<f64>);
 
 impl Numbers {
     fn reshape_to<T: Float>(&self, shape: &Shape) -> Tensor<T> {
-        Tensor::build(shape.clone(), |out| out.iter_mut().zip(&self.0).for_each(|(out, &x)| *out = T::from_f64(x)))
+        Tensor::build_or_panic(shape.clone(), |out| {
+            out.iter_mut().zip(&self.0).for_each(|(out, &x)| *out = T::from_f64(x))
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl Window {
     }
 
     fn elements(&self) -> usize {
-        self.size[0] * self.size[1]
+        self.size[0].saturating_mul(self.size[1])
     }
 }
 
@@ -67,7 +67,7 @@ impl Window {
 /// one, as in PyTorch. `x` is `[.., height, width]`; padding never wins.
 pub(crate) fn max_pool<T: Float>(x: View<'_, T>, window: Window, out: &mut [T], indices: &mut [usize]) {
     let Some((size, [rows, columns])) = sizes(&x, window) else { return };
-    let work = out.len() * window.elements() * WEIGHT;
+    let work = out.len().saturating_mul(window.elements()).saturating_mul(WEIGHT);
     let covered = |axis: usize, k: usize| window.positions(axis, k, size[axis]);
     max_over(x, (size, [rows, columns]), work, &covered, out, indices);
 }
@@ -185,7 +185,7 @@ pub(crate) fn average_pool<T: Float>(x: View<'_, T>, window: Window, divisor: Di
     }
     let x = Packed::new(x);
     let x = x.as_slice();
-    let (plane, work) = (rows * columns, out.len() * window.elements() * WEIGHT);
+    let (plane, work) = (rows * columns, out.len().saturating_mul(window.elements()).saturating_mul(WEIGHT));
     parallel::pieces(out, plane, work, &|start, out| {
         let x = &x[start / plane * size[0] * size[1]..][..size[0] * size[1]];
         for (k, y) in out.iter_mut().enumerate() {
@@ -212,7 +212,7 @@ pub(crate) fn average_pool_adjoint<T: Float>(
     }
     let rank = g.layout.shape.rank();
     let (columns, plane) = (g.layout.shape[rank - 1], g.layout.shape[rank - 2] * g.layout.shape[rank - 1]);
-    let work = g.layout.shape.len() * window.elements() * WEIGHT;
+    let work = g.layout.shape.len().saturating_mul(window.elements()).saturating_mul(WEIGHT);
     if out.is_empty() || plane == 0 {
         return;
     }

@@ -22,6 +22,7 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(axis) => {
                 let (before, after) = (&shape[..axis], &shape[axis + 1..]);
                 self.reshape(before.iter().chain(sizes.iter()).chain(after).copied().collect::<Shape>())
+                    .called("unflatten")
             }
             Err(rule) => self.fail("unflatten", rule),
         }
@@ -47,6 +48,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let size: usize = shape[first..=last].iter().product();
                 let (before, after) = (&shape[..first], &shape[last + 1..]);
                 self.reshape(before.iter().chain([&size]).chain(after).copied().collect::<Shape>())
+                    .called("flatten_axes")
             }
             (Ok(first), Ok(last)) => {
                 let found = format!("{first}..={last}");
@@ -75,13 +77,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`transpose`](Self::transpose) by NumPy's name.
     #[track_caller]
     pub fn swapaxes(self, a: isize, b: isize) -> Self {
-        self.transpose(a, b)
+        self.transpose(a, b).called("swapaxes")
     }
 
     /// [`broadcast_to`](Self::broadcast_to) by PyTorch's name.
     #[track_caller]
     pub fn expand(self, shape: impl Into<Shape>) -> Self {
-        self.broadcast_to(shape)
+        self.broadcast_to(shape).called("expand")
     }
 
     /// The whole tensor repeated along each axis; more counts than axes repeat along new axes in front (`repeat` in
@@ -107,13 +109,13 @@ impl<'t, T: Float> Var<'t, T> {
         let apart: Shape = sizes().flat_map(|size| [1, size]).collect();
         let stretched: Shape = copies().zip(sizes()).flat_map(|(count, size)| [count, size]).collect();
         let to: Shape = copies().zip(sizes()).map(|(count, size)| count.saturating_mul(size)).collect();
-        self.reshape(apart).broadcast_to(stretched).reshape(to)
+        self.reshape(apart).broadcast_to(stretched).reshape(to).called("tile")
     }
 
     /// [`tile`](Self::tile) by PyTorch's name.
     #[track_caller]
     pub fn repeat(self, counts: impl Into<Shape>) -> Self {
-        self.tile(counts)
+        self.tile(counts).called("repeat")
     }
 
     /// Every element along `axis` `count` times in a row.
@@ -129,7 +131,8 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let apart = self.unsqueeze(axis as isize + 1);
         let stretched = apart.shape().with(axis + 1, count);
-        apart.broadcast_to(stretched).reshape(shape.with(axis, shape[axis].saturating_mul(count)))
+        let to = shape.with(axis, shape[axis].saturating_mul(count));
+        apart.broadcast_to(stretched).reshape(to).called("repeat_interleave")
     }
 
     /// The elements moved by `shift` places along `axis`; those that leave at one end come in at the other.
@@ -196,8 +199,10 @@ impl<'t, T: Float> Var<'t, T> {
             return self.fail(op, Rule::Rank { what: "a matrix", expected: 2, found: shape });
         };
         let mark = |i: &[usize]| if holds(i[0] as isize, i[1] as isize) { T::ONE } else { T::ZERO };
-        let mask = self.tape.constant(Tensor::from_fn([rows, columns], mark));
-        mask.select(self, Term::Number(T::ZERO))
+        match Tensor::tabulated([rows, columns].into(), mark) {
+            Ok(mask) => self.tape.constant(mask).select(self, Term::Number(T::ZERO)),
+            Err(rule) => self.fail(op, rule),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ impl TensorRule for Cat {
                 self.put(x, start, &shape, out);
                 start += x.shape()[self.axis];
             }
-        })
+        })?
         .into())
     }
 
@@ -130,7 +130,7 @@ pub fn stack<'t, T: Float>(operands: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
     for operand in operands {
         raised.push(operand.unsqueeze(axis));
     }
-    cat(&raised, axis)
+    cat(&raised, axis).called("stack")
 }
 
 /// A list without handles names no tape, so its failure gets a tape of its own, which is never freed.
@@ -180,7 +180,7 @@ mod tests {
         );
         assert_fails(|t| cat(&[t.var(1.0)], 0), "cat: axis 0 is out of range for shape []");
         assert_fails(|t| stack(&[t.var([1.0]), t.var(1.0)], 0), "stack: shapes differ: expected [1], found []");
-        assert_fails(|t| stack(&[t.var([1.0])], 2), "unsqueeze: axis 2 is out of range for shape [1]");
+        assert_fails(|t| stack(&[t.var([1.0])], 2), "stack: axis 2 is out of range for shape [1]");
         assert_fails(|_| cat(&[], 0), "cat: needs at least one operand");
         let (a, b) = (Tape::new(), Tape::new());
         let error = cat(&[a.var([1.0]), b.var([1.0])], 0).value().unwrap_err();

@@ -14,7 +14,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn lerp(self, end: Self, weight: impl Into<Term<'t, T>>) -> Self {
-        (end - self) * weight + self
+        ((end - self) * weight + self).called("lerp")
     }
 
     /// x + scale·a·b.
@@ -23,7 +23,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn addcmul(self, a: Self, b: Self, scale: T) -> Self {
-        self + a * b * Term::Number(scale)
+        (self + a * b * Term::Number(scale)).called("addcmul")
     }
 
     /// x + scale·a/b.
@@ -32,7 +32,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn addcdiv(self, a: Self, b: Self, scale: T) -> Self {
-        self + a / b * Term::Number(scale)
+        (self + a / b * Term::Number(scale)).called("addcdiv")
     }
 
     /// x·2ⁿ.
@@ -41,7 +41,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn ldexp(self, exponent: Self) -> Self {
-        self * exponent.exp2()
+        (self * exponent.exp2()).called("ldexp")
     }
 
     /// x/y, rounded down.
@@ -50,7 +50,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn div_floor(self, other: impl Into<Term<'t, T>>) -> Self {
-        (self / other).floor()
+        (self / other).floor().called("div_floor")
     }
 
     /// x/y, rounded towards 0.
@@ -59,7 +59,45 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the operands broadcast.
     #[track_caller]
     pub fn div_trunc(self, other: impl Into<Term<'t, T>>) -> Self {
-        (self / other).trunc()
+        (self / other).trunc().called("div_trunc")
+    }
+
+    /// ln(x / (1 − x)) of x moved to [ε, 1 − ε], so that it is finite.
+    ///
+    /// Derivative: 1/(x(1 − x)) in [ε, 1 − ε], else 0.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([0.5_f64, 1.0]);
+    /// let y = x.logit_clamped(0.2);
+    /// assert_eq!(y.value()?.to_vec(), [0.0, 0.8_f64.ln() - 0.2_f64.ln()]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [4.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn logit_clamped(self, epsilon: T) -> Self {
+        let [low, high] = [epsilon, T::ONE - epsilon].map(Term::Number);
+        let outside = self.lt(low) + self.gt(high);
+        outside.select(self.detach().clamp(low, high), self).logit().called("logit_clamped")
+    }
+
+    /// x, with other numbers for not-a-number and for the infinities. See [`nan_to_num`](Self::nan_to_num) for 0 and the
+    /// largest finite numbers.
+    ///
+    /// Derivative: 1 where x is finite, else 0; where a number that takes its place is a handle, that gets 1.
+    /// Shapes: the operands broadcast.
+    #[track_caller]
+    pub fn nan_to_num_with(
+        self,
+        nan: impl Into<Term<'t, T>>,
+        infinity: impl Into<Term<'t, T>>,
+        minus_infinity: impl Into<Term<'t, T>>,
+    ) -> Self {
+        let or_below = self.lt(Term::Number(-T::MAX)).select(minus_infinity, self);
+        let or_above = self.gt(Term::Number(T::MAX)).select(infinity, or_below);
+        self.ne(self).select(nan, or_above).called("nan_to_num_with")
     }
 
     /// The logarithm of the multivariate Γ function of dimension p: p(p − 1)/4·ln π + Σᵢ lgamma(x − i/2), i = 0 … p − 1.
@@ -96,7 +134,7 @@ impl<'t, T: Float> Var<'t, T> {
             let found = self.shape().to_string();
             return self.fail("glu", Rule::Argument { name: "the size of the axis", must: "even", found });
         }
-        self.slice(axis, 0..size / 2) * self.slice(axis, size / 2..size).sigmoid()
+        (self.slice(axis, 0..size / 2) * self.slice(axis, size / 2..size).sigmoid()).called("glu")
     }
 
     /// The leaky relu with a slope for each element, drawn uniformly between `low` and `high` (Xu et al. 2015): for

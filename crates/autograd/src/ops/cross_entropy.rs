@@ -63,8 +63,8 @@ impl TensorRule for SoftmaxCrossEntropy {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (x, weight) = (&x[0], x.get(1));
-        let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out));
-        let each = self.0.losses(&log, &self.0.factors(weight));
+        let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out))?;
+        let each = self.0.losses(&log, &self.0.factors(weight))?;
         let tensor = match self.0.reduction {
             Reduction::None => each,
             Reduction::Sum => Tensor::scalar(each.sum()),
@@ -91,14 +91,19 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (log, g, weight) = (&x[0], &x[1], x.get(2));
-        Ok(Tensor::build(log.shape().clone(), |out| self.0.gradient(log, g, weight, out)).into())
+        Ok(Tensor::build(log.shape().clone(), |out| self.0.gradient(log, g, weight, out))?.into())
     }
 
     /// gx = g·(A·eˡ − a) with constants a and A = Σa along a line, for l the logarithms.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
         let weight = rule.x.get(2).and_then(|weight| weight.value().ok());
-        let (a, total) = self.0.coefficients(&log.shape(), weight.as_ref());
+        let (a, total) = match self.0.coefficients(&log.shape(), weight.as_ref()) {
+            Ok(coefficients) => coefficients,
+            Err(broken) => {
+                return rule.both(|| h.fail(Self::NAME, broken.clone()), || h.fail(Self::NAME, broken.clone()));
+            }
+        };
         let (a, total) = (log.tape().constant(a), log.tape().constant(total));
         let weighed = log.exp() * total;
         let mut gradients = rule.both(
@@ -154,7 +159,7 @@ impl Targets {
     }
 
     /// The loss of every line, with the shape of the targets.
-    fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Tensor<T> {
+    fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Result<Tensor<T>, Rule> {
         let lines = Lines::new(log.shape(), self.axis);
         let log = log.as_slice().unwrap_or_default();
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
@@ -208,7 +213,11 @@ impl Targets {
     }
 
     /// a with the shape of the logits and A with one class, both divided as the reduction does.
-    fn coefficients<T: Float>(&self, shape: &Shape, weight: Option<&Tensor<T>>) -> (Tensor<T>, Tensor<T>) {
+    fn coefficients<T: Float>(
+        &self,
+        shape: &Shape,
+        weight: Option<&Tensor<T>>,
+    ) -> Result<(Tensor<T>, Tensor<T>), Rule> {
         let lines = Lines::new(shape, self.axis);
         let factors = self.factors(weight);
         let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
@@ -220,9 +229,9 @@ impl Targets {
                 let part = if class == target { factors.at_target + per_class } else { per_class };
                 *a = if self.is_ignored(target) { T::ZERO } else { part * factors.of(class) / divisor };
             }
-        });
-        let total = Tensor::build(shape.with(self.axis, 1), |out| kernel::reduce::sum(a.view(), &[self.axis], out));
-        (a, total)
+        })?;
+        let total = Tensor::build(shape.with(self.axis, 1), |out| kernel::reduce::sum(a.view(), &[self.axis], out))?;
+        Ok((a, total))
     }
 
     /// The incoming gradient with size one along the classes.
@@ -303,7 +312,7 @@ fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntrop
         return Err(Rule::Index { index, axis, shape: shape.clone() });
     }
     Ok(Targets {
-        targets: targets.contiguous(),
+        targets: targets.in_order()?,
         ignored: options.ignore_index,
         smoothing: options.label_smoothing,
         reduction: options.reduction,

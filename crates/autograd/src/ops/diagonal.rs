@@ -68,11 +68,11 @@ impl TensorRule for DiagonalEmbed {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let places = self.line.view(&Layout::contiguous(self.to.clone()));
         Ok(Tensor::build(self.to.clone(), |out| {
+            let places = self.line.view(&Layout::contiguous(self.to.clone()));
             out.fill(T::ZERO);
             kernel::scatter::scatter(x[0].view(), &places, out);
-        })
+        })?
         .into())
     }
 
@@ -117,9 +117,6 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let size = length.saturating_add(offset.unsigned_abs());
         let to: Shape = batch.iter().copied().chain([size, size]).collect();
-        if to.len() > isize::MAX as usize {
-            return self.fail("diag_embed", Rule::BroadcastTo { from: shape, to });
-        }
         let line = Line { offset, rows: batch.len(), columns: batch.len() + 1 };
         self.record(DiagonalEmbed { line, to }, &[])
     }

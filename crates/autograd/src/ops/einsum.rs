@@ -282,7 +282,7 @@ pub fn einsum<'t, T: Float>(equation: &str, operands: &[Var<'t, T>]) -> Var<'t, 
         left[i] = left[i].clone().multiplied(other, &wanted, &equation);
     }
     let all = left.remove(0).summed(&equation.output);
-    all.ordered(&equation.output)
+    all.ordered(&equation.output).called("einsum")
 }
 
 #[cfg(test)]

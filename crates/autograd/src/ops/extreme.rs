@@ -57,7 +57,7 @@ fn extreme<T: Float>(
 ) -> Result<Value<T>, Rule> {
     let shape = x.shape().keep_reduced(axes);
     check_not_empty(x.shape(), &shape)?;
-    Ok(Tensor::build(shape, |out| fold(x.view(), axes, out)).into())
+    Ok(Tensor::build(shape, |out| fold(x.view(), axes, out))?.into())
 }
 
 /// Nothing has no largest element.
@@ -273,7 +273,7 @@ impl<T: Float> Tensor<T> {
         let axis = self.shape().axis(axis)?;
         let left = self.shape().reduced(&[axis]);
         check_not_empty(self.shape(), &left)?;
-        Ok(Tensor::build(left, |out| search(self.view(), axis, out)))
+        Tensor::build(left, |out| search(self.view(), axis, out))
     }
 }
 

@@ -22,7 +22,7 @@ impl TensorRule for Gather {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let Gather { axis, index } = self;
         let gather = |out: &mut [T]| kernel::index::gather(x[0].view(), *axis, index.view(), out);
-        Ok(Tensor::build(index.shape().clone(), gather).into())
+        Ok(Tensor::build(index.shape().clone(), gather)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -47,7 +47,7 @@ impl TensorRule for ScatterAdd {
         Ok(Tensor::build(self.to.clone(), |out| {
             out.fill(T::ZERO);
             kernel::index::scatter_add(x[0].view(), self.axis, self.index.view(), &self.to, out);
-        })
+        })?
         .into())
     }
 
@@ -71,7 +71,7 @@ impl TensorRule for IndexSelect {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().with(self.axis, self.index.len());
         let select = |out: &mut [T]| kernel::index::index_select(x[0].view(), self.axis, rows(&self.index), out);
-        Ok(Tensor::build(shape, select).into())
+        Ok(Tensor::build(shape, select)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -98,7 +98,7 @@ impl TensorRule for IndexAdd {
         Ok(Tensor::build(to.clone(), |out| {
             out.fill(T::ZERO);
             kernel::index::index_add(x[0].view(), self.axis, rows(&self.index), &to, out);
-        })
+        })?
         .into())
     }
 
@@ -177,7 +177,7 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => return self.fail("take_along_dim", rule),
         };
         let stretched = if shape == x { self } else { self.broadcast_to(x) };
-        stretched.gather(axis, &index)
+        stretched.gather(axis, &index).called("take_along_dim")
     }
 
     /// This, with the elements of `source` added at `index` along `axis`: the adjoint of [`gather`](Self::gather).
@@ -203,7 +203,10 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(axis) => axis,
             Err(rule) => return self.and(source).fail("scatter", rule),
         };
-        let (places, stays) = last_in_each_place::<T>(index, axis, &self.shape());
+        let (places, stays) = match last_in_each_place::<T>(index, axis, &self.shape()) {
+            Ok(marks) => marks,
+            Err(rule) => return self.fail("scatter", rule),
+        };
         let zero = Term::Number(T::ZERO);
         let source = self.tape.constant(stays).select(source, zero);
         let put = source.record(ScatterAdd { axis, index: index.clone(), to: self.shape() }, &[]);
@@ -287,6 +290,26 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
+    /// As [`embedding`](Self::embedding), where the row `padding` stands for nothing.
+    ///
+    /// Derivative: as there, and none to the row `padding`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let table = tape.var([[0.0_f32], [1.0], [2.0]]);
+    /// let y = table.embedding_padded(&Tensor::from([2, 0, 2]), 0);
+    /// assert_eq!(y.sum().backward()?.of(table)?.to_vec(), [0.0, 0.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn embedding_padded(self, index: &Tensor<usize>, padding: usize) -> Self {
+        let rows = self.embedding(index);
+        let stands_for_nothing = index.map(|i| if i == padding { T::ONE } else { T::ZERO });
+        self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows).called("embedding_padded")
+    }
+
     /// `value` where the mask is true, else this.
     ///
     /// Derivative: the gradient where the mask is false, exactly 0 where it is true.
@@ -305,7 +328,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn masked_fill(self, mask: &Tensor<bool>, value: impl Into<Term<'t, T>>) -> Self {
         let mask = self.tape.constant(mask.map(|is_set| if is_set { T::ONE } else { T::ZERO }));
-        mask.select(value, self)
+        mask.select(value, self).called("masked_fill")
     }
 }
 
@@ -317,34 +340,38 @@ fn take_along(shape: &Shape, index: &Tensor<usize>, axis: isize) -> Result<(Shap
     }
     let common = shape.with(axis, 1).broadcast(&index.shape().with(axis, 1))?;
     let to = common.with(axis, index.shape()[axis]);
-    let index = index.with_layout(index.layout.broadcast_to(&to)?);
+    let index = index.stretched(&to)?;
     Ok((common.with(axis, shape[axis]), index))
 }
 
 /// 1 in the places of `shape` that `index` names, and 1 for the last element of each place; 0 elsewhere.
-fn last_in_each_place<T: Float>(index: &Tensor<usize>, axis: usize, shape: &Shape) -> (Tensor<T>, Tensor<T>) {
+fn last_in_each_place<T: Float>(
+    index: &Tensor<usize>,
+    axis: usize,
+    shape: &Shape,
+) -> Result<(Tensor<T>, Tensor<T>), Rule> {
     let count = index.len();
-    let order: Tensor<usize> = Tensor::build(index.shape().clone(), |out| {
-        out.iter_mut().enumerate().for_each(|(k, order)| *order = k);
-    });
-    let mut last = vec![count; shape.len()];
-    let mut stays = Tensor::<T>::zeros(index.shape());
-    let place = place_of(index, axis, shape);
-    place.iter().zip(&order).for_each(|(&place, k)| last[place] = k);
-    let marks = stays.make_mut();
-    last.iter().filter(|&&k| k < count).for_each(|&k| marks[k] = T::ONE);
-    let places = last.iter().map(|&k| if k < count { T::ONE } else { T::ZERO }).collect::<Vec<T>>();
-    (Tensor::build(shape.clone(), |out| out.copy_from_slice(&places)), stays)
+    let last = Tensor::build(shape.clone(), |last: &mut [usize]| {
+        last.fill(count);
+        places_of(index, axis, shape).enumerate().for_each(|(k, place)| last[place] = k);
+    })?;
+    let stays = Tensor::build(index.shape().clone(), |stays| {
+        stays.fill(T::ZERO);
+        last.iter().filter(|&k| k < count).for_each(|k| stays[k] = T::ONE);
+    })?;
+    let places = Tensor::build(shape.clone(), |places| {
+        places.iter_mut().zip(&last).for_each(|(place, k)| *place = if k < count { T::ONE } else { T::ZERO });
+    })?;
+    Ok((places, stays))
 }
 
 /// For each element of `index` in row-major order the row-major place in `shape` that it names.
-fn place_of(index: &Tensor<usize>, axis: usize, shape: &Shape) -> Vec<usize> {
+fn places_of(index: &Tensor<usize>, axis: usize, shape: &Shape) -> impl Iterator<Item = usize> {
     let strides = crate::tensor::layout::Layout::contiguous(shape.clone()).strides;
     let mut at = vec![0; index.rank()];
-    let mut places = Vec::with_capacity(index.len());
-    for i in index {
+    index.iter().map(move |i| {
         let others = at.iter().zip(&strides).enumerate().filter(|&(k, _)| k != axis);
-        places.push(others.map(|(_, (&at, &stride))| at * stride as usize).sum::<usize>() + i * strides[axis] as usize);
+        let place = others.map(|(_, (&at, &stride))| at * stride as usize).sum::<usize>() + i * strides[axis] as usize;
         for (at, &size) in at.iter_mut().zip(index.shape().iter()).rev() {
             *at += 1;
             if *at < size {
@@ -352,8 +379,8 @@ fn place_of(index: &Tensor<usize>, axis: usize, shape: &Shape) -> Vec<usize> {
             }
             *at = 0;
         }
-    }
-    places
+        place
+    })
 }
 
 impl<T: Float> Tensor<T> {
@@ -375,12 +402,11 @@ impl<T: Float> Tensor<T> {
     pub fn one_hot(index: &Tensor<usize>, classes: usize) -> Result<Self> {
         let shape: Shape = index.shape().iter().copied().chain([classes]).collect();
         check_range(index, index.rank(), &shape).map_err(Error::at("one_hot"))?;
-        let mut rows = Tensor::zeros(shape);
-        if classes > 0 {
-            let rows = rows.make_mut().chunks_exact_mut(classes);
-            rows.zip(index).for_each(|(row, i)| row[i] = T::ONE);
-        }
-        Ok(rows)
+        let fill = |rows: &mut [T]| {
+            rows.fill(T::ZERO);
+            rows.chunks_exact_mut(classes.max(1)).zip(index).for_each(|(row, i)| row[i] = T::ONE);
+        };
+        Tensor::build(shape, fill).map_err(Error::at("one_hot"))
     }
 }
 

@@ -34,7 +34,7 @@ impl TensorRule for Linear {
                 kernel::matmul::matmul(x.view(), weight, out, Write::Add);
             }
             None => kernel::matmul::matmul(x.view(), weight, out, Write::Replace),
-        });
+        })?;
         Ok(product.into())
     }
 

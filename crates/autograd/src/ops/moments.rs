@@ -36,14 +36,14 @@ impl TensorRule for Variance {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (x, shape) = (&x[0], x[0].shape().keep_reduced(&self.axes));
         let per_element = T::from_f64(shape.len() as f64 / x.len() as f64);
-        let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out));
+        let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out))?;
         mean.make_mut().iter_mut().for_each(|mean| *mean *= per_element);
         let centred = Elementwise::sub.of_tensors(x, &mean).map_err(|error| error.rule)?;
         let scale = T::from_f64(self.scale(x.shape()));
         Ok(Tensor::build(shape, |out| {
             kernel::reduce::sum_of_squares(centred.view(), &self.axes, out);
             out.iter_mut().for_each(|y| *y *= scale);
-        })
+        })?
         .into())
     }
 
@@ -66,7 +66,7 @@ impl TensorRule for LogSumExp {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&[self.axis]);
-        Ok(Tensor::build(shape, |out| kernel::softmax::logsumexp(x[0].view(), self.axis, out)).into())
+        Ok(Tensor::build(shape, |out| kernel::softmax::logsumexp(x[0].view(), self.axis, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -133,13 +133,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`.
     #[track_caller]
     pub fn std_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_axes(axes, correction).root()
+        self.var_axes(axes, correction).root().called("std")
     }
 
     /// The standard deviation over `axes`, which stay with size one; see [`std`](Self::std).
     #[track_caller]
     pub fn std_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_keepdim(axes, correction).root()
+        self.var_keepdim(axes, correction).root().called("std")
     }
 
     /// The root with slope 0 at 0.

@@ -32,7 +32,7 @@ impl TensorRule for Norm {
         if self.p == f64::NEG_INFINITY && x.is_empty() && !shape.contains(&0) {
             return Err(Rule::Empty { shape: x.shape().clone() });
         }
-        Ok(Tensor::build(shape, |out| self.fold(x, out)).into())
+        Ok(Tensor::build(shape, |out| self.fold(x, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {

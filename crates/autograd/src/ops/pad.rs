@@ -41,11 +41,11 @@ impl TensorRule for Pad {
         let x = &x[0];
         let inside =
             |layout: Layout, axis: usize| layout.slice(axis, self.start[axis], self.start[axis] + x.shape()[axis], 1);
-        let places = (0..x.rank()).fold(Layout::contiguous(self.to.clone()), inside);
         Ok(Tensor::build(self.to.clone(), |out| {
+            let places = (0..x.rank()).fold(Layout::contiguous(self.to.clone()), inside);
             out.fill(T::from_f64(self.value));
             kernel::scatter::scatter(x.view(), &places, out);
-        })
+        })?
         .into())
     }
 
@@ -110,9 +110,6 @@ impl<'t, T: Float> Var<'t, T> {
         let padded =
             |(&size, &(before, after)): (&usize, &(usize, usize))| size.saturating_add(before.saturating_add(after));
         let to: Shape = shape.iter().zip(counts).map(padded).collect();
-        if to.len() > isize::MAX as usize {
-            return self.fail("pad", Rule::BroadcastTo { from: shape, to });
-        }
         self.record(Pad { start: counts.iter().map(|&(before, _)| before).collect(), to, value }, &[])
     }
 
@@ -124,15 +121,20 @@ impl<'t, T: Float> Var<'t, T> {
             let (most, must) = match padding {
                 PadMode::Reflect => (size.saturating_sub(1), "below the size of the axis for reflection"),
                 PadMode::Circular => (size, "at most the size of the axis for circular padding"),
-                _ => (if size == 0 { 0 } else { 1 << 48 }, "on an axis with elements for replication"),
+                _ => (if size == 0 { 0 } else { usize::MAX }, "on an axis with elements for replication"),
             };
             if before > most || after > most {
                 let found = format!("({before}, {after}) for axis {axis} of shape {}", padded.shape());
                 return padded.fail("pad", Rule::Argument { name: "counts", must, found });
             }
-            let source = |i: isize| source(i, size as isize, padding) as usize;
-            let index: Tensor<usize> = (-(before as isize)..(size + after) as isize).map(source).collect();
-            padded = padded.record(IndexSelect { axis, index }, &[]);
+            let index = Tensor::build(size.saturating_add(before.saturating_add(after)).into(), |index| {
+                let places = index.iter_mut().zip(-(before as isize)..);
+                places.for_each(|(place, i)| *place = source(i, size as isize, padding) as usize);
+            });
+            padded = match index {
+                Ok(index) => padded.record(IndexSelect { axis, index }, &[]),
+                Err(rule) => padded.fail("pad", rule),
+            };
         }
         padded
     }

@@ -14,7 +14,6 @@ use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::buffer::Buffer;
-use crate::tensor::layout::Layout;
 use crate::var::{Term, Var};
 
 /// Options of a maximum over windows along N axes; PyTorch's names and defaults.
@@ -100,13 +99,10 @@ impl TensorRule for MaxPool {
             Windows::Parts(parts) => parts,
         };
         let shape = with_plane(x.shape(), output);
-        let mut indices = Buffer::scratch(shape.len());
-        let found = indices.get_mut().unwrap_or_default();
-        let tensor = Tensor::build(shape.clone(), |out| match self.windows {
-            Windows::Sliding(window) => pool::max_pool(x.view(), window, out, found),
-            Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, found),
-        });
-        let indices = Tensor::from_parts(indices, Layout::contiguous(shape));
+        let (tensor, indices) = Tensor::build_pair([shape.clone(), shape], |out, indices| match self.windows {
+            Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
+            Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
+        })?;
         Ok(Value { tensor, saved: Saved::Index(indices) })
     }
 
@@ -154,7 +150,7 @@ impl TensorRule for Pick {
         let ([height, width], indices) = (plane(x[0].shape()), self.places.indices.as_slice());
         let shape = with_plane(x[0].shape(), self.places.output);
         let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, indices, self.places.per_plane(), out);
-        Ok(Tensor::build(shape, fill).into())
+        Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -177,7 +173,7 @@ impl TensorRule for Unpick {
         let ([height, width], indices) = (self.size, self.places.indices.as_slice());
         let shape = with_plane(x[0].shape(), self.size);
         let fill = |out: &mut [T]| pool::unpick(x[0].view(), indices, self.places.per_plane(), height * width, out);
-        Ok(Tensor::build(shape, fill).into())
+        Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -198,7 +194,7 @@ impl TensorRule for AvgPool {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let shape = with_plane(x[0].shape(), output(&self.window, plane(x[0].shape()))?);
-        Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out)).into())
+        Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -222,7 +218,7 @@ impl TensorRule for AvgPoolAdjoint {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let &AvgPoolAdjoint { window, divisor, size } = self;
         let fill = |out: &mut [T]| pool::average_pool_adjoint(x[0].view(), window, divisor, size, out, Write::Replace);
-        Ok(Tensor::build(with_plane(x[0].shape(), size), fill).into())
+        Ok(Tensor::build(with_plane(x[0].shape(), size), fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -265,8 +261,8 @@ fn checked(window: Window) -> Result<Window, Rule> {
 }
 
 /// The mean over each of `parts` parts of an axis of `size`: a matrix `[parts, size]`.
-fn means_of_parts<T: Float>(size: usize, parts: usize) -> Tensor<T> {
-    Tensor::from_fn([parts, size], |at| {
+fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, Rule> {
+    Tensor::tabulated([parts, size].into(), |at| {
         let part = adaptive_part(at[0], size, parts);
         if part.contains(&at[1]) { T::from_f64(1.0 / part.len() as f64) } else { T::ZERO }
     })
@@ -385,20 +381,18 @@ impl<'t, T: Float> Var<'t, T> {
         if height % size[0] == 0 && width % size[1] == 0 {
             return self.avg_pool2d([height / size[0], width / size[1]], AvgPool2dOptions::default());
         }
-        let rows = self.tape.constant(means_of_parts(height, size[0]));
-        let columns = self.tape.constant(means_of_parts(width, size[1]));
-        rows.matmul(self.matmul(columns.t()))
+        match (means_of_parts(height, size[0]), means_of_parts(width, size[1])) {
+            (Ok(rows), Ok(columns)) => self.tape.constant(rows).matmul(self.matmul(self.tape.constant(columns).t())),
+            (Err(rule), _) | (_, Err(rule)) => self.fail("adaptive_avg_pool2d", rule),
+        }
     }
 
     /// The mean of each of `size` parts of the last axis; see [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d).
     #[track_caller]
     pub fn adaptive_avg_pool1d(self, size: usize) -> Self {
         let shape = self.shape();
-        match check_parts(&shape, [1, size], 1) {
-            Ok(()) => {
-                let means = means_of_parts(shape[shape.rank() - 1], size);
-                self.matmul(self.tape.constant(means).t())
-            }
+        match check_parts(&shape, [1, size], 1).and_then(|()| means_of_parts(shape[shape.rank() - 1], size)) {
+            Ok(means) => self.matmul(self.tape.constant(means).t()),
             Err(rule) => self.fail("adaptive_avg_pool1d", rule),
         }
     }

@@ -22,7 +22,7 @@ impl TensorRule for MatMul {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (a, b) = (&x[0], &x[1]);
         let shape = product_shape(a.shape(), b.shape())?;
-        Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace)).into())
+        Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -59,7 +59,7 @@ impl TensorRule for Cross {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (shape, a, b) = (x[0].shape(), x[0].contiguous(), x[1].contiguous());
+        let (shape, a, b) = (x[0].shape(), x[0].in_order()?, x[1].in_order()?);
         let inner = Shape::from(&shape[self.axis + 1..]).len();
         let product = Tensor::build(shape.clone(), |out| {
             let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
@@ -69,7 +69,7 @@ impl TensorRule for Cross {
                 let (next, last) = (start + (component + 1) % 3 * inner, start + (component + 2) % 3 * inner);
                 *z = a[next] * b[last] - a[last] * b[next];
             }
-        });
+        })?;
         Ok(product.into())
     }
 
@@ -203,7 +203,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn mv(self, vector: Self) -> Self {
         match self.require_ranks("mv", &[(self, "the matrix", 2), (vector, "the vector", 1)]) {
             Some(failed) => failed,
-            None => self.matmul(vector),
+            None => self.matmul(vector).called("mv"),
         }
     }
 
@@ -216,7 +216,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn bmm(self, other: Self) -> Self {
         match self.require_ranks("bmm", &[(self, "the left operand", 3), (other, "the right operand", 3)]) {
             Some(failed) => failed,
-            None => self.record(MatMul, &[other]),
+            None => self.record(MatMul, &[other]).called("bmm"),
         }
     }
 
@@ -228,7 +228,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn outer(self, other: Self) -> Self {
         match self.require_ranks("outer", &[(self, "the left operand", 1), (other, "the right operand", 1)]) {
             Some(failed) => failed,
-            None => self.unsqueeze(1) * other,
+            None => (self.unsqueeze(1) * other).called("outer"),
         }
     }
 
@@ -240,7 +240,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn addmm(self, a: Self, b: Self) -> Self {
         match self.require_ranks("addmm", &[(a, "the left factor", 2), (b, "the right factor", 2)]) {
             Some(failed) => failed,
-            None => self.plus_product(a, b),
+            None => self.plus_product(a, b).called("addmm"),
         }
     }
 
@@ -252,7 +252,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn baddbmm(self, a: Self, b: Self) -> Self {
         match self.require_ranks("baddbmm", &[(a, "the left factor", 3), (b, "the right factor", 3)]) {
             Some(failed) => failed,
-            None => self.plus_product(a, b),
+            None => self.plus_product(a, b).called("baddbmm"),
         }
     }
 
@@ -284,7 +284,8 @@ impl<'t, T: Float> Var<'t, T> {
             (0..rank).flat_map(|axis| pair(size(&left, axis), size(&right, axis))).collect()
         };
         let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * other.in_shape(&interleaved(|_, b| [1, b]));
-        blocks.in_shape(&(0..rank).map(|axis| size(&left, axis).saturating_mul(size(&right, axis))).collect())
+        let to = (0..rank).map(|axis| size(&left, axis).saturating_mul(size(&right, axis))).collect();
+        blocks.in_shape(&to).called("kron")
     }
 
     /// The cross product of vectors of three numbers along `axis`.
@@ -326,7 +327,7 @@ impl<'t, T: Float> Var<'t, T> {
         match Contraction::new(&self.shape(), &other.shape(), &axes.into(), &other_axes.into()) {
             Ok(Contraction { orders: [left, right], matrices: [a, b], out }) => {
                 let (a, b) = (self.permute(left).in_shape(&a), other.permute(right).in_shape(&b));
-                a.record(MatMul, &[b]).in_shape(&out)
+                a.record(MatMul, &[b]).in_shape(&out).called("tensordot")
             }
             Err(rule) => self.and(other).fail("tensordot", rule),
         }
@@ -357,7 +358,7 @@ impl<'t, T: Float> Var<'t, T> {
         if operands[last].rank() == 1 {
             sizes[last] = operands[last].size(0);
         }
-        chain(&operands, &cheapest_splits(&sizes), 0, last)
+        chain(&operands, &cheapest_splits(&sizes), 0, last).called("multi_dot")
     }
 }
 
@@ -463,7 +464,8 @@ impl<T: Float> Tensor<T> {
         let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
             Plan::new(self.shape(), other.shape()).map_err(Error::at("matmul"))?;
         let (a, b) = (self.reshape(a)?.broadcast_to(all_a)?, other.reshape(b)?.broadcast_to(all_b)?);
-        Ok(Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace)))
+        let product = Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace));
+        product.map_err(Error::at("matmul"))
     }
 
     /// The inner product Σ xᵢyᵢ of two vectors.

@@ -13,7 +13,7 @@ use crate::var::{Term, Var};
 const SATURATED: f64 = -1.758_099_340_847_376_6;
 
 /// `kept` with probability 1 − p, else zero, for 0 ≤ p < 1.
-fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
+fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) -> Result<Tensor<T>, Rule> {
     let dropped = (p * 2f64.powi(32)) as u32;
     Tensor::build(shape, |out| {
         out.fill_with(|| if rng.random::<u32>() < dropped { T::ZERO } else { kept });
@@ -71,7 +71,10 @@ impl<'t, T: Float> Var<'t, T> {
         }
         let scale = (1.0 - p + p * (1.0 - p) * SATURATED * SATURATED).sqrt().recip();
         let shift = -scale * p * SATURATED;
-        let kept = mask(self.shape(), p, T::ONE, rng);
+        let kept = match mask(self.shape(), p, T::ONE, rng) {
+            Ok(kept) => kept,
+            Err(rule) => return self.fail("alpha_dropout", rule),
+        };
         let shift = kept.map(|kept| T::from_f64(if kept == T::ZERO { scale * SATURATED + shift } else { shift }));
         self * self.tape.constant(kept.map(|kept| kept * T::from_f64(scale))) + self.tape.constant(shift)
     }
@@ -84,7 +87,10 @@ impl<'t, T: Float> Var<'t, T> {
             }
             0.0 => self,
             1.0 => self * Term::Number(T::ZERO),
-            _ => self * self.tape.constant(mask(mask_shape, p, T::from_f64(1.0 / (1.0 - p)), rng)),
+            _ => match mask(mask_shape, p, T::from_f64(1.0 / (1.0 - p)), rng) {
+                Ok(mask) => self * self.tape.constant(mask),
+                Err(rule) => self.fail(op, rule),
+            },
         }
     }
 }
@@ -113,8 +119,8 @@ pub fn normal<'t, T: Float>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Var<'t, T> {
     let std = std.into();
-    match mean.sample_shape(std) {
-        Ok(shape) => mean + std * Term::Var(mean.tape.constant(Tensor::normal(shape, T::ZERO, T::ONE, rng))),
+    match mean.sample_shape(std).and_then(|shape| Tensor::drawn_normal(shape, T::ZERO, T::ONE, rng)) {
+        Ok(drawn) => mean + std * Term::Var(mean.tape.constant(drawn)),
         Err(rule) => mean.fail("normal", rule),
     }
 }
@@ -130,10 +136,8 @@ pub fn uniform<'t, T: Float>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Var<'t, T> {
     let high = high.into();
-    match low.sample_shape(high) {
-        Ok(shape) => {
-            low + (high - Term::Var(low)) * Term::Var(low.tape.constant(Tensor::uniform(shape, T::ZERO, T::ONE, rng)))
-        }
+    match low.sample_shape(high).and_then(|shape| Tensor::drawn_uniform(shape, T::ZERO, T::ONE, rng)) {
+        Ok(drawn) => low + (high - Term::Var(low)) * Term::Var(low.tape.constant(drawn)),
         Err(rule) => low.fail("uniform", rule),
     }
 }

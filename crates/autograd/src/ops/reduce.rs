@@ -26,7 +26,7 @@ impl TensorRule for Sum {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&self.axes);
-        Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out)).into())
+        Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -46,7 +46,7 @@ impl TensorRule for Prod {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&self.axes);
-        Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out)).into())
+        Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -348,7 +348,7 @@ impl<T: Float> Tensor<T> {
         fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
     ) -> Result<Self, Rule> {
         let axes = self.shape().axes(&axes)?;
-        Ok(Tensor::build(self.shape().reduced(&axes), |out| fold(self.view(), &axes, out)))
+        Tensor::build(self.shape().reduced(&axes), |out| fold(self.view(), &axes, out))
     }
 }
 

@@ -25,7 +25,7 @@ impl TensorRule for CumSum {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumsum(x[0].view(), self.axis, self.direction, out);
-        Ok(Tensor::build(x[0].shape().clone(), scan).into())
+        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -44,7 +44,7 @@ impl TensorRule for CumProd {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
-        Ok(Tensor::build(x[0].shape().clone(), scan).into())
+        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -82,7 +82,7 @@ impl TensorRule for LogCumSumExp {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let lines = Lines::new(x[0].shape(), self.axis);
-        let mut y = x[0].to_contiguous();
+        let mut y = x[0].to_contiguous()?;
         lines.each_slab(y.make_mut(), 16, &|_, slab| {
             for k in lines.inner..slab.len() {
                 slab[k] = log_add_exp(slab[k - lines.inner], slab[k]);
@@ -124,7 +124,7 @@ impl TensorRule for Recurrence {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let lines = Lines::new(x[0].shape(), self.axis);
-        let (a, mut s) = (x[0].contiguous(), x[1].to_contiguous());
+        let (a, mut s) = (x[0].in_order()?, x[1].to_contiguous()?);
         let a = a.as_slice().unwrap_or_default();
         lines.each_slab(s.make_mut(), 1, &|outer, s| {
             let a = lines.slab_of(a, outer);
@@ -243,10 +243,11 @@ impl<'t, T: Float> Var<'t, T> {
             (Ok(position), Ok(x)) => (position, x),
             (Err(rule), _) | (_, Err(crate::Error { rule, .. })) => return (self.fail(op, rule), Tensor::zeros([0])),
         };
-        let mut values = Tensor::<T>::zeros(x.shape());
-        let mut index = Tensor::<usize>::zeros(x.shape());
-        scan(x.view(), position, values.make_mut(), index.make_mut());
-        (self.gather(axis, &index), index)
+        let shapes = [x.shape().clone(), x.shape().clone()];
+        match Tensor::build_pair(shapes, |values, index| scan(x.view(), position, values, index)) {
+            Ok((_, index)) => (self.gather(axis, &index), index),
+            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
+        }
     }
 
     /// Differences of neighbours along `axis`, taken `n` times.

@@ -63,7 +63,7 @@ impl TensorRule for BroadcastTo {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.broadcast_to(&self.to)?).into())
+        Ok(x[0].stretched(&self.to)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -102,7 +102,7 @@ pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, R
     let skip = x.rank() - to.rank();
     let summed = |axis: usize| axis < skip || (to[axis - skip] == 1 && x.shape()[axis] != 1);
     let axes: SmallVec<[usize; 4]> = (0..x.rank()).filter(|&axis| summed(axis)).collect();
-    Ok(Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out)))
+    Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out))
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -172,7 +172,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The last two axes exchanged: the transpose of a matrix.
     #[track_caller]
     pub fn t(self) -> Self {
-        self.transpose(-2, -1)
+        self.transpose(-2, -1).called("t")
     }
 
     /// Stretched along axes of size one, and along new axes in front.
@@ -213,5 +213,14 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(_) => self,
             Err(rule) => self.fail("squeeze", rule),
         }
+    }
+
+    /// Without all axes of size one.
+    ///
+    /// Shapes: `[2, 1, 3, 1]` → `[2, 3]`.
+    #[track_caller]
+    pub fn squeeze_all(self) -> Self {
+        let to: Shape = self.shape().iter().copied().filter(|&size| size != 1).collect();
+        self.reshape(to)
     }
 }

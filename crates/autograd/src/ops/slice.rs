@@ -66,7 +66,7 @@ impl TensorRule for Embed {
         Ok(Tensor::build(whole.shape.clone(), |out| {
             out.fill(T::ZERO);
             kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
-        })
+        })?
         .into())
     }
 
@@ -112,7 +112,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn slice(self, axis: isize, range: impl RangeBounds<usize>) -> Self {
-        self.slice_step(axis, range, 1)
+        self.slice_step(axis, range, 1).called("slice")
     }
 
     /// Every `step`-th element of `range` along `axis`, beginning with the first.
@@ -124,11 +124,11 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let axis = match shape.axis(axis) {
             Ok(axis) => axis,
-            Err(rule) => return self.fail("slice", rule),
+            Err(rule) => return self.fail("slice_step", rule),
         };
         let (start, end) = limits(range, shape[axis]);
         if start > end || end > shape[axis] || step == 0 {
-            return self.fail("slice", Rule::Range { start, end, step, axis, shape });
+            return self.fail("slice_step", Rule::Range { start, end, step, axis, shape });
         }
         self.record(Slice { axis, start, end, step }, &[])
     }
@@ -138,7 +138,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient, with zeros around it.
     #[track_caller]
     pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
-        self.slice(axis, start..start.saturating_add(len))
+        self.slice(axis, start..start.saturating_add(len)).called("narrow")
     }
 
     /// The elements at `index` along `axis`, without that axis (`select` in PyTorch).
@@ -234,7 +234,11 @@ impl<'t, T: Float> Var<'t, T> {
             let rule = Rule::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
             return vec![self.fail("chunk", rule)];
         }
-        self.split(self.size(axis).div_ceil(n).max(1), axis)
+        let mut pieces = self.split(self.size(axis).div_ceil(n).max(1), axis);
+        for piece in &mut pieces {
+            *piece = piece.called("chunk");
+        }
+        pieces
     }
 
     /// The parts at each index along `axis`, without that axis.
@@ -296,11 +300,11 @@ mod tests {
         assert_fails(|t| t.var(x(t)).slice(1, 2..5), "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]");
         assert_fails(
             |t| t.var(x(t)).slice_step(1, .., 0),
-            "slice: range 0..3 step 0 does not fit axis 1 of shape [2, 3]",
+            "slice_step: range 0..3 step 0 does not fit axis 1 of shape [2, 3]",
         );
         assert_fails(
             |t| t.var(x(t)).narrow(0, 2, usize::MAX),
-            &format!("slice: range 2..{} step 1 does not fit axis 0 of shape [2, 3]", usize::MAX),
+            &format!("narrow: range 2..{} step 1 does not fit axis 0 of shape [2, 3]", usize::MAX),
         );
         assert_fails(
             |t| t.var(x(t)).index_axis(0, 2),

@@ -19,7 +19,7 @@ impl TensorRule for Softmax {
     const NAME: &'static str = "softmax";
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::softmax(x[0].view(), self.axis, out)).into())
+        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::softmax(x[0].view(), self.axis, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -39,7 +39,7 @@ impl TensorRule for SoftmaxAdjoint {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| {
             softmax::softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
-        })
+        })?
         .into())
     }
 
@@ -60,7 +60,7 @@ impl TensorRule for LogSoftmax {
     const NAME: &'static str = "log_softmax";
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::log_softmax(x[0].view(), self.axis, out)).into())
+        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::log_softmax(x[0].view(), self.axis, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -80,7 +80,7 @@ impl TensorRule for LogSoftmaxAdjoint {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| {
             softmax::log_softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
-        })
+        })?
         .into())
     }
 
@@ -153,8 +153,9 @@ impl<T: Float> Tensor<T> {
     /// [`Rule::Axis`].
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Result<Self> {
-        let axis = line_axis(self.shape(), axis).map_err(Error::at("softmax"))?;
-        Ok(Tensor::build(self.shape().clone(), |out| softmax::softmax(self.view(), axis, out)))
+        let error = Error::at("softmax");
+        let axis = line_axis(self.shape(), axis).map_err(&error)?;
+        Tensor::build(self.shape().clone(), |out| softmax::softmax(self.view(), axis, out)).map_err(error)
     }
 }
 

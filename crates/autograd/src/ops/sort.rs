@@ -131,14 +131,14 @@ impl<T: Float> Tensor<T> {
     fn places(&self, axis: isize, k: Option<usize>, order: Order) -> Result<Tensor<usize>, Rule> {
         let axis = self.shape().axis(axis)?;
         let Some(k) = k else {
-            return Ok(Tensor::build(self.shape().clone(), |out| sort::argsort(self.view(), axis, order, out)));
+            return Tensor::build(self.shape().clone(), |out| sort::argsort(self.view(), axis, order, out));
         };
         let size = self.shape()[axis];
         if k > size {
             let shape = self.shape().clone();
             return Err(Rule::Range { start: 0, end: k, step: 1, axis, shape });
         }
-        Ok(Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out)))
+        Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out))
     }
 
     /// Where the lower median is along `axis`, which stays with size one; the first NaN where there is one.
@@ -151,9 +151,9 @@ impl<T: Float> Tensor<T> {
         let largest = self.places(axis, Some(1), Order::Descending)?;
         let places = self.places(axis, Some(middle + 1), Order::Ascending)?;
         let middle = places.slice(axis, middle..).map_err(|error| error.rule)?;
-        let values = Tensor::<T>::build(largest.shape().clone(), |out| {
+        let values = Tensor::build(largest.shape().clone(), |out| {
             kernel::index::gather(self.view(), position, largest.view(), out);
-        });
+        })?;
         let choices = values.iter().zip(&largest).zip(&middle);
         let chosen = choices.map(|((value, largest), middle)| if value.is_nan() { largest } else { middle });
         Tensor::from_vec(largest.shape(), chosen.collect()).map_err(|error| error.rule)

@@ -52,14 +52,11 @@ impl TensorRule for Standardize {
         let (x, shape, eps) = (x[0].view(), x[0].shape(), T::from_f64(self.eps));
         let groups = self.over.groups(shape);
         if self.over != Over::Batch {
-            return Ok(Tensor::build(shape.clone(), |out| standardize(x, groups, eps, out)).into());
+            return Ok(Tensor::build(shape.clone(), |out| standardize(x, groups, eps, out))?.into());
         }
-        let mut tensor = None;
-        let statistics = Tensor::build(Shape::from([2, groups.count]), |statistics| {
-            let fill = |out: &mut [T]| standardize_with_statistics(x, groups, eps, out, statistics);
-            tensor = Some(Tensor::build(shape.clone(), fill));
-        });
-        Ok(Value { tensor: tensor.unwrap_or_else(|| Tensor::zeros(shape)), saved: Saved::Tensor(statistics) })
+        let fill = |out: &mut [T], statistics: &mut [T]| standardize_with_statistics(x, groups, eps, out, statistics);
+        let (tensor, statistics) = Tensor::build_pair([shape.clone(), Shape::from([2, groups.count])], fill)?;
+        Ok(Value { tensor, saved: Saved::Tensor(statistics) })
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -83,7 +80,7 @@ impl TensorRule for StandardizeAdjoint {
         let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
         let groups = self.over.groups(shape);
         let fill = |out: &mut [T]| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out);
-        Ok(Tensor::build(shape.clone(), fill).into())
+        Ok(Tensor::build(shape.clone(), fill)?.into())
     }
 
     /// vᵀJ·g = r·(v·g − n·v̄·ḡ − n·p·q) with p and q the means of v·y and g·y. Its gradient in x: r contributes −r²·y/n times
@@ -215,9 +212,14 @@ impl<'t, T: Float> Var<'t, T> {
         let (Some(mean), Some(variance)) = (mean, variance) else { return self };
         // All that does not depend on x first: one product and one sum for each element.
         let scale = (variance + Term::Number(T::from_f64(eps))).rsqrt();
-        let scale = weight.map_or(scale, |weight| weight * scale);
-        let shift = bias.map_or(-(mean * scale), |bias| bias - mean * scale);
-        self * scale + shift
+        let scale = match weight {
+            Some(weight) => weight * scale,
+            None => scale,
+        };
+        match bias {
+            Some(bias) => self * scale + (bias - mean * scale),
+            None => self * scale - mean * scale,
+        }
     }
 
     /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor.

@@ -95,6 +95,11 @@ impl<T: Float> Buffer<T> {
         *self.lock() = value;
     }
 
+    /// The value, to be changed in place.
+    pub fn value_mut(&mut self) -> &mut Tensor<T> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A tensor is replaced whole, so a panic elsewhere cannot have left half of one.
     fn lock(&self) -> MutexGuard<'_, Tensor<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -44,16 +44,17 @@ impl<T: Float> Param<T> {
             let rule = Rule::Shape { expected: self.shape().clone(), found: found.clone() };
             return Err(Error::new("update", rule));
         }
-        let gradient = if gradient.as_slice().is_some() { gradient.clone() } else { gradient.to_contiguous() };
+        let gradient = if gradient.as_slice().is_some() { gradient.clone() } else { gradient.contiguous() };
         let gradient = gradient.as_slice().unwrap_or(&[]);
         let state = state.map(|state| state.make_mut());
         if let Some(new) = self.value.unique_mut() {
             Part { old: None, new, gradient, state }.run(&rule);
             return Ok(());
         }
-        let old = if self.value.as_slice().is_some() { self.value.clone() } else { self.value.to_contiguous() };
-        self.value =
-            Tensor::build(old.shape().clone(), |new| Part { old: old.as_slice(), new, gradient, state }.run(&rule));
+        let old = if self.value.as_slice().is_some() { self.value.clone() } else { self.value.contiguous() };
+        self.value = Tensor::build_or_panic(old.shape().clone(), |new| {
+            Part { old: old.as_slice(), new, gradient, state }.run(&rule)
+        });
         Ok(())
     }
 }

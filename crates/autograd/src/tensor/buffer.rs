@@ -28,9 +28,17 @@ unsafe impl<E: Element> Send for Buffer<E> {}
 unsafe impl<E: Element> Sync for Buffer<E> {}
 
 impl<E: Element> Buffer<E> {
-    /// A buffer of `len` elements of unspecified, valid contents: what an earlier buffer left there, [`POISON`] in debug builds.
+    /// A buffer of `len` elements of unspecified, valid contents, for kernels to work in; the program ends where memory has
+    /// no room.
     pub fn scratch(len: usize) -> Self {
-        let block = take(len.saturating_mul(size_of::<E>()));
+        let class = class_of(len.saturating_mul(size_of::<E>())).unwrap_or(CLASSES - 1);
+        Self::new(len).unwrap_or_else(|| handle_alloc_error(allocation(class)))
+    }
+
+    /// A buffer of `len` elements of unspecified, valid contents: what an earlier buffer left there, [`POISON`] in debug builds;
+    /// `None` where memory has no room.
+    pub fn new(len: usize) -> Option<Self> {
+        let block = take(len.saturating_mul(size_of::<E>()))?;
         let mut buffer = Self { block, len, elements: PhantomData };
         // Every pattern of bits is a float or an integer; of bytes that held other elements, few are a `bool`.
         let is_bool = TypeId::of::<E>() == TypeId::of::<bool>();
@@ -39,7 +47,14 @@ impl<E: Element> Buffer<E> {
             unsafe { buffer.elements().as_ptr().write_bytes(if is_bool { 1 } else { POISON }, len) };
         }
         debug_assert!(buffer.get_mut().is_some_and(|elements| elements.as_ptr().addr().is_multiple_of(ALIGN)));
-        buffer
+        Some(buffer)
+    }
+
+    /// Whether memory has room for `len` elements, by asking the system where they are many.
+    pub fn has_room(len: usize) -> bool {
+        let Some(class) = class_of(len.saturating_mul(size_of::<E>())) else { return false };
+        // SAFETY: the block was just allocated, and nobody has seen it.
+        room(class) <= SLACK || allocate(class).map(|block| unsafe { free(block) }).is_some()
     }
 
     /// The number of elements.
@@ -51,7 +66,7 @@ impl<E: Element> Buffer<E> {
     /// The elements.
     #[inline]
     pub fn as_slice(&self) -> &[E] {
-        // SAFETY: `scratch` made room for `len` elements, initialised by `alloc_zeroed` or by the block's earlier use; while
+        // SAFETY: `new` made room for `len` elements, initialised by `alloc_zeroed` or by the block's earlier use; while
         // a `&self` exists nobody writes, as `get_mut` needs the only handle mutably.
         unsafe { slice::from_raw_parts(self.elements().as_ptr(), self.len) }
     }
@@ -146,14 +161,14 @@ fn allocation(class: usize) -> Layout {
     layout.expect("the largest class is 2⁶² bytes")
 }
 
-fn allocate(class: usize) -> NonNull<Header> {
+fn allocate(class: usize) -> Option<NonNull<Header>> {
     let layout = allocation(class);
     // SAFETY: the layout has room for a header.
     let block = unsafe { alloc_zeroed(layout) }.cast::<Header>();
-    let Some(block) = NonNull::new(block) else { handle_alloc_error(layout) };
+    let block = NonNull::new(block)?;
     // SAFETY: freshly allocated with the header's alignment and room.
     unsafe { block.write(Header { references: AtomicUsize::new(1), class, next: ptr::null_mut() }) };
-    block
+    Some(block)
 }
 
 /// # Safety
@@ -164,23 +179,25 @@ unsafe fn free(block: NonNull<Header>) {
 }
 
 #[inline]
-fn take(bytes: usize) -> NonNull<Header> {
-    let Some(class) = class_of(bytes) else { handle_alloc_error(allocation(CLASSES - 1)) };
+fn take(bytes: usize) -> Option<NonNull<Header>> {
+    let class = class_of(bytes)?;
     match POOL.try_with(|pool| pool.pop(class)) {
         Ok(Some(block)) => {
             // SAFETY: a block in the pool has no handle; this makes the first one.
             unsafe { (*block.as_ptr()).references = AtomicUsize::new(1) };
-            block
+            Some(block)
         }
         _ => grow(class),
     }
 }
 
 #[cold]
-fn grow(class: usize) -> NonNull<Header> {
+fn grow(class: usize) -> Option<NonNull<Header>> {
     // Without a pool (the thread is ending) there is nothing to count.
     let _ = POOL.try_with(|pool| pool.make_way(class));
-    allocate(class)
+    let block = allocate(class)?;
+    let _ = POOL.try_with(|pool| pool.grown.set(pool.grown.get() + room(class)));
+    Some(block)
 }
 
 #[inline]
@@ -251,11 +268,10 @@ impl Pool {
         true
     }
 
-    /// Counts a fresh block of `class`, and frees as many bytes of others while the lists hold much: the computation has
-    /// changed, and its old blocks would not be asked for again.
+    /// Frees as many bytes as a fresh block of `class` will take, while the lists hold much: the computation has changed,
+    /// and its old blocks would not be asked for again.
     fn make_way(&self, class: usize) {
         let mut owed = room(class);
-        self.grown.set(self.grown.get().saturating_add(owed));
         while owed > 0 && self.cached.get() > SLACK {
             let Some(block) = (class..CLASSES).chain((0..class).rev()).find_map(|class| self.pop(class)) else {
                 return;
@@ -324,6 +340,16 @@ mod tests {
         assert_eq!(cached(), 448);
         let third = Buffer::<f64>::scratch(51);
         assert_eq!((third.as_slice().as_ptr().cast(), cached()), (address, 0));
+    }
+
+    #[test]
+    fn what_memory_has_no_room_for_is_refused() {
+        release_memory();
+        assert!([0, 100, 1 << 24].into_iter().all(Buffer::<f64>::has_room));
+        for len in [1 << 50, LARGEST / 8, LARGEST, usize::MAX] {
+            assert!(Buffer::<f64>::new(len).is_none() && !Buffer::<f64>::has_room(len), "{len}");
+        }
+        assert_eq!((cached(), POOL.with(|pool| pool.grown.get())), (0, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Making tensors: filled, counted, and from what Rust programs hold numbers in.
 
-use super::Tensor;
 use super::layout::Layout;
+use super::{Tensor, refused};
 use crate::error::{Error, Result, Rule};
 use crate::float::{Element, Float};
 use crate::shape::Shape;
@@ -9,7 +9,7 @@ use crate::shape::Shape;
 impl<E: Element> Tensor<E> {
     /// Every element is `x`.
     pub fn full(shape: impl Into<Shape>, x: E) -> Self {
-        Self::build(shape.into(), |elements| elements.fill(x))
+        Self::build_or_panic(shape.into(), |elements| elements.fill(x))
     }
 
     /// Every element is zero (of masks: false).
@@ -30,8 +30,12 @@ impl<E: Element> Tensor<E> {
     /// let x = Tensor::from_fn([2, 3], |i| 10 * i[0] + i[1]);
     /// assert_eq!(x, Tensor::from([[0, 1, 2], [10, 11, 12]]));
     /// ```
-    pub fn from_fn(shape: impl Into<Shape>, mut f: impl FnMut(&[usize]) -> E) -> Self {
-        let shape = shape.into();
+    pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(&[usize]) -> E) -> Self {
+        Self::tabulated(shape.into(), f).unwrap_or_else(refused)
+    }
+
+    /// As [`from_fn`](Self::from_fn), unless memory has no room.
+    pub(crate) fn tabulated(shape: Shape, mut f: impl FnMut(&[usize]) -> E) -> Result<Self, Rule> {
         let mut index = vec![0; shape.rank()];
         Self::build(shape.clone(), |elements| {
             for x in elements {
@@ -104,7 +108,7 @@ impl<T: Float> Tensor<T> {
     pub fn linspace(start: T, end: T, n: usize) -> Self {
         let (a, b) = (start.to_f64(), end.to_f64());
         let step = (b - a) / n.saturating_sub(1).max(1) as f64;
-        Self::build(Shape::from(n), |elements| {
+        Self::build_or_panic(Shape::from(n), |elements| {
             for (i, x) in elements.iter_mut().enumerate() {
                 // From the nearer end, so that both ends are exact.
                 *x = T::from_f64(if i < n / 2 || n == 1 { a + i as f64 * step } else { b - (n - 1 - i) as f64 * step });
@@ -139,7 +143,7 @@ impl<E: Element> From<E> for Tensor<E> {
 
 impl<E: Element> From<&[E]> for Tensor<E> {
     fn from(elements: &[E]) -> Self {
-        Self::build(Shape::from(elements.len()), |into| into.copy_from_slice(elements))
+        Self::build_or_panic(Shape::from(elements.len()), |into| into.copy_from_slice(elements))
     }
 }
 
@@ -163,14 +167,14 @@ impl<E: Element, const A: usize> From<[E; A]> for Tensor<E> {
 
 impl<E: Element, const A: usize, const B: usize> From<[[E; B]; A]> for Tensor<E> {
     fn from(rows: [[E; B]; A]) -> Self {
-        Self::build(Shape::from([A, B]), |into| into.copy_from_slice(rows.as_flattened()))
+        Self::build_or_panic(Shape::from([A, B]), |into| into.copy_from_slice(rows.as_flattened()))
     }
 }
 
 impl<E: Element, const A: usize, const B: usize, const C: usize> From<[[[E; C]; B]; A]> for Tensor<E> {
     fn from(matrices: [[[E; C]; B]; A]) -> Self {
         let elements = matrices.as_flattened().as_flattened();
-        Self::build(Shape::from([A, B, C]), |into| into.copy_from_slice(elements))
+        Self::build_or_panic(Shape::from([A, B, C]), |into| into.copy_from_slice(elements))
     }
 }
 
@@ -179,7 +183,7 @@ impl<E: Element, const A: usize, const B: usize, const C: usize, const D: usize>
 {
     fn from(blocks: [[[[E; D]; C]; B]; A]) -> Self {
         let elements = blocks.as_flattened().as_flattened().as_flattened();
-        Self::build(Shape::from([A, B, C, D]), |into| into.copy_from_slice(elements))
+        Self::build_or_panic(Shape::from([A, B, C, D]), |into| into.copy_from_slice(elements))
     }
 }
 

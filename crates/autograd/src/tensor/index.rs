@@ -7,8 +7,9 @@ use std::ops::{Bound, RangeBounds};
 
 use smallvec::SmallVec;
 
+use super::buffer::Buffer;
 use super::layout::Layout;
-use super::{Tensor, View};
+use super::{Tensor, View, refused};
 use crate::error::{Error, Result, Rule};
 use crate::float::Element;
 use crate::kernel;
@@ -51,24 +52,29 @@ impl<E: Element> Tensor<E> {
             let rule = Rule::ElementCount { from: self.shape().clone(), to: shape };
             return Err(Error::new("reshape", rule));
         }
-        Ok(self.reshaped(shape))
+        self.reshaped(shape).map_err(Error::at("reshape"))
     }
 
-    fn reshaped(&self, shape: Shape) -> Self {
+    fn reshaped(&self, shape: Shape) -> Result<Self, Rule> {
         match self.layout.reshape(&shape) {
-            Some(layout) => self.with_layout(layout),
-            None => Self { layout: Layout::contiguous(shape), ..self.to_contiguous() },
+            Some(layout) => Ok(self.with_layout(layout)),
+            None => Ok(Self { layout: Layout::contiguous(shape), ..self.to_contiguous()? }),
         }
     }
 
     /// All elements along one axis, in row-major order.
     pub fn flatten(&self) -> Self {
-        self.reshaped(Shape::from(self.len()))
+        self.reshaped(Shape::from(self.len())).unwrap_or_else(refused)
     }
 
     /// This tensor, copied if its elements do not lie in row-major order.
     pub fn contiguous(&self) -> Self {
-        if self.layout.is_contiguous() { self.clone() } else { self.to_contiguous() }
+        self.in_order().unwrap_or_else(refused)
+    }
+
+    /// As [`contiguous`](Self::contiguous), unless memory has no room for the copy.
+    pub(crate) fn in_order(&self) -> Result<Self, Rule> {
+        if self.layout.is_contiguous() { Ok(self.clone()) } else { self.to_contiguous() }
     }
 
     /// The axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.
@@ -153,8 +159,16 @@ impl<E: Element> Tensor<E> {
     /// [`Rule::BroadcastTo`] when an axis of another size would have to change.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Self> {
-        let layout = self.layout.broadcast_to(&shape.into()).map_err(Error::at("broadcast_to"))?;
-        Ok(self.with_layout(layout))
+        self.stretched(&shape.into()).map_err(Error::at("broadcast_to"))
+    }
+
+    /// A view has no more elements than memory has room for: what works on it may have to copy it.
+    pub(crate) fn stretched(&self, shape: &Shape) -> Result<Self, Rule> {
+        let layout = self.layout.broadcast_to(shape)?;
+        match Buffer::<E>::has_room(shape.len()) {
+            true => Ok(self.with_layout(layout)),
+            false => Err(Rule::Memory { shape: shape.clone() }),
+        }
     }
 
     /// The elements whose index along `axis` lies in `range`.
@@ -229,7 +243,7 @@ impl<E: Element> Tensor<E> {
         }
         let (index, shape) = (index.contiguous(), self.shape().with(axis, index.len()));
         let rows = index.as_slice().unwrap_or(&[]);
-        Ok(Self::build(shape, |out| kernel::index::index_select(self.view(), axis, rows, out)))
+        Self::build(shape, |out| kernel::index::index_select(self.view(), axis, rows, out)).map_err(error)
     }
 
     /// Pieces of `size` along `axis`, in order; the last is smaller when the axis does not divide.

@@ -72,7 +72,7 @@ impl Layout {
     pub fn broadcast_to(&self, to: &Shape) -> Result<Layout, Rule> {
         let fail = || Rule::BroadcastTo { from: self.shape.clone(), to: to.clone() };
         if to.len() > isize::MAX as usize {
-            return Err(fail());
+            return Err(Rule::Memory { shape: to.clone() });
         }
         let skip = to.rank().checked_sub(self.shape.rank()).ok_or_else(fail)?;
         let mut strides: Strides = SmallVec::from_elem(0, skip);

@@ -4,7 +4,8 @@ use std::f64::consts::TAU;
 
 use rand::{Rng, RngExt};
 
-use super::Tensor;
+use super::{Tensor, refused};
+use crate::error::Rule;
 use crate::float::Float;
 use crate::shape::Shape;
 
@@ -20,17 +21,25 @@ impl<T: Float> Tensor<T> {
     /// assert!(x.iter().all(|x| (-1.0..=1.0).contains(&x)));
     /// ```
     pub fn uniform(shape: impl Into<Shape>, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+        Self::drawn_uniform(shape.into(), low, high, rng).unwrap_or_else(refused)
+    }
+
+    pub(crate) fn drawn_uniform(shape: Shape, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Rule> {
         let (low, high) = (low.to_f64(), high.to_f64());
         let mut draw = || T::from_f64(low + (high - low) * rng.random::<f64>());
-        Self::build(shape.into(), |elements| elements.fill_with(&mut draw))
+        Self::build(shape, |elements| elements.fill_with(&mut draw))
     }
 
     /// Independent numbers of the normal distribution with this mean and standard deviation.
     ///
     /// By the method of Box and Muller (1958): √(−2 ln u)·(cos 2πv, sin 2πv) are two of them, for uniform u in (0, 1] and v.
     pub fn normal(shape: impl Into<Shape>, mean: T, std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+        Self::drawn_normal(shape.into(), mean, std, rng).unwrap_or_else(refused)
+    }
+
+    pub(crate) fn drawn_normal(shape: Shape, mean: T, std: T, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Rule> {
         let (mean, std) = (mean.to_f64(), std.to_f64());
-        Self::build(shape.into(), |elements| {
+        Self::build(shape, |elements| {
             for pair in elements.chunks_mut(2) {
                 let radius = (-2.0 * libm::log(1.0 - rng.random::<f64>())).sqrt();
                 let (sin, cos) = libm::sincos(TAU * rng.random::<f64>());

@@ -63,6 +63,7 @@ impl<T: Float> Sequential<T> {
     pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let mut x = x;
         for layer in &self.layers {
+            x.tape().section();
             x = layer.forward(x);
         }
         x

@@ -1,8 +1,8 @@
 //! Losses of classes.
 
-use autograd::{Axes, CrossEntropy, Float, Reduction, Scalar, Shape, Term, Var};
+use autograd::{CrossEntropy, Float, Reduction, Rule, Scalar, Shape, Tensor, Term, Var};
 
-use super::{Labels, Target};
+use super::{Labels, reduce};
 
 /// Cross-entropy of logits: mean over samples of −ln `softmax(x)[label]`, or of −Σ p·ln softmax(x) for probabilities p.
 ///
@@ -63,7 +63,10 @@ pub fn cross_entropy_with<'t, T: Float>(
 ) -> Var<'t, T> {
     match labels.into() {
         Labels::Classes(classes) => logits.softmax_cross_entropy(&classes, options),
-        Labels::Probabilities(probabilities) => of_probabilities(logits, probabilities, options),
+        Labels::Probabilities(probabilities) => {
+            let [logits, probabilities] = probabilities.meet(logits, "cross_entropy");
+            of_probabilities(logits.log_softmax(class_axis(&logits.shape())), probabilities, options)
+        }
     }
 }
 
@@ -73,50 +76,114 @@ pub fn cross_entropy_with<'t, T: Float>(
 /// Shapes and errors: as for [`cross_entropy`].
 #[track_caller]
 pub fn nll<'t, T: Float>(log_probabilities: Var<'t, T>, labels: impl Into<Labels<'t, T>>) -> Scalar<'t, T> {
-    nll_each(log_probabilities, labels).mean()
+    nll_with(log_probabilities, labels, &CrossEntropy::default()).item()
 }
 
 /// [`nll`] of every sample.
 #[track_caller]
 pub fn nll_each<'t, T: Float>(log_probabilities: Var<'t, T>, labels: impl Into<Labels<'t, T>>) -> Var<'t, T> {
-    let axis = class_axis(&log_probabilities.shape());
+    nll_with(log_probabilities, labels, &CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() })
+}
+
+/// [`nll`] with the settings of [`cross_entropy_with`].
+///
+/// ```
+/// use autograd::{CrossEntropy, Tape};
+/// use nn::loss::nll_with;
+///
+/// let tape = Tape::new();
+/// let log_p = tape.var([[-1.0_f64, -2.0], [-3.0, -4.0]]);
+/// let options = CrossEntropy { ignore_index: Some(0), ..CrossEntropy::default() };
+/// assert_eq!(nll_with(log_p, &[1, 0], &options).item().value()?, 2.0);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[track_caller]
+pub fn nll_with<'t, T: Float>(
+    log_probabilities: Var<'t, T>,
+    labels: impl Into<Labels<'t, T>>,
+    options: &CrossEntropy<T>,
+) -> Var<'t, T> {
     match labels.into() {
-        Labels::Classes(classes) => match classes.unsqueeze(axis) {
-            Ok(places) => -log_probabilities.gather(axis, &places).squeeze(axis),
-            Err(error) => log_probabilities.fail("nll", error.rule),
+        Labels::Classes(classes) => match Picked::new(&log_probabilities.shape(), classes, options) {
+            Ok(picked) => picked.losses(log_probabilities, options.reduction),
+            Err(rule) => log_probabilities.fail("nll", rule),
         },
         Labels::Probabilities(probabilities) => {
             let [log_p, probabilities] = probabilities.meet(log_probabilities, "nll");
-            -probabilities.masked_mul(log_p).sum_axes(axis)
+            of_probabilities(log_p, probabilities, options)
         }
     }
 }
 
-/// −Σ w·p·log-softmax(x) over the classes of each sample, reduced. The product is 0 where p is, even for impossible
-/// classes, whose logarithm is −∞.
+/// What the labels of samples pick from logarithms of probabilities.
+struct Picked<T: Float> {
+    /// The class of each sample along an axis of size one; of a sample that is ignored, the first.
+    places: Tensor<usize>,
+    /// How much each sample counts, unless all count alike.
+    weight: Option<Tensor<T>>,
+    axis: isize,
+}
+
+impl<T: Float> Picked<T> {
+    fn new(shape: &Shape, labels: Tensor<usize>, options: &CrossEntropy<T>) -> Result<Self, Rule> {
+        let (axis, is_ignored) = (shape.axis(class_axis(shape))?, |class| options.ignore_index == Some(class));
+        let samples: Shape = shape[..axis].iter().chain(&shape[axis + 1..]).copied().collect();
+        let of_class = options.weight.as_ref();
+        for (expected, found) in
+            [Some((samples, labels.shape())), of_class.map(|w| (shape[axis].into(), w.shape()))].into_iter().flatten()
+        {
+            if *found != expected {
+                return Err(Rule::Shape { expected, found: found.clone() });
+            }
+        }
+        if let Some(index) = labels.iter().find(|&class| class >= shape[axis] && !is_ignored(class)) {
+            return Err(Rule::Index { index, axis, shape: shape.clone() });
+        }
+        if options.label_smoothing != 0.0 {
+            let found = options.label_smoothing.to_string();
+            return Err(Rule::Argument { name: "label_smoothing", must: "0 for labels that are classes", found });
+        }
+        let weight = |class: usize| match of_class {
+            _ if is_ignored(class) => T::ZERO,
+            Some(weight) => weight.get(&[class]).unwrap_or(T::ONE),
+            None => T::ONE,
+        };
+        let weight = (of_class.is_some() || options.ignore_index.is_some()).then(|| labels.map(weight));
+        let places = labels.map(|class| if is_ignored(class) { 0 } else { class });
+        let places = places.unsqueeze(axis as isize).map_err(|error| error.rule)?;
+        Ok(Self { places, weight, axis: axis as isize })
+    }
+
+    /// The negative of what is picked, times its weight; the mean is over the weights. What does not count is 0, even where
+    /// its logarithm is −∞.
+    #[track_caller]
+    fn losses<'t>(&self, log_p: Var<'t, T>, reduction: Reduction) -> Var<'t, T> {
+        let each = -log_p.gather(self.axis, &self.places).squeeze(self.axis);
+        let Some(weight) = &self.weight else { return reduce(each, reduction) };
+        let factors = log_p.tape().constant(weight);
+        let each = factors.select(factors * each, Term::Number(T::ZERO));
+        match reduction {
+            Reduction::Mean => reduce(each, Reduction::Sum) / Term::Number(weight.sum()),
+            _ => reduce(each, reduction),
+        }
+    }
+}
+
+/// −Σ w·p·l over the classes of each sample for logarithms l of probabilities, reduced. The product is 0 where p is, even
+/// for impossible classes, whose logarithm is −∞.
 #[track_caller]
-fn of_probabilities<'t, T: Float>(
-    logits: Var<'t, T>,
-    probabilities: Target<'t, T>,
-    options: &CrossEntropy<T>,
-) -> Var<'t, T> {
-    let [logits, mut target] = probabilities.meet(logits, "cross_entropy");
-    let shape = logits.shape();
+fn of_probabilities<'t, T: Float>(log_p: Var<'t, T>, mut target: Var<'t, T>, options: &CrossEntropy<T>) -> Var<'t, T> {
+    let shape = log_p.shape();
     let axis = class_axis(&shape);
-    let classes = logits.size(axis) as f64;
+    let classes = log_p.size(axis) as f64;
     if options.label_smoothing != 0.0 {
         target = target * number(1.0 - options.label_smoothing) + number(options.label_smoothing / classes);
     }
-    let mut products = target.masked_mul(logits.log_softmax(axis));
+    let mut products = target.masked_mul(log_p);
     if let Some(weight) = &options.weight {
-        products = products * logits.tape().constant(weight).reshape(along_classes(&shape));
+        products = products * log_p.tape().constant(weight).reshape(along_classes(&shape));
     }
-    let each = -products.sum_axes(axis);
-    match options.reduction {
-        Reduction::None => each,
-        Reduction::Sum => each.sum_axes(all_axes(each)),
-        Reduction::Mean => each.mean_axes(all_axes(each)),
-    }
+    reduce(-products.sum_axes(axis), options.reduction)
 }
 
 /// The second axis; the first of a vector.
@@ -128,10 +195,6 @@ fn class_axis(logits: &Shape) -> isize {
 fn along_classes(logits: &Shape) -> Shape {
     let place = class_axis(logits) as usize;
     logits.iter().enumerate().map(|(axis, &size)| if axis == place { size } else { 1 }).collect()
-}
-
-fn all_axes<T: Float>(x: Var<'_, T>) -> Axes {
-    (0..x.rank() as isize).collect()
 }
 
 fn number<'t, T: Float>(x: f64) -> Term<'t, T> {
