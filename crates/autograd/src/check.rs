@@ -162,7 +162,7 @@ pub fn check_with<T: Float, X: Inputs<T>>(
     check: &Check,
 ) -> Result<Report> {
     let site = Location::caller();
-    let function = Whole::<X, _>::new(f);
+    let function = Whole { f, form: &inputs };
     let x = inputs.tensors();
     function.value(&x)?;
     let mut report = Report::default();

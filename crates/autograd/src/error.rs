@@ -113,6 +113,8 @@ pub enum Rule {
     NoGradient { what: String, why: String },
     #[error("value {value} at index {index:?} is not finite")]
     NotFinite { index: Vec<usize>, value: f64 },
+    #[error("it cannot be replayed: {why}")]
+    NotReplayable { why: String },
     #[error("the rule returned {found} gradients for {expected} operands")]
     RuleCount { expected: usize, found: usize },
     #[error("{0}")]

@@ -190,7 +190,7 @@ impl<'g, T: Float> Wrt<'g, T> for Var<'_, T> {
 
     #[track_caller]
     fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
-        self.value()?;
+        self.ensure()?;
         if self.tape.id() != gradients.tape {
             return missing("the tensor", "it is on another tape");
         }
@@ -206,7 +206,7 @@ impl<T: Float> Wrt<'_, T> for Scalar<'_, T> {
 
     #[track_caller]
     fn find(self, gradients: &Gradients<T>) -> Result<T> {
-        self.value()?;
+        self.ensure()?;
         match self.tape {
             Some(tape) if self.index < LIMIT && tape.id() == gradients.tape => Ok(gradients
                 .scalars

@@ -45,15 +45,16 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// # Errors
     /// The first failure on the tape, if this is the result of a failed operation.
     pub fn value(self) -> Result<T> {
-        match self.tape {
-            Some(tape) if self.index == FAILED => tape.failed(),
-            _ => Ok(self.number),
-        }
+        self.ensure()?;
+        Ok(self.read())
     }
 
     /// The same number without its history: no derivative flows through.
     pub fn detach(self) -> Self {
-        if self.index < LIMIT { Self { index: CONSTANT, ..self } } else { self }
+        match self.tape {
+            Some(tape) if self.index < LIMIT => Self { index: tape.detached(self.index, self.number), ..self },
+            _ => self,
+        }
     }
 
     /// xⁿ for an integer n.
@@ -81,6 +82,39 @@ impl<'t, T: Float> Scalar<'t, T> {
         self.clamp_min(low).clamp_max(high)
     }
 
+    /// # Errors
+    /// When this is the result of a failed operation.
+    pub(crate) fn ensure(self) -> Result<()> {
+        match self.tape {
+            Some(tape) if self.index == FAILED => tape.failed(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number, for use outside of the recording: a [`Program`](crate::Program) remembers that its path depends on it.
+    fn read(self) -> T {
+        if let Some(tape) = self.guarding(self) {
+            tape.guard_number(self);
+        }
+        self.number
+    }
+
+    /// The outcome of a comparison: a [`Program`](crate::Program) remembers that its path depends on it.
+    #[inline(always)]
+    #[track_caller]
+    fn compare<Op: BinaryRule>(self, other: Self, outcome: bool) -> bool {
+        if let Some(tape) = self.guarding(other) {
+            tape.guard(self.apply_with::<Op>(other), outcome, None);
+        }
+        outcome
+    }
+
+    /// The tape of either number, if it is recorded for a program.
+    #[inline(always)]
+    fn guarding(self, other: Self) -> Option<&'t Tape<T>> {
+        self.tape.or(other.tape).filter(|tape| tape.is_guarding())
+    }
+
     #[inline(always)]
     #[track_caller]
     pub(crate) fn on(tape: &'t Tape<T>, number: T, argument: u64, operand: u32, step: Step) -> Self {
@@ -94,7 +128,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The tape, for an operation named `op` that needs one.
     #[track_caller]
     pub(crate) fn require_tape(self, op: &'static str) -> Result<&'t Tape<T>> {
-        self.value()?;
+        self.ensure()?;
         match self.tape {
             Some(tape) if self.index < LIMIT => Ok(tape),
             _ => Err(Error::new(op, Rule::NoTape)),
@@ -166,15 +200,19 @@ impl<'t, T: Float> Algebra for Scalar<'t, T> {
     fn binary<Op: BinaryRule>(self, other: Self) -> Self {
         self.apply_with::<Op>(other)
     }
-    /// A choice between handles: it needs no entry.
+    /// A choice between handles: it needs no entry, except for a program, in which either may be chosen.
     fn select(condition: Self, x: Self, y: Self) -> Self {
+        if condition.index < LIMIT && condition.guarding(condition).is_some() {
+            let taken = condition.ne(Self::of(0.0));
+            return taken.masked_mul(x) + (Self::of(1.0) - taken).masked_mul(y);
+        }
         if condition.number != T::ZERO { x } else { y }
     }
 }
 
 impl<T: Float> Real for Scalar<'_, T> {
     fn number(self) -> f64 {
-        self.number.to_f64()
+        self.read().to_f64()
     }
 }
 
@@ -295,26 +333,65 @@ impl<T: Float> From<T> for Scalar<'_, T> {
 }
 
 impl<T: Float> PartialEq for Scalar<'_, T> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+        self.compare::<rule::eq>(*other, self.number == other.number)
     }
 }
 
 impl<T: Float> PartialOrd for Scalar<'_, T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.number.partial_cmp(&other.number)
+        match () {
+            _ if self < other => Some(Ordering::Less),
+            _ if self > other => Some(Ordering::Greater),
+            _ if self == other => Some(Ordering::Equal),
+            _ => None,
+        }
+    }
+    #[inline]
+    fn lt(&self, other: &Self) -> bool {
+        self.compare::<rule::lt>(*other, self.number < other.number)
+    }
+    #[inline]
+    fn le(&self, other: &Self) -> bool {
+        self.compare::<rule::le>(*other, self.number <= other.number)
+    }
+    #[inline]
+    fn gt(&self, other: &Self) -> bool {
+        self.compare::<rule::gt>(*other, self.number > other.number)
+    }
+    #[inline]
+    fn ge(&self, other: &Self) -> bool {
+        self.compare::<rule::ge>(*other, self.number >= other.number)
     }
 }
 
 impl<T: Float> PartialEq<T> for Scalar<'_, T> {
+    #[inline]
     fn eq(&self, other: &T) -> bool {
-        self.number == *other
+        *self == Self::constant(*other)
     }
 }
 
 impl<T: Float> PartialOrd<T> for Scalar<'_, T> {
     fn partial_cmp(&self, other: &T) -> Option<Ordering> {
-        self.number.partial_cmp(other)
+        self.partial_cmp(&Self::constant(*other))
+    }
+    #[inline]
+    fn lt(&self, other: &T) -> bool {
+        *self < Self::constant(*other)
+    }
+    #[inline]
+    fn le(&self, other: &T) -> bool {
+        *self <= Self::constant(*other)
+    }
+    #[inline]
+    fn gt(&self, other: &T) -> bool {
+        *self > Self::constant(*other)
+    }
+    #[inline]
+    fn ge(&self, other: &T) -> bool {
+        *self >= Self::constant(*other)
     }
 }
 

@@ -61,6 +61,16 @@ pub(crate) enum Step {
     Left(Elementwise),
 }
 
+/// A comparison that code branched on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// The entry of the comparison.
+    pub comparison: u32,
+    pub holds: bool,
+    /// The number that was taken out of the recording, if that is what the comparison is with.
+    pub read: Option<u64>,
+}
+
 impl<T: Float> Entry<T> {
     #[inline(always)]
     pub fn constant(&self) -> T {
@@ -125,6 +135,7 @@ pub struct Tape<T: Float = f32> {
     names: RefCell<HashMap<u32, String>>,
     failure: RefCell<Option<Error>>,
     mode: Cell<Mode>,
+    guards: RefCell<Guards>,
     sites: RefCell<Vec<&'static Location<'static>>>,
     pub(crate) workspace: RefCell<crate::reverse::Workspace<T>>,
 }
@@ -135,10 +146,21 @@ struct Mode {
     recording: bool,
     /// Scalar entries keep the caller's line.
     sites: bool,
+    /// What the code does with numbers besides recorded operations is remembered: the recording is for a program.
+    guarding: bool,
 }
 
 impl Mode {
-    const PLAIN: Mode = Mode { recording: true, sites: false };
+    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false };
+}
+
+/// What a program must know of a recording besides its operations.
+#[derive(Debug, Default)]
+pub(crate) struct Guards {
+    /// In the order of execution.
+    pub outcomes: Vec<Outcome>,
+    /// Leaves that stand for entries without their history, with those entries.
+    pub detached: Vec<(u32, u32)>,
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -162,6 +184,7 @@ impl<T: Float> Tape<T> {
             names: RefCell::default(),
             failure: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
+            guards: RefCell::default(),
             sites: RefCell::default(),
             workspace: RefCell::default(),
         }
@@ -171,7 +194,14 @@ impl<T: Float> Tape<T> {
     /// [`explain`](Tape::explain). Tensor operations always keep theirs.
     pub fn with_sites() -> Self {
         let tape = Self::new();
-        tape.mode.set(Mode { recording: true, sites: true });
+        tape.mode.set(Mode { sites: true, ..Mode::PLAIN });
+        tape
+    }
+
+    /// An empty tape that remembers comparisons too.
+    pub(crate) fn guarding() -> Self {
+        let tape = Self::new();
+        tape.mode.set(Mode { guarding: true, ..Mode::PLAIN });
         tape
     }
 
@@ -232,6 +262,7 @@ impl<T: Float> Tape<T> {
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
         self.sites.get_mut().clear();
+        *self.guards.get_mut() = Guards::default();
         *self.failure.get_mut() = None;
     }
 
@@ -254,6 +285,48 @@ impl<T: Float> Tape<T> {
     /// Whether operations are differentiable now.
     pub(crate) fn is_recording(&self) -> bool {
         self.mode.get().recording
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_guarding(&self) -> bool {
+        self.mode.get().guarding
+    }
+
+    /// Remembers that code branched on a comparison.
+    #[cold]
+    pub(crate) fn guard(&self, comparison: Scalar<'_, T>, holds: bool, read: Option<u64>) {
+        if comparison.index < LIMIT {
+            self.guards.borrow_mut().outcomes.push(Outcome { comparison: comparison.index, holds, read });
+        }
+    }
+
+    /// Remembers that code took a number out of the recording: its path holds for that very number.
+    #[cold]
+    pub(crate) fn guard_number(&self, x: Scalar<'_, T>) {
+        let read = Some(x.number.to_f64().to_bits());
+        match x.number.is_nan() {
+            true => self.guard(x.ne(x), true, read),
+            false => self.guard(x.eq(x.number), true, read),
+        }
+        if x.number == T::ZERO {
+            let sign = Scalar::constant(T::ONE).copysign(x);
+            self.guard(sign.eq(sign.number), true, read);
+        }
+    }
+
+    /// The index of a number without its history: of none at all, except for a program, whose number may change.
+    #[inline]
+    pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
+        if !self.is_guarding() {
+            return CONSTANT;
+        }
+        let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
+        self.guards.borrow_mut().detached.push((leaf, index));
+        leaf
+    }
+
+    pub(crate) fn guards(&self) -> Ref<'_, Guards> {
+        self.guards.borrow()
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -289,7 +362,7 @@ impl<T: Float> Tape<T> {
     #[inline(never)]
     fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
         let mode = self.mode.get();
-        if !mode.recording && step != Step::Node {
+        if !mode.recording && step != Step::Node && !mode.guarding {
             return CONSTANT;
         }
         // SAFETY: as in `push`.
@@ -301,7 +374,11 @@ impl<T: Float> Tape<T> {
         if mode.sites {
             self.sites.borrow_mut().push(site);
         }
-        (entries.len() - 1) as u32
+        let index = (entries.len() - 1) as u32;
+        match mode.recording || matches!(step, Step::Node | Step::Leaf) {
+            true => index,
+            false => self.detached(index, value),
+        }
     }
 
     /// Writes a node and returns its index.

@@ -4,7 +4,7 @@ mod handle;
 mod inputs;
 
 pub use handle::{Gradient, Handle};
-pub use inputs::Inputs;
+pub use inputs::{Inputs, Part, PartMut};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -37,7 +37,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let tape = self.require_tape("backward")?;
         let mut kept = Vec::with_capacity(intermediates.len());
         for handle in intermediates {
-            handle.value()?;
+            handle.ensure()?;
             kept.push(handle.slot);
         }
         kept.sort_unstable();
@@ -63,7 +63,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
         let tape = self.require_tape("grad")?;
-        wrt.read()?;
+        wrt.ensure()?;
         Ok(wrt.adjoint(&Gradient(recorded(tape, Root::Scalar(self))?)))
     }
 }
@@ -100,7 +100,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`Scalar::jvp`].
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<Tensor<T>> {
-        self.value()?;
+        self.ensure()?;
         Ok(self.tangent(&moved(self.tape, wrt, along)?))
     }
 
@@ -112,7 +112,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`Scalar::backward`]; another shape of the seed.
     #[track_caller]
     pub fn vjp(self, seed: impl Into<Tensor<T>>) -> Result<Gradients<T>> {
-        self.value()?;
+        self.ensure()?;
         let seed = seed.into();
         if *seed.shape() != self.shape() {
             return Err(Error::new("vjp", Rule::Shape { expected: self.shape(), found: seed.shape().clone() }));
@@ -126,9 +126,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`vjp`](Self::vjp).
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
-        self.value()?;
-        seed.value()?;
-        wrt.read()?;
+        self.ensure()?;
+        seed.ensure()?;
+        wrt.ensure()?;
         if seed.shape() != self.shape() {
             return Err(Error::new("grad", Rule::Shape { expected: self.shape(), found: seed.shape() }));
         }
@@ -139,7 +139,7 @@ impl<'t, T: Float> Var<'t, T> {
 /// The tangents of a whole recording when some handles move.
 #[track_caller]
 fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Value) -> Result<Tangents<T>> {
-    wrt.read()?;
+    wrt.ensure()?;
     let mut tangents = Tangents::new(tape);
     wrt.set_tangent("jvp", along, &mut tangents)?;
     (T::engine().forward)(tape, &mut tangents)?;
@@ -148,7 +148,7 @@ fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Va
 
 /// ∇f(x).
 ///
-/// `x` is a number, a tensor, or an array of either; `f` gets the tape (for constants and parameters) and
+/// `x` is a number, a tensor, or an array, vector or tuple of such; `f` gets the tape (for constants and parameters) and
 /// handles of the same form, and returns a `Scalar`.
 /// Plain numbers need their type written (`2.0_f64`, or a `let` with a type): without it the compiler does not know which
 /// handles the closure gets, and says that it is "not general enough".
@@ -183,7 +183,7 @@ pub fn value_and_gradient<T: Float, X: Inputs<T>>(
 ) -> Result<(T, X)> {
     let tape = Tape::new();
     let handles = x.record(&tape);
-    let y = f(&tape, handles);
+    let y = f(&tape, handles.clone());
     let value = y.value()?;
     if y.index >= LIMIT {
         return Ok((value, x.zeros()));
@@ -211,7 +211,7 @@ pub fn vjp<T: Float, X: Inputs<T>>(
 ) -> Result<(Tensor<T>, X)> {
     let tape = Tape::new();
     let handles = x.record(&tape);
-    let y = f(&tape, handles);
+    let y = f(&tape, handles.clone());
     Ok((y.value()?, x.gradients(handles, &y.vjp(seed)?)?))
 }
 
@@ -236,7 +236,7 @@ pub fn jvp<T: Float, X: Inputs<T>>(
 ) -> Result<(Tensor<T>, Tensor<T>)> {
     let tape = Tape::new();
     let handles = x.record(&tape);
-    let y = f(&tape, handles);
+    let y = f(&tape, handles.clone());
     Ok((y.value()?, y.jvp(handles, dx)?))
 }
 
@@ -260,16 +260,17 @@ pub fn hvp<T: Float, X: Inputs<T>>(
 ) -> Result<(X, X)> {
     let tape = Tape::new();
     let handles = x.record(&tape);
-    let y = f(&tape, handles);
+    let y = f(&tape, handles.clone());
     y.value()?;
     if y.index >= LIMIT {
         return Ok((x.zeros(), x.zeros()));
     }
-    let gradient = y.grad(handles)?;
+    let gradient = y.grad(handles.clone())?;
     let mut tangents = Tangents::new(&tape);
     handles.set_tangent("hvp", v, &mut tangents)?;
     (T::engine().forward)(&tape, &mut tangents)?;
-    Ok((gradient.read()?, gradient.tangent(&tangents)))
+    gradient.ensure()?;
+    Ok((gradient.clone().peek(), gradient.tangent(&tangents)))
 }
 
 /// The Jacobian of a tensor function: element `[i.., j..]` is ∂f(x)ᵢ/∂xⱼ.

@@ -53,6 +53,12 @@ impl<'t, T: Float> Var<'t, T> {
         if self.is_failed() { self.tape.failed() } else { Ok(self.tape.node_value(self.slot)) }
     }
 
+    /// # Errors
+    /// When this is the result of a failed operation.
+    pub(crate) fn ensure(self) -> Result<()> {
+        if self.is_failed() { self.tape.failed() } else { Ok(()) }
+    }
+
     /// The size along each axis; no axes for the result of a failed operation.
     pub fn shape(self) -> Shape {
         if self.is_failed() {

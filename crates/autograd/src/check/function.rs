@@ -1,7 +1,5 @@
 //! What is checked besides recorded operations: scalar operations at many points, users' functions, and gradients.
 
-use std::marker::PhantomData;
-
 use crate::error::Result;
 use crate::float::Float;
 use crate::operation::{Function, no_operand, weighted_sum};
@@ -41,30 +39,20 @@ impl<T: Float> Function<T> for Points<T> {
     }
 }
 
-/// A user's function of numbers or tensors.
-pub(crate) struct Whole<X, F> {
-    f: F,
-    inputs: PhantomData<fn(X)>,
+/// A user's function, with arguments that tell its form.
+pub(crate) struct Whole<'x, X, F> {
+    pub f: F,
+    pub form: &'x X,
 }
 
-impl<X, F> Whole<X, F> {
-    pub fn new<T: Float>(f: F) -> Self
-    where
-        X: Inputs<T>,
-        F: for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
-    {
-        Whole { f, inputs: PhantomData }
-    }
-}
-
-impl<T: Float, X: Inputs<T>, F> Function<T> for Whole<X, F>
+impl<T: Float, X: Inputs<T>, F> Function<T> for Whole<'_, X, F>
 where
     F: for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
 {
     fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>> {
-        let handles = X::handles(&mut x.iter().copied()).ok_or_else(no_operand)?;
+        let handles = self.form.handles(&mut x.iter().copied()).ok_or_else(no_operand)?;
         let y = (self.f)(tape, handles);
-        y.value()?;
+        y.ensure()?;
         Ok(vec![Term::from(y).on(tape)])
     }
 }

@@ -239,7 +239,7 @@ macro_rules! table {
     (unary: $($unary:ident)*; binary: $($binary:ident)*;) => {
         /// The elementwise ops.
         #[allow(non_camel_case_types, missing_docs)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Elementwise { $($unary,)* $($binary,)* select }
 

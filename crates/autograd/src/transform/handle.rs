@@ -1,4 +1,4 @@
-//! What a derivative can be taken with respect to, on a recording: one handle, or an array of them.
+//! What a derivative can be taken with respect to, on a recording: one handle, or several.
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -8,17 +8,15 @@ use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
-/// A `Scalar`, a `Var`, or an array of either.
-pub trait Handle<'t, T: Float>: Copy {
-    /// The plain data behind the handle: a number, a tensor, or an array of either.
+/// A `Scalar`, a `Var`, or an array, vector or tuple of such.
+pub trait Handle<'t, T: Float>: Clone {
+    /// The plain data behind the handle: a number, a tensor, or an array, vector or tuple of such.
     type Value: Clone;
 
-    /// The value.
-    ///
     /// # Errors
     /// When the handle has failed.
     #[doc(hidden)]
-    fn read(self) -> Result<Self::Value>;
+    fn ensure(&self) -> Result<()>;
 
     /// The value, whatever it is where the handle has failed.
     #[doc(hidden)]
@@ -42,8 +40,8 @@ pub struct Gradient<'t, T: Float>(pub(super) Adjoints<'t, T>);
 impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
     type Value = T;
 
-    fn read(self) -> Result<T> {
-        self.value()
+    fn ensure(&self) -> Result<()> {
+        Scalar::ensure(*self)
     }
     fn peek(self) -> T {
         self.number
@@ -63,8 +61,8 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
 impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     type Value = Tensor<T>;
 
-    fn read(self) -> Result<Tensor<T>> {
-        self.value()
+    fn ensure(&self) -> Result<()> {
+        Var::ensure(*self)
     }
     fn peek(self) -> Tensor<T> {
         self.value().unwrap_or_else(|_| Tensor::zeros([0]))
@@ -88,9 +86,8 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
 impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
     type Value = [H::Value; N];
 
-    fn read(self) -> Result<[H::Value; N]> {
-        self.into_iter().try_for_each(|handle| handle.read().map(drop))?;
-        Ok(self.peek())
+    fn ensure(&self) -> Result<()> {
+        self.iter().try_for_each(Handle::ensure)
     }
     fn peek(self) -> [H::Value; N] {
         self.map(Handle::peek)
@@ -109,3 +106,62 @@ impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
         self.map(|handle| handle.tangent(tangents))
     }
 }
+
+impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Vec<H> {
+    type Value = Vec<H::Value>;
+
+    fn ensure(&self) -> Result<()> {
+        self.iter().try_for_each(Handle::ensure)
+    }
+    fn peek(self) -> Vec<H::Value> {
+        self.into_iter().map(Handle::peek).collect()
+    }
+    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
+        self.into_iter().map(|handle| handle.adjoint(adjoints)).collect()
+    }
+    #[track_caller]
+    fn set_tangent(self, op: &'static str, along: Vec<H::Value>, tangents: &mut Tangents<T>) -> Result<()> {
+        if along.len() != self.len() {
+            let (expected, found) = ([self.len()].into(), [along.len()].into());
+            return Err(Error::new(op, Rule::Shape { expected, found }));
+        }
+        for (handle, along) in self.into_iter().zip(along) {
+            handle.set_tangent(op, along, tangents)?;
+        }
+        Ok(())
+    }
+    fn tangent(self, tangents: &Tangents<T>) -> Vec<H::Value> {
+        self.into_iter().map(|handle| handle.tangent(tangents)).collect()
+    }
+}
+
+macro_rules! tuple {
+    ($($handle:ident $place:tt),*) => {
+        impl<'t, T: Float, $($handle: Handle<'t, T>),*> Handle<'t, T> for ($($handle,)*) {
+            type Value = ($($handle::Value,)*);
+
+            fn ensure(&self) -> Result<()> {
+                $(self.$place.ensure()?;)*
+                Ok(())
+            }
+            fn peek(self) -> Self::Value {
+                ($(self.$place.peek(),)*)
+            }
+            fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
+                ($(self.$place.adjoint(adjoints),)*)
+            }
+            #[track_caller]
+            fn set_tangent(self, op: &'static str, along: Self::Value, tangents: &mut Tangents<T>) -> Result<()> {
+                $(self.$place.set_tangent(op, along.$place, tangents)?;)*
+                Ok(())
+            }
+            fn tangent(self, tangents: &Tangents<T>) -> Self::Value {
+                ($(self.$place.tangent(tangents),)*)
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);

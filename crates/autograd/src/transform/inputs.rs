@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 use crate::transform::Handle;
 use crate::var::Var;
 
-/// Arguments of a differentiated function: numbers, tensors, and arrays of either.
+/// Arguments of a differentiated function: numbers, tensors, and arrays, vectors and tuples of such.
 pub trait Inputs<T: Float>: Clone {
     /// The handles that the function gets.
     type Handles<'t>: Handle<'t, T, Value = Self>
@@ -17,6 +17,7 @@ pub trait Inputs<T: Float>: Clone {
         T: 't;
 
     /// Puts the arguments on a tape, as variables.
+    #[track_caller]
     fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t>;
 
     /// The gradients of the handles, in the form of the arguments.
@@ -34,7 +35,40 @@ pub trait Inputs<T: Float>: Clone {
 
     /// The handles for tensors in the order of [`tensors`](Self::tensors); `None` when there are too few.
     #[doc(hidden)]
-    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
+    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
+
+    /// Shows every number and every tensor, in order.
+    #[doc(hidden)]
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>));
+
+    /// Shows every number and every tensor for writing, in order.
+    #[doc(hidden)]
+    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>));
+
+    /// The elements of a list of arguments as numbers, if that is what they are.
+    #[doc(hidden)]
+    fn numbers(_list: &[Self]) -> Option<&[T]> {
+        None
+    }
+
+    #[doc(hidden)]
+    fn numbers_mut(_list: &mut [Self]) -> Option<&mut [T]> {
+        None
+    }
+}
+
+/// A part of the arguments.
+#[doc(hidden)]
+pub enum Part<'x, T: Float> {
+    Numbers(&'x [T]),
+    Tensor(&'x Tensor<T>),
+}
+
+/// A part of the arguments, for writing.
+#[doc(hidden)]
+pub enum PartMut<'x, T: Float> {
+    Numbers(&'x mut [T]),
+    Tensor(&'x mut Tensor<T>),
 }
 
 macro_rules! number {
@@ -55,8 +89,20 @@ macro_rules! number {
             fn tensors(&self) -> Vec<Tensor<$float>> {
                 vec![Tensor::scalar(*self)]
             }
-            fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
+            fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
                 vars.next().map(Var::item)
+            }
+            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, $float>)) {
+                show(Part::Numbers(std::slice::from_ref(self)));
+            }
+            fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, $float>)) {
+                show(PartMut::Numbers(std::slice::from_mut(self)));
+            }
+            fn numbers(list: &[$float]) -> Option<&[$float]> {
+                Some(list)
+            }
+            fn numbers_mut(list: &mut [$float]) -> Option<&mut [$float]> {
+                Some(list)
             }
         }
     )*};
@@ -80,8 +126,29 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     fn tensors(&self) -> Vec<Tensor<T>> {
         vec![self.clone()]
     }
-    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
+    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
         vars.next()
+    }
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
+        show(Part::Tensor(self));
+    }
+    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+        show(PartMut::Tensor(self));
+    }
+}
+
+/// Shows the parts of a list of arguments: as one slice where they are numbers.
+fn parts_of<'x, T: Float, X: Inputs<T>>(list: &'x [X], show: &mut dyn FnMut(Part<'x, T>)) {
+    match X::numbers(list) {
+        Some(numbers) => show(Part::Numbers(numbers)),
+        None => list.iter().for_each(|x| x.parts(show)),
+    }
+}
+
+fn parts_of_mut<T: Float, X: Inputs<T>>(list: &mut [X], show: &mut dyn FnMut(PartMut<'_, T>)) {
+    match X::numbers_mut(list) {
+        Some(numbers) => show(PartMut::Numbers(numbers)),
+        None => list.iter_mut().for_each(|x| x.parts_mut(show)),
     }
 }
 
@@ -108,7 +175,85 @@ impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
     fn tensors(&self) -> Vec<Tensor<T>> {
         self.iter().flat_map(|x| x.tensors()).collect()
     }
-    fn handles<'t>(vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<[X::Handles<'t>; N]> {
-        (0..N).map(|_| X::handles(vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
+    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<[X::Handles<'t>; N]> {
+        self.iter().map(|x| x.handles(vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
+    }
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
+        parts_of(self, show);
+    }
+    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+        parts_of_mut(self, show);
     }
 }
+
+impl<T: Float, X: Inputs<T>> Inputs<T> for Vec<X> {
+    type Handles<'t>
+        = Vec<X::Handles<'t>>
+    where
+        T: 't;
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Vec<X::Handles<'t>> {
+        let mut handles = Vec::with_capacity(self.len());
+        for x in self {
+            handles.push(x.record(tape));
+        }
+        handles
+    }
+    fn gradients<'t>(&self, handles: Vec<X::Handles<'t>>, gradients: &Gradients<T>) -> Result<Self> {
+        self.iter().zip(handles).map(|(x, handle)| x.gradients(handle, gradients)).collect()
+    }
+    fn zeros(&self) -> Self {
+        self.iter().map(X::zeros).collect()
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        self.iter().flat_map(|x| x.tensors()).collect()
+    }
+    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Vec<X::Handles<'t>>> {
+        self.iter().map(|x| x.handles(vars)).collect()
+    }
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
+        parts_of(self, show);
+    }
+    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+        parts_of_mut(self, show);
+    }
+}
+
+macro_rules! tuple {
+    ($($input:ident $place:tt),*) => {
+        impl<T: Float, $($input: Inputs<T>),*> Inputs<T> for ($($input,)*) {
+            type Handles<'t>
+                = ($($input::Handles<'t>,)*)
+            where
+                T: 't;
+
+            #[track_caller]
+            fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t> {
+                ($(self.$place.record(tape),)*)
+            }
+            fn gradients<'t>(&self, handles: Self::Handles<'t>, gradients: &Gradients<T>) -> Result<Self> {
+                Ok(($(self.$place.gradients(handles.$place, gradients)?,)*))
+            }
+            fn zeros(&self) -> Self {
+                ($(self.$place.zeros(),)*)
+            }
+            fn tensors(&self) -> Vec<Tensor<T>> {
+                [$(self.$place.tensors()),*].concat()
+            }
+            fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>> {
+                Some(($(self.$place.handles(vars)?,)*))
+            }
+            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
+                $(self.$place.parts(show);)*
+            }
+            fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+                $(self.$place.parts_mut(show);)*
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);

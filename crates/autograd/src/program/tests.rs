@@ -1,0 +1,201 @@
+//! Programs against recordings: values, derivatives, branches, lanes.
+
+use super::*;
+use crate::kernel::samples::{Draws, assert_same_bits};
+use crate::ops::elementwise::Elementwise;
+use crate::{Real, gradient, hvp, value_and_gradient};
+
+fn rosenbrock<R: Real>(x: &[R]) -> R {
+    let term = |x: &[R]| {
+        let (d, e) = (x[1] - x[0] * x[0], R::of(1.0) - x[0]);
+        R::of(100.0) * d * d + e * e
+    };
+    x.windows(2).map(term).reduce(|a, b| a + b).unwrap_or(R::of(0.0))
+}
+
+/// Newton's method for the cube root: as many steps as it takes.
+fn cube_root<R: Real>(a: R) -> R {
+    let mut x = R::of(1.0);
+    loop {
+        let next = (x + x + a / (x * x)) / R::of(3.0);
+        if (next - x).abs() < R::of(1e-12) {
+            return next;
+        }
+        x = next;
+    }
+}
+
+#[test]
+fn values_and_derivatives_are_those_of_a_recording() -> Result<()> {
+    let x: Vec<f64> = Draws(1).numbers(20);
+    let other: Vec<f64> = Draws(2).numbers(20);
+    let mut program = Program::record(&x, |_, x| rosenbrock(&x))?;
+    for x in [&x, &other, &x] {
+        let (value, gradient) = value_and_gradient(|_, x| rosenbrock(&x), x.clone())?;
+        assert_eq!(program.value(x)?, value);
+        assert_eq!(program.value_and_gradient(x)?, (value, &gradient));
+        let (_, product) = hvp(|_, x| rosenbrock(&x), x.clone(), other.clone())?;
+        let (found_gradient, found) = program.hvp(x, &other)?;
+        assert_eq!(found_gradient, &gradient);
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-12 * (1.0 + a.abs());
+        assert!(found.iter().zip(&product).all(|(&a, &b)| close(a, b)), "{found:?} {product:?}");
+        let (_, along) = program.jvp(x, &other)?;
+        assert!(close(along, gradient.iter().zip(&other).map(|(g, v)| g * v).sum()));
+        let hessian = program.hessian(x)?;
+        let rows = hessian.to_vec();
+        let by_rows = rows.chunks(20).map(|row| row.iter().zip(&other).map(|(h, v)| h * v).sum::<f64>());
+        assert!(by_rows.zip(&product).all(|(a, &b)| close(a, b)));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_elementwise_operation_replays_to_the_same_bits() -> Result<()> {
+    for &op in Elementwise::ALL.iter().filter(|op| op.arity() < 3) {
+        let domain = op.facts().domain;
+        let mut draws = Draws(7);
+        let points: Vec<[f64; 2]> = (0..40)
+            .map(|_| {
+                let unit: Vec<f64> = draws.numbers(2);
+                std::array::from_fn(|k| {
+                    let (low, high) = domain[k];
+                    low + (high - low) * (unit[k] * 0.5 + 0.5).clamp(0.0, 1.0)
+                })
+            })
+            .collect();
+        let mut program = Program::record(&points[0], move |_, x| op.at(&x[..op.arity()]) * 2.0)?;
+        let mut lanes = vec![(0.0, [0.0; 2]); points.len()];
+        program.batch(&points).value_and_gradient(&mut lanes)?;
+        for (point, (lane_value, lane_gradient)) in points.iter().zip(lanes) {
+            let (value, expected) = value_and_gradient(|_, x| op.at(&x[..op.arity()]) * 2.0, *point)?;
+            let (found_value, &found) = program.value_and_gradient(point)?;
+            let bits = |x: f64| (x + 0.0).to_bits();
+            assert_eq!(bits(found_value), bits(value), "{op:?} at {point:?}");
+            assert_eq!(bits(lane_value), bits(value), "{op:?} in lanes at {point:?}");
+            assert_eq!(found.map(bits), expected.map(bits), "slope of {op:?} at {point:?}");
+            assert_eq!(lane_gradient.map(bits), expected.map(bits), "slope of {op:?} in lanes at {point:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn inputs_on_other_paths_are_recorded_and_kept() -> Result<()> {
+    let points: Vec<f64> = (1..200).map(|k| 0.1 * f64::from(k)).collect();
+    let mut program = Program::record(&1.0_f64, |_, a| cube_root(a))?;
+    for _ in 0..2 {
+        for &a in &points {
+            let (value, expected) = value_and_gradient(|_, a| cube_root(a), a)?;
+            assert_eq!(program.value_and_gradient(&a)?, (value, &expected));
+        }
+    }
+    let report = program.report();
+    assert!((3..20).contains(&report.paths), "{report}");
+    assert_eq!(report.recordings, report.paths + 1, "each path once for its gradient, the first for its value");
+
+    let mut lanes = vec![0.0; points.len()];
+    program.batch(&points).gradient(&mut lanes)?;
+    for (&a, slope) in points.iter().zip(lanes) {
+        assert_eq!(slope, gradient(|_, a| cube_root(a), a)?);
+    }
+    assert_eq!(program.report().recordings, report.recordings);
+    Ok(())
+}
+
+#[test]
+fn lanes_and_threads_change_no_bit() -> Result<()> {
+    let draws: Vec<f64> = Draws(3).numbers(3 * 5000);
+    let points: Vec<[f64; 3]> = draws.chunks(3).map(|x| [x[0], x[1], x[2]]).collect();
+    assert_same_bits(|| {
+        let mut program =
+            Program::record(&points[0], |_, [x, y, z]| if x < y { x * y.sin() + z } else { (x * z).exp() })
+                .expect("arithmetic");
+        let mut gradients = vec![[0.0; 3]; points.len()];
+        program.batch(&points).gradient(&mut gradients).expect("arithmetic");
+        assert_eq!(program.report().paths, 2);
+        gradients.concat()
+    });
+    Ok(())
+}
+
+#[test]
+fn a_number_read_out_is_never_frozen() -> Result<()> {
+    let mut program = Program::record(&2.0_f64, |_, x| x * x.value().unwrap_or(0.0))?;
+    assert_eq!(*program.gradient(&3.0)?, 3.0);
+    assert_eq!(*program.gradient(&-0.0)?, 0.0);
+    assert_eq!(program.report().paths, 3);
+    let mut signs = Program::record(&0.0_f64, |_, x| x.abs() + 1.0 / x.value().unwrap_or(1.0))?;
+    assert_eq!((signs.value(&0.0)?, signs.value(&-0.0)?), (f64::INFINITY, f64::NEG_INFINITY));
+    assert!(signs.value(&f64::NAN)?.is_nan() && signs.value(&f64::NAN)?.is_nan());
+    assert_eq!(signs.report().paths, 3);
+    Ok(())
+}
+
+#[test]
+fn what_has_no_derivative_still_depends_on_the_input() -> Result<()> {
+    let mut program = Program::record(&3.0_f64, |tape, x| x * x.detach() + tape.no_grad(|| x * x))?;
+    assert_eq!(program.value_and_gradient(&5.0)?, (50.0, &5.0));
+    assert_eq!(program.report().paths, 1);
+    Ok(())
+}
+
+#[test]
+fn many_paths_are_bounded() -> Result<()> {
+    let mut program = Program::record(&0.0_f64, |_, x| x * x.value().unwrap_or(0.0))?;
+    for k in 0..200 {
+        assert_eq!(program.value(&f64::from(k))?, f64::from(k * k));
+    }
+    let report = program.report();
+    assert_eq!((report.paths, report.forgotten), (64, 136));
+    Ok(())
+}
+
+#[test]
+fn another_form_is_recorded_anew() -> Result<()> {
+    let mut program = Program::record(&vec![1.0_f64, 2.0], |_, x| rosenbrock(&x))?;
+    let x = vec![0.5, 1.5, -0.5];
+    assert_eq!(program.value(&x)?, rosenbrock(&x));
+    assert_eq!(*program.gradient(&x)?, gradient(|_, x| rosenbrock(&x), x.clone())?);
+    let error = program.hvp(&x, &vec![1.0]).map(drop).unwrap_err();
+    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    let error = program.batch(&[x, vec![1.0]]).value(&mut [0.0; 2]).unwrap_err();
+    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    Ok(())
+}
+
+#[test]
+fn equal_operations_are_done_once_and_constants_folded() -> Result<()> {
+    let f = Program::record(&2.0_f64, |tape, x| {
+        let two = tape.scalar(1.0) + 1.0;
+        let _unused = x.exp();
+        (x * two).sin() + (two * x).sin() * 1.0
+    })?;
+    let report = f.report();
+    assert_eq!((report.recorded, report.operations), (9, 3), "{report}");
+    Ok(())
+}
+
+#[test]
+fn tensors_are_refused_by_name() {
+    let error = Program::record(&[1.0_f64, 2.0], |tape, x| tape.from_scalars(&x).sum()).map(drop).unwrap_err();
+    assert_eq!((error.op, matches!(error.rule, Rule::NotReplayable { .. })), ("sum", true), "{error}");
+}
+
+#[test]
+fn jacobians_of_either_form() -> Result<()> {
+    let mut wide = Program::record_vector(&vec![1.0_f64, 2.0, 3.0], |tape, x| {
+        tape.from_scalars(&[x[0] * x[1], x[1].sin() * x[2]])
+    })?;
+    let (s, c) = 0.5_f64.sin_cos();
+    let j = wide.jacobian(&vec![2.0, 0.5, 4.0])?.to_vec();
+    let expected = [0.5, 2.0, 0.0, 0.0, c * 4.0, s];
+    assert!(j.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{j:?}");
+    let mut tall =
+        Program::record_vector(&vec![1.0_f64], |tape, x| tape.from_scalars(&[x[0], x[0] * x[0], x[0].exp()]))?;
+    let xs = [vec![0.0], vec![2.0]];
+    let mut j = [0.0; 6];
+    tall.batch(&xs).jacobian(&mut j)?;
+    assert_eq!(j[..5], [1.0, 0.0, 1.0, 1.0, 4.0]);
+    assert_eq!(tall.jvp(&vec![2.0], &vec![10.0])?.1.to_vec()[..2], [10.0, 40.0]);
+    Ok(())
+}
