@@ -127,7 +127,9 @@ fn cross<R: Real>(a: [R; 3], b: [R; 3]) -> [R; 3] {
 }
 
 /// A matrix in compressed rows: the errors by all cameras, all points and all weights.
+#[allow(dead_code)] // A benchmark fills the values and does not ask where they belong.
 pub struct Jacobian {
+    /// Where each row starts among the columns and values.
     pub starts: Vec<usize>,
     pub columns: Vec<usize>,
     pub values: Vec<f64>,

@@ -2,7 +2,7 @@
 
 use autograd::Real;
 
-use crate::function::Function;
+use super::function::Function;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Turn {

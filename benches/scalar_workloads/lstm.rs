@@ -8,7 +8,7 @@ use autograd::Real;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::function::Function;
+use super::function::Function;
 
 pub struct Lstm {
     pub layers: usize,

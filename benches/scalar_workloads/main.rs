@@ -128,6 +128,9 @@ fn lstm(options: &Options) -> Result<()> {
     bench.function(&lstm, &lstm.parameters(1))
 }
 
+/// Seconds that are long enough for the clock; shorter steps are timed several at once.
+const SHORTEST: f64 = 20e-6;
+
 struct Bench<'a> {
     name: String,
     options: &'a Options,
@@ -138,7 +141,9 @@ struct Bench<'a> {
 enum Unit {
     Milliseconds,
     /// For each operation.
-    Nanoseconds { operations: usize },
+    Nanoseconds {
+        operations: usize,
+    },
 }
 
 impl Bench<'_> {
@@ -163,14 +168,18 @@ impl Bench<'_> {
     }
 
     fn report(&self, phase: &str, mut step: impl FnMut() -> Result<()>) -> Result<()> {
-        for _ in 0..3 {
-            step()?;
-        }
+        let mut time = |calls: u32| -> Result<f64> {
+            let start = Instant::now();
+            for _ in 0..calls {
+                step()?;
+            }
+            Ok(start.elapsed().as_secs_f64() / f64::from(calls))
+        };
+        let once = [time(1)?, time(1)?, time(1)?][2];
+        let calls = (SHORTEST / once.max(1e-9)).ceil() as u32;
         let (mut times, begin) = (Vec::new(), Instant::now());
         while begin.elapsed() < Duration::from_secs_f64(self.options.seconds) || times.len() < 5 {
-            let start = Instant::now();
-            step()?;
-            times.push(start.elapsed().as_secs_f64());
+            times.push(time(calls.max(1))?);
         }
         times.sort_by(f64::total_cmp);
         let (unit, scale) = match self.unit {

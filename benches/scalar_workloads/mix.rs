@@ -4,7 +4,7 @@ use autograd::Real;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::function::Function;
+use super::function::Function;
 
 #[derive(Clone, Copy)]
 enum Operation {

@@ -1,15 +1,16 @@
-//! The logarithm of the posterior of a Gaussian mixture, as the benchmark suite ADBench (microsoft/ADBench) defines it:
+//! The likelihood of a Gaussian mixture with a prior, as the benchmark suite ADBench (microsoft/ADBench) defines it:
 //!
-//! Σₙ logsumexpₖ(αₖ + Σᵢ qₖᵢ − ½ ‖Qₖ(xₙ − μₖ)‖²) − N logsumexp(α) − ½ N D ln 2π + log p(Q)
+//! Σₙ logsumexpₖ(αₖ + Σᵢ qₖᵢ − ½ ‖Qₖ(xₙ − μₖ)‖²) − N logsumexp(α) − ½ N D ln 2π − ln p(Q)
 //!
-//! Qₖ is lower triangular with diagonal exp(qₖ), the square root of the inverse covariance; p(Q) is a Wishart prior
-//! with parameters γ and m. The parameters are α (K), μ (K × D), and for each component qₖ (D) and the rest of Qₖ column by column.
+//! Qₖ is lower triangular with diagonal exp(qₖ), a root of the inverse covariance; p is Wishart's density with parameters
+//! γ and m, in the suite's sign. The numbers are α (K), μ (K × D), and for each component qₖ (D) and the rest of Qₖ column by
+//! column.
 
 use autograd::{Algebra, Real, Result, Scalar, Tape, Tensor, Var, cat};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::function::Function;
+use super::function::Function;
 
 pub struct Mixture {
     pub dimension: usize,

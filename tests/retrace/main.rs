@@ -4,4 +4,5 @@ mod depth;
 mod errors;
 mod fuzz;
 mod reference;
+mod scalars;
 mod threads;
