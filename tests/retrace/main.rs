@@ -5,4 +5,5 @@ mod fuzz;
 mod memory;
 mod reference;
 mod resume;
+mod scalars;
 mod threads;

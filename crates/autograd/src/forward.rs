@@ -70,10 +70,7 @@ pub(crate) fn forward<T: Float>(tape: &Tape<T>, tangents: &mut Tangents<T>) -> R
                 let tangent = tangents.nodes[x].as_ref();
                 tangent.and_then(|tangent| tangent.iter().nth(entry.second())).unwrap_or(T::ZERO)
             }
-            Step::Unary(op) => {
-                let (x, dx) = at(x);
-                product(dx, || op.slope(x, entry.value))
-            }
+            Step::Unary(_) => product(at(x).1, || entry.slope()),
             Step::Both(op) => {
                 let ((x, dx), (y, dy)) = (at(x), at(entry.second()));
                 let slopes = || op.slopes(x, y, entry.value);

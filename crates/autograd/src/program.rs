@@ -146,7 +146,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
         let n = self.arity(x);
-        Ok(tensor([n, n], self.run(Kind::Hessian, x, None)?))
+        tensor([n, n], self.run(Kind::Hessian, x, None)?)
     }
 
     /// f(x) and its derivative along the direction `dx`.
@@ -188,7 +188,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     #[track_caller]
     pub fn values(&mut self, x: &X) -> Result<Tensor<T>> {
         let m = self.results;
-        Ok(tensor([m], self.run(Kind::Value, x, None)?))
+        tensor([m], self.run(Kind::Value, x, None)?)
     }
 
     /// f(x) and J·dx: the value and its derivative along a direction.
@@ -199,7 +199,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(Tensor<T>, Tensor<T>)> {
         let m = self.results;
         let results = self.run(Kind::Jvp, x, Some(dx))?;
-        Ok((tensor([m], &results[m..]), tensor([m], &results[..m])))
+        Ok((tensor([m], &results[m..])?, tensor([m], &results[..m])?))
     }
 
     /// The Jacobian: row i is the gradient of the i-th result over all numbers of the arguments in their order.
@@ -211,7 +211,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
         let (m, n) = (self.results, self.arity(x));
-        Ok(tensor([m, n], self.run(Kind::Jacobian, x, None)?))
+        tensor([m, n], self.run(Kind::Jacobian, x, None)?)
     }
 }
 
@@ -377,8 +377,9 @@ fn put<T: Float, X: Inputs<T>>(x: &mut X, mut numbers: &[T]) {
     });
 }
 
-fn tensor<T: Float>(shape: impl Into<Shape>, numbers: &[T]) -> Tensor<T> {
-    Tensor::build(shape.into(), |out| out.copy_from_slice(numbers))
+#[track_caller]
+fn tensor<T: Float>(shape: impl Into<Shape>, numbers: &[T]) -> Result<Tensor<T>> {
+    Tensor::build(shape.into(), |out| out.copy_from_slice(numbers)).map_err(Error::at("program"))
 }
 
 /// The elements of a vector; of one that was gathered from scalars, these themselves.

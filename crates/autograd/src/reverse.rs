@@ -18,10 +18,10 @@ use crate::float::Float;
 use crate::gradients::{Found, Gradients, Spare};
 use crate::kernel;
 use crate::ops::custom::Handles;
-use crate::ops::elementwise::Elementwise;
+use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
 use crate::ops::shape::sum_to;
 use crate::ops::{Cotangents, Op, Vjp};
-use crate::tape::{Input, Node, Step, Tape};
+use crate::tape::{Entry, Input, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -88,82 +88,54 @@ struct Sweep<'s, 't, T: Float> {
 
 impl<T: Float> Sweep<'_, '_, T> {
     fn run(&mut self, root: usize, until: usize) -> Result<()> {
-        for index in (until..=root).rev() {
-            let entry = self.tape.entry(index);
-            let x = entry.operand as usize;
-            if entry.step == Step::Node {
-                self.node(entry.operand)?;
-                continue;
-            }
-            let g = self.scalars[index];
-            // A zero stays zero, as in every `masked_mul` below: the branch not taken sends nothing.
-            if g == T::ZERO {
-                continue;
-            }
-            match entry.step {
-                Step::Leaf | Step::Node => {}
-                Step::Element => self.add_element(entry.operand, entry.second(), g)?,
-                Step::Unary(op) => self.scalars[x] += g.masked_mul(op.slope(self.tape.entry(x).value, entry.value)),
-                Step::Both(op) => self.both(op, x, entry.second(), entry.value, g),
-                Step::Right(op) => {
-                    self.scalars[x] += g.masked_mul(self.slope_right(op, x, entry.constant(), entry.value));
-                }
-                Step::Left(op) => {
-                    let slope = op.slopes(entry.constant(), self.tape.entry(x).value, entry.value)[1];
-                    self.scalars[x] += g.masked_mul(slope);
-                }
-            }
+        let mut end = root + 1;
+        while let Some(index) = self.scalars_before(end, until)? {
+            self.node(self.tape.entry(index).operand)?;
+            end = index;
         }
         Ok(())
     }
 
-    #[inline(always)]
-    fn both(&mut self, op: Elementwise, x: usize, y: usize, z: T, g: T) {
-        match op {
-            Elementwise::add => {
-                self.scalars[x] += g;
-                self.scalars[y] += g;
+    /// The chain rule over the scalar entries from `end` down to the first node, whose entry is returned, or to `until`.
+    /// Not inlined: beside anything else the loop would run out of registers.
+    #[inline(never)]
+    fn scalars_before(&mut self, end: usize, until: usize) -> Result<Option<usize>> {
+        let (tape, adjoints) = (self.tape, &mut *self.adjoints);
+        tape.with_entries(end, |entries| {
+            let mut chain = Chain { entries, adjoints: &mut self.scalars[..end], index: end, carried: T::ZERO };
+            while chain.index > until {
+                let entry = chain.next();
+                if entry.step == Step::Node {
+                    return Ok(Some(chain.index));
+                }
+                let g = chain.adjoint();
+                // A zero stays zero, as in every product below: the branch not taken sends nothing.
+                if g == T::ZERO {
+                    continue;
+                }
+                match entry.step {
+                    Step::Leaf | Step::Node => {}
+                    Step::Element => add_element(tape, adjoints, entry, g)?,
+                    Step::Unary(_) => chain.add(entry.operand as usize, product(g, entry.slope())),
+                    Step::Both(Elementwise::add) => chain.both::<rule::add>(entry, g),
+                    Step::Both(Elementwise::sub) => chain.both::<rule::sub>(entry, g),
+                    Step::Both(Elementwise::mul) => chain.both::<rule::mul>(entry, g),
+                    Step::Both(Elementwise::div) => chain.both::<rule::div>(entry, g),
+                    Step::Right(Elementwise::add) => chain.right::<rule::add>(entry, g),
+                    Step::Right(Elementwise::sub) => chain.right::<rule::sub>(entry, g),
+                    Step::Right(Elementwise::mul) => chain.right::<rule::mul>(entry, g),
+                    Step::Left(Elementwise::add) => chain.left::<rule::add>(entry, g),
+                    Step::Left(Elementwise::sub) => chain.left::<rule::sub>(entry, g),
+                    Step::Left(Elementwise::mul) => chain.left::<rule::mul>(entry, g),
+                    Step::Both(op) | Step::Right(op) | Step::Left(op) => {
+                        let [by_x, by_y] = other_slopes(op, entry, entries);
+                        chain.other(entry, product(g, by_x), product(g, by_y));
+                    }
+                }
             }
-            Elementwise::sub => {
-                self.scalars[x] += g;
-                self.scalars[y] -= g;
-            }
-            Elementwise::mul => {
-                let (x_value, y_value) = (self.tape.entry(x).value, self.tape.entry(y).value);
-                self.scalars[x] += g.masked_mul(y_value);
-                self.scalars[y] += g.masked_mul(x_value);
-            }
-            _ => {
-                let [by_x, by_y] = op.slopes(self.tape.entry(x).value, self.tape.entry(y).value, z);
-                self.scalars[x] += g.masked_mul(by_x);
-                self.scalars[y] += g.masked_mul(by_y);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn slope_right(&self, op: Elementwise, x: usize, constant: T, z: T) -> T {
-        match op {
-            Elementwise::add | Elementwise::sub => T::ONE,
-            Elementwise::mul => constant,
-            _ => op.slopes(self.tape.entry(x).value, constant, z)[0],
-        }
-    }
-
-    /// Adds `g` to one element of a node's gradient.
-    #[cold]
-    fn add_element(&mut self, slot: u32, element: usize, g: T) -> Result<()> {
-        let nodes = self.tape.nodes();
-        let node = &nodes[slot as usize];
-        let adjoint = &mut self.adjoints[slot as usize];
-        let mut gradient = match adjoint.take() {
-            Some(gradient) => gradient.in_order(),
-            None => Tensor::build(node.value.shape().clone(), |zeros| zeros.fill(T::ZERO)),
-        }
-        .map_err(|rule| node.error(rule))?;
-        gradient.make_mut()[element] += g;
-        *adjoint = Some(gradient);
-        Ok(())
+            chain.flush();
+            Ok(None)
+        })
     }
 
     fn node(&mut self, slot: u32) -> Result<()> {
@@ -278,6 +250,115 @@ impl<T: Float> Sweep<'_, '_, T> {
             },
         }
         Ok(())
+    }
+}
+
+/// Adds `g` to one element of a node's gradient.
+#[cold]
+fn add_element<T: Float>(tape: &Tape<T>, adjoints: &mut [Option<Tensor<T>>], entry: &Entry<T>, g: T) -> Result<()> {
+    let nodes = tape.nodes();
+    let node = &nodes[entry.operand as usize];
+    let adjoint = &mut adjoints[entry.operand as usize];
+    let mut gradient = match adjoint.take() {
+        Some(gradient) => gradient.in_order(),
+        None => Tensor::build(node.value.shape().clone(), |zeros| zeros.fill(T::ZERO)),
+    }
+    .map_err(|rule| node.error(rule))?;
+    gradient.make_mut()[entry.second()] += g;
+    *adjoint = Some(gradient);
+    Ok(())
+}
+
+/// `masked_mul` of a gradient that is known not to be zero.
+#[inline(always)]
+fn product<T: Float>(g: T, slope: T) -> T {
+    if slope == T::ZERO { T::ZERO } else { g * slope }
+}
+
+/// A walk backwards over scalar entries.
+///
+/// What an entry sends to the one before it, as most do in a chain of operations, stays in a register: through memory it
+/// would take longer than the arithmetic.
+struct Chain<'s, T> {
+    entries: &'s [Entry<T>],
+    adjoints: &'s mut [T],
+    index: usize,
+    /// Belongs to the adjoint of the entry before `index`.
+    carried: T,
+}
+
+impl<'s, T: Float> Chain<'s, T> {
+    #[inline(always)]
+    fn next(&mut self) -> &'s Entry<T> {
+        self.index -= 1;
+        &self.entries[self.index]
+    }
+
+    /// The whole adjoint of this entry.
+    #[inline(always)]
+    fn adjoint(&mut self) -> T {
+        let adjoint = &mut self.adjoints[self.index];
+        *adjoint += self.carried;
+        self.carried = T::ZERO;
+        *adjoint
+    }
+
+    #[inline(always)]
+    fn add(&mut self, to: usize, g: T) {
+        match to + 1 == self.index {
+            true => self.carried += g,
+            false => self.adjoints[to] += g,
+        }
+    }
+
+    /// Puts what is carried where it belongs.
+    fn flush(&mut self) {
+        if self.index > 0 {
+            self.adjoints[self.index - 1] += self.carried;
+        }
+    }
+
+    #[inline(always)]
+    fn both<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
+        let (x, y) = (entry.operand as usize, entry.second());
+        let [by_x, by_y] = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
+        self.add(x, product(g, by_x));
+        self.add(y, product(g, by_y));
+    }
+
+    #[inline(always)]
+    fn right<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
+        let x = entry.operand as usize;
+        self.add(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
+    }
+
+    #[inline(always)]
+    fn left<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
+        let y = entry.operand as usize;
+        self.add(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
+    }
+
+    #[inline(always)]
+    fn other(&mut self, entry: &Entry<T>, gx: T, gy: T) {
+        match entry.step {
+            Step::Left(_) => self.add(entry.operand as usize, gy),
+            Step::Right(_) => self.add(entry.operand as usize, gx),
+            _ => {
+                self.add(entry.operand as usize, gx);
+                self.add(entry.second(), gy);
+            }
+        }
+    }
+}
+
+/// Both slopes of an operation that is not frequent, of which a constant has none.
+#[inline(never)]
+fn other_slopes<T: Float>(op: Elementwise, entry: &Entry<T>, entries: &[Entry<T>]) -> [T; 2] {
+    let x = entries[entry.operand as usize].value;
+    match entry.step {
+        Step::Right(_) => op.slopes(x, entry.constant(), entry.value),
+        Step::Left(_) => op.slopes(entry.constant(), x, entry.value),
+        _ => op.slopes(x, entries[entry.second()].value, entry.value),
     }
 }
 

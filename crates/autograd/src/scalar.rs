@@ -135,12 +135,16 @@ impl<'t, T: Float> Scalar<'t, T> {
         }
     }
 
+    /// The slope is computed here, where it can share work with the value and nothing waits for it.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn apply<Op: UnaryRule>(self) -> Self {
         let value = Op::value(self.number);
         match self.tape {
-            Some(tape) if self.index < LIMIT => Self::on(tape, value, 0, self.index, Step::Unary(Op::CODE)),
+            Some(tape) if self.index < LIMIT => {
+                let slope = Op::slope(self.number, value).to_f64().to_bits();
+                Self::on(tape, value, slope, self.index, Step::Unary(Op::CODE))
+            }
             _ => Self { number: value, ..self },
         }
     }
@@ -148,40 +152,65 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn apply_with<Op: BinaryRule>(self, other: Self) -> Self {
-        let value = Op::value(self.number, other.number);
+        let number = Op::value(self.number, other.number);
         match (self.tape, other.tape) {
-            (Some(tape), Some(with)) if self.index < LIMIT && other.index < LIMIT && std::ptr::eq(tape, with) => {
-                Self::on(tape, value, other.index.into(), self.index, Step::Both(Op::CODE))
+            (Some(tape), Some(with)) if self.index.max(other.index) < LIMIT && std::ptr::eq(tape, with) => {
+                Self::on(tape, number, other.index.into(), self.index, Step::Both(Op::CODE))
             }
-            (Some(tape), None) if self.index < LIMIT => {
-                let argument = other.number.to_f64().to_bits();
-                Self::on(tape, value, argument, self.index, Step::Right(Op::CODE))
+            _ => {
+                let (tape, index) = apply_otherwise::<Op, T>(self.parts(), other.parts(), number);
+                Self { tape, number: if index == FAILED { T::NAN } else { number }, index }
             }
-            (None, Some(tape)) if other.index < LIMIT => {
-                let argument = self.number.to_f64().to_bits();
-                Self::on(tape, value, argument, other.index, Step::Left(Op::CODE))
-            }
-            _ => self.apply_rarely::<Op>(other, value),
         }
     }
 
-    /// Constants that came from a tape, failed operands, operands of two tapes.
-    #[cold]
-    #[track_caller]
-    fn apply_rarely<Op: BinaryRule>(self, other: Self, value: T) -> Self {
-        if let Some(failed) = [self, other].into_iter().find(|x| x.index == FAILED) {
-            return Self { number: T::NAN, ..failed };
+    #[inline(always)]
+    fn parts(self) -> Parts<'t, T> {
+        (self.tape, self.number, self.index)
+    }
+}
+
+/// A handle in parts, which a call passes in registers: through memory it costs more than the operation.
+type Parts<'t, T> = (Option<&'t Tape<T>>, T, u32);
+
+/// Applies an operation unless both operands are entries of one tape: where the result is.
+#[inline]
+#[track_caller]
+fn apply_otherwise<'t, Op: BinaryRule, T: Float>(
+    (tape, x, x_index): Parts<'t, T>,
+    (with, y, y_index): Parts<'t, T>,
+    value: T,
+) -> (Option<&'t Tape<T>>, u32) {
+    match (tape, with) {
+        (Some(tape), None) if x_index < LIMIT => {
+            (Some(tape), tape.push(value, y.to_f64().to_bits(), x_index, Step::Right(Op::CODE)))
         }
-        let plain = |x: Self| if x.index == CONSTANT { Self::constant(x.number) } else { x };
-        match (plain(self), plain(other)) {
-            (x @ Scalar { tape: Some(tape), .. }, Scalar { tape: Some(_), .. }) => {
-                let error = Error { op: Op::FACTS.name, rule: Rule::TwoTapes, site: Location::caller() };
-                debug_assert!(x.index < LIMIT);
-                Self::failed(tape, error)
-            }
-            (Scalar { tape: None, .. }, Scalar { tape: None, .. }) => Self::constant(value),
-            (x, y) => x.apply_with::<Op>(y),
+        (None, Some(tape)) if y_index < LIMIT => {
+            (Some(tape), tape.push(value, x.to_f64().to_bits(), y_index, Step::Left(Op::CODE)))
         }
+        _ => {
+            let (x, y) = (Scalar { tape, number: x, index: x_index }, Scalar { tape: with, number: y, index: y_index });
+            let z = apply_rarely::<Op, T>(x, y);
+            (z.tape, z.index)
+        }
+    }
+}
+
+/// Constants that came from a tape, failed operands, operands of two tapes.
+#[cold]
+#[track_caller]
+fn apply_rarely<'t, Op: BinaryRule, T: Float>(x: Scalar<'t, T>, y: Scalar<'t, T>) -> Scalar<'t, T> {
+    if let Some(failed) = [x, y].into_iter().find(|x| x.index == FAILED) {
+        return failed;
+    }
+    let plain = |x: Scalar<'t, T>| if x.index == CONSTANT { Scalar::constant(x.number) } else { x };
+    match (plain(x), plain(y)) {
+        (x @ Scalar { tape: Some(tape), .. }, Scalar { tape: Some(_), .. }) => {
+            debug_assert!(x.index < LIMIT);
+            Scalar::failed(tape, Error { op: Op::FACTS.name, rule: Rule::TwoTapes, site: Location::caller() })
+        }
+        (Scalar { tape: None, .. }, Scalar { tape: None, .. }) => Scalar::constant(T::ZERO),
+        (x, y) => x.apply_with::<Op>(y),
     }
 }
 
@@ -220,7 +249,7 @@ macro_rules! operator {
     ($($trait:ident $method:ident $assign:ident $assign_method:ident)*) => {$(
         impl<'t, T: Float> $trait for Scalar<'t, T> {
             type Output = Self;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: Self) -> Self {
                 self.apply_with::<rule::$method>(other)
@@ -229,7 +258,7 @@ macro_rules! operator {
 
         impl<'t, T: Float> $trait<&Scalar<'t, T>> for Scalar<'t, T> {
             type Output = Self;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: &Self) -> Self {
                 self.apply_with::<rule::$method>(*other)
@@ -238,7 +267,7 @@ macro_rules! operator {
 
         impl<'t, T: Float> $trait<Scalar<'t, T>> for &Scalar<'t, T> {
             type Output = Scalar<'t, T>;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: Scalar<'t, T>) -> Scalar<'t, T> {
                 self.apply_with::<rule::$method>(other)
@@ -247,7 +276,7 @@ macro_rules! operator {
 
         impl<'t, T: Float> $trait for &Scalar<'t, T> {
             type Output = Scalar<'t, T>;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: Self) -> Scalar<'t, T> {
                 self.apply_with::<rule::$method>(*other)
@@ -256,7 +285,7 @@ macro_rules! operator {
 
         impl<'t, T: Float> $trait<T> for Scalar<'t, T> {
             type Output = Self;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: T) -> Self {
                 self.apply_with::<rule::$method>(Self::constant(other))
@@ -267,7 +296,7 @@ macro_rules! operator {
         where
             Self: $trait<X, Output = Self>,
         {
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $assign_method(&mut self, other: X) {
                 *self = $trait::$method(*self, other);
@@ -280,7 +309,7 @@ macro_rules! operator {
     (@number $trait:ident $method:ident $float:ident) => {
         impl<'t> $trait<Scalar<'t, $float>> for $float {
             type Output = Scalar<'t, $float>;
-            #[inline]
+            #[inline(always)]
             #[track_caller]
             fn $method(self, other: Scalar<'t, $float>) -> Scalar<'t, $float> {
                 Scalar::constant(self).apply_with::<rule::$method>(other)
@@ -298,7 +327,7 @@ operator! {
 
 impl<T: Float> Neg for Scalar<'_, T> {
     type Output = Self;
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn neg(self) -> Self {
         self.apply::<rule::neg>()
@@ -307,7 +336,7 @@ impl<T: Float> Neg for Scalar<'_, T> {
 
 impl<'t, T: Float> Neg for &Scalar<'t, T> {
     type Output = Scalar<'t, T>;
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn neg(self) -> Scalar<'t, T> {
         self.apply::<rule::neg>()

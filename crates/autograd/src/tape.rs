@@ -35,7 +35,8 @@ pub(crate) const LIMIT: u32 = u32::MAX - 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<T> {
     pub value: T,
-    /// The second operand: an index, or the bits of a constant (as `f64`), or the element that was read.
+    /// The second operand: an index, or the bits of a constant (as `f64`), or the element that was read; for a function of
+    /// one operand the bits of its slope.
     pub argument: u64,
     /// The first operand.
     pub operand: u32,
@@ -74,6 +75,12 @@ pub(crate) struct Outcome {
 impl<T: Float> Entry<T> {
     #[inline(always)]
     pub fn constant(&self) -> T {
+        T::from_f64(f64::from_bits(self.argument))
+    }
+
+    /// dy/dx of a function of one operand.
+    #[inline(always)]
+    pub fn slope(&self) -> T {
         T::from_f64(f64::from_bits(self.argument))
     }
 
@@ -132,6 +139,8 @@ impl<T: Float> Node<T> {
 pub struct Tape<T: Float = f32> {
     id: u64,
     entries: UnsafeCell<Vec<Entry<T>>>,
+    /// Up to here entries are written without a further look: the capacity, or 0 where the mode wants a look at each.
+    room: Cell<usize>,
     nodes: RefCell<Vec<Node<T>>>,
     /// The entries gathered by `from_scalars`, referred to by range.
     gathered: RefCell<Vec<u32>>,
@@ -185,6 +194,7 @@ impl<T: Float> Tape<T> {
         Tape {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             entries: UnsafeCell::new(Vec::new()),
+            room: Cell::new(0),
             nodes: RefCell::default(),
             gathered: RefCell::default(),
             saved: RefCell::default(),
@@ -366,10 +376,10 @@ impl<T: Float> Tape<T> {
         // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
         let entries = unsafe { &mut *self.entries.get() };
         let index = entries.len();
-        if self.mode.get() != Mode::PLAIN || index == entries.capacity() {
+        if index >= self.room.get() {
             return self.push_rarely(value, argument, operand, step, Location::caller());
         }
-        // SAFETY: there is room for one more entry, and all its fields are written before it counts.
+        // SAFETY: the room is no more than the capacity, and all fields of the entry are written before it counts.
         unsafe {
             let entry = entries.as_mut_ptr().add(index);
             (&raw mut (*entry).value).write(value);
@@ -393,6 +403,7 @@ impl<T: Float> Tape<T> {
         if entries.len() == entries.capacity() && !grow(entries) {
             return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
         }
+        self.set_mode(mode);
         entries.push(Entry { value, argument, operand, step });
         if mode.sites {
             self.sites.borrow_mut().push(site);
@@ -442,6 +453,13 @@ impl<T: Float> Tape<T> {
     pub(crate) fn entry(&self, index: usize) -> Entry<T> {
         // SAFETY: as in `push`; the entry is copied out.
         unsafe { (&*self.entries.get())[index] }
+    }
+
+    /// The entries up to `end`. Nothing may be recorded while they are read.
+    #[inline]
+    pub(crate) fn with_entries<R>(&self, end: usize, read: impl FnOnce(&[Entry<T>]) -> R) -> R {
+        // SAFETY: as in `push`, and `read` writes no entry.
+        read(unsafe { &(&*self.entries.get())[..end] })
     }
 
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
@@ -549,14 +567,22 @@ impl<T: Float> Tape<T> {
 
     fn in_mode<R>(&self, mode: Mode, f: impl FnOnce() -> R) -> R {
         /// Restores the mode even if `f` unwinds.
-        struct Restore<'a>(&'a Cell<Mode>, Mode);
-        impl Drop for Restore<'_> {
+        struct Restore<'a, T: Float>(&'a Tape<T>, Mode);
+        impl<T: Float> Drop for Restore<'_, T> {
             fn drop(&mut self) {
-                self.0.set(self.1);
+                self.0.set_mode(self.1);
             }
         }
-        let _restore = Restore(&self.mode, self.mode.replace(mode));
+        let _restore = Restore(self, self.mode.get());
+        self.set_mode(mode);
         f()
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        // SAFETY: as in `push`.
+        let capacity = unsafe { (*self.entries.get()).capacity() };
+        self.mode.set(mode);
+        self.room.set(if mode == Mode::PLAIN { capacity } else { 0 });
     }
 
     /// The failure that stopped a handle, as a result.

@@ -23,7 +23,7 @@ pub(crate) enum Body<T> {
     Sub(Loop<T>),
     Mul(Loop<T>),
     Div(Loop<T>),
-    /// x · y, and 0 where x is 0.
+    /// x · y, and 0 where either is 0.
     MaskedMul(Loop<T>),
     Neg(Loop<T>),
     Other(Loop<T>),
@@ -209,7 +209,10 @@ impl<T: Float> Machine<T> {
                     Body::Mul(_) => self.each::<SINGLE>(group, |x, y| x * y),
                     Body::Div(_) => self.each::<SINGLE>(group, |x, y| x / y),
                     Body::MaskedMul(_) => {
-                        self.each::<SINGLE>(group, |x, y| if x == T::ZERO { T::ZERO } else { x * y });
+                        self.each::<SINGLE>(
+                            group,
+                            |x, y| if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y },
+                        );
                     }
                     Body::Neg(_) => self.each::<SINGLE>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices(group, block, copies),

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use super::lanes::{into_inner, lock, rows};
 use super::paths::Kind;
 use super::{Number, Program, Vector, count, put, take};
-use crate::engine::sum;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
@@ -157,7 +156,10 @@ where
             ready.sum(inputs, shared, &rows(&load), sums.as_mut_slice(), &mut stray);
             sums
         };
-        let add = |x: Tensor<T>, y: Tensor<T>| sum(&x, &y);
+        let add = |mut sums: Tensor<T>, more: Tensor<T>| {
+            sums.as_mut_slice().iter_mut().zip(more.iter()).for_each(|(sum, more)| *sum += more);
+            sums
+        };
         let work = each.len().saturating_mul(ready.plan.operations.1);
         let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
 

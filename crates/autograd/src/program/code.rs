@@ -185,14 +185,13 @@ impl<T: Float> Reading<'_, T> {
             (mul, _, b) if is(b, -T::ONE) => self.operation(neg, x, x),
             (mul, a, _) if is(a, -T::ONE) => self.operation(neg, y, y),
             (div | powi, _, b) if is(b, T::ONE) => x,
-            (masked_mul, Constant(a), _) if a == T::ZERO => self.constant(T::ZERO),
-            (masked_mul, Constant(_), _) => self.operation(mul, x, y),
-            (masked_mul, _, Constant(b)) if b.is_finite() => self.operation(mul, x, y),
+            (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a == T::ZERO => self.constant(T::ZERO),
+            (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a.is_finite() => self.operation(mul, x, y),
             (neg, Operation(neg, z, _), _) => z,
             (add, _, Operation(neg, z, _)) => self.operation(sub, x, z),
             (add, Operation(neg, z, _), _) => self.operation(sub, y, z),
             (sub, _, Operation(neg, z, _)) => self.operation(add, x, z),
-            (add | mul, ..) if x > y => self.merged((Some(op), y.into(), x), Operation(op, y, x)),
+            (add | mul | masked_mul, ..) if x > y => self.merged((Some(op), y.into(), x), Operation(op, y, x)),
             _ => self.merged((Some(op), x.into(), y), Operation(op, x, y)),
         }
     }

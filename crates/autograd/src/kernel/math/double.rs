@@ -2,7 +2,7 @@
 //! rounded); the number beside it is the error it leaves in its own terms, far below half an ulp of the result.
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, LN_2, LOG2_E};
-use std::hint::select_unpredictable as select;
+use std::hint::{cold_path, select_unpredictable as select};
 
 const SQRT_HALF_BITS: u64 = 0x3fe6_a09e_667f_3bcd;
 /// Keeps the upper half of a fraction: the product of two such numbers is exact.
@@ -87,12 +87,14 @@ fn erfc_factor(t: f64) -> f64 {
 /// The quadrant of a ≥ 0 (in its low bits), and sin r, cos r of the rest r = a − quadrant·π/2, |r| ≤ π/4.
 #[inline(always)]
 fn sin_cos_reduced(a: f64) -> (u64, f64, f64) {
-    let (near_quadrant, near_r, near_lo) = reduce_near(a);
-    let (far_quadrant, far_r) = reduce_far(a);
-    let far = (NEAR..f64::INFINITY).contains(&a);
-    let quadrant = if far { far_quadrant } else { near_quadrant };
-    let r = if far { far_r } else { near_r };
-    let lo = if far { 0.0 } else { near_lo };
+    // A single number takes this branch or not; in a loop of vectors both sides are computed all the same.
+    let (quadrant, r, lo) = if (NEAR..f64::INFINITY).contains(&a) {
+        cold_path();
+        let (quadrant, r) = reduce_far(a);
+        (quadrant, r, 0.0)
+    } else {
+        reduce_near(a)
+    };
     let z = r * r;
     let sin_tail = horner!(z; -0.166_666_666_666_666_32, 0.008_333_333_333_322_37, -0.000_198_412_698_297_711_45,
         2.755_731_367_865_991_3e-6, -2.505_075_596_063_291_5e-8, 1.589_666_646_934_738_5e-10); // error 2⁻⁵⁷
