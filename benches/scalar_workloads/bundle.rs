@@ -4,7 +4,7 @@
 //! The arguments of an observation are, in this order, its camera (rotation vector, centre, focal length, principal point,
 //! two coefficients of distortion), its point and its weight.
 
-use autograd::{Real, Result, Tape};
+use autograd::{Algebra, Program, Real, Result, Tape, Vector};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -63,7 +63,7 @@ impl Scene {
         for (i, observation) in self.observations.iter().enumerate() {
             let x = self.arguments(observation);
             reprojection[2 * i..][..2].copy_from_slice(&reprojection_error(&x, observation.feature));
-            weight[i] = weight_error(&x);
+            weight[i] = weight_error(observation.weight);
         }
     }
 
@@ -72,8 +72,8 @@ impl Scene {
         for (i, observation) in self.observations.iter().enumerate() {
             tape.clear();
             let x = tape.scalars(self.arguments(observation));
-            let by_weight = weight_error(&x).backward()?.of(x[ARGUMENTS - 1])?;
-            let rows = reprojection_error(&x, observation.feature);
+            let by_weight = weight_error(x[ARGUMENTS - 1]).backward()?.of(x[ARGUMENTS - 1])?;
+            let rows = reprojection_error(&x, observation.feature.map(Algebra::of));
             for (row, error) in jacobian.reprojection_rows(i).zip(rows) {
                 let gradients = error.backward()?;
                 for (slot, &x) in row.iter_mut().zip(&x) {
@@ -86,20 +86,59 @@ impl Scene {
     }
 }
 
+/// The arguments of an observation, and where it was seen.
+type Arguments = ([f64; ARGUMENTS], [f64; 2]);
+
+/// The derivatives by programs, for all observations together.
+pub struct Replay {
+    reprojection: Program<'static, f64, Arguments, Vector>,
+    weight: Program<'static, f64, f64>,
+    arguments: Vec<Arguments>,
+    weights: Vec<f64>,
+    rows: Vec<f64>,
+}
+
+impl Replay {
+    pub fn new(scene: &Scene) -> Result<Self> {
+        let first = (scene.arguments(&scene.observations[0]), scene.observations[0].feature);
+        let reprojection =
+            Program::record_vector(&first, |tape, (x, feature)| tape.from_scalars(&reprojection_error(&x, feature)))?;
+        let weight = Program::record(&1.0, |_, weight| weight_error(weight))?;
+        let (arguments, weights, rows) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Replay { reprojection, weight, arguments, weights, rows })
+    }
+
+    pub fn jacobian(&mut self, scene: &Scene, jacobian: &mut Jacobian) -> Result<()> {
+        let observations = || scene.observations.iter();
+        self.arguments.clear();
+        self.arguments.extend(observations().map(|seen| (scene.arguments(seen), seen.feature)));
+        self.weights.clear();
+        self.weights.extend(observations().map(|seen| seen.weight));
+        // A row has the derivatives by the feature too, which nobody asks for.
+        const ROW: usize = ARGUMENTS + 2;
+        self.rows.resize(2 * ROW * self.arguments.len(), 0.0);
+        self.reprojection.batch(&self.arguments).jacobian(&mut self.rows)?;
+        let (reprojection, weights) = jacobian.values.split_at_mut(2 * ARGUMENTS * self.arguments.len());
+        for (to, from) in reprojection.chunks_exact_mut(ARGUMENTS).zip(self.rows.chunks_exact(ROW)) {
+            to.copy_from_slice(&from[..ARGUMENTS]);
+        }
+        self.weight.batch(&self.weights).gradient(weights)
+    }
+}
+
 /// weight · (f · distorted + principal point − feature), where the distorted are the coordinates of the rotated point.
-pub fn reprojection_error<R: Real>(x: &[R; ARGUMENTS], feature: [f64; 2]) -> [R; 2] {
+pub fn reprojection_error<R: Real>(x: &[R; ARGUMENTS], feature: [R; 2]) -> [R; 2] {
     let [r0, r1, r2, c0, c1, c2, f, u, v, k1, k2, p0, p1, p2, weight] = *x;
     let [a, b, c] = rotate([r0, r1, r2], [p0 - c0, p1 - c1, p2 - c2]);
     let (a, b) = (a / c, b / c);
     let square = a * a + b * b;
     let distortion = R::of(1.0) + k1 * square + k2 * square * square;
-    let error = |x: R, principal: R, seen: f64| weight * (x * distortion * f + principal - R::of(seen));
+    let error = |x: R, principal: R, seen: R| weight * (x * distortion * f + principal - seen);
     [error(a, u, feature[0]), error(b, v, feature[1])]
 }
 
 /// 1 − weight².
-pub fn weight_error<R: Real>(x: &[R; ARGUMENTS]) -> R {
-    let weight = x[ARGUMENTS - 1];
+pub fn weight_error<R: Real>(weight: R) -> R {
     R::of(1.0) - weight * weight
 }
 

@@ -8,7 +8,8 @@
 //!
 //! Phases: `plain` is the function on `f64`; `record` writes it on a tape; `reverse` is one sweep over that recording;
 //! `recorded` is the gradient from the start, both together; `by_hand` a gradient written by hand; `tensors` the gradient
-//! of the same function written with tensors.
+//! of the same function written with tensors. `replayed` is the gradient by a `Program`; `lanes` one of eight gradients that
+//! it computes together, or of a sum over data.
 
 mod bundle;
 mod chain;
@@ -21,7 +22,7 @@ mod rosenbrock;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use autograd::{Result, Tape};
+use autograd::{Program, Result, Tape};
 use bundle::{Jacobian, Scene};
 use chain::{Chain, Turn};
 use clap::Parser;
@@ -66,7 +67,7 @@ fn chains(options: &Options) -> Result<()> {
             let turns = operations / turn.operations();
             let name = format!("S1 {name} {operations:.0e}", operations = operations as f64);
             let bench = Bench { name, options, unit: Unit::Nanoseconds { operations: turns * turn.operations() } };
-            bench.function(&Chain { turn, turns }, &Chain::START)?;
+            bench.recorded(&Chain { turn, turns }, &Chain::START)?;
         }
     }
     Ok(())
@@ -96,7 +97,17 @@ fn mixtures(options: &Options) -> Result<()> {
         let bench = Bench { name: format!("S4 d{dimension} K{components}"), options, unit: Unit::Milliseconds };
         let mixture = Mixture::random(dimension, components, 1000, 0);
         let x = mixture.parameters(1);
-        bench.function(&mixture, &x)?;
+        bench.recorded(&mixture, &x)?;
+        let points: Vec<Vec<f64>> = mixture.points.chunks(dimension).map(<[f64]>::to_vec).collect();
+        let mut terms = Program::record(&(x.clone(), points[0].clone()), |_, (x, point)| mixture.term(&x, &point))?;
+        let mut rest = Program::record(&x, |_, x| mixture.rest(&x))?;
+        let mut slots = vec![0.0; x.len()];
+        bench.report("lanes", || {
+            let (_, of_terms) = terms.sum(black_box(&x), &points)?;
+            let of_rest = rest.gradient(&x)?;
+            slots.iter_mut().zip(of_terms).zip(of_rest).for_each(|((slot, term), rest)| *slot = term + rest);
+            Ok(())
+        })?;
         let tensors = mixture::Tensors::new(&mixture)?;
         let parameters = tensors.parameters(&mixture, &x)?;
         let mut tape = Tape::new();
@@ -119,7 +130,9 @@ fn bundle_adjustment(options: &Options) -> Result<()> {
         Ok(())
     })?;
     let (mut tape, mut jacobian) = (Tape::new(), Jacobian::new(&scene));
-    bench.report("recorded", || black_box(&scene).jacobian(&mut tape, &mut jacobian))
+    bench.report("recorded", || black_box(&scene).jacobian(&mut tape, &mut jacobian))?;
+    let mut replay = bundle::Replay::new(&scene)?;
+    bench.report("lanes", || replay.jacobian(black_box(&scene), &mut jacobian))
 }
 
 fn lstm(options: &Options) -> Result<()> {
@@ -147,8 +160,19 @@ enum Unit {
 }
 
 impl Bench<'_> {
-    /// Measures the phases that every function has.
+    /// Measures a function plain, recorded and replayed.
     fn function(&self, f: &impl Function, x: &[f64]) -> Result<()> {
+        self.recorded(f, x)?;
+        let x = x.to_vec();
+        let mut program = Program::record(&x, |_, x| f.value(&x))?;
+        self.report("replayed", || program.value_and_gradient(black_box(&x)).map(drop))?;
+        let xs = vec![x; 8];
+        let mut gradients = xs.clone();
+        self.report_each("lanes", xs.len(), || program.batch(black_box(&xs)).gradient(&mut gradients))
+    }
+
+    /// Measures a function plain and recorded.
+    fn recorded(&self, f: &impl Function, x: &[f64]) -> Result<()> {
         self.report("plain", || {
             black_box(f.value(black_box(x)));
             Ok(())
@@ -167,7 +191,12 @@ impl Bench<'_> {
         self.report("recorded", || gradient(&mut tape, f, black_box(x), &mut slots).map(drop))
     }
 
-    fn report(&self, phase: &str, mut step: impl FnMut() -> Result<()>) -> Result<()> {
+    fn report(&self, phase: &str, step: impl FnMut() -> Result<()>) -> Result<()> {
+        self.report_each(phase, 1, step)
+    }
+
+    /// Measures a step that does something several times.
+    fn report_each(&self, phase: &str, parts: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {
         let mut time = |calls: u32| -> Result<f64> {
             let start = Instant::now();
             for _ in 0..calls {
@@ -186,6 +215,7 @@ impl Bench<'_> {
             Unit::Milliseconds => ("ms", 1e3),
             Unit::Nanoseconds { operations } => ("ns", 1e9 / operations as f64),
         };
+        let scale = scale / parts as f64;
         println!(
             r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}}}"#,
             env!("CARGO_PKG_VERSION"),

@@ -59,25 +59,47 @@ impl Mixture {
 
 impl Function for Mixture {
     fn value<R: Real>(&self, x: &[R]) -> R {
-        let d = self.dimension;
-        let [alpha, means, factors] = self.parts(x);
-        let factors: Vec<Factor<'_, R>> = factors.chunks(self.factor_len()).map(|q| Factor::new(q, d)).collect();
-        let (mut terms, mut centred, mut image) = (alpha.to_vec(), vec![R::of(0.0); d], vec![R::of(0.0); d]);
-        let mut result = R::of(self.constant());
-        for point in self.points.chunks(d) {
-            for (k, factor) in factors.iter().enumerate() {
-                let pairs = point.iter().zip(&means[k * d..]);
-                centred.iter_mut().zip(pairs).for_each(|(centred, (&x, &mean))| *centred = R::of(x) - mean);
-                factor.multiply(&centred, &mut image);
-                terms[k] = alpha[k] + factor.log_determinant - R::of(0.5) * squared_norm(&image);
-            }
-            result = result + logsumexp(&terms);
-        }
-        result = result - R::of((self.points.len() / d) as f64) * logsumexp(alpha);
-        factors.iter().fold(result, |result, factor| {
+        let factors = self.factors(x);
+        self.points.chunks(self.dimension).fold(self.rest(x), |sum, point| {
+            let point: Vec<R> = point.iter().map(|&x| R::of(x)).collect();
+            sum + self.term_with(x, &factors, &point)
+        })
+    }
+}
+
+impl Mixture {
+    /// What one point adds.
+    pub fn term<R: Real>(&self, x: &[R], point: &[R]) -> R {
+        self.term_with(x, &self.factors(x), point)
+    }
+
+    /// What all points add together, and the prior.
+    pub fn rest<R: Real>(&self, x: &[R]) -> R {
+        let [alpha, ..] = self.parts(x);
+        let points = (self.points.len() / self.dimension) as f64;
+        let result = R::of(self.constant()) - R::of(points) * logsumexp(alpha);
+        self.factors(x).iter().fold(result, |result, factor| {
             let frobenius = squared_norm(&factor.diagonal) + squared_norm(factor.below);
             result + R::of(0.5 * self.gamma * self.gamma) * frobenius - R::of(self.m) * factor.log_determinant
         })
+    }
+
+    fn factors<'x, R: Real>(&self, x: &'x [R]) -> Vec<Factor<'x, R>> {
+        let [.., factors] = self.parts(x);
+        factors.chunks(self.factor_len()).map(|packed| Factor::new(packed, self.dimension)).collect()
+    }
+
+    fn term_with<R: Real>(&self, x: &[R], factors: &[Factor<'_, R>], point: &[R]) -> R {
+        let d = self.dimension;
+        let [alpha, means, _] = self.parts(x);
+        let (mut centred, mut image) = (vec![R::of(0.0); d], vec![R::of(0.0); d]);
+        let term = |(k, factor): (usize, &Factor<'_, R>)| {
+            let pairs = point.iter().zip(&means[k * d..]);
+            centred.iter_mut().zip(pairs).for_each(|(centred, (&x, &mean))| *centred = x - mean);
+            factor.multiply(&centred, &mut image);
+            alpha[k] + factor.log_determinant - R::of(0.5) * squared_norm(&image)
+        };
+        logsumexp(&factors.iter().enumerate().map(term).collect::<Vec<R>>())
     }
 }
 

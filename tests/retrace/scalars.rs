@@ -16,7 +16,7 @@ mod mixture;
 #[path = "../../benches/scalar_workloads/rosenbrock.rs"]
 mod rosenbrock;
 
-use autograd::{Result, Tape};
+use autograd::{Program, Result, Scalar, Tape};
 use serde_json::Value;
 
 use bundle::{ARGUMENTS, CAMERA, Jacobian, Scene, reprojection_error, weight_error};
@@ -60,7 +60,24 @@ fn gradient_of(f: &impl Function, x: &[f64]) -> Result<(f64, Vec<f64>)> {
     Ok((value, slots))
 }
 
-/// Plain and recorded, the function has the value and the gradient of the line.
+/// Replayed from a recording at another point, alone and in lanes, the function has this value and this gradient.
+#[track_caller]
+fn check_replayed(f: &impl Function, x: &[f64], expected: f64, gradient: &[f64]) -> Result<()> {
+    let x = x.to_vec();
+    let elsewhere: Vec<f64> = x.iter().map(|x| x * 1.25 + 0.125).collect();
+    let mut program = Program::record(&elsewhere, |_, x| f.value(&x))?;
+    let (value, found) = program.value_and_gradient(&x)?;
+    assert_eq!(value, expected, "replayed and recorded values differ");
+    assert_close(found, gradient, 1e-13);
+    let found = found.clone();
+    let xs = [elsewhere, x.clone(), x];
+    let mut lanes = xs.each_ref().map(|x| (0.0, x.clone()));
+    program.batch(&xs).value_and_gradient(&mut lanes)?;
+    assert!(lanes[1..].iter().all(|lane| *lane == (value, found.clone())), "lanes differ");
+    Ok(())
+}
+
+/// Plain, recorded and replayed, the function has the value and the gradient of the line.
 #[track_caller]
 fn check(f: &impl Function, line: &Value) -> Result<()> {
     let x = numbers(&line["x"]);
@@ -68,7 +85,7 @@ fn check(f: &impl Function, line: &Value) -> Result<()> {
     assert_eq!(value, f.value(&x), "plain and recorded values differ");
     assert_close(&[value], &[line["value"].as_f64().expect("a number")], 1e-13);
     assert_close(&gradient, &numbers(&line["gradient"]), 1e-12);
-    Ok(())
+    check_replayed(f, &x, value, &gradient)
 }
 
 #[test]
@@ -140,6 +157,15 @@ fn mixtures_on_tensors_are_those_on_numbers() -> Result<()> {
     let (tensor_value, tensor_gradient) = tensor_gradient(&mixture, &x)?;
     assert_close(&[tensor_value], &[value], 1e-13);
     assert_close(&tensor_gradient, &gradient, 1e-12);
+
+    let points: Vec<Vec<f64>> = mixture.points.chunks(5).map(<[f64]>::to_vec).collect();
+    let mut terms = Program::record(&(x.clone(), points[0].clone()), |_, (x, point)| mixture.term(&x, &point))?;
+    let (of_terms, slopes) = terms.sum(&x, &points)?;
+    let mut rest = Program::record(&x, |_, x| mixture.rest(&x))?;
+    let (of_rest, others) = rest.value_and_gradient(&x)?;
+    assert_close(&[of_terms + of_rest], &[value], 1e-13);
+    let sums: Vec<f64> = slopes.iter().zip(others).map(|(a, b)| a + b).collect();
+    assert_close(&sums, &gradient, 1e-12);
     Ok(())
 }
 
@@ -159,9 +185,9 @@ fn observations_are_those_of_pytorch() -> Result<()> {
         let feature: [f64; 2] = numbers(&line["feature"]).try_into().expect("two coordinates");
         let tape = Tape::new();
         let x = tape.scalars(plain);
-        let [a, b] = reprojection_error(&x, feature);
+        let [a, b] = reprojection_error(&x, feature.map(Scalar::constant));
         let (mut errors, mut jacobian) = (Vec::new(), Vec::new());
-        for error in [a, b, weight_error(&x)] {
+        for error in [a, b, weight_error(x[ARGUMENTS - 1])] {
             let gradients = error.backward()?;
             errors.push(error.value()?);
             for x in x {
@@ -233,5 +259,8 @@ fn the_sparse_jacobian_is_the_limit_of_differences() -> Result<()> {
     let row = |range: &[usize]| (range[0]..range[1]).map(|i| jacobian.values[i] * v[jacobian.columns[i]]).sum();
     let product: Vec<f64> = jacobian.starts.windows(2).map(row).collect();
     assert_close(&product, &difference, 1e-7);
+    let mut replayed = Jacobian::new(&scene);
+    bundle::Replay::new(&scene)?.jacobian(&scene, &mut replayed)?;
+    assert_close(&replayed.values, &jacobian.values, 1e-13);
     Ok(())
 }
