@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn rules_leave_no_names_and_no_parameters_behind() {
         let tape = Tape::<f64>::new();
-        let (x, param) = (tape.var([2.0]), crate::Param::new([3.0]));
+        let (x, param) = (tape.var([2.0]), std::rc::Rc::new(crate::Param::new([3.0])));
         let inner = param.clone();
         let y = crate::custom("odd", [x], |[x]| Ok(x.clone()), move |_, _, g| [(g * g.param(&inner)).named("inner")]);
         y.jvp(x, Tensor::from([1.0])).unwrap();
@@ -339,5 +339,18 @@ mod tests {
         assert_eq!(same.value().unwrap().to_vec(), [3.0]);
         assert_eq!(z.value().unwrap().to_vec(), [2.0_f64.exp()]);
         assert!(tape.graph().node_weights().all(|node| node.name.is_none()));
+    }
+
+    #[test]
+    fn a_parameter_that_was_frozen_for_a_while_is_trained_after_it() {
+        let tape = Tape::<f64>::new();
+        let mut param = crate::Param::new(Tensor::from([3.0]));
+        param.freeze();
+        let frozen = tape.param(&param).named("frozen");
+        assert_eq!(tape.param(&param).slot, frozen.slot);
+        assert!(frozen.sum().backward().is_err());
+        param.unfreeze();
+        let gradients = (tape.param(&param) * frozen).sum().backward().unwrap();
+        assert_eq!(gradients.of(&param).unwrap().to_vec(), [3.0]);
     }
 }
