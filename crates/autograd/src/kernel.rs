@@ -12,6 +12,7 @@ pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod parallel;
 pub(crate) mod pool;
+pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod replay;

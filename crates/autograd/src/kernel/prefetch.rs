@@ -1,0 +1,14 @@
+//! A hint to the processor that memory will be needed soon.
+
+/// Asks for the place of an element to come to the second cache. The index may lie outside of the list.
+#[inline(always)]
+pub(crate) fn prefetch<T>(list: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint accesses no memory and is allowed for every address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(list.as_ptr().wrapping_add(index).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, index);
+}
