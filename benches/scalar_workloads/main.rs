@@ -51,7 +51,7 @@ struct Options {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
-    let workloads: [(&str, fn(&Options) -> Result<()>); 6] =
+    let workloads: [(&str, Workload); 6] =
         [("S1", chains), ("S2", mix), ("S3", rosenbrock), ("S4", mixtures), ("S5", bundle_adjustment), ("S6", lstm)];
     for (name, run) in workloads {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {
@@ -60,6 +60,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
+
+type Workload = fn(&Options) -> Result<()>;
 
 fn chains(options: &Options) -> Result<()> {
     for (name, turn) in [("A", Turn::Sine), ("B", Turn::Mixed), ("C", Turn::Arithmetic)] {
