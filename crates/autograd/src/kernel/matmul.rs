@@ -3,6 +3,7 @@
 //! Most products go to `faer`'s GEMM; some with a vector are plain loops, which are faster there.
 
 use std::any::TypeId;
+use std::ops::Range;
 
 use faer::linalg::matmul::matmul as gemm_of_faer;
 use faer::traits::ComplexField;
@@ -22,7 +23,7 @@ use crate::tensor::layout::Layout;
 const WORTH: usize = 1 << 21;
 
 /// Multiply-adds of a panel or of a share of a batch at least.
-const PIECE: usize = 1 << 20;
+pub(crate) const PIECE: usize = 1 << 20;
 
 /// Panels that a large product is cut into at most: each packs its factors again.
 const PANELS: usize = 4;
@@ -87,6 +88,12 @@ impl<'a, T: Float> Matrix<'a, T> {
         Matrix { rows: self.columns, columns: self.rows, ..self }
     }
 
+    /// Some rows, one below the other.
+    pub fn some_rows(self, rows: Range<usize>) -> Self {
+        let position = self.position + rows.start as isize * self.rows.1;
+        Matrix { position, rows: (rows.len(), self.rows.1), ..self }
+    }
+
     /// Whether both the first and the last element lie in the buffer, and so all do.
     pub fn is_inside(&self) -> bool {
         let reach = |(size, stride): Axis| (size as isize - 1) * stride;
@@ -122,13 +129,13 @@ impl<'a, T: Float> Matrix<'a, T> {
 }
 
 /// Matrices along any number of leading axes.
-struct Batch<'a, T> {
-    first: Matrix<'a, T>,
+pub(crate) struct Batch<'a, T> {
+    pub first: Matrix<'a, T>,
     nest: Nest,
 }
 
 impl<'a, T: Float> Batch<'a, T> {
-    fn new(x: View<'a, T>) -> Self {
+    pub fn new(x: View<'a, T>) -> Self {
         let mut nest = Nest::new();
         let batch_axes = x.layout.shape.rank() - 2;
         for (&size, &stride) in x.layout.shape.iter().zip(&x.layout.strides).take(batch_axes) {
@@ -137,7 +144,8 @@ impl<'a, T: Float> Batch<'a, T> {
         Batch { first: Matrix::new(x), nest }
     }
 
-    fn at(&self, k: usize) -> Matrix<'a, T> {
+    /// The `k`th matrix in row-major order of the leading axes.
+    pub fn at(&self, k: usize) -> Matrix<'a, T> {
         Matrix { position: self.first.position + shift(&self.nest, k), ..self.first }
     }
 
