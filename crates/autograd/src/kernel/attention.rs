@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use crate::float::Float;
-use crate::kernel::matmul::{Batch, Matrix, PIECE, cost, multiply};
 use crate::kernel::math::Math;
+use crate::kernel::matmul::{Batch, Matrix, PIECE, cost, multiply};
 use crate::kernel::product::dot;
 use crate::kernel::reduce::{slice_max, slice_sum};
 use crate::kernel::runs::Run;
@@ -31,6 +31,50 @@ pub(crate) struct Heads<'a, T> {
     pub scale: T,
     /// Whether query i sees keys 0 to i alone.
     pub causal: bool,
+    pub dropout: Dropout,
+}
+
+/// Which weights are dropped: a function of the seed and of a weight's place, so that nothing of it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dropout {
+    pub probability: f64,
+    pub seed: u64,
+}
+
+impl Dropout {
+    /// Multiplies weights, whole rows from the query of this number on, by 0 or 1/(1 − p).
+    #[inline(always)]
+    pub fn apply<T: Float>(&self, first: usize, keys: usize, weights: &mut [T]) {
+        if self.probability == 0.0 || keys == 0 {
+            return;
+        }
+        let dropped = (self.probability * 2f64.powi(32)) as u32;
+        let kept = if self.probability < 1.0 { T::from_f64(1.0 / (1.0 - self.probability)) } else { T::ZERO };
+        for (query, row) in weights.chunks_exact_mut(keys).enumerate() {
+            let start = mixed(self.seed.wrapping_add(mixed((first + query) as u64))) as u32;
+            for (key, weight) in row.iter_mut().enumerate() {
+                let is_dropped = scrambled(start ^ (key as u32).wrapping_mul(0x9e37_79b1)) < dropped;
+                *weight = if is_dropped { T::ZERO } else { *weight * kept };
+            }
+        }
+    }
+}
+
+/// The output function of splitmix64 (Steele, Lea and Flood 2014).
+#[inline(always)]
+fn mixed(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// A permutation of 32 bits in which every bit depends on every other: the last step of MurmurHash3 (Appleby 2011).
+#[inline(always)]
+fn scrambled(x: u32) -> u32 {
+    let x = (x ^ (x >> 16)).wrapping_mul(0x85eb_ca6b);
+    let x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);
+    x ^ (x >> 16)
 }
 
 impl<T: Float> Heads<'_, T> {
@@ -78,9 +122,9 @@ impl<T: Float> Heads<'_, T> {
     }
 
     fn head(&self, k: usize) -> Head<'_, T> {
-        let &Heads { scale, causal, .. } = self;
+        let &Heads { scale, causal, dropout, .. } = self;
         let bias = self.bias.as_ref().map(|bias| bias.at(k));
-        Head { q: self.q.at(k), k: self.k.at(k), v: self.v.at(k), bias, scale, causal }
+        Head { index: k, q: self.q.at(k), k: self.k.at(k), v: self.v.at(k), bias, scale, causal, dropout }
     }
 }
 
@@ -90,12 +134,14 @@ pub(crate) fn gradient_sizes(queries: usize, keys: usize, width: usize, out: usi
 }
 
 struct Head<'a, T> {
+    index: usize,
     q: Matrix<'a, T>,
     k: Matrix<'a, T>,
     v: Matrix<'a, T>,
     bias: Option<Matrix<'a, T>>,
     scale: T,
     causal: bool,
+    dropout: Dropout,
 }
 
 impl<T: Float> Head<'_, T> {
@@ -134,6 +180,7 @@ impl<T: Float> Head<'_, T> {
             let keys = self.seen(queries.end);
             let weights = &mut panel[..queries.len() * keys.len()];
             self.weigh(queries.clone(), weights);
+            self.drop_some(&queries, weights);
             let weights = Matrix::row_major(weights, queries.len(), keys.len());
             let out = &mut out[queries.start * width..queries.end * width];
             product(weights, self.v.some_rows(keys), out, Write::Replace);
@@ -150,19 +197,25 @@ impl<T: Float> Head<'_, T> {
         }
         vectorized!({
             for (query, row) in queries.zip(weights.chunks_exact_mut(keys.len())) {
-                let (seen, hidden) = row.split_at_mut(self.seen(query + 1).end);
-                seen.iter_mut().for_each(|x| *x *= self.scale);
+                row.iter_mut().for_each(|x| *x *= self.scale);
                 if let Some(bias) = &self.bias {
-                    add_row(bias, query, seen);
+                    add_row(bias, query, row);
                 }
-                normalize(seen);
-                hidden.fill(T::ZERO);
+                // Whole rows, hidden keys too: their weights come out as 0, and even lengths cost less.
+                row[self.seen(query + 1).end..].fill(T::NEG_INFINITY);
+                normalize(row);
             }
         });
     }
 
+    fn drop_some(&self, queries: &Range<usize>, weights: &mut [T]) {
+        let first = self.index * self.queries() + queries.start;
+        vectorized!(self.dropout.apply(first, self.seen(queries.end).len(), weights));
+    }
+
     /// With weights W, their incoming gradient D = g·vᵀ and S = W∘(D − Σ W∘D), the gradient of what the softmax is of: Wᵀ·g
-    /// to the values, scale·S·k to the queries, scale·Sᵀ·q to the keys, S to the bias.
+    /// to the values, scale·S·k to the queries, scale·Sᵀ·q to the keys, S to the bias. Dropout is a factor of D and of the W
+    /// that the values meet.
     fn adjoint(&self, g: Matrix<'_, T>, panels: &mut [T], out: &mut [T]) {
         let (width, value_width) = (self.q.columns.0, self.v.columns.0);
         let [to_q, to_k, to_v, _] = gradient_sizes(self.queries(), self.keys(), width, value_width, false);
@@ -179,9 +232,11 @@ impl<T: Float> Head<'_, T> {
             let (q, g) = (self.q.some_rows(queries.clone()), g.some_rows(queries.clone()));
             let (k, v) = (self.k.some_rows(keys.clone()), self.v.some_rows(keys.clone()));
             self.weigh(queries.clone(), weights);
-            product(panel(weights).transpose(), g, &mut gv[..keys.len() * value_width], Write::Add);
             product(g, v.transpose(), slopes, Write::Replace);
+            self.drop_some(&queries, slopes);
             vectorized!(slopes_of_softmax(weights, slopes, keys.len()));
+            self.drop_some(&queries, weights);
+            product(panel(weights).transpose(), g, &mut gv[..keys.len() * value_width], Write::Add);
             for (query, slopes) in queries.clone().zip(slopes.chunks_exact(keys.len().max(1))) {
                 if let Some(row) = gbias.get_mut(query * self.keys()..).filter(|row| !row.is_empty()) {
                     row[..slopes.len()].copy_from_slice(slopes);
@@ -239,14 +294,45 @@ mod tests {
     use crate::kernel::samples::{Draws, Sample, assert_same_bits};
 
     #[test]
+    fn weights_are_dropped_with_the_given_probability_and_the_others_grow() {
+        let dropped = |first, seed| {
+            let mut row = vec![1.0_f64; 100_000];
+            Dropout { probability: 0.25, seed }.apply(first, 50_000, &mut row);
+            row
+        };
+        let row = dropped(0, 1);
+        assert!(row.iter().all(|&x| x == 0.0 || x == 4.0 / 3.0));
+        let mean = row.iter().sum::<f64>() / 1e5;
+        assert!((mean - 1.0).abs() < 0.01, "{mean}");
+        let alike = |a: &[f64], b: &[f64]| a.iter().zip(b).filter(|(a, b)| a == b).count() as f64 / a.len() as f64;
+        // Independent masks agree in 0.25² + 0.75² of all places.
+        for other in [&row[50_000..], &dropped(0, 2)[..50_000], &dropped(7, 1)[..50_000]] {
+            assert!((alike(&row[..50_000], other) - 0.625).abs() < 0.02);
+        }
+        assert_eq!(row[50_000..], dropped(1, 1)[..50_000]);
+        let mut all = [1.0_f64; 8];
+        Dropout { probability: 1.0, seed: 1 }.apply(0, 8, &mut all);
+        assert_eq!(all, [0.0; 8]);
+    }
+
+    #[test]
     fn threads_change_no_bit() {
         let [heads, len, width] = [6, 130, 20];
         let sample = |seed| Sample::contiguous(Draws(seed).numbers::<f32>(heads * len * width), &[heads, len, width]);
         let [q, k, v, g] = [1, 2, 3, 4].map(sample);
         let bias = Sample::contiguous(Draws(5).numbers::<f32>(heads * len * len), &[heads, len, len]);
         let batch = |sample| Batch::new(Sample::view(sample));
+        let dropout = Dropout { probability: 0.3, seed: 1 };
         for (causal, bias) in [(true, None), (false, Some(&bias))] {
-            let heads_of = || Heads { q: batch(&q), k: batch(&k), v: batch(&v), bias: bias.map(batch), scale: 0.2, causal };
+            let heads_of = || Heads {
+                q: batch(&q),
+                k: batch(&k),
+                v: batch(&v),
+                bias: bias.map(batch),
+                scale: 0.2,
+                causal,
+                dropout,
+            };
             assert_same_bits(|| {
                 let mut out = vec![9.0; heads * len * width];
                 heads_of().attend(&mut out);

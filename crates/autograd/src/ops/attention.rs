@@ -6,7 +6,7 @@ use super::softmax::SoftmaxAdjoint;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::attention::{Heads, gradient_sizes};
+use crate::kernel::attention::{Dropout, Heads, gradient_sizes};
 use crate::kernel::matmul::Batch;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -23,6 +23,10 @@ pub struct AttentionOptions<'t, T: Float = f32> {
     pub causal: bool,
     /// What products of queries and keys are multiplied by: 1/√width if it is not given.
     pub scale: Option<f64>,
+    /// With this probability a weight is dropped (zero), and the others are divided by one minus it.
+    pub dropout: f64,
+    /// Decides which weights are dropped: every step wants another one.
+    pub seed: u64,
 }
 
 /// softmax(scale·q·kᵀ + bias)·v for q, k, v and, as a fourth operand, the bias; batch axes are equal.
@@ -30,13 +34,14 @@ pub struct AttentionOptions<'t, T: Float = f32> {
 pub(crate) struct Attention {
     causal: bool,
     scale: f64,
+    dropout: Dropout,
 }
 
 impl Attention {
     fn heads<'a, T: Float>(&self, x: &'a [Tensor<T>], bias: Option<&'a Tensor<T>>) -> Heads<'a, T> {
         let [q, k, v] = [0, 1, 2].map(|i: usize| Batch::new(x[i].view()));
         let bias = bias.map(|bias| Batch::new(bias.view()));
-        Heads { q, k, v, bias, scale: T::from_f64(self.scale), causal: self.causal }
+        Heads { q, k, v, bias, scale: T::from_f64(self.scale), causal: self.causal, dropout: self.dropout }
     }
 
     /// The weights of all keys for all queries, in other ops.
@@ -44,7 +49,8 @@ impl Attention {
         let number = Term::Number;
         let products = q.matmul(k.t()) * number(T::from_f64(self.scale));
         let scores = bias.map_or(products, |bias| products + bias);
-        let hidden = |shape: &Shape| Tensor::from_fn([shape[shape.rank() - 2], shape[shape.rank() - 1]], |i| i[1] > i[0]);
+        let hidden =
+            |shape: &Shape| Tensor::from_fn([shape[shape.rank() - 2], shape[shape.rank() - 1]], |i| i[1] > i[0]);
         let scores = match self.causal {
             true => scores.masked_fill(&hidden(&scores.shape()), number(T::NEG_INFINITY)),
             false => scores,
@@ -53,6 +59,18 @@ impl Attention {
             None => scores.softmax(-1),
             Some(blind) => scores.masked_fill(&blind, number(T::ZERO)).softmax(-1).masked_fill(&blind, number(T::ZERO)),
         }
+    }
+}
+
+impl Attention {
+    /// What dropout multiplies all weights by: 1 where there is none.
+    fn kept<'t, T: Float>(&self, weights: Var<'t, T>) -> Term<'t, T> {
+        if self.dropout.probability == 0.0 {
+            return Term::Number(T::ONE);
+        }
+        let mut factors = Tensor::ones(weights.shape());
+        self.dropout.apply(0, weights.size(-1), factors.as_mut_slice());
+        Term::Var(weights.tape.constant(factors))
     }
 }
 
@@ -146,8 +164,8 @@ impl TensorRule for AttentionAdjoint {
     }
 
     /// For h with the parts hq, hk, hv and hb, ⟨h, Jᵀg⟩ = ⟨g, W′·v + W·hv⟩, where W′ is the tangent of the weights W along
-    /// S′ = scale·(hq·kᵀ + q·hkᵀ) + hb. Its gradient follows from that form: W′ is the softmax's adjoint of S′ at W, and D
-    /// below the gradient of the form with respect to W where it stands by itself.
+    /// S′ = scale·(hq·kᵀ + q·hkᵀ) + hb, that is the softmax's adjoint of S′ at W. The gradient follows from that form; the
+    /// one that W gets where it stands by itself is `direct`. Dropout multiplies W and W′ wherever they meet values.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let [q, k, v, g] = [0, 1, 2, 3].map(|i: usize| rule.x[i]);
         let bias = rule.x.get(4).copied();
@@ -161,17 +179,19 @@ impl TensorRule for AttentionAdjoint {
         let weights = self.of.weights(q, k, bias);
         let moved = (hq.matmul(k.t()) + q.matmul(hk.t())) * scale;
         let moved = if self.wants_bias { moved + h.of(3) } else { moved };
+        let kept = self.of.kept(weights);
         let tangent = softmax_adjoint(weights, moved);
-        let incoming = g.matmul(v.t());
-        let direct = incoming * (moved - sum(moved * weights)) - moved * sum(incoming * weights) + g.matmul(hv.t());
+        let incoming = g.matmul(v.t()) * kept;
+        let by_values = g.matmul(hv.t()) * kept;
+        let direct = incoming * (moved - sum(moved * weights)) - moved * sum(incoming * weights) + by_values;
         let by_scores = softmax_adjoint(weights, direct);
         let by_moved = softmax_adjoint(weights, incoming);
         let mut gradients: Cotangents<'t, T> = SmallVec::from_iter([
             rule.operand(0, || (by_scores.matmul(k) + by_moved.matmul(hk)) * scale),
             rule.operand(1, || (by_scores.t().matmul(q) + by_moved.t().matmul(hq)) * scale),
-            rule.operand(2, || tangent.t().matmul(g)),
+            rule.operand(2, || (tangent * kept).t().matmul(g)),
         ]);
-        gradients.push(rule.operand(3, || tangent.matmul(v) + weights.matmul(hv)));
+        gradients.push(rule.operand(3, || (tangent * kept).matmul(v) + (weights * kept).matmul(hv)));
         gradients.extend(bias.map(|_| rule.operand(4, || by_scores)));
         gradients
     }
@@ -215,12 +235,17 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(bias) => bias,
             Err(rule) => return self.fail(Attention::NAME, rule),
         };
+        let dropout = Dropout { probability: options.dropout, seed: options.seed };
+        if !(0.0..=1.0).contains(&dropout.probability) {
+            let found = dropout.probability.to_string();
+            return self.fail(Attention::NAME, Rule::Argument { name: "dropout", must: "between 0 and 1", found });
+        }
         let scale = options.scale.unwrap_or_else(|| (self.size(-1) as f64).sqrt().recip());
         let mut operands: SmallVec<[Self; 3]> = SmallVec::new();
         operands.push(keys.stretched(&stacks.keys));
         operands.push(values.stretched(&stacks.values));
         operands.extend(bias);
-        self.stretched(&stacks.queries).record(Attention { causal: options.causal, scale }, &operands)
+        self.stretched(&stacks.queries).record(Attention { causal: options.causal, scale, dropout }, &operands)
     }
 }
 
@@ -334,9 +359,10 @@ mod tests {
             let bias = tape.var(sample(&[queries, 1], 7));
             // The first key is always seen.
             let mask = Tensor::from_fn([queries, keys], |i| (i[0] + i[1]) % 3 != 1 || i[1] == 0);
-            for (bias, mask) in [(None, None), (Some(bias), None), (None, Some(mask.clone())), (Some(bias), Some(mask))] {
+            for (bias, mask) in [(None, None), (Some(bias), None), (None, Some(mask.clone())), (Some(bias), Some(mask))]
+            {
                 for (causal, scale) in [(false, None), (true, None), (true, Some(-0.3))] {
-                    let options = AttentionOptions { bias, mask: mask.clone(), causal, scale };
+                    let options = AttentionOptions { bias, mask: mask.clone(), causal, scale, ..Default::default() };
                     let found = x[0].scaled_dot_product_attention(x[1], x[2], &options).value().unwrap();
                     found.close_to(&composed(&x, &options).value().unwrap(), 1e-14, 1e-14).unwrap();
                 }
@@ -424,6 +450,23 @@ mod tests {
     }
 
     #[test]
+    fn dropped_weights_stay_dropped_in_every_derivative() {
+        let options = || AttentionOptions { dropout: 0.4, seed: 3, causal: true, ..Default::default() };
+        let x = [sample(&[2, 4, 2], 1), sample(&[2, 4, 2], 2), sample(&[2, 4, 3], 3)];
+        assert_gradient(|x| x[0].scaled_dot_product_attention(x[1], x[2], &options()), &x);
+        let tape = Tape::new();
+        let (q, k) = (tape.var(Tensor::zeros([200, 1])), tape.var(Tensor::zeros([50, 1])));
+        let options = AttentionOptions { causal: false, ..options() };
+        let sums = q.scaled_dot_product_attention(k, tape.var(Tensor::ones([50, 1])), &options).value().unwrap();
+        let mean = sums.sum() / 200.0;
+        assert!((mean - 1.0).abs() < 0.03 && sums.iter().any(|sum| sum != 1.0), "{mean}");
+        let text = failure(&[&[2, 2]], |x| {
+            x[0].scaled_dot_product_attention(x[0], x[0], &AttentionOptions { dropout: 1.5, ..Default::default() })
+        });
+        assert_eq!(text, "scaled_dot_product_attention: dropout must be between 0 and 1, found 1.5");
+    }
+
+    #[test]
     fn wrong_shapes_are_named() {
         let attention = |shapes: [&[usize]; 3], bias: Option<&[usize]>, mask: Option<&[usize]>| {
             failure(&shapes, |x| {
@@ -446,6 +489,9 @@ mod tests {
             attention(shapes, Some(&[3, 4]), None),
             format!("{name}: shapes do not broadcast: [3, 4] and [2, 4] (3 ≠ 2 at axis −2)")
         );
-        assert_eq!(attention(shapes, None, Some(&[5, 2, 4])), format!("{name}: [5, 2, 4] does not broadcast to [2, 4]"));
+        assert_eq!(
+            attention(shapes, None, Some(&[5, 2, 4])),
+            format!("{name}: [5, 2, 4] does not broadcast to [2, 4]")
+        );
     }
 }
