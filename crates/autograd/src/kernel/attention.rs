@@ -22,6 +22,9 @@ const QUERIES: [usize; 2] = [16, 64];
 /// Elements of a panel.
 const PANEL: usize = 1 << 15;
 
+/// What lengths of rows are rounded up to: a vector of single precision.
+const EVEN: usize = 16;
+
 /// Queries, keys and values of every head, and what is added to their products.
 pub(crate) struct Heads<'a, T> {
     pub q: Batch<'a, T>,
@@ -201,9 +204,12 @@ impl<T: Float> Head<'_, T> {
                 if let Some(bias) = &self.bias {
                     add_row(bias, query, row);
                 }
-                // Whole rows, hidden keys too: their weights come out as 0, and even lengths cost less.
-                row[self.seen(query + 1).end..].fill(T::NEG_INFINITY);
+                // Up to an even length, with hidden keys whose weights come out as 0: that costs less than an odd rest.
+                let seen = self.seen(query + 1).end;
+                let (row, hidden) = row.split_at_mut(seen.next_multiple_of(EVEN).min(row.len()));
+                row[seen..].fill(T::NEG_INFINITY);
                 normalize(row);
+                hidden.fill(T::ZERO);
             }
         });
     }
