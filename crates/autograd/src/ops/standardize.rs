@@ -221,9 +221,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// use autograd::Tape;
     ///
     /// let tape = Tape::new();
-    /// let x = tape.var([[1.0_f64, 7.0], [10.0, 70.0]]);
+    /// let x = tape.var([[2.0_f64, -2.0], [8.0, 8.0]]);
     /// let y = x.rms_norm([2], None, 0.0);
-    /// assert_eq!(y.value()?.to_vec(), [0.2, 1.4, 0.2, 1.4]);
+    /// assert_eq!(y.value()?.to_vec(), [1.0, -1.0, 1.0, 1.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     ///
