@@ -243,15 +243,16 @@ impl<T: Float> Head<'_, T> {
             vectorized!(slopes_of_softmax(weights, slopes, keys.len()));
             self.drop_some(&queries, weights);
             product(panel(weights).transpose(), g, &mut gv[..keys.len() * value_width], Write::Add);
-            for (query, slopes) in queries.clone().zip(slopes.chunks_exact(keys.len().max(1))) {
-                if let Some(row) = gbias.get_mut(query * self.keys()..).filter(|row| !row.is_empty()) {
-                    row[..slopes.len()].copy_from_slice(slopes);
-                }
+            let rows = gbias.chunks_exact_mut(self.keys().max(1)).skip(queries.start);
+            for (row, slopes) in rows.zip(slopes.chunks_exact(keys.len().max(1))) {
+                row[..keys.len()].copy_from_slice(slopes);
             }
             product(panel(slopes), k, &mut gq[queries.start * width..queries.end * width], Write::Replace);
             product(panel(slopes).transpose(), q, &mut gk[..keys.len() * width], Write::Add);
         }
-        vectorized!([gq, gk].into_iter().flatten().for_each(|x| *x *= self.scale));
+        for gradient in [gq, gk] {
+            vectorized!(gradient.iter_mut().for_each(|x| *x *= self.scale));
+        }
     }
 }
 

@@ -60,9 +60,7 @@ impl Attention {
             Some(blind) => scores.masked_fill(&blind, number(T::ZERO)).softmax(-1).masked_fill(&blind, number(T::ZERO)),
         }
     }
-}
 
-impl Attention {
     /// What dropout multiplies all weights by: 1 where there is none.
     fn kept<'t, T: Float>(&self, weights: Var<'t, T>) -> Term<'t, T> {
         if self.dropout.probability == 0.0 {
