@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autograd::{Float, Param, Tape, Tensor};
 use nn::loss::cross_entropy;
-use nn::{Linear, Module};
-use optim::Adam;
+use nn::{
+    AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Module, TransformerConfig, TransformerEncoder,
+};
+use optim::{Adam, AdamW};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -133,6 +135,44 @@ fn classifier_step() -> Vec<usize> {
     })
 }
 
+#[derive(Module)]
+struct Language {
+    tokens: Embedding,
+    positions: LearnedPositions,
+    encoder: TransformerEncoder,
+    out: Linear,
+}
+
+/// A causal transformer that guesses the next token.
+fn transformer_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let config = TransformerConfig { feedforward: 32, dropout: 0.0, batch_first: true, ..Default::default() };
+    let mut model = Language {
+        tokens: Embedding::new(5, 16, &mut rng),
+        positions: LearnedPositions::new(12, 16, &mut rng),
+        encoder: TransformerEncoder::new(2, 16, 4, &config, &mut rng).with_norm(LayerNorm::new(16)),
+        out: Linear::new(16, 5, &mut rng),
+    };
+    let mut adamw = AdamW::new(0.01);
+    let tokens = Tensor::from_fn([3, 12], |i| (i[0] + 2 * i[1]) % 5);
+    let next = Tensor::from_fn([36], |i| (i[0] / 12 + 2 * (i[0] % 12) + 2) % 5);
+    let mut tape = Tape::new();
+    let (mut first, mut last) = (None, 0.0);
+    let counts = steady(|| {
+        let x = model.positions.forward(model.tokens.forward(&tape, &tokens));
+        let x = model.encoder.forward_with(x, &AttentionMask::causal());
+        let loss = cross_entropy(model.out.forward(x).reshape([36, 5]), &next);
+        last = loss.value().unwrap();
+        first.get_or_insert(last);
+        let gradients = loss.backward().unwrap();
+        adamw.step(&mut model, &gradients).unwrap();
+        drop(gradients);
+        tape.clear();
+    });
+    assert!(first.is_some_and(|first| last < 0.9 * first), "it does not learn: {first:?}, then {last}");
+    counts
+}
+
 /// Scalars and tensors on one tape, and a derivative of a derivative.
 fn mixed_step() -> Vec<usize> {
     let mut tape = Tape::<f64>::new();
@@ -150,6 +190,7 @@ fn main() {
         ("tensors, f32", tensor_step::<f32>()),
         ("tensors, f64", tensor_step::<f64>()),
         ("layers and Adam", classifier_step()),
+        ("a transformer and AdamW", transformer_step()),
         ("scalars, f32", scalar_step::<f32>()),
         ("scalars, f64", scalar_step::<f64>()),
     ] {

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from reference import case, draw, floats, index
 
@@ -124,6 +125,32 @@ def cross_entropies():
     yield case("cross_entropy", "tails", F.cross_entropy, tails, index(1, 0), kind="tail", reduction="none")
 
 
+def attention(q, k, v, bias=None, mask=None, **params):
+    """A bias and a mask are one argument of PyTorch's. Its fused kernel has no second derivative, its plain one has."""
+    with sdpa_kernel(SDPBackend.MATH):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias if mask is None else mask, **params)
+
+
+def attentions():
+    op, f = "scaled_dot_product_attention", attention
+    yield case(op, "one head", f, draw(3, 2), draw(4, 2), draw(4, 3))
+    yield case(op, "heads", f, draw(2, 2, 3, 2), draw(2, 2, 4, 2), draw(2, 2, 4, 3))
+    yield case(op, "batch axes broadcast", f, draw(2, 1, 3, 2), draw(2, 4, 2), draw(1, 2, 4, 1))
+    for queries, keys in ((4, 4), (2, 4), (4, 2)):
+        shapes = (2, queries, 2), (2, keys, 2), (2, keys, 2)
+        yield case(op, f"causal, {queries} and {keys}", f, *(draw(*shape) for shape in shapes), is_causal=True)
+    yield case(op, "scale 0.3", f, draw(3, 2), draw(4, 2), draw(4, 3), scale=0.3)
+    yield case(op, "scale −2", f, draw(3, 2), draw(4, 2), draw(4, 3), scale=-2.0)
+    yield case(op, "bias", f, draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3), named={"bias": draw(2, 3, 4)})
+    yield case(op, "broadcast bias", f, draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3), named={"bias": draw(3, 1)})
+    mask = torch.tensor([[True, False, True, True], [False, True, False, False], [True, True, True, True]])
+    yield case(op, "mask", f, draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3), named={"mask": mask})
+    blind = mask & torch.tensor([[True], [False], [True]])
+    yield case(op, "a query that sees nothing", f, draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3), named={"mask": blind})
+    tails = floats([[40.0, 0.0], [0.0, -40.0]]), floats([[30.0, 0.0], [0.0, 30.0]]), floats([[1.0], [2.0]])
+    yield case(op, "tails", f, *tails, kind="kink")
+
+
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, **params):
     """PyTorch updates the running statistics in place; here they are outputs."""
     mean, var = running_mean.clone(), running_var.clone()
@@ -140,6 +167,13 @@ def layers():
     plane = {"weight": draw(3, 2, low=0.5), "bias": draw(3, 2)}
     yield case("layer_norm", "two axes", F.layer_norm, draw(2, 3, 2), named=plane, normalized_shape=[3, 2])
     yield case("layer_norm", "equal elements", F.layer_norm, torch.ones(1, 3), kind="kink", normalized_shape=[3])
+    yield case("rms_norm", "last axis", F.rms_norm, draw(2, 3), named={"weight": draw(3)}, normalized_shape=[3])
+    yield case("rms_norm", "two axes, plain", F.rms_norm, draw(2, 3, 2), normalized_shape=[3, 2], eps=0.1)
+    channels = {"weight": draw(4, low=0.5), "bias": draw(4)}
+    yield case("group_norm", "two groups", F.group_norm, draw(2, 4, 3), named=channels, num_groups=2)
+    yield case("group_norm", "images, plain", F.group_norm, draw(2, 2, 2, 3), num_groups=1, eps=0.01)
+    yield case("instance_norm", "images", F.instance_norm, draw(2, 4, 2, 2), named=channels)
+    yield case("instance_norm", "sequences, plain", F.instance_norm, draw(2, 3, 4), eps=0.01)
     running = {"running_mean": draw(3), "running_var": draw(3, low=0.5)}
     constant = tuple(running)
     for shape in ((4, 3), (2, 3, 2, 2)):

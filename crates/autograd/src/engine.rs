@@ -60,7 +60,7 @@ fn evaluate<T: Float>(tape: &Tape<T>, op: &Op, inputs: &[Input<T>]) -> Result<(V
         operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = Factor::of(&nodes, input));
         return Ok((elementwise(*op, &operands[..inputs.len()])?.into(), tracked));
     }
-    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
+    let operands: SmallVec<[Tensor<T>; 4]> = inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
     match op.value(&operands) {
         Some(value) => Ok((value?, tracked)),
         None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),

@@ -4,6 +4,7 @@
 //! number of threads.
 
 pub(crate) mod accumulate;
+pub(crate) mod attention;
 pub(crate) mod conv;
 pub(crate) mod index;
 pub(crate) mod lines;

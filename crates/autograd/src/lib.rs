@@ -68,6 +68,7 @@ pub use float::{Element, Float};
 pub use gradients::{Gradients, Wrt};
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use kernel::sort::Order;
+pub use ops::attention::AttentionOptions;
 pub use ops::cat::{cat, stack};
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions,

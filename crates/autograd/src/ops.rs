@@ -16,6 +16,7 @@ pub mod special;
 pub mod trigonometric;
 
 pub(crate) mod arrange;
+pub(crate) mod attention;
 pub(crate) mod cat;
 pub(crate) mod composed;
 pub(crate) mod control;
@@ -92,9 +93,14 @@ impl<'a, 't, T: Float> Vjp<'a, 't, T> {
         SmallVec::from_iter([Some(gx)])
     }
 
+    /// Whether a gradient of operand `i` is asked for.
+    pub fn is_needed(&self, i: usize) -> bool {
+        self.needs[i]
+    }
+
     /// The answer for operand `i`, computed only if it is needed.
     pub fn operand(&self, i: usize, gx: impl FnOnce() -> Var<'t, T>) -> Option<Var<'t, T>> {
-        self.needs[i].then(gx)
+        self.is_needed(i).then(gx)
     }
 
     /// The answer of a rule with two operands, each computed only if it is needed.
@@ -228,6 +234,8 @@ ops! {
     product::MatMul
     product::Cross
     linear::Linear
+    attention::Attention
+    attention::AttentionAdjoint
     conv::Conv2d
     conv::ConvInput
     conv::ConvWeight

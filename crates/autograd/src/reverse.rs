@@ -164,6 +164,16 @@ impl<T: Float> Sweep<'_, '_, T> {
                 }
                 Ok(())
             }
+            Op::Slice(slice) => {
+                if let Some(&Input::Node(x)) = node.inputs.first()
+                    && nodes[x as usize].tracked
+                {
+                    let shape = nodes[x as usize].value.shape();
+                    let sum = self.adjoints[x as usize].get_or_insert_with(|| Tensor::zeros(shape));
+                    slice.add_adjoint(&g, sum);
+                }
+                Ok(())
+            }
             _ => {
                 drop(nodes);
                 self.rule(slot, &[g])

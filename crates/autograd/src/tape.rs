@@ -98,7 +98,7 @@ pub(crate) enum Input<T> {
     Number(T),
 }
 
-pub(crate) type Inputs<T> = SmallVec<[Input<T>; 3]>;
+pub(crate) type Inputs<T> = SmallVec<[Input<T>; 4]>;
 
 /// One recorded tensor operation, or one output of an operation with several.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Layers: structs of parameters with a method `forward`.
 
 mod activation;
+mod attention;
 mod conv;
 mod dropout;
 mod embedding;
@@ -9,18 +10,26 @@ mod identity;
 mod linear;
 mod norm;
 mod pool;
+mod position;
 mod sequential;
+mod transformer;
 
 pub use activation::*;
+pub use attention::{AttentionMask, MultiheadAttention};
 pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
 pub use dropout::{AlphaDropout, Dropout, Dropout2d};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use identity::Identity;
 pub use linear::Linear;
-pub use norm::{BatchNorm1d, BatchNorm2d, LayerNorm};
+pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RmsNorm};
 pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
+pub use position::{LearnedPositions, RotaryPositions, SinusoidalPositions};
 pub use sequential::Sequential;
+pub use transformer::{
+    TransformerActivation, TransformerConfig, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
+    TransformerEncoderLayer,
+};
 
 use autograd::{Float, Module, Var};
 

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 
 use autograd::{
-    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy, MaxPool2dOptions, Order,
-    PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum, stack,
+    AttentionOptions, AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy,
+    MaxPool2dOptions, Order, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum,
+    stack,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -163,7 +164,8 @@ impl<'t, 'p> Program<'t, 'p> {
     fn line(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let (axis, n) = (axis(x, rng), count(rng));
         let order = if rng.random_bool(0.5) { Order::Ascending } else { Order::Descending };
-        let choice = rng.random_range(0..18);
+        let choice = rng.random_range(0..20);
+        let last = x.shape().last().copied().map_or(Shape::default(), Shape::from);
         let result = match choice {
             0 => x.softmax(axis),
             1 => x.softmin(axis),
@@ -184,7 +186,9 @@ impl<'t, 'p> Program<'t, 'p> {
                 let labels = Tensor::from_fn(x.size(0), |_| rng.random_range(0..4));
                 x.softmax_cross_entropy(&labels, &CrossEntropy { label_smoothing: 0.1, ..Default::default() })
             }
-            16 => x.layer_norm(x.shape().last().copied().map_or(Shape::default(), Shape::from), None, None, 0.1),
+            16 => x.layer_norm(last, None, None, 0.1),
+            17 => x.rms_norm(last, None, 0.1),
+            18 => x.group_norm(n, None, None, 0.1),
             _ => x.batch_norm(None, None, 0.1).0,
         };
         (format!("line {choice} axis {axis}, {n}"), vec![result])
@@ -250,7 +254,7 @@ impl<'t, 'p> Program<'t, 'p> {
 
     fn product(&mut self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let inner = x.size(-1);
-        let choice = rng.random_range(0..14);
+        let choice = rng.random_range(0..16);
         let equation =
             *["ij,jk->ik", "i,j", "...i,...i->...", "ii", "ij->ji", "bij,bjk->bik", "i,->i", "a-", "ab,c->abd"]
                 .choose(rng)
@@ -270,12 +274,24 @@ impl<'t, 'p> Program<'t, 'p> {
             10 => x.multi_dot(&[y, self.var(rng)]),
             12 => einsum(equation, &[x, y][..1 + usize::from(equation.contains(','))]),
             11 => x.linear(y, rng.random_bool(0.5).then(|| self.var(rng))),
+            13 | 14 => x.scaled_dot_product_attention(y, self.fitting(has_keys(y), rng), &self.attention(rng)),
             _ => {
                 self.scalars.push(x.flatten().dot(y.flatten()));
                 x.matmul(x.t())
             }
         };
         (format!("product {choice} {equation} with {}", y.shape()), vec![result])
+    }
+
+    fn attention(&self, rng: &mut StdRng) -> AttentionOptions<'t, f64> {
+        AttentionOptions {
+            bias: rng.random_bool(0.2).then(|| self.var(rng)),
+            mask: rng.random_bool(0.2).then(|| Tensor::from_fn(shape(rng), |_| rng.random_bool(0.7))),
+            causal: rng.random_bool(0.3),
+            scale: rng.random_bool(0.2).then_some(-0.5),
+            dropout: if rng.random_bool(0.2) { 0.4 } else { 0.0 },
+            seed: 1,
+        }
     }
 
     fn index(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
@@ -382,6 +398,12 @@ impl<'t, 'p> Program<'t, 'p> {
         };
         (format!("control {choice}"), results)
     }
+}
+
+/// Whether values of a shape belong to these keys.
+fn has_keys(keys: V<'_>) -> impl Fn(&Shape) -> bool {
+    let count = keys.size(-2);
+    move |shape| shape.rank() > 1 && shape[shape.rank() - 2] == count
 }
 
 /// An axis of `x`, seldom one that it does not have.

@@ -1,8 +1,8 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
 use autograd::{
-    AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode, Padding, Reduction,
-    Scalar, Shape, Tape, Tensor, Var, cat, einsum, stack,
+    AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode,
+    Padding, Reduction, Scalar, Shape, Tape, Tensor, Var, cat, einsum, stack,
 };
 use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
@@ -395,6 +395,19 @@ table! {
     "layer_norm" => |c, x| vec![{
         let [weight, bias] = ["weight", "bias"].map(|name| c.named(name));
         x[0].layer_norm(c.shape("normalized_shape"), weight, bias, c.number("eps", 1e-5))
+    }],
+    "rms_norm" => |c, x| vec![
+        x[0].rms_norm(c.shape("normalized_shape"), c.named("weight"), c.number("eps", f64::EPSILON))
+    ],
+    "group_norm" => |c, x| vec![
+        x[0].group_norm(c.size("num_groups", 1), c.named("weight"), c.named("bias"), c.number("eps", 1e-5))
+    ],
+    "instance_norm" => |c, x| vec![x[0].instance_norm(c.named("weight"), c.named("bias"), c.number("eps", 1e-5))],
+    "scaled_dot_product_attention" => |c, x| vec![{
+        let mask = c.named("mask").map(|mask| Ok(mask.value()?.map(|x| x != 0.0))).transpose()?;
+        let scale = c.param("scale").map(number);
+        let options = AttentionOptions { bias: c.named("bias"), mask, causal: c.flag("is_causal"), scale, ..Default::default() };
+        x[0].scaled_dot_product_attention(x[1], x[2], &options)
     }],
     "batch_norm" => |c, _x| c.batch_norm()?,
     "mse" => |c, x| vec![c.reduced_loss(loss::mse(x[0], x[1]), loss::mse_each(x[0], x[1]))],

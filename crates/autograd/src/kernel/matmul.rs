@@ -3,10 +3,11 @@
 //! Most products go to `faer`'s GEMM; some with a vector are plain loops, which are faster there.
 
 use std::any::TypeId;
+use std::ops::Range;
 
 use faer::linalg::matmul::matmul as gemm_of_faer;
 use faer::traits::ComplexField;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, MatRef, Par, RowMut};
 
 use crate::float::Float;
 use crate::kernel::product::{inner_product, multiply_vector};
@@ -22,7 +23,7 @@ use crate::tensor::layout::Layout;
 const WORTH: usize = 1 << 21;
 
 /// Multiply-adds of a panel or of a share of a batch at least.
-const PIECE: usize = 1 << 20;
+pub(crate) const PIECE: usize = 1 << 20;
 
 /// Panels that a large product is cut into at most: each packs its factors again.
 const PANELS: usize = 4;
@@ -59,6 +60,20 @@ pub(crate) fn matmul<T: Float>(a: View<'_, T>, b: View<'_, T>, out: &mut [T], wr
     });
 }
 
+/// `out = a·b` for matrices, with `row` added to every row.
+pub(crate) fn matmul_plus_row<T: Float>(a: View<'_, T>, b: View<'_, T>, row: &[T], out: &mut [T]) {
+    let (a, b) = (Matrix::new(a), Matrix::new(b));
+    debug_assert_eq!((row.len(), out.len()), (b.columns.0, a.rows.0 * b.columns.0));
+    if out.is_empty() {
+        return;
+    }
+    if a.columns.0 > 0 && a.rows.0 > 1 && row.len() > 1 {
+        return multiply_from(a, b, (out, row.len()), Start::Row(row));
+    }
+    out.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(row));
+    multiply(a, b, out, Write::Add);
+}
+
 /// Multiply-adds in the units of [`parallel`].
 pub(crate) fn cost(work: usize) -> usize {
     work / (WORTH / parallel::WORTH)
@@ -85,6 +100,12 @@ impl<'a, T: Float> Matrix<'a, T> {
 
     pub fn transpose(self) -> Self {
         Matrix { rows: self.columns, columns: self.rows, ..self }
+    }
+
+    /// Some rows, one below the other.
+    pub fn some_rows(self, rows: Range<usize>) -> Self {
+        let position = self.position + rows.start as isize * self.rows.1;
+        Matrix { position, rows: (rows.len(), self.rows.1), ..self }
     }
 
     /// Whether both the first and the last element lie in the buffer, and so all do.
@@ -122,13 +143,13 @@ impl<'a, T: Float> Matrix<'a, T> {
 }
 
 /// Matrices along any number of leading axes.
-struct Batch<'a, T> {
-    first: Matrix<'a, T>,
+pub(crate) struct Batch<'a, T> {
+    pub first: Matrix<'a, T>,
     nest: Nest,
 }
 
 impl<'a, T: Float> Batch<'a, T> {
-    fn new(x: View<'a, T>) -> Self {
+    pub fn new(x: View<'a, T>) -> Self {
         let mut nest = Nest::new();
         let batch_axes = x.layout.shape.rank() - 2;
         for (&size, &stride) in x.layout.shape.iter().zip(&x.layout.strides).take(batch_axes) {
@@ -137,7 +158,8 @@ impl<'a, T: Float> Batch<'a, T> {
         Batch { first: Matrix::new(x), nest }
     }
 
-    fn at(&self, k: usize) -> Matrix<'a, T> {
+    /// The `k`th matrix in row-major order of the leading axes.
+    pub fn at(&self, k: usize) -> Matrix<'a, T> {
         Matrix { position: self.first.position + shift(&self.nest, k), ..self.first }
     }
 
@@ -173,16 +195,44 @@ pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [
     }
 }
 
+/// What a product is added to.
+enum Start<'a, T> {
+    Nothing,
+    /// What is there.
+    Old,
+    /// The same row everywhere.
+    Row(&'a [T]),
+}
+
+impl<T> Start<'_, T> {
+    /// The start of some columns.
+    fn columns(&self, range: Range<usize>) -> Start<'_, T> {
+        match self {
+            Start::Nothing => Start::Nothing,
+            Start::Old => Start::Old,
+            Start::Row(row) => Start::Row(&row[range]),
+        }
+    }
+}
+
 /// One product by GEMM into rows that start `stride` elements apart. No size may be zero.
 pub(crate) fn multiply_into<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), write: Write) {
+    let start = match write {
+        Write::Replace => Start::Nothing,
+        Write::Add => Start::Old,
+    };
+    multiply_from(a, b, out, start);
+}
+
+fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), start: Start<'_, T>) {
     let packed_a = (!a.has_unit_stride()).then(|| a.packed());
     let packed_b = (!b.has_unit_stride()).then(|| b.packed());
     let a = packed_a.as_ref().map_or(a, |x| Matrix::row_major(x.as_slice(), a.rows.0, a.columns.0));
     let b = packed_b.as_ref().map_or(b, |x| Matrix::row_major(x.as_slice(), b.rows.0, b.columns.0));
     if TypeId::of::<T>() == TypeId::of::<f32>() {
-        gemm::<T, f32>(a, b, out, write);
+        gemm::<T, f32>(a, b, out, start);
     } else {
-        gemm::<T, f64>(a, b, out, write);
+        gemm::<T, f64>(a, b, out, start);
     }
 }
 
@@ -191,7 +241,7 @@ fn gemm<T: Float, E: ComplexField + 'static>(
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     (out, stride): (&mut [T], usize),
-    write: Write,
+    start: Start<'_, T>,
 ) {
     assert!(TypeId::of::<T>() == TypeId::of::<E>());
     let (m, n) = (a.rows.0, b.columns.0);
@@ -203,33 +253,35 @@ fn gemm<T: Float, E: ComplexField + 'static>(
     };
     // SAFETY: `T` is `E`, and `out`, borrowed for writing, holds m rows of n elements, `stride` apart.
     let product = unsafe { MatMut::from_raw_parts_mut(out.as_mut_ptr().cast::<E>(), m, n, stride as isize, 1) };
-    let accumulate = match write {
-        Write::Replace => Accum::Replace,
-        Write::Add => Accum::Add,
+    let start = match start {
+        Start::Nothing => Start::Nothing,
+        Start::Old => Start::Old,
+        // SAFETY: `T` is `E`.
+        Start::Row(row) => Start::Row(unsafe { std::slice::from_raw_parts(row.as_ptr().cast::<E>(), row.len()) }),
     };
     let least = (m * n * a.columns.0 / PANELS).max(PIECE);
-    multiply_panels(product, accumulate, matrix(a), matrix(b), least);
+    multiply_panels(product, &start, matrix(a), matrix(b), least);
 }
 
 /// GEMM on one thread for every panel of the product; panels are halves of halves, so they depend on the sizes alone.
 fn multiply_panels<E: ComplexField>(
     product: MatMut<'_, E>,
-    accumulate: Accum,
+    start: &Start<'_, E>,
     a: MatRef<'_, E>,
     b: MatRef<'_, E>,
     least: usize,
 ) {
     let (m, n, work) = (product.nrows(), product.ncols(), product.nrows() * product.ncols() * a.ncols());
     if work < 2 * least || m.max(n) < 2 * SIDE {
-        return gemm_of_faer(product, accumulate, a, b, E::one_impl(), Par::Seq);
+        return multiply_panel(product, start, a, b);
     }
     if m >= n {
         let half = (m / 2).next_multiple_of(16);
         let ((top, bottom), (a_top, a_bottom)) = (product.split_at_row_mut(half), a.split_at_row(half));
         parallel::join(
             cost(work),
-            || multiply_panels(top, accumulate, a_top, b, least),
-            || multiply_panels(bottom, accumulate, a_bottom, b, least),
+            || multiply_panels(top, start, a_top, b, least),
+            || multiply_panels(bottom, start, a_bottom, b, least),
         );
         return;
     }
@@ -237,9 +289,26 @@ fn multiply_panels<E: ComplexField>(
     let ((left, right), (b_left, b_right)) = (product.split_at_col_mut(half), b.split_at_col(half));
     parallel::join(
         cost(work),
-        || multiply_panels(left, accumulate, a, b_left, least),
-        || multiply_panels(right, accumulate, a, b_right, least),
+        || multiply_panels(left, &start.columns(0..half), a, b_left, least),
+        || multiply_panels(right, &start.columns(half..n), a, b_right, least),
     );
+}
+
+fn multiply_panel<E: ComplexField>(
+    mut product: MatMut<'_, E>,
+    start: &Start<'_, E>,
+    a: MatRef<'_, E>,
+    b: MatRef<'_, E>,
+) {
+    if let Start::Row(row) = start {
+        // Here and not for the whole product: what was just written is in the cache when the product is added. Neighbours
+        // in a row of the product are neighbours in memory.
+        for out in product.as_mut().row_iter_mut().filter_map(RowMut::try_as_row_major_mut) {
+            out.as_slice_mut().clone_from_slice(row);
+        }
+    }
+    let accumulate = if let Start::Nothing = start { Accum::Replace } else { Accum::Add };
+    gemm_of_faer(product, accumulate, a, b, E::one_impl(), Par::Seq);
 }
 
 #[cfg(test)]
@@ -301,6 +370,20 @@ mod tests {
     }
 
     #[test]
+    fn a_row_may_be_added_to_every_row() {
+        for [m, k, n] in SIZES.into_iter().chain([[300, 200, 100], [100, 200, 300]]) {
+            let row = Draws(3).numbers::<f64>(n);
+            for (a, b) in samples(&[m, k], 1).iter().zip(samples(&[k, n], 2)) {
+                let (mut product, mut out) = (vec![0.0; m * n], vec![f64::NAN; m * n]);
+                matmul(a.view(), b.view(), &mut product, Write::Replace);
+                let expected: Vec<f64> = product.iter().zip(row.iter().cycle()).map(|(y, x)| y + x).collect();
+                matmul_plus_row(a.view(), b.view(), &row, &mut out);
+                assert_close(&out, &expected, 1e-13);
+            }
+        }
+    }
+
+    #[test]
     fn batches() {
         for [m, k, n] in [[2, 3, 4], [1, 5, 6], [9, 8, 7], [4, 0, 2]] {
             for a in samples(&[3, 2, m, k], 1) {
@@ -335,6 +418,11 @@ mod tests {
             assert_same_bits(|| {
                 let mut out = vec![0.5; m * n];
                 matmul(a.view(), b.view(), &mut out, Write::Add);
+                out
+            });
+            assert_same_bits(|| {
+                let mut out = vec![0.5; m * n];
+                matmul_plus_row(a.view(), b.view(), &b.data[..n], &mut out);
                 out
             });
         }

@@ -3,8 +3,8 @@
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::kernel;
 use crate::kernel::lines::Lines;
+use crate::kernel::{self, Write};
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -72,7 +72,7 @@ impl Cat {
             }
             None => {
                 let places = Layout::contiguous(shape.clone()).slice(self.axis, start, start + part.len, 1);
-                kernel::scatter::scatter(x.view(), &places, out);
+                kernel::scatter::scatter(x.view(), &places, out, Write::Replace);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel;
+use crate::kernel::{self, Write};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -71,7 +71,7 @@ impl TensorRule for DiagonalEmbed {
         Ok(Tensor::build(self.to.clone(), |out| {
             let places = self.line.view(&Layout::contiguous(self.to.clone()));
             out.fill(T::ZERO);
-            kernel::scatter::scatter(x[0].view(), &places, out);
+            kernel::scatter::scatter(x[0].view(), &places, out, Write::Replace);
         })?
         .into())
     }

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
+use crate::kernel::lines::Packed;
 use crate::kernel::{self, Write};
 use crate::ops::product::MatMul;
 use crate::shape::Shape;
@@ -29,10 +30,7 @@ impl TensorRule for Linear {
         let transposed = weight.layout.permute(&[1, 0]);
         let weight = View { data: weight.buffer.as_slice(), layout: &transposed };
         let product = Tensor::build(shape, |out| match bias {
-            Some(bias) => {
-                fill_rows(bias, out);
-                kernel::matmul::matmul(x.view(), weight, out, Write::Add);
-            }
+            Some(bias) => kernel::matmul::matmul_plus_row(x.view(), weight, Packed::new(bias.view()).as_slice(), out),
             None => kernel::matmul::matmul(x.view(), weight, out, Write::Replace),
         })?;
         Ok(product.into())
@@ -76,13 +74,6 @@ fn as_matrix<T: Float>(x: &Tensor<T>) -> Result<Tensor<T>, Rule> {
 fn rows_shape(shape: &Shape) -> Shape {
     let (leading, last) = shape.split_at(shape.rank().saturating_sub(1));
     Shape::from([Shape::from(leading).len(), last.first().copied().unwrap_or(1)])
-}
-
-fn fill_rows<T: Float>(row: &Tensor<T>, out: &mut [T]) {
-    let row = row.contiguous();
-    if let Some(row) = row.as_slice().filter(|row| !row.is_empty()) {
-        out.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(row));
-    }
 }
 
 impl<'t, T: Float> Var<'t, T> {

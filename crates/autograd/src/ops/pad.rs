@@ -6,7 +6,7 @@ use super::index::IndexSelect;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel;
+use crate::kernel::{self, Write};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -44,7 +44,7 @@ impl TensorRule for Pad {
         Ok(Tensor::build(self.to.clone(), |out| {
             let places = (0..x.rank()).fold(Layout::contiguous(self.to.clone()), inside);
             out.fill(T::from_f64(self.value));
-            kernel::scatter::scatter(x.view(), &places, out);
+            kernel::scatter::scatter(x.view(), &places, out, Write::Replace);
         })?
         .into())
     }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel;
+use crate::kernel::{self, Write};
 use crate::shape::Axes;
 use crate::tensor::Tensor;
 use crate::tensor::index::limits;
@@ -38,6 +38,15 @@ impl TensorRule for Slice {
     }
 }
 
+impl Slice {
+    /// Adds the adjoint at `g` to a gradient of the operand. For many slices of one operand, such as the gates of a layer,
+    /// that is far less than zeros around each of them and a sum of all.
+    pub fn add_adjoint<T: Float>(&self, g: &Tensor<T>, sum: &mut Tensor<T>) {
+        let places = Layout::contiguous(sum.shape().clone()).slice(self.axis, self.start, self.end, self.step);
+        kernel::scatter::scatter(g.view(), &places, sum.make_mut(), Write::Add);
+    }
+}
+
 /// The adjoint of [`Slice`]: zeros of size `size` along the axis, with the operand at every `step`-th index from `start`.
 #[derive(Debug, Clone)]
 pub(crate) struct Embed {
@@ -65,7 +74,7 @@ impl TensorRule for Embed {
         let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
         Ok(Tensor::build(whole.shape.clone(), |out| {
             out.fill(T::ZERO);
-            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out);
+            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out, Write::Replace);
         })?
         .into())
     }

@@ -145,19 +145,9 @@ impl<'t, T: Float> Var<'t, T> {
         bias: Option<Self>,
         eps: f64,
     ) -> Self {
-        let (shape, normalized) = (self.shape(), normalized_shape.into());
-        let others = [weight, bias].into_iter().flatten();
-        let failed = others.clone().fold(self, Self::and);
-        if !shape.ends_with(&normalized) {
-            let rule = Rule::Argument {
-                name: "normalized_shape",
-                must: "the end of the shape",
-                found: normalized.to_string(),
-            };
-            return failed.fail("layer_norm", rule);
-        }
-        if let Some(found) = others.map(Var::shape).find(|shape| *shape != normalized) {
-            return failed.fail("layer_norm", Rule::Shape { expected: normalized, found });
+        let normalized = normalized_shape.into();
+        if let Err(failed) = self.last_axes("layer_norm", &normalized, [weight, bias]) {
+            return failed;
         }
         let y = self.record(Standardize { over: Over::Last(normalized.rank()), eps }, &[]);
         y.scaled_and_shifted(weight, bias)
@@ -222,6 +212,106 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
+    /// Root mean square normalisation over the last axes: y = x/√(mean x² + eps)·weight, with the mean of the elements along
+    /// the axes of `normalized_shape`.
+    ///
+    /// Derivative: (g′ − ŷ·mean(g′·ŷ))/√(mean x² + eps) to `x`, with g′ = g·weight and ŷ the value before the weight; Σg·ŷ to
+    /// `weight`.
+    /// Shapes: `[.., normalized_shape]`, weight `normalized_shape` → `[.., normalized_shape]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[2.0_f64, -2.0], [8.0, 8.0]]);
+    /// let y = x.rms_norm([2], None, 0.0);
+    /// assert_eq!(y.value()?.to_vec(), [1.0, -1.0, 1.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: B. Zhang, R. Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467.
+    #[track_caller]
+    pub fn rms_norm(self, normalized_shape: impl Into<Shape>, weight: Option<Self>, eps: f64) -> Self {
+        let (shape, normalized) = (self.shape(), normalized_shape.into());
+        if let Err(failed) = self.last_axes("rms_norm", &normalized, [weight]) {
+            return failed;
+        }
+        let axes = Over::Last(normalized.rank()).axes(shape.rank());
+        let squares = self.square().mean_keepdim(axes) + Term::Number(T::from_f64(eps));
+        (self * squares.rsqrt()).scaled_and_shifted(weight, None)
+    }
+
+    /// Group normalisation: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance (divided by n) are those
+    /// of a group of neighbouring channels in one sample. Channels are the second axis.
+    ///
+    /// Derivative: as [`layer_norm`](Self::layer_norm), for the elements of a group.
+    /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`. A number of groups that does not divide C is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f64, 3.0, 10.0, 30.0]]);
+    /// assert_eq!(x.group_norm(2, None, None, 0.0).value()?.to_vec(), [-1.0, 1.0, -1.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: Y. Wu, K. He, Group Normalization, arXiv:1803.08494.
+    #[track_caller]
+    pub fn group_norm(self, groups: usize, weight: Option<Self>, bias: Option<Self>, eps: f64) -> Self {
+        self.grouped("group_norm", Some(groups), [weight, bias], eps)
+    }
+
+    /// Instance normalisation: [`group_norm`](Self::group_norm) with every channel a group of its own.
+    ///
+    /// Derivative: as [`layer_norm`](Self::layer_norm), for the elements of a channel.
+    /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`.
+    ///
+    /// Reference: D. Ulyanov, A. Vedaldi, V. Lempitsky, Instance Normalization, arXiv:1607.08022.
+    #[track_caller]
+    pub fn instance_norm(self, weight: Option<Self>, bias: Option<Self>, eps: f64) -> Self {
+        self.grouped("instance_norm", None, [weight, bias], eps)
+    }
+
+    /// Normalised in groups of channels; by default each channel is one.
+    #[track_caller]
+    fn grouped(self, op: &'static str, groups: Option<usize>, affine: [Option<Self>; 2], eps: f64) -> Self {
+        let shape = self.shape();
+        let [weight, bias] = match self.channel_operands(op, affine) {
+            Ok(affine) => affine,
+            Err(failed) => return failed,
+        };
+        let (channels, groups) = (shape[1], groups.unwrap_or(shape[1]));
+        if groups == 0 && channels > 0 || groups > 0 && !channels.is_multiple_of(groups) {
+            return self.fail(op, Rule::Groups { channels, groups });
+        }
+        let size = Shape::from(&shape[1..]).len() / groups.max(1);
+        let y = self.reshape([shape[0], groups, size]).record(Standardize { over: Over::Last(1), eps }, &[]);
+        y.reshape(shape).scaled_and_shifted(weight, bias)
+    }
+
+    /// A failed handle unless this shape ends with `normalized` and the operands have that shape.
+    #[track_caller]
+    fn last_axes<const N: usize>(
+        self,
+        op: &'static str,
+        normalized: &Shape,
+        operands: [Option<Self>; N],
+    ) -> Result<(), Self> {
+        let others = operands.into_iter().flatten();
+        let failed = others.clone().fold(self, Self::and);
+        if !self.shape().ends_with(normalized) {
+            let found = normalized.to_string();
+            return Err(
+                failed.fail(op, Rule::Argument { name: "normalized_shape", must: "the end of the shape", found })
+            );
+        }
+        match others.map(Var::shape).find(|shape| shape != normalized) {
+            Some(found) => Err(failed.fail(op, Rule::Shape { expected: normalized.clone(), found })),
+            None => Ok(()),
+        }
+    }
+
     /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor.
     #[track_caller]
     fn channel_operands<const N: usize>(
@@ -273,6 +363,33 @@ mod tests {
             assert_gradient(|x| x[0].layer_norm(normalized, Some(x[1]), Some(x[2]), 0.1), &[x.clone(), w, b]);
             assert_gradient(|x| x[0].layer_norm(normalized, None, None, 0.01), &[x]);
         }
+    }
+
+    #[test]
+    fn derivatives_of_rms_norm() {
+        for (shape, normalized) in [(&[2, 3][..], &[3][..]), (&[2, 2, 3], &[2, 3]), (&[4], &[4]), (&[0, 2], &[2])] {
+            let (x, w) = (sample(shape, 1), sample(normalized, 2));
+            assert_gradient(|x| x[0].rms_norm(normalized, Some(x[1]), 0.1), &[x.clone(), w]);
+            assert_gradient(|x| x[0].rms_norm(normalized, None, 0.01), &[x]);
+        }
+    }
+
+    #[test]
+    fn derivatives_of_group_norm() {
+        for (shape, groups) in [(&[2, 4][..], 2), (&[2, 4, 3], 1), (&[1, 4, 2, 2], 2), (&[2, 3, 2], 3), (&[0, 2, 3], 2)]
+        {
+            let (x, w, b) = (sample(shape, 1), sample(&shape[1..2], 2), sample(&shape[1..2], 3));
+            assert_gradient(
+                |x| x[0].group_norm(groups, Some(x[1]), Some(x[2]), 0.1),
+                &[x.clone(), w.clone(), b.clone()],
+            );
+            assert_gradient(|x| x[0].instance_norm(Some(x[1]), Some(x[2]), 0.1), &[x.clone(), w, b]);
+            assert_gradient(|x| x[0].group_norm(groups, None, None, 0.1), &[x]);
+        }
+        let tape = Tape::<f64>::new();
+        let nothing = tape.constant(crate::Tensor::zeros([2, 0, 3]));
+        assert_eq!(nothing.instance_norm(None, None, 0.1).shape(), [2, 0, 3].into());
+        assert_eq!(nothing.group_norm(2, None, None, 0.1).shape(), [2, 0, 3].into());
     }
 
     #[test]
@@ -329,6 +446,11 @@ mod tests {
         assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2, found shape [2]");
         assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: shapes differ: expected [3], found [2]");
         assert_eq!(batch([&[0, 3], &[3]]), "batch_norm: needs at least one element, found shape [0, 3]");
+        let rms = failure(&[&[2, 3], &[2]], |x| x[0].rms_norm([3], Some(x[1]), 0.1));
+        assert_eq!(rms, "rms_norm: shapes differ: expected [3], found [2]");
+        let group = |groups| failure(&[&[2, 6], &[6]], |x| x[0].group_norm(groups, Some(x[1]), None, 0.1));
+        assert_eq!(group(4), "group_norm: 6 channels do not divide into 4 groups");
+        assert_eq!(group(0), "group_norm: 6 channels do not divide into 0 groups");
         let eval = failure(&[&[2, 3], &[3], &[1]], |x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1));
         assert_eq!(eval, "batch_norm: shapes differ: expected [3], found [1]");
     }

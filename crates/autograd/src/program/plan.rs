@@ -1,10 +1,10 @@
 //! How code runs: in which order, which operations together, and where each number stands.
 //!
-//! The order is that of demand: what a result needs, just before it, so that numbers are used soon after they were made.
-//! Of every stretch of that order, equal operations that do not depend on each other become one group. A slot is used
-//! again when the last reader of its number has run.
+//! The order is that of demand (what a result needs, just before it, so that numbers are used soon after they were made)
+//! or, where that leaves far fewer groups, that of the recording. Of every stretch of the order, equal operations that do
+//! not depend on each other become one group. A slot is used again when the last reader of its number has run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{Code, Definition, Value};
 use crate::float::Float;
@@ -13,6 +13,9 @@ use crate::ops::elementwise::Elementwise;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
 const STRETCH: usize = 1024;
+
+/// The order of the recording is worth longer ways between numbers and their readers when there are so many times fewer groups.
+const WORTH: usize = 2;
 
 /// No place yet.
 const NOWHERE: u32 = u32::MAX;
@@ -39,10 +42,16 @@ pub(crate) struct Check<T> {
 
 impl<T: Float> Plan<T> {
     pub fn new(code: &Code<T>, inputs: usize) -> Self {
-        let order = order(code);
-        let groups = grouped(code, &order);
+        let mut order = by_demand(code);
+        let mut groups = grouped(code, &order);
+        let operations = order.len();
+        order.sort_unstable();
+        let recorded = grouped(code, &order);
+        if WORTH * recorded.len() < groups.len() {
+            groups = recorded;
+        }
         let layout = Layout::new(code, inputs, &groups);
-        let mut list = Vec::with_capacity(2 * order.len());
+        let mut list = Vec::with_capacity(2 * operations);
         let groups: Vec<Group<T>> = groups.iter().map(|group| group.placed(&layout.slots, &mut list)).collect();
         let slot = |value: Value| layout.slots[value as usize];
         Plan {
@@ -55,7 +64,7 @@ impl<T: Float> Plan<T> {
                     expected: T::of(f64::from(u8::from(guard.holds))),
                 })
                 .collect(),
-            operations: (code.recorded, order.len()),
+            operations: (code.recorded, operations),
             replay: Replay::new(groups, list, layout.top as usize),
         }
     }
@@ -78,7 +87,7 @@ fn constant<T: Float>(code: &Code<T>, value: Value) -> T {
 }
 
 /// The operations that results and guards need, each after its operands and before what needs it next.
-fn order<T: Float>(code: &Code<T>) -> Vec<Value> {
+fn by_demand<T: Float>(code: &Code<T>) -> Vec<Value> {
     let mut seen = vec![false; code.values.len()];
     let mut order = Vec::new();
     // A value to visit, or one whose operands have all been visited.
@@ -184,12 +193,15 @@ struct Layout {
     top: u32,
     /// Unused stretches below the top: where they start, how long they are.
     free: BTreeMap<u32, u32>,
+    /// The same by length.
+    by_len: BTreeSet<(u32, u32)>,
 }
 
 impl Layout {
     fn new<T: Float>(code: &Code<T>, inputs: usize, groups: &[Together]) -> Self {
         let slots = vec![NOWHERE; code.values.len()];
-        let mut layout = Layout { slots, constants: Vec::new(), top: inputs as u32, free: BTreeMap::new() };
+        let mut layout =
+            Layout { slots, constants: Vec::new(), top: inputs as u32, free: BTreeMap::new(), by_len: BTreeSet::new() };
         let mut last = last_readers(code, groups);
         for (value, definition) in code.values.iter().enumerate() {
             match definition {
@@ -218,32 +230,43 @@ impl Layout {
         layout
     }
 
-    /// Consecutive slots: the first unused stretch that is long enough, or new ones.
+    /// Consecutive slots: the shortest unused stretch that is long enough, or new ones.
     fn take(&mut self, len: u32) -> u32 {
-        let Some((&start, &room)) = self.free.iter().find(|&(_, &room)| room >= len) else {
+        let Some(&(room, start)) = self.by_len.range((len, 0)..).next() else {
             self.top += len;
             return self.top - len;
         };
-        self.free.remove(&start);
+        self.remove(start, room);
         if room > len {
-            self.free.insert(start + len, room - len);
+            self.insert(start + len, room - len);
         }
         start
     }
 
     /// A slot is unused from now on.
     fn give(&mut self, slot: u32) {
-        let mut stretch = (slot, 1);
-        if let Some((&start, &len)) = self.free.range(..slot).next_back()
-            && start + len == slot
+        let (mut start, mut end) = (slot, slot + 1);
+        if let Some((&before, &len)) = self.free.range(..slot).next_back()
+            && before + len == slot
         {
-            self.free.remove(&start);
-            stretch = (start, len + 1);
+            self.remove(before, len);
+            start = before;
         }
-        if let Some(len) = self.free.remove(&(slot + 1)) {
-            stretch.1 += len;
+        if let Some(&len) = self.free.get(&end) {
+            self.remove(end, len);
+            end += len;
         }
-        self.free.insert(stretch.0, stretch.1);
+        self.insert(start, end - start);
+    }
+
+    fn insert(&mut self, start: u32, len: u32) {
+        self.free.insert(start, len);
+        self.by_len.insert((len, start));
+    }
+
+    fn remove(&mut self, start: u32, len: u32) {
+        self.free.remove(&start);
+        self.by_len.remove(&(len, start));
     }
 }
 

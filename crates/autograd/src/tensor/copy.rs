@@ -2,6 +2,10 @@
 
 use super::View;
 use crate::float::Element;
+use crate::kernel::parallel;
+
+/// Elements that a thread takes at once.
+const PIECE: usize = 1 << 14;
 
 /// Writes the elements of `from` to `into` in row-major order. `into` has exactly as many elements.
 pub(crate) fn copy_to<E: Element>(from: View<'_, E>, into: &mut [E]) {
@@ -18,10 +22,12 @@ fn copy_axes<E: Element>(data: &[E], start: isize, axes: &[(usize, isize)], into
         [(_, stride)] => copy_run(data, start, stride, into),
         [(rows, 1), (columns, stride)] => copy_transposed(data, start, stride, (rows, columns), into),
         [(size, stride), ref inner @ ..] => {
-            let block = into.len() / size;
-            for (i, into) in into.chunks_exact_mut(block).enumerate() {
-                copy_axes(data, start + i as isize * stride, inner, into);
-            }
+            let (block, work) = (into.len() / size, into.len());
+            parallel::pieces(into, block * (PIECE / block).max(1), work, &|done, piece| {
+                for (i, into) in (done / block..).zip(piece.chunks_exact_mut(block)) {
+                    copy_axes(data, start + i as isize * stride, inner, into);
+                }
+            });
         }
     }
 }

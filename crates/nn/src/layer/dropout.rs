@@ -98,6 +98,16 @@ dropout! {
     AlphaDropout: alpha_dropout
 }
 
+impl Dropout {
+    /// The probability now, and the seed of the next mask: for an operation that drops something inside.
+    pub(super) fn draw(&self) -> (f64, u64) {
+        match self.mode {
+            Mode::Train if self.probability != 0.0 => (self.probability, self.masks.next().random()),
+            _ => (0.0, 0),
+        }
+    }
+}
+
 /// A row of generators, each for one mask.
 #[derive(Debug)]
 struct Masks {

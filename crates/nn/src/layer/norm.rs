@@ -167,6 +167,92 @@ impl<T: Float> LayerNorm<T> {
 
 layer!(LayerNorm<T>);
 
+/// Root mean square normalisation over the last axes: y = x/√(mean x² + ε)·weight; the same in training and in use.
+///
+/// # Shapes
+/// `[.., shape]` → the same; `weight` has the given shape.
+///
+/// ```
+/// use autograd::Tape;
+/// use nn::RmsNorm;
+///
+/// let layer = RmsNorm::<f64>::new(2);
+/// let tape = Tape::new();
+/// let y = layer.forward(tape.constant([[1.0, 7.0], [10.0, 70.0]])).value()?;
+/// assert!(y.iter().zip([0.2, 1.4, 0.2, 1.4]).all(|(y, expected)| (y - expected).abs() < 1e-12));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// Zhang and Sennrich, *Root mean square layer normalization*, NeurIPS 2019.
+#[derive(Debug, Clone, nn_derive::Module)]
+pub struct RmsNorm<T: Float = f32> {
+    /// What every element is multiplied by: starts with 1.
+    pub weight: Param<T>,
+    /// ε. Default, as in PyTorch: the distance from 1 to the next number.
+    pub epsilon: f64,
+}
+
+impl<T: Float> RmsNorm<T> {
+    /// A layer that normalises over the last axes, which have this shape.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        Self { weight: Tensor::ones(shape).into(), epsilon: T::EPSILON.to_f64() }
+    }
+
+    /// x with each sample normalised.
+    #[track_caller]
+    pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        x.rms_norm(self.weight.shape(), Some(x.param(&self.weight)), self.epsilon)
+    }
+}
+
+layer!(RmsNorm<T>);
+
+/// Group normalisation: y = (x − mean)/√(variance + ε)·weight + bias, with mean and variance of a group of neighbouring
+/// channels in one sample; the same in training and in use.
+///
+/// # Shapes
+/// `[n, channels, ..]` → the same; `weight` and `bias` are `[channels]`.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::GroupNorm;
+///
+/// let layer: GroupNorm = GroupNorm::new(2, 6);
+/// let tape = Tape::new();
+/// let y = layer.forward(tape.constant(Tensor::ones([4, 6, 5, 5])));
+/// assert_eq!(y.value()?, Tensor::zeros([4, 6, 5, 5]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// Wu and He, *Group normalization*, ECCV 2018.
+#[derive(Debug, Clone, nn_derive::Module)]
+pub struct GroupNorm<T: Float = f32> {
+    /// What every channel is multiplied by: starts with 1.
+    pub weight: Param<T>,
+    /// What is added to every channel: starts with 0.
+    pub bias: Param<T>,
+    /// The number of groups, which divides the number of channels.
+    pub groups: usize,
+    /// ε. Default: 10⁻⁵.
+    pub epsilon: f64,
+}
+
+impl<T: Float> GroupNorm<T> {
+    /// A layer for so many channels in so many groups.
+    pub fn new(groups: usize, channels: usize) -> Self {
+        let (weight, bias) = (Tensor::ones([channels]).into(), Tensor::zeros([channels]).into());
+        Self { weight, bias, groups, epsilon: 1e-5 }
+    }
+
+    /// x with normalised groups.
+    #[track_caller]
+    pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        x.group_norm(self.groups, Some(x.param(&self.weight)), Some(x.param(&self.bias)), self.epsilon)
+    }
+}
+
+layer!(GroupNorm<T>);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,55 @@
+//! How long does a training step take? Seven workloads, each in its phases (forward, forward and backward, whole step), in the
+//! form of JSON lines that scripts for other engines print too.
+//!
+//!     cargo bench --bench workloads -- [--only W1,W3] [--seconds S] [--threads N]
+
+mod bench;
+mod convolution;
+mod dense;
+mod elementwise;
+mod transformer;
+
+use autograd::Result;
+use bench::Bench;
+use clap::Parser;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+#[derive(Parser)]
+struct Options {
+    /// Workloads, separated by commas; all without it
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Time for each measurement
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+type Workload = fn(&mut Bench<'_>, StdRng) -> Result<()>;
+
+const WORKLOADS: [(&str, Workload); 7] = [
+    ("W1", dense::w1),
+    ("W2", dense::w2),
+    ("W3", dense::w3),
+    ("W4", convolution::w4),
+    ("W6", transformer::w6),
+    ("W7", elementwise::w7),
+    ("W8", elementwise::w8),
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::parse();
+    rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
+    for (name, run) in WORKLOADS {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            run(&mut Bench { name, options: &options }, StdRng::seed_from_u64(0))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,495 @@
+//! Attention in one op: no matrix of all queries by all keys is kept, in neither direction.
+
+use smallvec::SmallVec;
+
+use super::softmax::SoftmaxAdjoint;
+use super::{Cotangents, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel::attention::{Dropout, Heads, gradient_sizes};
+use crate::kernel::matmul::Batch;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+/// The options of [`Var::scaled_dot_product_attention`]; by default every query sees every key.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionOptions<'t, T: Float = f32> {
+    /// Added to the scaled products: it broadcasts to `[.., queries, keys]`, and gradients flow to it.
+    pub bias: Option<Var<'t, T>>,
+    /// Which keys a query sees, true for those it does; it broadcasts to `[.., queries, keys]`.
+    pub mask: Option<Tensor<bool>>,
+    /// Query i sees keys 0 to i alone.
+    pub causal: bool,
+    /// What products of queries and keys are multiplied by: 1/√width if it is not given.
+    pub scale: Option<f64>,
+    /// With this probability a weight is dropped (zero), and the others are divided by one minus it.
+    pub dropout: f64,
+    /// Decides which weights are dropped: every step wants another one.
+    pub seed: u64,
+}
+
+/// softmax(scale·q·kᵀ + bias)·v for q, k, v and, as a fourth operand, the bias; batch axes are equal.
+#[derive(Debug, Clone)]
+pub(crate) struct Attention {
+    causal: bool,
+    scale: f64,
+    dropout: Dropout,
+}
+
+impl Attention {
+    fn heads<'a, T: Float>(&self, x: &'a [Tensor<T>], bias: Option<&'a Tensor<T>>) -> Heads<'a, T> {
+        let [q, k, v] = [0, 1, 2].map(|i: usize| Batch::new(x[i].view()));
+        let bias = bias.map(|bias| Batch::new(bias.view()));
+        Heads { q, k, v, bias, scale: T::from_f64(self.scale), causal: self.causal, dropout: self.dropout }
+    }
+
+    /// The weights of all keys for all queries, in other ops.
+    fn weights<'t, T: Float>(&self, q: Var<'t, T>, k: Var<'t, T>, bias: Option<Var<'t, T>>) -> Var<'t, T> {
+        let number = Term::Number;
+        let products = q.matmul(k.t()) * number(T::from_f64(self.scale));
+        let scores = bias.map_or(products, |bias| products + bias);
+        let hidden =
+            |shape: &Shape| Tensor::from_fn([shape[shape.rank() - 2], shape[shape.rank() - 1]], |i| i[1] > i[0]);
+        let scores = match self.causal {
+            true => scores.masked_fill(&hidden(&scores.shape()), number(T::NEG_INFINITY)),
+            false => scores,
+        };
+        match bias.and_then(|_| blind_queries(scores)) {
+            None => scores.softmax(-1),
+            Some(blind) => scores.masked_fill(&blind, number(T::ZERO)).softmax(-1).masked_fill(&blind, number(T::ZERO)),
+        }
+    }
+
+    /// What dropout multiplies all weights by: 1 where there is none.
+    fn kept<'t, T: Float>(&self, weights: Var<'t, T>) -> Term<'t, T> {
+        if self.dropout.probability == 0.0 {
+            return Term::Number(T::ONE);
+        }
+        let mut factors = Tensor::ones(weights.shape());
+        self.dropout.apply(0, weights.size(-1), factors.as_mut_slice());
+        Term::Var(weights.tape.constant(factors))
+    }
+}
+
+/// Where all scores of a query are −∞, if that is so anywhere: with size one along the keys.
+fn blind_queries<T: Float>(scores: Var<'_, T>) -> Option<Tensor<bool>> {
+    let scores = scores.value().ok().filter(|scores| !scores.is_empty())?;
+    let largest = scores.amax(-1).and_then(|largest| largest.unsqueeze(-1)).ok()?;
+    let blind = largest.map(|x| x == T::NEG_INFINITY);
+    blind.iter().any(|is_blind| is_blind).then_some(blind)
+}
+
+/// The sizes of a head: queries, keys, width of a key, width of a value.
+fn sizes(q: &Shape, v: &Shape) -> [usize; 4] {
+    let ends = |shape: &Shape| [shape[shape.rank() - 2], shape[shape.rank() - 1]];
+    let ([queries, width], [keys, value_width]) = (ends(q), ends(v));
+    [queries, keys, width, value_width]
+}
+
+fn batch(shape: &Shape) -> &[usize] {
+    &shape[..shape.rank() - 2]
+}
+
+fn matrices(batch: &[usize], rows: usize, columns: usize) -> Shape {
+    batch.iter().copied().chain([rows, columns]).collect()
+}
+
+impl TensorRule for Attention {
+    const NAME: &'static str = "scaled_dot_product_attention";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (q, v) = (x[0].shape(), x[2].shape());
+        let [queries, _, _, width] = sizes(q, v);
+        let shape = matrices(batch(q), queries, width);
+        Ok(Tensor::build(shape, |out| self.heads(x, x.get(3)).attend(out))?.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (q, k, v, bias) = (rule.x[0], rule.x[1], rule.x[2], rule.x.get(3).copied());
+        let adjoint = AttentionAdjoint { of: self.clone(), wants_bias: bias.is_some() && rule.is_needed(3) };
+        let operands: SmallVec<[Var<'t, T>; 4]> = [k, v, rule.g].into_iter().chain(bias).collect();
+        let gradients = q.record(adjoint.clone(), &operands);
+        let parts = adjoint.parts(gradients, q, k, v);
+        rule.x.iter().enumerate().map(|(i, _)| rule.operand(i, || parts.of(i))).collect()
+    }
+}
+
+/// The gradients of [`Attention`] from q, k, v, the incoming gradient and the bias: `[.., n]` with those of q, k, v and, if
+/// it is wanted, the bias one behind the other for every head. As a matrix it is Jᵀ, linear in the incoming gradient.
+#[derive(Debug, Clone)]
+pub(crate) struct AttentionAdjoint {
+    of: Attention,
+    wants_bias: bool,
+}
+
+/// A tensor of gradients that [`AttentionAdjoint`] gives, and where each lies in it.
+struct Parts<'t, T: Float> {
+    all: Var<'t, T>,
+    ends: [usize; 5],
+    shapes: [Shape; 4],
+}
+
+impl<'t, T: Float> Parts<'t, T> {
+    fn of(&self, i: usize) -> Var<'t, T> {
+        self.all.slice(-1, self.ends[i]..self.ends[i + 1]).reshape(&self.shapes[i])
+    }
+}
+
+impl AttentionAdjoint {
+    fn parts<'t, T: Float>(&self, all: Var<'t, T>, q: Var<'t, T>, k: Var<'t, T>, v: Var<'t, T>) -> Parts<'t, T> {
+        let (q, k, v) = (q.shape(), k.shape(), v.shape());
+        let [queries, keys, width, value_width] = sizes(&q, &v);
+        let mut ends = [0; 5];
+        for (i, len) in gradient_sizes(queries, keys, width, value_width, self.wants_bias).into_iter().enumerate() {
+            ends[i + 1] = ends[i] + len;
+        }
+        let bias = matrices(batch(&q), queries, keys);
+        Parts { all, ends, shapes: [q, k, v, bias] }
+    }
+}
+
+impl TensorRule for AttentionAdjoint {
+    const NAME: &'static str = "scaled_dot_product_attention_adjoint";
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (q, v) = (x[0].shape(), x[2].shape());
+        let [queries, keys, width, value_width] = sizes(q, v);
+        let len = gradient_sizes(queries, keys, width, value_width, self.wants_bias).iter().sum();
+        let shape = batch(q).iter().copied().chain([len]).collect();
+        let (g, heads) = (Batch::new(x[3].view()), self.of.heads(x, x.get(4)));
+        Ok(Tensor::build(shape, |out| heads.adjoint(&g, self.wants_bias, out))?.into())
+    }
+
+    /// For h with the parts hq, hk, hv and hb, ⟨h, Jᵀg⟩ = ⟨g, W′·v + W·hv⟩, where W′ is the tangent of the weights W along
+    /// S′ = scale·(hq·kᵀ + q·hkᵀ) + hb, that is the softmax's adjoint of S′ at W. The gradient follows from that form; the
+    /// one that W gets where it stands by itself is `direct`. Dropout multiplies W and W′ wherever they meet values.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let [q, k, v, g] = [0, 1, 2, 3].map(|i: usize| rule.x[i]);
+        let bias = rule.x.get(4).copied();
+        let h = self.parts(rule.g, q, k, v);
+        let [hq, hk, hv] = [0, 1, 2].map(|i| h.of(i));
+        let scale = Term::Number(T::from_f64(self.of.scale));
+        let axis = q.rank() - 1;
+        let softmax_adjoint = |weights: Var<'t, T>, g: Var<'t, T>| weights.record(SoftmaxAdjoint { axis }, &[g]);
+        let sum = |x: Var<'t, T>| x.sum_along(axis);
+
+        let weights = self.of.weights(q, k, bias);
+        let moved = (hq.matmul(k.t()) + q.matmul(hk.t())) * scale;
+        let moved = if self.wants_bias { moved + h.of(3) } else { moved };
+        let kept = self.of.kept(weights);
+        let tangent = softmax_adjoint(weights, moved);
+        let incoming = g.matmul(v.t()) * kept;
+        let by_values = g.matmul(hv.t()) * kept;
+        let direct = incoming * (moved - sum(moved * weights)) - moved * sum(incoming * weights) + by_values;
+        let by_scores = softmax_adjoint(weights, direct);
+        let by_moved = softmax_adjoint(weights, incoming);
+        let mut gradients: Cotangents<'t, T> = SmallVec::from_iter([
+            rule.operand(0, || (by_scores.matmul(k) + by_moved.matmul(hk)) * scale),
+            rule.operand(1, || (by_scores.t().matmul(q) + by_moved.t().matmul(hq)) * scale),
+            rule.operand(2, || (tangent * kept).t().matmul(g)),
+        ]);
+        gradients.push(rule.operand(3, || (tangent * kept).matmul(v) + (weights * kept).matmul(hv)));
+        gradients.extend(bias.map(|_| rule.operand(4, || by_scores)));
+        gradients
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// What each of these queries finds among keys with values: softmax(scale·q·kᵀ + bias)·v, with scale 1/√E unless it is
+    /// given. No matrix of all queries by all keys is kept for a first derivative.
+    ///
+    /// Derivative: with weights W = softmax(..), D = g·vᵀ and S = W∘(D − Σ W∘D): scale·S·k to the queries, scale·Sᵀ·q to the
+    /// keys, Wᵀ·g to the values, S to the bias; any order.
+    /// Shapes: queries `[.., L, E]`, keys `[.., S, E]`, values `[.., S, V]` → `[.., L, V]`; leading axes broadcast. A query
+    /// that a mask or a bias of −∞ lets see no key gets zeros and sends no gradient, as in PyTorch.
+    ///
+    /// ```
+    /// use autograd::{AttentionOptions, Tape};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let (keys, values) = (tape.var([[1.0], [-1.0]]), tape.var([[10.0], [20.0]]));
+    /// let queries = tape.var([[1000.0], [0.0]]);
+    /// let found = queries.scaled_dot_product_attention(keys, values, &AttentionOptions::default());
+    /// assert_eq!(found.value()?.to_vec(), [10.0, 15.0]);
+    /// let causal = AttentionOptions { causal: true, ..AttentionOptions::default() };
+    /// let found = queries.scaled_dot_product_attention(keys, values, &causal);
+    /// assert_eq!(found.value()?.to_vec(), [10.0, 15.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: A. Vaswani et al., Attention Is All You Need, arXiv:1706.03762; T. Dao et al., FlashAttention,
+    /// arXiv:2205.14135, for the derivative without the matrix of weights.
+    #[track_caller]
+    pub fn scaled_dot_product_attention(self, keys: Self, values: Self, options: &AttentionOptions<'t, T>) -> Self {
+        let operands = [keys, values].into_iter().chain(options.bias);
+        let failed = operands.fold(self, Self::and);
+        let stacks = match Stacks::new(&self.shape(), &keys.shape(), &values.shape()) {
+            Ok(stacks) if !failed.is_failed() => stacks,
+            Ok(_) => return failed,
+            Err(rule) => return failed.fail(Attention::NAME, rule),
+        };
+        let bias = match options.score_bias(self, &stacks.weights) {
+            Ok(bias) => bias,
+            Err(rule) => return self.fail(Attention::NAME, rule),
+        };
+        let dropout = Dropout { probability: options.dropout, seed: options.seed };
+        if !(0.0..=1.0).contains(&dropout.probability) {
+            let found = dropout.probability.to_string();
+            return self.fail(Attention::NAME, Rule::Argument { name: "dropout", must: "between 0 and 1", found });
+        }
+        let scale = options.scale.unwrap_or_else(|| (self.size(-1) as f64).sqrt().recip());
+        let mut operands: SmallVec<[Self; 3]> = SmallVec::new();
+        operands.push(keys.stretched(&stacks.keys));
+        operands.push(values.stretched(&stacks.values));
+        operands.extend(bias);
+        self.stretched(&stacks.queries).record(Attention { causal: options.causal, scale, dropout }, &operands)
+    }
+}
+
+/// The shapes of operands and weights with all batch axes.
+struct Stacks {
+    queries: Shape,
+    keys: Shape,
+    values: Shape,
+    weights: Shape,
+}
+
+impl Stacks {
+    fn new(q: &Shape, k: &Shape, v: &Shape) -> Result<Self, Rule> {
+        for (what, shape) in [("the queries", q), ("the keys", k), ("the values", v)] {
+            if shape.rank() < 2 {
+                return Err(Rule::Rank { what, expected: 2, found: shape.clone() });
+            }
+        }
+        let [queries, keys, width, value_width] = sizes(q, v);
+        let [key_count, key_width] = [k[k.rank() - 2], k[k.rank() - 1]];
+        if key_width != width {
+            return Err(Rule::InnerSizes { left: q.clone(), right: matrices(batch(k), key_width, key_count) });
+        }
+        if key_count != keys {
+            return Err(Rule::InnerSizes { left: matrices(batch(k), queries, key_count), right: v.clone() });
+        }
+        let all = |left: &Shape, right: &Shape| {
+            let common = Shape::from(batch(left)).broadcast(&Shape::from(batch(right)));
+            common.map_err(|_| Rule::Batch { left: left.clone(), right: right.clone() })
+        };
+        let both = all(q, k)?;
+        let common = all(&matrices(&both, queries, keys), v)?;
+        Ok(Stacks {
+            queries: matrices(&common, queries, width),
+            keys: matrices(&common, keys, width),
+            values: matrices(&common, keys, value_width),
+            weights: matrices(&common, queries, keys),
+        })
+    }
+}
+
+impl<'t, T: Float> AttentionOptions<'t, T> {
+    /// What is added to the scores: the bias, and −∞ where the mask hides a key.
+    #[track_caller]
+    fn score_bias(&self, x: Var<'t, T>, weights: &Shape) -> Result<Option<Var<'t, T>>, Rule> {
+        let hide = |sees: bool| if sees { T::ZERO } else { T::NEG_INFINITY };
+        let mask = self.mask.as_ref().map(|mask| x.tape.constant(mask.map(hide)));
+        for shape in [self.bias, mask].into_iter().flatten().map(Var::shape) {
+            if shape.broadcast(weights)? != *weights {
+                return Err(Rule::BroadcastTo { from: shape, to: weights.clone() });
+            }
+        }
+        let both = match (self.bias, mask) {
+            (Some(bias), Some(mask)) => Some(bias + mask),
+            (bias, mask) => bias.or(mask),
+        };
+        Ok(both.map(|bias| bias.stretched(weights)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+    use crate::testing::{assert_gradient, failure, sample};
+    use crate::transform::jvp;
+
+    type Shapes = [&'static [usize]; 3];
+
+    const SHAPES: [Shapes; 8] = [
+        [&[3, 2], &[4, 2], &[4, 3]],
+        [&[2, 3, 2], &[2, 3, 2], &[2, 3, 2]],
+        [&[2, 1, 3, 2], &[3, 4, 2], &[1, 1, 4, 1]],
+        [&[1, 2], &[1, 2], &[1, 2]],
+        [&[2, 1], &[3, 1], &[3, 2]],
+        [&[0, 2], &[3, 2], &[3, 2]],
+        [&[2, 2], &[0, 2], &[0, 3]],
+        [&[0, 3, 2], &[0, 4, 2], &[0, 4, 2]],
+    ];
+
+    fn operands(shapes: Shapes) -> Vec<Tensor<f64>> {
+        shapes.iter().enumerate().map(|(i, shape)| sample(shape, i as u64)).collect()
+    }
+
+    fn weights_shape(shapes: Shapes) -> [usize; 2] {
+        [shapes[0][shapes[0].len() - 2], shapes[1][shapes[1].len() - 2]]
+    }
+
+    /// The definition, in other ops.
+    fn composed<'t>(x: &[Var<'t, f64>], options: &AttentionOptions<'t, f64>) -> Var<'t, f64> {
+        let scale = options.scale.unwrap_or(1.0 / (x[0].size(-1) as f64).sqrt());
+        let mut scores = x[0].matmul(x[1].t()) * scale;
+        if let Some(bias) = options.bias {
+            scores = scores + bias;
+        }
+        let sees = |i: &[usize]| !options.causal || i[1] <= i[0];
+        let seen = Tensor::from_fn([scores.size(-2), scores.size(-1)], sees);
+        scores = scores.masked_fill(&seen.map(|sees| !sees), f64::NEG_INFINITY);
+        if let Some(mask) = &options.mask {
+            scores = scores.masked_fill(&mask.map(|sees| !sees), f64::NEG_INFINITY);
+        }
+        scores.softmax(-1).matmul(x[2])
+    }
+
+    #[test]
+    fn values_are_those_of_the_definition() {
+        for shapes in SHAPES {
+            let tape = Tape::new();
+            let x: Vec<_> = operands(shapes).into_iter().map(|x| tape.var(x)).collect();
+            let [queries, keys] = weights_shape(shapes);
+            let bias = tape.var(sample(&[queries, 1], 7));
+            // The first key is always seen.
+            let mask = Tensor::from_fn([queries, keys], |i| (i[0] + i[1]) % 3 != 1 || i[1] == 0);
+            for (bias, mask) in [(None, None), (Some(bias), None), (None, Some(mask.clone())), (Some(bias), Some(mask))]
+            {
+                for (causal, scale) in [(false, None), (true, None), (true, Some(-0.3))] {
+                    let options = AttentionOptions { bias, mask: mask.clone(), causal, scale, ..Default::default() };
+                    let found = x[0].scaled_dot_product_attention(x[1], x[2], &options).value().unwrap();
+                    found.close_to(&composed(&x, &options).value().unwrap(), 1e-14, 1e-14).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_at_every_shape() {
+        for shapes in SHAPES {
+            for causal in [false, true] {
+                let options = || AttentionOptions { causal, ..AttentionOptions::default() };
+                assert_gradient(|x| x[0].scaled_dot_product_attention(x[1], x[2], &options()), &operands(shapes));
+                let mut x = operands(shapes);
+                x.push(sample(&weights_shape(shapes), 8));
+                assert_gradient(
+                    |x| {
+                        let options =
+                            AttentionOptions { bias: Some(x[3]), scale: Some(0.7), causal, ..Default::default() };
+                        x[0].scaled_dot_product_attention(x[1], x[2], &options)
+                    },
+                    &x,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_tensor_may_be_all_operands() {
+        let options = AttentionOptions::default;
+        assert_gradient(|x| x[0].scaled_dot_product_attention(x[0], x[0], &options()), &[sample(&[2, 3, 2], 1)]);
+        assert_gradient(
+            |x| {
+                let [x, y] = [0, 1].map(|i: usize| x[i].permute([1, 0, 2]));
+                x.scaled_dot_product_attention(y, x, &options())
+            },
+            &[sample(&[3, 2, 2], 1), sample(&[3, 2, 2], 2)],
+        );
+    }
+
+    /// More queries than a block has, and more keys than a panel's row.
+    #[test]
+    fn blocks_make_no_difference() {
+        for (queries, keys, causal) in [(150, 70, false), (150, 150, true), (20, 3000, false)] {
+            let tape = Tape::new();
+            let x = [[queries, 3], [keys, 3], [keys, 2]].map(|shape| tape.var(sample(&shape, shape[0] as u64)));
+            let bias = Some(tape.var(sample(&[queries, keys], 9)));
+            let options = AttentionOptions { bias, causal, ..AttentionOptions::default() };
+            let weight = tape.constant(sample(&[queries, 2], 5));
+            let fused = (x[0].scaled_dot_product_attention(x[1], x[2], &options) * weight).sum().backward().unwrap();
+            let plain = (composed(&x, &options) * weight).sum().backward().unwrap();
+            for x in x.into_iter().chain(bias) {
+                fused.of(x).unwrap().close_to(plain.of(x).unwrap(), 1e-12, 1e-14).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_that_sees_nothing_gets_zeros_and_sends_nothing() {
+        let mask = Tensor::from([[true, false, true], [false, false, false]]);
+        fn with<'t>(bias: Var<'t, f64>, mask: &Tensor<bool>) -> AttentionOptions<'t, f64> {
+            AttentionOptions { bias: Some(bias), mask: Some(mask.clone()), ..Default::default() }
+        }
+        let x = [sample(&[2, 2], 1), sample(&[3, 2], 2), sample(&[3, 2], 3), sample(&[2, 3], 4)];
+        assert_gradient(|x| x[0].scaled_dot_product_attention(x[1], x[2], &with(x[3], &mask)), &x);
+        let tape = Tape::new();
+        let x = x.map(|x| tape.var(x));
+        let y = x[0].scaled_dot_product_attention(x[1], x[2], &with(x[3], &mask));
+        assert_eq!(y.value().unwrap().select(0, 1).unwrap().to_vec(), [0.0, 0.0]);
+        let gradients = y.sum().backward().unwrap();
+        for x in [x[0], x[3]] {
+            assert!(gradients.of(x).unwrap().select(0, 1).unwrap().iter().all(|g| g == 0.0));
+        }
+    }
+
+    #[test]
+    fn the_forward_derivative_is_the_definition_s() {
+        let x = [sample(&[2, 3, 2], 1), sample(&[2, 4, 2], 2), sample(&[2, 4, 3], 3)];
+        let dx = [sample(&[2, 3, 2], 4), sample(&[2, 4, 2], 5), sample(&[2, 4, 3], 6)];
+        let options = AttentionOptions::default;
+        let (_, fused) =
+            jvp(|_, [q, k, v]| q.scaled_dot_product_attention(k, v, &options()), x.clone(), dx.clone()).unwrap();
+        let (_, plain) = jvp(|_, x| composed(&x, &options()), x, dx).unwrap();
+        fused.close_to(&plain, 1e-13, 1e-13).unwrap();
+    }
+
+    #[test]
+    fn dropped_weights_stay_dropped_in_every_derivative() {
+        let options = || AttentionOptions { dropout: 0.4, seed: 3, causal: true, ..Default::default() };
+        let x = [sample(&[2, 4, 2], 1), sample(&[2, 4, 2], 2), sample(&[2, 4, 3], 3)];
+        assert_gradient(|x| x[0].scaled_dot_product_attention(x[1], x[2], &options()), &x);
+        let tape = Tape::new();
+        let (q, k) = (tape.var(Tensor::zeros([200, 1])), tape.var(Tensor::zeros([50, 1])));
+        let options = AttentionOptions { causal: false, ..options() };
+        let sums = q.scaled_dot_product_attention(k, tape.var(Tensor::ones([50, 1])), &options).value().unwrap();
+        let mean = sums.sum() / 200.0;
+        assert!((mean - 1.0).abs() < 0.03 && sums.iter().any(|sum| sum != 1.0), "{mean}");
+        let text = failure(&[&[2, 2]], |x| {
+            x[0].scaled_dot_product_attention(x[0], x[0], &AttentionOptions { dropout: 1.5, ..Default::default() })
+        });
+        assert_eq!(text, "scaled_dot_product_attention: dropout must be between 0 and 1, found 1.5");
+    }
+
+    #[test]
+    fn wrong_shapes_are_named() {
+        let attention = |shapes: [&[usize]; 3], bias: Option<&[usize]>, mask: Option<&[usize]>| {
+            failure(&shapes, |x| {
+                let bias = bias.map(|shape| x[0].tape().constant(Tensor::zeros(shape)));
+                let mask = mask.map(|shape| Tensor::full(shape, true));
+                x[0].scaled_dot_product_attention(x[1], x[2], &AttentionOptions { bias, mask, ..Default::default() })
+            })
+        };
+        let name = "scaled_dot_product_attention";
+        let plain = |shapes| attention(shapes, None, None);
+        assert_eq!(plain([&[3], &[4, 3], &[4, 2]]), format!("{name}: the queries must have rank 2, found shape [3]"));
+        assert_eq!(plain([&[2, 3], &[4, 5], &[4, 2]]), format!("{name}: inner sizes differ: [2, 3] · [5, 4] (3 ≠ 5)"));
+        assert_eq!(plain([&[2, 3], &[4, 3], &[6, 2]]), format!("{name}: inner sizes differ: [2, 4] · [6, 2] (4 ≠ 6)"));
+        assert_eq!(
+            plain([&[2, 2, 3], &[3, 4, 3], &[4, 2]]),
+            format!("{name}: batch axes do not broadcast: [2, 2, 3] · [3, 4, 3]")
+        );
+        let shapes: [&[usize]; 3] = [&[2, 3], &[4, 3], &[4, 2]];
+        assert_eq!(
+            attention(shapes, Some(&[3, 4]), None),
+            format!("{name}: shapes do not broadcast: [3, 4] and [2, 4] (3 ≠ 2 at axis −2)")
+        );
+        assert_eq!(
+            attention(shapes, None, Some(&[5, 2, 4])),
+            format!("{name}: [5, 2, 4] does not broadcast to [2, 4]")
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! Attention with several heads.
+
+use autograd::{AttentionOptions, Float, Param, Result, Rule, Tensor, Var};
+use rand::Rng;
+
+use super::{Dropout, Linear};
+use crate::init;
+
+/// Which keys a query sees, and how much it is drawn to them; by default every query sees every key.
+///
+/// In the masks true *hides*, as in PyTorch's layers. (In the options of the operation behind the layer it shows, as in
+/// PyTorch's function.)
+#[derive(Debug, Clone, Default)]
+pub struct AttentionMask<'t, T: Float = f32> {
+    /// Query i sees keys 0 to i alone.
+    pub causal: bool,
+    /// Pairs of queries and keys that do not meet: `[queries, keys]`, or any shape that broadcasts to
+    /// `[batch, heads, queries, keys]`.
+    pub attn_mask: Option<Tensor<bool>>,
+    /// Keys that only fill up a batch: `[batch, keys]`, or `[keys]` without a batch.
+    pub key_padding_mask: Option<Tensor<bool>>,
+    /// Added to the scaled products of queries and keys; it broadcasts as `attn_mask` does, and gradients flow to it.
+    pub bias: Option<Var<'t, T>>,
+}
+
+impl<'t, T: Float> AttentionMask<'t, T> {
+    /// Query i sees keys 0 to i alone: no position learns from a later one.
+    pub fn causal() -> Self {
+        Self { causal: true, attn_mask: None, key_padding_mask: None, bias: None }
+    }
+
+    /// As the operation wants it, for operands on the tape of `x`.
+    #[track_caller]
+    fn options(&self, x: Var<'t, T>) -> Result<AttentionOptions<'t, T>> {
+        let hide = |hidden: bool| if hidden { T::NEG_INFINITY } else { T::ZERO };
+        let hidden = self.attn_mask.as_ref().map(|mask| x.tape().constant(mask.map(hide)));
+        let bias = match (self.bias, hidden) {
+            (Some(bias), Some(hidden)) => Some(bias + hidden),
+            (bias, hidden) => bias.or(hidden),
+        };
+        // [.., keys] → [.., 1, 1, keys], for all heads and queries.
+        let for_all = |padding: &Tensor<bool>| padding.map(|is_padding| !is_padding).unsqueeze(-2)?.unsqueeze(-2);
+        let mask = self.key_padding_mask.as_ref().map(for_all).transpose()?;
+        Ok(AttentionOptions { bias, mask, causal: self.causal, ..AttentionOptions::default() })
+    }
+}
+
+/// Attention with several heads: queries, keys and values are mapped, each head attends on its own share of their width, and
+/// what all heads found is mapped once more.
+///
+/// MultiHead(q, k, v) = [head₁, …]·Wᵒᵀ with headᵢ = softmax(qᵢ·kᵢᵀ/√(width/heads))·vᵢ for the i-th shares of q·W_qᵀ, k·W_kᵀ
+/// and v·W_vᵀ, and with biases.
+///
+/// Starts, as in PyTorch, with the first three maps uniform after Glorot, the last one as a [`Linear`], and biases zero.
+///
+/// # Shapes
+/// Queries `[length, batch, width]`, or `[batch, length, width]` if `batch_first`, or `[length, width]` → the same; keys and
+/// values likewise, with a length of their own.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::{AttentionMask, MultiheadAttention};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let attention: MultiheadAttention = MultiheadAttention::new(8, 2, &mut StdRng::seed_from_u64(0)).batch_first();
+/// let tape = Tape::new();
+/// let x = tape.constant(Tensor::ones([4, 10, 8]));
+/// let y = attention.forward_with(x, x, x, &AttentionMask::causal());
+/// assert_eq!(y.shape(), [4, 10, 8].into());
+/// ```
+///
+/// Vaswani et al., *Attention is all you need*, NeurIPS 2017.
+#[derive(Debug, Clone, nn_derive::Module)]
+pub struct MultiheadAttention<T: Float = f32> {
+    /// W_q, W_k and W_v, one below the other: `[3·width, width]`.
+    pub in_proj_weight: Param<T>,
+    /// Their biases: `[3·width]`.
+    pub in_proj_bias: Option<Param<T>>,
+    /// Wᵒ and its bias.
+    pub out_proj: Linear<T>,
+    /// The number of heads, which divides the width.
+    pub heads: usize,
+    /// Whether the batch is the first axis and not the second. Default: no.
+    pub batch_first: bool,
+    /// Drops weights in training. Default: none.
+    pub dropout: Dropout,
+}
+
+impl<T: Float> MultiheadAttention<T> {
+    /// A layer with biases, for vectors of this width.
+    pub fn new(width: usize, heads: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let in_proj_weight = init::xavier_uniform([3 * width, width], 1.0, rng).into();
+        let out_proj = Linear { bias: Some(init::zeros([width]).into()), ..Linear::new(width, width, rng) };
+        let in_proj_bias = Some(init::zeros([3 * width]).into());
+        let dropout = Dropout::new(0.0, rng);
+        Self { in_proj_weight, in_proj_bias, out_proj, heads, batch_first: false, dropout }
+    }
+
+    /// The same layer for tensors whose first axis is the batch.
+    #[must_use]
+    pub fn batch_first(self) -> Self {
+        Self { batch_first: true, ..self }
+    }
+
+    /// The same layer without its biases.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { in_proj_bias: None, out_proj: self.out_proj.without_bias(), ..self }
+    }
+
+    /// What the queries find among the keys.
+    #[track_caller]
+    pub fn forward<'t>(&self, query: Var<'t, T>, key: Var<'t, T>, value: Var<'t, T>) -> Var<'t, T> {
+        self.forward_with(query, key, value, &AttentionMask::default())
+    }
+
+    /// What the queries find among the keys that they see.
+    #[track_caller]
+    pub fn forward_with<'t>(
+        &self,
+        query: Var<'t, T>,
+        key: Var<'t, T>,
+        value: Var<'t, T>,
+        mask: &AttentionMask<'t, T>,
+    ) -> Var<'t, T> {
+        let (weight, bias) = self.maps(query);
+        let width = self.width();
+        let part = |x: Var<'t, T>, i: usize| {
+            x.linear(weight.narrow(0, i * width, width), bias.map(|bias| bias.narrow(0, i * width, width)))
+        };
+        self.attend([part(query, 0), part(key, 1), part(value, 2)], mask)
+    }
+
+    /// What the elements of a sequence find among themselves: as [`forward_with`](Self::forward_with), with one product for
+    /// the first three maps.
+    #[track_caller]
+    pub fn forward_self<'t>(&self, x: Var<'t, T>, mask: &AttentionMask<'t, T>) -> Var<'t, T> {
+        let (weight, bias) = self.maps(x);
+        let (all, width) = (x.linear(weight, bias), self.width());
+        self.attend([0, 1, 2].map(|i| all.narrow(-1, i * width, width)), mask)
+    }
+
+    fn width(&self) -> usize {
+        self.out_proj.weight.shape()[0]
+    }
+
+    #[track_caller]
+    fn maps<'t>(&self, x: Var<'t, T>) -> (Var<'t, T>, Option<Var<'t, T>>) {
+        (x.param(&self.in_proj_weight), self.in_proj_bias.as_ref().map(|bias| x.param(bias)))
+    }
+
+    #[track_caller]
+    fn attend<'t>(&self, qkv: [Var<'t, T>; 3], mask: &AttentionMask<'t, T>) -> Var<'t, T> {
+        let (query, width) = (qkv[0], self.width());
+        if let Some(&failed) = qkv.iter().find(|x| x.value().is_err()) {
+            return failed;
+        }
+        if self.heads == 0 || !width.is_multiple_of(self.heads) {
+            let found = format!("{} for width {width}", self.heads);
+            return query.fail(NAME, Rule::Argument { name: "heads", must: "a divisor of the width", found });
+        }
+        let rank = query.rank();
+        if let Some(odd) = qkv.iter().find(|x| !matches!(x.rank(), 2 | 3) || x.rank() != rank) {
+            let (must, found) = ("sequences of vectors or batches of them", odd.shape().to_string());
+            return query.fail(NAME, Rule::Argument { name: "operands", must, found });
+        }
+        let (apart, together): (&[isize], &[isize]) = match (rank, self.batch_first) {
+            (2, _) => (&[1, 0, 2], &[1, 0, 2]),
+            (_, true) => (&[0, 2, 1, 3], &[0, 2, 1, 3]),
+            (_, false) => (&[1, 2, 0, 3], &[2, 0, 1, 3]),
+        };
+        let [q, k, v] = qkv.map(|x| {
+            let shape = x.shape();
+            let leading = shape.iter().copied().take(rank - 1);
+            x.reshape(leading.chain([self.heads, width / self.heads]).collect::<autograd::Shape>()).permute(apart)
+        });
+        let (dropout, seed) = self.dropout.draw();
+        let options = match mask.options(query) {
+            Ok(options) => AttentionOptions { dropout, seed, ..options },
+            Err(error) => return query.fail(NAME, error.rule),
+        };
+        let found = q.scaled_dot_product_attention(k, v, &options);
+        self.out_proj.forward(found.permute(together).reshape(query.shape()))
+    }
+}
+
+const NAME: &str = "multihead_attention";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModuleExt;
+    use autograd::Tape;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(1)
+    }
+
+    fn layer() -> MultiheadAttention<f64> {
+        MultiheadAttention::new(6, 3, &mut rng()).batch_first()
+    }
+
+    #[test]
+    fn self_attention_is_attention_of_three_equal_operands() {
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::normal([2, 5, 6], 0.0, 1.0, &mut rng()));
+        for mask in [AttentionMask::default(), AttentionMask::causal()] {
+            let [once, thrice] = [layer().forward_self(x, &mask), layer().forward_with(x, x, x, &mask)];
+            once.value().unwrap().close_to(&thrice.value().unwrap(), 1e-14, 1e-14).unwrap();
+        }
+    }
+
+    #[test]
+    fn layouts_hold_the_same_numbers() {
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::normal([2, 5, 6], 0.0, 1.0, &mut rng()));
+        let batch_first = layer().forward(x, x, x).value().unwrap();
+        let turned = x.transpose(0, 1);
+        let other = MultiheadAttention { batch_first: false, ..layer() }.forward(turned, turned, turned);
+        assert_eq!(other.transpose(0, 1).value().unwrap(), batch_first);
+        let single = x.index_axis(0, 1);
+        let alone = layer().forward(single, single, single).value().unwrap();
+        alone.close_to(&batch_first.select(0, 1).unwrap(), 1e-14, 1e-14).unwrap();
+    }
+
+    #[test]
+    fn hidden_keys_make_no_difference() {
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::normal([2, 4, 6], 0.0, 1.0, &mut rng()));
+        let short = x.narrow(1, 0, 3);
+        let expected = layer().forward(x, short, short).value().unwrap();
+        let last = Tensor::from([[false, false, false, true]; 2]);
+        let padded = AttentionMask { key_padding_mask: Some(last.clone()), ..AttentionMask::default() };
+        let masked = AttentionMask { attn_mask: Some(last.select(0, 0).unwrap()), ..AttentionMask::default() };
+        for mask in [padded, masked] {
+            let found = layer().forward_with(x, x, x, &mask).value().unwrap();
+            found.close_to(&expected, 1e-14, 1e-14).unwrap();
+        }
+    }
+
+    #[test]
+    fn weights_are_dropped_in_training_alone() {
+        let mut layer = MultiheadAttention { dropout: Dropout::new(0.5, &mut rng()), ..layer() };
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::normal([2, 5, 6], 0.0, 1.0, &mut rng()));
+        let run = |layer: &MultiheadAttention<f64>| layer.forward(x, x, x).value().unwrap();
+        assert_ne!(run(&layer), run(&layer));
+        layer.eval();
+        assert_eq!(run(&layer), run(&layer));
+    }
+
+    #[test]
+    fn heads_that_do_not_divide_the_width_are_an_error() {
+        let text = |layer: MultiheadAttention<f64>, shape: &[usize]| {
+            let tape = Tape::new();
+            let x = tape.constant(Tensor::zeros(shape));
+            layer.forward(x, x, x).value().unwrap_err().to_string()
+        };
+        let found = text(MultiheadAttention { heads: 4, ..layer() }, &[2, 5, 6]);
+        assert!(found.starts_with("multihead_attention: heads must be a divisor of the width, found 4 for width 6"));
+        assert!(text(layer(), &[6]).starts_with("multihead_attention: operands must be sequences of vectors"));
+        assert!(text(layer(), &[2, 5, 7]).starts_with("linear: inner sizes differ"));
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::zeros([5, 6]));
+        let mask = AttentionMask { key_padding_mask: Some(Tensor::scalar(true)), ..AttentionMask::default() };
+        let found = layer().forward_self(x, &mask).value().unwrap_err().to_string();
+        assert!(found.starts_with("multihead_attention: axis -2 is out of range"), "{found}");
+    }
+}
