@@ -9,6 +9,7 @@ use crate::float::Float;
 use crate::kernel::samples::Draws;
 use crate::kernel::scan::Direction;
 use crate::operation::{Kind, Operation, Part};
+use crate::ops::attention::AttentionOptions;
 use crate::ops::conv::{ConvOptions, ConvTransposeOptions, Padding};
 use crate::ops::cross_entropy::{CrossEntropy, Reduction};
 use crate::ops::custom::{custom, custom_many};
@@ -119,7 +120,7 @@ fn with_zeros<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
 }
 
 fn formulas<T: Float>() -> Vec<Formula<T>> {
-    [moved(), reduced(), scanned(), normalized(), multiplied(), convolved(), pooled(), written_by_users()]
+    [moved(), reduced(), scanned(), normalized(), multiplied(), attended(), convolved(), pooled(), written_by_users()]
         .into_iter()
         .flatten()
         .collect()
@@ -277,6 +278,22 @@ fn multiplied<T: Float>() -> Vec<Formula<T>> {
     ]
 }
 
+fn attended<T: Float>() -> Vec<Formula<T>> {
+    let attend = |shapes: &[&[usize]], causal, dropout| {
+        of(shapes, move |x| {
+            let options = AttentionOptions { bias: x.get(3).copied(), causal, dropout, seed: 3, ..Default::default() };
+            x[0].scaled_dot_product_attention(x[1], x[2], &options)
+        })
+    };
+    vec![
+        attend(&[&[3, 2], &[4, 2], &[4, 3]], false, 0.0),
+        attend(&[&[3, 2], &[3, 2], &[3, 2]], true, 0.0),
+        attend(&[&[2, 3, 2], &[4, 2], &[2, 4, 3], &[3, 4]], false, 0.0),
+        attend(&[&[3, 2], &[4, 2], &[4, 2]], false, 0.3),
+        attend(&[&[0, 2], &[3, 2], &[3, 2]], false, 0.0),
+    ]
+}
+
 fn convolved<T: Float>() -> Vec<Formula<T>> {
     let plain = ConvOptions { stride: [1, 1], padding: Padding::Size([0, 0]), dilation: [1, 1], groups: 1 };
     let padded = ConvOptions { padding: Padding::Size([2, 1]), ..plain };
@@ -359,6 +376,12 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("slice", of(&[&[2, 3]], |x| x[0].slice(1, 2..5))),
         ("slice_step", of(&[&[2, 3]], |x| x[0].slice_step(isize::MIN, .., 1))),
         ("slice_step", of(&[&[2, 3]], |x| x[0].slice_step(0, .., 0))),
+        (
+            "scaled_dot_product_attention",
+            of(&[&[3, 2], &[4, 3], &[4, 2]], |x| {
+                x[0].scaled_dot_product_attention(x[1], x[2], &AttentionOptions::default())
+            }),
+        ),
         ("flip", of(&[&[2, 3]], |x| x[0].flip([1, -1]))),
         ("pad", of(&[&[3]], |x| x[0].pad(&[(0, 0), (0, 1)], PadMode::Constant(0.0)))),
         ("pad", of(&[&[3]], |x| x[0].pad(&[(isize::MIN, isize::MAX)], PadMode::Constant(0.0)))),

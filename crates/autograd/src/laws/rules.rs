@@ -260,6 +260,7 @@ const NOT_FOR_USERS: &[&str] = &[
     "avg_pool2d_adjoint",
     "standardize",
     "standardize_adjoint",
+    "scaled_dot_product_attention_adjoint",
 ];
 
 #[test]
