@@ -13,6 +13,7 @@ pub(crate) mod matmul;
 pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod runs;
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(crate) mod pad;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod random;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod scan;
 pub(crate) mod shape;
@@ -234,4 +235,10 @@ ops! {
     pool::AvgPoolAdjoint
     standardize::Standardize
     standardize::StandardizeAdjoint
+    recurrent::Lstm
+    recurrent::LstmAdjoint
+    recurrent::Gru
+    recurrent::GruAdjoint
+    recurrent::Rnn
+    recurrent::RnnAdjoint
 }
