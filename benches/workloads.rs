@@ -1,17 +1,18 @@
-//! How long does a training step take? Four models, each as forward, forward and backward, and whole step, in the form
+//! How long does a training step take? Five models, each as forward, forward and backward, and whole step, in the form
 //! of JSON lines that scripts for other engines print too.
 //!
 //!     cargo bench --bench workloads -- [--only W1,W3] [--seconds S] [--threads N]
 //!
 //! W1: 2-16-16-1 tanh, batch 64, squared error, SGD. W2: 2-128-128-128-1 relu, batch 4096, squared error, Adam.
 //! W3: 784-512-256-10 relu, batch 128, cross-entropy, Adam. W4: two convolutions on 64 × 1 × 28 × 28, SGD with momentum.
+//! W5: LSTM 32-128 over 64 steps, then 128-10 of the last one, batch 32, cross-entropy, Adam.
 
 use std::time::{Duration, Instant};
 
 use autograd::{MaxPool2dOptions, Module, Result, Scalar, Tape, Tensor, Var};
 use clap::Parser;
 use nn::loss::{cross_entropy, mse};
-use nn::{Conv2d, Linear};
+use nn::{Conv2d, Linear, Lstm, RecurrentConfig};
 use optim::{Adam, Sgd, SgdConfig};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -35,7 +36,7 @@ struct Options {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
-    let workloads: [(&str, Workload); 4] = [("W1", w1), ("W2", w2), ("W3", w3), ("W4", w4)];
+    let workloads: [(&str, Workload); 5] = [("W1", w1), ("W2", w2), ("W3", w3), ("W4", w4), ("W5", w5)];
     for (name, run) in workloads {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {
             run(&mut Bench { name, options: &options }, StdRng::seed_from_u64(0))?;
@@ -130,6 +131,32 @@ fn w4(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
         &mut model,
         |model, tape| cross_entropy(model.forward(tape.constant(&x)), &y),
         |model, gradients| sgd.step(model, gradients),
+    )
+}
+
+#[derive(nn::Module)]
+struct LastHidden {
+    lstm: Lstm,
+    head: Linear,
+}
+
+impl LastHidden {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let last = x.size(1) - 1;
+        self.head.forward(self.lstm.forward(x).index_axis(1, last))
+    }
+}
+
+fn w5(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
+    let config = RecurrentConfig { batch_first: true, ..RecurrentConfig::default() };
+    let mut model =
+        LastHidden { lstm: Lstm::with_config(32, 128, config, &mut rng), head: Linear::new(128, 10, &mut rng) };
+    let (x, y) = (normal([32, 64, 32], &mut rng), classes(32, &mut rng));
+    let mut adam = Adam::new(1e-3);
+    bench.supervised(
+        &mut model,
+        |model, tape| cross_entropy(model.forward(tape.constant(&x)), &y),
+        |model, gradients| adam.step(model, gradients),
     )
 }
 

@@ -9,6 +9,7 @@ mod identity;
 mod linear;
 mod norm;
 mod pool;
+mod recurrent;
 mod sequential;
 
 pub use activation::*;
@@ -20,6 +21,7 @@ pub use identity::Identity;
 pub use linear::Linear;
 pub use norm::{BatchNorm1d, BatchNorm2d, LayerNorm};
 pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
+pub use recurrent::{Gru, GruCell, Lstm, LstmCell, RecurrentConfig, RecurrentParams, Rnn, RnnCell};
 pub use sequential::Sequential;
 
 use autograd::{Float, Module, Var};

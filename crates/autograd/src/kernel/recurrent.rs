@@ -3,10 +3,9 @@
 //! The samples of a batch do not meet. So the batch is cut into pieces, by the sizes alone, and a thread takes all the steps
 //! of its piece without waiting for another. What belongs to the weights is one product over all steps at the end.
 
-use std::array::from_fn;
 use std::ops::Range;
 
-use faer::reborrow::ReborrowMut;
+use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{ContiguousFwd, MatMut};
 
 use crate::float::Float;
@@ -29,8 +28,9 @@ const SAMPLES: usize = 16;
 /// What an element of a gate costs, in cheap steps.
 const WEIGHT: usize = 16;
 
-/// Elements that go through a cell together.
-const LANES: usize = 32;
+/// Elements that go through a cell together. What they give is put into fixed arrays first, so that the compiler sees that no
+/// result is an operand; and loops over them call no closures, which are not sure to be inlined.
+const LANES: usize = 64;
 
 /// The equations of a recurrent network, element by element: G gates, K numbers kept for the derivative, and S states, of
 /// which the first, the hidden one, is also the output.
@@ -163,28 +163,48 @@ fn advance<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: 
 ) {
     let Sequence { steps, width, .. } = sequence;
     for (row, sample) in samples.clone().enumerate() {
-        let place = row * width..(row + 1) * width;
         if !sequence.has(time, sample) {
-            out.at(time)[place].fill(T::ZERO);
-            kept.at(time)[row * K * width..][..K * width].fill(T::ZERO);
+            out.of(time, row, width).fill(T::ZERO);
+            kept.of(time, row, K * width).fill(T::ZERO);
             continue;
         }
         let (x, hidden) = (&x[sequence.place(G, time, sample)], &hidden[row * G * width..][..G * width]);
-        each_block(width, |start, len| {
-            let states = from_fn(|state| load(&before.at(state * steps + time)[place.clone()], start, len));
-            let (x, hidden) = (load_gates(x, width, start, len), load_gates(hidden, width, start, len));
-            let (mut keep, mut after) = ([[T::ZERO; LANES]; K], [[T::ZERO; LANES]; S]);
-            for lane in 0..LANES {
-                let (k, s) = cell.step(at_lane(&x, lane), at_lane(&hidden, lane), at_lane(&states, lane));
-                put_lane(&mut keep, lane, k);
-                put_lane(&mut after, lane, s);
-            }
-            store_gates(&keep, &mut kept.at(time)[row * K * width..], width, start, len);
-            out.at(time)[place.clone()][start..start + len].copy_from_slice(&after[0][..len]);
-            for (state, after) in after.iter().enumerate() {
-                out.at(steps + state)[place.clone()][start..start + len].copy_from_slice(&after[..len]);
-            }
-        });
+        let whole = width - width % LANES;
+        for start in (0..whole).step_by(LANES) {
+            advance_block(cell, (steps, time, row, width), (start, LANES), (x, hidden), (out, kept, before));
+        }
+        if whole < width {
+            advance_block(cell, (steps, time, row, width), (whole, width - whole), (x, hidden), (out, kept, before));
+        }
+    }
+}
+
+/// The step of `len` elements of a sample.
+#[inline(always)]
+fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+    cell: C,
+    (steps, time, row, width): (usize, usize, usize, usize),
+    (start, len): (usize, usize),
+    (x, hidden): (&[T], &[T]),
+    (out, kept, before): (&mut Rows<'_, T>, &mut Rows<'_, T>, &Rows<'_, T>),
+) {
+    let (x, hidden): ([_; G], [_; G]) = (parts(x, width, start, len), parts(hidden, width, start, len));
+    let mut states = [&[][..]; S];
+    for (state, states) in states.iter_mut().enumerate() {
+        *states = &before.get(state * steps + time, row, width)[start..start + len];
+    }
+    let (mut keep, mut after) = ([[T::ZERO; LANES]; K], [[T::ZERO; LANES]; S]);
+    for lane in 0..len {
+        let (kept, states) = cell.step(at(&x, lane), at(&hidden, lane), at(&states, lane));
+        put(&mut keep, lane, kept);
+        put(&mut after, lane, states);
+    }
+    for (k, keep) in keep.iter().enumerate() {
+        kept.of(time, row, K * width)[k * width + start..][..len].copy_from_slice(&keep[..len]);
+    }
+    out.of(time, row, width)[start..start + len].copy_from_slice(&after[0][..len]);
+    for (state, after) in after.iter().enumerate() {
+        out.of(steps + state, row, width)[start..start + len].copy_from_slice(&after[..len]);
     }
 }
 
@@ -238,78 +258,85 @@ fn retreat<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: 
 ) {
     let Sequence { steps, width, .. } = sequence;
     for (row, sample) in samples.clone().enumerate() {
-        let (place, gates) = (row * width..(row + 1) * width, row * G * width..(row + 1) * G * width);
         if !sequence.has(time, sample) {
-            dx.at(time)[gates.clone()].fill(T::ZERO);
+            dx.of(time, row, G * width).fill(T::ZERO);
             if C::SEPARATE {
-                dhidden.at(time)[gates].fill(T::ZERO);
+                dhidden.of(time, row, G * width).fill(T::ZERO);
             }
             continue;
         }
         let (kept, g) = (&kept[sequence.place(K, time, sample)], &g[sequence.place(1, time, sample)]);
-        each_block(width, |start, len| {
-            let kept = load_gates(kept, width, start, len);
-            let before = from_fn(|state| load(&before[sequence.place(1, state * steps + time, sample)], start, len));
-            let mut states: [_; S] = from_fn(|state| load(&dstates.at(state)[place.clone()], start, len));
-            states[0].iter_mut().zip(load(g, start, len)).for_each(|(dh, g)| *dh += g);
-            let (mut by_x, mut by_hidden) = ([[T::ZERO; LANES]; G], [[T::ZERO; LANES]; G]);
-            for lane in 0..LANES {
-                let found = cell.adjoint(at_lane(&kept, lane), at_lane(&before, lane), at_lane(&states, lane));
-                put_lane(&mut by_x, lane, found.x);
-                put_lane(&mut by_hidden, lane, found.hidden);
-                put_lane(&mut states, lane, found.before);
-            }
-            store_gates(&by_x, &mut dx.at(time)[gates.clone()], width, start, len);
-            if C::SEPARATE {
-                store_gates(&by_hidden, &mut dhidden.at(time)[gates.clone()], width, start, len);
-            }
-            for (state, gradient) in states.iter().enumerate() {
-                dstates.at(state)[place.clone()][start..start + len].copy_from_slice(&gradient[..len]);
-            }
-        });
+        let before = (&before[sequence.place(1, time, sample).start..], sequence.len(1));
+        let whole = width - width % LANES;
+        for start in (0..whole).step_by(LANES) {
+            let operands = (kept, before, g);
+            retreat_block(cell, (time, row, width), (start, LANES), operands, (dx, dhidden, dstates));
+        }
+        if whole < width {
+            let operands = (kept, before, g);
+            retreat_block(cell, (time, row, width), (whole, width - whole), operands, (dx, dhidden, dstates));
+        }
     }
 }
 
-/// Calls `f(start, len)` for all of `width`, block by block; the last one may be shorter.
+/// The adjoint of the step of `len` elements of a sample.
 #[inline(always)]
-fn each_block(width: usize, mut f: impl FnMut(usize, usize)) {
-    let whole = width - width % LANES;
-    for start in (0..whole).step_by(LANES) {
-        f(start, LANES);
+fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+    cell: C,
+    (time, row, width): (usize, usize, usize),
+    (start, len): (usize, usize),
+    (kept, (before, apart), g): (&[T], (&[T], usize), &[T]),
+    (dx, dhidden, dstates): (&mut Rows<'_, T>, &mut Rows<'_, T>, &mut Rows<'_, T>),
+) {
+    let (kept, states): ([_; K], [_; S]) = (parts(kept, width, start, len), parts(before, apart, start, len));
+    let g = &g[start..start + len];
+    let mut after = [&[][..]; S];
+    for (state, after) in after.iter_mut().enumerate() {
+        *after = &dstates.get(state, row, width)[start..start + len];
     }
-    if whole < width {
-        f(whole, width - whole);
+    let (mut by_x, mut by_hidden) = ([[T::ZERO; LANES]; G], [[T::ZERO; LANES]; G]);
+    let mut by_states = [[T::ZERO; LANES]; S];
+    for lane in 0..len {
+        let mut after = at(&after, lane);
+        after[0] += g[lane];
+        let found = cell.adjoint(at(&kept, lane), at(&states, lane), after);
+        put(&mut by_x, lane, found.x);
+        put(&mut by_hidden, lane, found.hidden);
+        put(&mut by_states, lane, found.before);
+    }
+    for gate in 0..G {
+        let place = gate * width + start..gate * width + start + len;
+        dx.of(time, row, G * width)[place.clone()].copy_from_slice(&by_x[gate][..len]);
+        if C::SEPARATE {
+            dhidden.of(time, row, G * width)[place].copy_from_slice(&by_hidden[gate][..len]);
+        }
+    }
+    for (state, gradient) in by_states.iter().enumerate() {
+        dstates.of(state, row, width)[start..start + len].copy_from_slice(&gradient[..len]);
     }
 }
 
-/// The block of `x` at `start`, with zeros behind it.
+/// The elements `start .. start + len` of each of N rows that begin `apart`.
 #[inline(always)]
-fn load<T: Float>(x: &[T], start: usize, len: usize) -> [T; LANES] {
-    let mut lanes = [T::ZERO; LANES];
-    lanes[..len].copy_from_slice(&x[start..start + len]);
-    lanes
-}
-
-/// The blocks of all gates at `start`.
-#[inline(always)]
-fn load_gates<T: Float, const N: usize>(x: &[T], width: usize, start: usize, len: usize) -> [[T; LANES]; N] {
-    from_fn(|gate| load(x, gate * width + start, len))
-}
-
-#[inline(always)]
-fn store_gates<T: Float, const N: usize>(x: &[[T; LANES]; N], out: &mut [T], width: usize, start: usize, len: usize) {
-    for (gate, x) in x.iter().enumerate() {
-        out[gate * width + start..][..len].copy_from_slice(&x[..len]);
+fn parts<T, const N: usize>(x: &[T], apart: usize, start: usize, len: usize) -> [&[T]; N] {
+    let mut parts = [&[][..]; N];
+    for (k, part) in parts.iter_mut().enumerate() {
+        *part = &x[k * apart + start..][..len];
     }
+    parts
 }
 
 #[inline(always)]
-fn at_lane<T: Float, const N: usize>(x: &[[T; LANES]; N], lane: usize) -> [T; N] {
-    from_fn(|k| x[k][lane])
+fn at<T: Float, const N: usize>(x: &[&[T]; N], lane: usize) -> [T; N] {
+    let mut at = [T::ZERO; N];
+    for (at, x) in at.iter_mut().zip(x) {
+        *at = x[lane];
+    }
+    at
 }
 
 #[inline(always)]
-fn put_lane<T: Float, const N: usize>(x: &mut [[T; LANES]; N], lane: usize, values: [T; N]) {
+fn put<T: Float, const N: usize>(x: &mut [[T; LANES]; N], lane: usize, values: [T; N]) {
     for (x, value) in x.iter_mut().zip(values) {
         x[lane] = value;
     }
@@ -328,6 +355,18 @@ impl<'a, T> Rows<'a, T> {
     #[inline(always)]
     fn at(&mut self, row: usize) -> &mut [T] {
         self.0.rb_mut().row_mut(row).as_slice_mut()
+    }
+
+    /// The numbers of one sample, which has `width` of them.
+    #[inline(always)]
+    fn get(&self, row: usize, sample: usize, width: usize) -> &[T] {
+        &self.0.rb().row(row).as_slice()[sample * width..][..width]
+    }
+
+    /// The same, for writing.
+    #[inline(always)]
+    fn of(&mut self, row: usize, sample: usize, width: usize) -> &mut [T] {
+        &mut self.at(row)[sample * width..][..width]
     }
 
     /// The columns of the first `count` of all `samples`, and the others.

@@ -1,6 +1,7 @@
 //! Writing a view into places of an output that strides describe.
 
 use crate::float::Float;
+use crate::kernel::lines::Packed;
 use crate::kernel::runs::{Run, Runs};
 use crate::tensor::View;
 use crate::tensor::layout::Layout;
@@ -9,20 +10,15 @@ use crate::tensor::layout::Layout;
 /// names no element twice.
 pub(crate) fn scatter<T: Float>(x: View<'_, T>, places: &Layout, out: &mut [T]) {
     debug_assert_eq!(x.layout.shape, places.shape);
-    let runs = Runs::new(places);
+    let x = Packed::new(x);
+    let x = x.as_slice();
     let place = |run: &Run, k: usize| (run.position as isize + k as isize * run.stride) as usize;
-    if let Some(x) = x.as_slice() {
-        return runs.each(0, x.len(), |done, run| {
-            let x = &x[done..done + run.len];
-            match run.stride {
-                1 => out[run.position..run.position + run.len].copy_from_slice(x),
-                _ => x.iter().enumerate().for_each(|(k, &x)| out[place(&run, k)] = x),
-            }
-        });
-    }
-    let mut elements = x.iter();
-    runs.each(0, places.shape.len(), |_, run| {
-        elements.by_ref().take(run.len).enumerate().for_each(|(k, x)| out[place(&run, k)] = x);
+    Runs::new(places).each(0, x.len(), |done, run| {
+        let x = &x[done..done + run.len];
+        match run.stride {
+            1 => out[run.position..run.position + run.len].copy_from_slice(x),
+            _ => x.iter().enumerate().for_each(|(k, &x)| out[place(&run, k)] = x),
+        }
     });
 }
 

@@ -27,8 +27,8 @@ impl Cell<4, 4, 2> for Lstm {
 
     #[inline(always)]
     fn step<A: Algebra>(self, x: [A; 4], hidden: [A; 4], [_, c]: [A; 2]) -> ([A; 4], [A; 2]) {
-        let [i, f, o] = [0, 1, 3].map(|gate| (x[gate] + hidden[gate]).sigmoid());
-        let g = (x[2] + hidden[2]).tanh();
+        let (i, f) = ((x[0] + hidden[0]).sigmoid(), (x[1] + hidden[1]).sigmoid());
+        let (g, o) = ((x[2] + hidden[2]).tanh(), (x[3] + hidden[3]).sigmoid());
         let c = f * c + i * g;
         ([i, f, g, o], [o * c.tanh(), c])
     }
@@ -58,7 +58,7 @@ impl Cell<3, 4, 1> for Gru {
 
     #[inline(always)]
     fn step<A: Algebra>(self, x: [A; 3], hidden: [A; 3], [h]: [A; 1]) -> ([A; 4], [A; 1]) {
-        let [r, z] = [0, 1].map(|gate| (x[gate] + hidden[gate]).sigmoid());
+        let (r, z) = ((x[0] + hidden[0]).sigmoid(), (x[1] + hidden[1]).sigmoid());
         let n = (x[2] + r * hidden[2]).tanh();
         ([r, z, n, hidden[2]], [(A::of(1.0) - z) * n + z * h])
     }
