@@ -120,20 +120,20 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
         return;
     }
     let width = sequence.width;
-    // GEMM takes its right factor where it lies only if rows have no gaps.
+    // GEMM packs a right factor whose rows are not together again in every step.
     let transposed = Matrix::row_major(weight, G * width, width).transpose().packed();
     let weight = Matrix::row_major(transposed.as_slice(), width, G * width);
     let (kept, before) = kept.split_at_mut(sequence.len(K));
     let steps = sequence.steps;
-    let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps)];
+    let mut hidden = Buffer::scratch(sequence.batch * G * width);
+    let hidden = Rows::new(hidden.get_mut().unwrap_or_default(), 1);
+    let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps), hidden];
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
-        let mut hidden = Buffer::scratch(samples.len() * G * width);
-        let hidden = hidden.get_mut().unwrap_or_default();
         for time in (0..steps).map(|turn| sequence.time(turn)) {
-            let [out, _, before] = &mut piece;
-            project(out.at(steps), weight, bias, hidden);
+            let [out, _, before, hidden] = &mut piece;
+            project(out.at(steps), weight, bias, hidden.at(0));
             (0..S).for_each(|state| before.at(state * steps + time).copy_from_slice(out.at(steps + state)));
-            vectorized!(advance(cell, sequence, time, &samples, (x, hidden), &mut piece));
+            vectorized!(advance(cell, sequence, time, &samples, x, &mut piece));
         }
     });
 }
@@ -158,37 +158,47 @@ fn advance<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: 
     sequence: Sequence<'_>,
     time: usize,
     samples: &Range<usize>,
-    (x, hidden): (&[T], &[T]),
-    [out, kept, before]: &mut [Rows<'_, T>; 3],
+    x: &[T],
+    rows: &mut [Rows<'_, T>; 4],
 ) {
-    let Sequence { steps, width, .. } = sequence;
+    let width = sequence.width;
     for (row, sample) in samples.clone().enumerate() {
         if !sequence.has(time, sample) {
+            let [out, kept, ..] = rows;
             out.of(time, row, width).fill(T::ZERO);
             kept.of(time, row, K * width).fill(T::ZERO);
             continue;
         }
-        let (x, hidden) = (&x[sequence.place(G, time, sample)], &hidden[row * G * width..][..G * width]);
+        let x = &x[sequence.place(G, time, sample)];
         let whole = width - width % LANES;
         for start in (0..whole).step_by(LANES) {
-            advance_block(cell, (steps, time, row, width), (start, LANES), (x, hidden), (out, kept, before));
+            advance_block(cell, &sequence, Place { time, row, start, len: LANES }, x, rows);
         }
         if whole < width {
-            advance_block(cell, (steps, time, row, width), (whole, width - whole), (x, hidden), (out, kept, before));
+            advance_block(cell, &sequence, Place { time, row, start: whole, len: width - whole }, x, rows);
         }
     }
 }
 
-/// The step of `len` elements of a sample.
+/// Neighbours in the states of a sample, which is a row of a piece, at a time.
+#[derive(Clone, Copy)]
+struct Place {
+    time: usize,
+    row: usize,
+    start: usize,
+    len: usize,
+}
+
 #[inline(always)]
 fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
-    (steps, time, row, width): (usize, usize, usize, usize),
-    (start, len): (usize, usize),
-    (x, hidden): (&[T], &[T]),
-    (out, kept, before): (&mut Rows<'_, T>, &mut Rows<'_, T>, &Rows<'_, T>),
+    &Sequence { steps, width, .. }: &Sequence<'_>,
+    Place { time, row, start, len }: Place,
+    x: &[T],
+    [out, kept, before, hidden]: &mut [Rows<'_, T>; 4],
 ) {
-    let (x, hidden): ([_; G], [_; G]) = (parts(x, width, start, len), parts(hidden, width, start, len));
+    let x: [_; G] = parts(x, width, start, len);
+    let hidden: [_; G] = parts(hidden.get(0, row, G * width), width, start, len);
     let mut states = [&[][..]; S];
     for (state, states) in states.iter_mut().enumerate() {
         *states = &before.get(state * steps + time, row, width)[start..start + len];
@@ -254,11 +264,12 @@ fn retreat<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: 
     time: usize,
     samples: &Range<usize>,
     (kept, before, g): (&[T], &[T], &[T]),
-    [dx, dhidden, dstates]: &mut [Rows<'_, T>; 3],
+    rows: &mut [Rows<'_, T>; 3],
 ) {
-    let Sequence { steps, width, .. } = sequence;
+    let width = sequence.width;
     for (row, sample) in samples.clone().enumerate() {
         if !sequence.has(time, sample) {
+            let [dx, dhidden, _] = rows;
             dx.of(time, row, G * width).fill(T::ZERO);
             if C::SEPARATE {
                 dhidden.of(time, row, G * width).fill(T::ZERO);
@@ -266,29 +277,27 @@ fn retreat<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: 
             continue;
         }
         let (kept, g) = (&kept[sequence.place(K, time, sample)], &g[sequence.place(1, time, sample)]);
-        let before = (&before[sequence.place(1, time, sample).start..], sequence.len(1));
+        let operands = (kept, &before[sequence.place(1, time, sample).start..], g);
         let whole = width - width % LANES;
         for start in (0..whole).step_by(LANES) {
-            let operands = (kept, before, g);
-            retreat_block(cell, (time, row, width), (start, LANES), operands, (dx, dhidden, dstates));
+            retreat_block(cell, &sequence, Place { time, row, start, len: LANES }, operands, rows);
         }
         if whole < width {
-            let operands = (kept, before, g);
-            retreat_block(cell, (time, row, width), (whole, width - whole), operands, (dx, dhidden, dstates));
+            retreat_block(cell, &sequence, Place { time, row, start: whole, len: width - whole }, operands, rows);
         }
     }
 }
 
-/// The adjoint of the step of `len` elements of a sample.
 #[inline(always)]
 fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
-    (time, row, width): (usize, usize, usize),
-    (start, len): (usize, usize),
-    (kept, (before, apart), g): (&[T], (&[T], usize), &[T]),
-    (dx, dhidden, dstates): (&mut Rows<'_, T>, &mut Rows<'_, T>, &mut Rows<'_, T>),
+    sequence: &Sequence<'_>,
+    Place { time, row, start, len }: Place,
+    (kept, before, g): (&[T], &[T], &[T]),
+    [dx, dhidden, dstates]: &mut [Rows<'_, T>; 3],
 ) {
-    let (kept, states): ([_; K], [_; S]) = (parts(kept, width, start, len), parts(before, apart, start, len));
+    let width = sequence.width;
+    let (kept, states): ([_; K], [_; S]) = (parts(kept, width, start, len), parts(before, sequence.len(1), start, len));
     let g = &g[start..start + len];
     let mut after = [&[][..]; S];
     for (state, after) in after.iter_mut().enumerate() {
@@ -369,21 +378,23 @@ impl<'a, T> Rows<'a, T> {
         &mut self.at(row)[sample * width..][..width]
     }
 
-    /// The columns of the first `count` of all `samples`, and the others.
-    fn split(self, count: usize, samples: usize) -> (Self, Self) {
-        let columns = self.0.ncols() / samples * count;
-        let (left, right) = self.0.split_at_col_mut(columns);
-        (Rows(left), Rows(right))
+    /// Keeps the columns of the first `count` of all `samples`, and gives the others.
+    fn split_off(&mut self, count: usize, samples: usize) -> Self {
+        let whole = std::mem::replace(self, Rows::new(&mut [], 1)).0;
+        let columns = whole.ncols() / samples * count;
+        let (left, right) = whole.split_at_col_mut(columns);
+        *self = Rows(left);
+        Rows(right)
     }
 }
 
 /// Calls `f` for at most `share` samples at a time, with their columns of all matrices.
-fn over_samples<T: Float>(
+fn over_samples<T: Float, const N: usize>(
     samples: Range<usize>,
-    rows: [Rows<'_, T>; 3],
+    mut rows: [Rows<'_, T>; N],
     share: usize,
     on_threads: bool,
-    f: &(impl Fn(Range<usize>, [Rows<'_, T>; 3]) + Sync),
+    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N]) + Sync),
 ) {
     let pieces = samples.len().div_ceil(share);
     if pieces < 2 {
@@ -391,9 +402,9 @@ fn over_samples<T: Float>(
     }
     let count = pieces / 2 * share;
     let middle = samples.start + count;
-    let [(a, a_rest), (b, b_rest), (c, c_rest)] = rows.map(|rows| rows.split(count, samples.len()));
-    let left = || over_samples(samples.start..middle, [a, b, c], share, on_threads, f);
-    let right = || over_samples(middle..samples.end, [a_rest, b_rest, c_rest], share, on_threads, f);
+    let others = rows.each_mut().map(|rows| rows.split_off(count, samples.len()));
+    let left = || over_samples(samples.start..middle, rows, share, on_threads, f);
+    let right = || over_samples(middle..samples.end, others, share, on_threads, f);
     if on_threads {
         rayon::join(left, right);
     } else {

@@ -508,3 +508,99 @@ recurrent! {
     network: |layer| layer.activation, RnnActivation,
     state: Var<'t, T>, h => [h],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModuleExt;
+    use autograd::Tape;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(0)
+    }
+
+    #[test]
+    fn everything_starts_within_one_over_the_root_of_the_width() {
+        let gru = Gru::<f64>::new(3, 16, &mut rng());
+        for (name, param) in gru.named_parameters() {
+            let largest = param.value().iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+            assert!((0.2..=0.25).contains(&largest), "{name}: {largest}");
+        }
+        assert_eq!(gru.without_bias().parameter_count(), 48 * 3 + 48 * 16);
+    }
+
+    #[test]
+    fn a_cell_takes_the_steps_of_its_layer() {
+        let lstm = Lstm::<f64>::new(2, 3, &mut rng());
+        let cell = LstmCell { params: lstm.params()[0].clone() };
+        let tape = Tape::new();
+        let x = tape.constant(Tensor::uniform([4, 2, 2], -1.0, 1.0, &mut rng()));
+        let (y, [h, c]) = lstm.forward_with_state(x, None);
+        let mut state = None;
+        for step in 0..4 {
+            let after = cell.forward(x.index_axis(0, step), state);
+            assert_eq!(after[0].value().unwrap(), y.index_axis(0, step).value().unwrap());
+            state = Some(after);
+        }
+        assert_eq!(
+            state.unwrap().map(|state| state.value().unwrap()),
+            [h, c].map(|s| s.index_axis(0, 0).value().unwrap())
+        );
+    }
+
+    #[test]
+    fn padding_does_not_matter() {
+        let config = RecurrentConfig { layers: 2, bidirectional: true, ..RecurrentConfig::default() };
+        let gru = Gru::<f64>::with_config(2, 3, config, &mut rng());
+        let lengths = Tensor::from([3, 1]);
+        let run = |padding: f64| {
+            let tape = Tape::new();
+            let mut x = Tensor::uniform([3, 2, 2], -1.0, 1.0, &mut rng());
+            for step in [1, 2] {
+                x.as_mut_slice()[step * 4 + 2..step * 4 + 4].fill(padding);
+            }
+            let (y, h) = gru.forward_with_lengths(tape.constant(x), &lengths, None);
+            let gradients = (y.sum() + h.sum()).backward().unwrap();
+            let gradient = |param: &Param<f64>| gradients.of(param).unwrap().to_vec();
+            (y.value().unwrap(), gru.named_parameters().into_iter().map(|(_, p)| gradient(p)).collect::<Vec<_>>())
+        };
+        assert_eq!(run(0.0), run(f64::NAN));
+    }
+
+    #[test]
+    fn layers_drop_between_them_in_training_alone() {
+        let config = RecurrentConfig { layers: 2, dropout: 1.0, ..RecurrentConfig::default() };
+        let mut rnn = Rnn::<f64>::with_config(2, 3, config, &mut rng()).without_bias();
+        let run = |rnn: &Rnn<f64>| {
+            let tape = Tape::new();
+            rnn.forward(tape.constant(Tensor::ones([3, 1, 2]))).value().unwrap()
+        };
+        assert!(run(&rnn).iter().all(|y| y == 0.0));
+        rnn.eval();
+        assert!(run(&rnn).iter().all(|y| y != 0.0));
+    }
+
+    #[test]
+    fn errors_are_at_the_users_line() {
+        let config = |layers| RecurrentConfig { layers, ..RecurrentConfig::default() };
+        let text = |lstm: &Lstm<f64>, shape: &[usize], state: &[usize]| {
+            let tape = Tape::new();
+            let state = tape.constant(Tensor::zeros(state));
+            let (y, _) = lstm.forward_with_state(tape.constant(Tensor::zeros(shape)), Some([state; 2]));
+            let text = y.value().unwrap_err().to_string();
+            assert!(text.contains("layer/recurrent.rs"), "{text}");
+            text
+        };
+        let two = Lstm::with_config(2, 3, config(2), &mut rng());
+        let right: &[usize] = &[2, 5, 3];
+        assert!(text(&two, &[4, 5], right).starts_with("lstm: the input must have rank 3, found shape [4, 5], at"));
+        assert!(text(&two, &[4, 5, 9], right).starts_with("lstm: shapes differ: expected [12, 9], found [12, 2], at"));
+        assert!(
+            text(&two, &[4, 5, 2], &[5, 3]).starts_with("lstm: shapes differ: expected [2, 5, 3], found [5, 3], at")
+        );
+        let none = Lstm::with_config(2, 3, config(0), &mut rng());
+        assert!(text(&none, &[4, 5, 2], right).starts_with("lstm: layers must be at least 1, found 0, at"));
+    }
+}
