@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use autograd::{Module, RnnActivation, Tape, Tensor, Var};
+use autograd::{RnnActivation, Tape, Tensor, Var};
 use nn::{Gru, GruCell, Lstm, LstmCell, Module, ModuleExt, RecurrentConfig, Rnn, RnnCell};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
