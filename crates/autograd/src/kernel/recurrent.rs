@@ -305,9 +305,9 @@ fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     }
     let (mut by_x, mut by_hidden) = ([[T::ZERO; LANES]; G], [[T::ZERO; LANES]; G]);
     let mut by_states = [[T::ZERO; LANES]; S];
-    for lane in 0..len {
+    for (lane, &g) in g.iter().enumerate() {
         let mut after = at(&after, lane);
-        after[0] += g[lane];
+        after[0] += g;
         let found = cell.adjoint(at(&kept, lane), at(&states, lane), after);
         put(&mut by_x, lane, found.x);
         put(&mut by_hidden, lane, found.hidden);

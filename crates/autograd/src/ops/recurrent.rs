@@ -332,7 +332,7 @@ fn within<T: Float>(lengths: &Tensor<usize>, steps: usize) -> Tensor<T> {
 fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     x: &Shape,
     weights: &RecurrentWeights<'t, T>,
-    states: impl Iterator<Item = &'v Var<'t, T>>,
+    mut states: impl Iterator<Item = &'v Var<'t, T>>,
     options: &RecurrentOptions,
 ) -> Result<(), Rule> {
     let &[steps, batch, inputs] = &x[..] else {
@@ -356,7 +356,7 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     same(Shape::from([G * width, width]), hidden)?;
     same(Shape::from([G * width, inputs]), weights.input.shape())?;
     weights.bias.iter().flatten().try_for_each(|bias| same(Shape::from(G * width), bias.shape()))?;
-    states.map(|state| same(Shape::from([batch, width]), state.shape())).collect::<Result<(), Rule>>()?;
+    states.try_for_each(|state| same(Shape::from([batch, width]), state.shape()))?;
     let Some(lengths) = &options.lengths else { return Ok(()) };
     same(Shape::from(batch), lengths.shape().clone())?;
     match lengths.iter().find(|length| !(1..=steps).contains(length)) {

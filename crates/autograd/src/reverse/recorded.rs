@@ -42,12 +42,10 @@ pub(crate) fn pullback<'t, T: Float>(
         let x: Handles<'t, T> = x.iter().map(|&x| tape.tracked_copy(x)).collect();
         let until = tape.len() as u32;
         let y = f(&x);
-        let found = y.value().and_then(|_| g.value()).and_then(|_| sweep(tape, Root::Var(y, g), until));
-        let failed = |error| Var::new(tape, tape.fail(error));
-        found.map_or_else(
-            |error| x.iter().map(|_| failed(error.clone())).collect(),
-            |adjoints| x.iter().map(|&x| adjoints.of_var(x)).collect(),
-        )
+        match y.and(g).value().and_then(|_| sweep(tape, Root::Var(y, g), until)) {
+            Ok(adjoints) => x.iter().map(|&x| adjoints.of_var(x)).collect(),
+            Err(error) => x.iter().map(|_| Var::new(tape, tape.fail(error.clone()))).collect(),
+        }
     })
 }
 

@@ -315,7 +315,7 @@ macro_rules! recurrent {
             /// The same network without its biases.
             #[must_use]
             pub fn without_bias(self) -> Self {
-                Self { layers: self.layers.without_bias(), ..self }
+                Self { layers: self.layers.without_bias(), $($setting: self.$setting)? }
             }
 
             /// The form of the network.
@@ -394,7 +394,7 @@ macro_rules! recurrent {
             /// The same cell without its biases.
             #[must_use]
             pub fn without_bias(self) -> Self {
-                Self { params: self.params.without_bias(), ..self }
+                Self { params: self.params.without_bias(), $($setting: self.$setting)? }
             }
 
             /// The state after one step, from the one before; zeros without one.
