@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use autograd::{Float, Param, Tape, Tensor};
 use nn::loss::cross_entropy;
 use nn::{
-    AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Module, TransformerConfig, TransformerEncoder,
+    AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig, TransformerConfig,
+    TransformerEncoder,
 };
 use optim::{Adam, AdamW};
 use rand::SeedableRng;
@@ -173,6 +174,30 @@ fn transformer_step() -> Vec<usize> {
     counts
 }
 
+#[derive(Module)]
+struct LastHidden {
+    lstm: Lstm,
+    head: Linear,
+}
+
+/// A sequence, its last hidden state, and a loss of classes.
+fn sequence_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let config = RecurrentConfig { batch_first: true, ..RecurrentConfig::default() };
+    let mut model = LastHidden { lstm: Lstm::with_config(8, 32, config, &mut rng), head: Linear::new(32, 4, &mut rng) };
+    let mut adam = Adam::new(0.01);
+    let x = Tensor::normal([16, 10, 8], 0.0, 1.0, &mut rng);
+    let classes: Tensor<usize> = (0..16).map(|i| i % 4).collect();
+    let mut tape = Tape::new();
+    steady(|| {
+        let last = model.lstm.forward(tape.constant(x.clone())).index_axis(1, 9);
+        let gradients = cross_entropy(model.head.forward(last), &classes).backward().unwrap();
+        adam.step(&mut model, &gradients).unwrap();
+        drop(gradients);
+        tape.clear();
+    })
+}
+
 /// Scalars and tensors on one tape, and a derivative of a derivative.
 fn mixed_step() -> Vec<usize> {
     let mut tape = Tape::<f64>::new();
@@ -191,6 +216,7 @@ fn main() {
         ("tensors, f64", tensor_step::<f64>()),
         ("layers and Adam", classifier_step()),
         ("a transformer and AdamW", transformer_step()),
+        ("a sequence", sequence_step()),
         ("scalars, f32", scalar_step::<f32>()),
         ("scalars, f64", scalar_step::<f64>()),
     ] {

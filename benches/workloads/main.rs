@@ -1,4 +1,4 @@
-//! How long does a training step take? Seven workloads, each in its phases (forward, forward and backward, whole step), in the
+//! How long does a training step take? Eight workloads, each in its phases (forward, forward and backward, whole step), in the
 //! form of JSON lines that scripts for other engines print too.
 //!
 //!     cargo bench --bench workloads -- [--only W1,W3] [--seconds S] [--threads N]
@@ -7,6 +7,7 @@ mod bench;
 mod convolution;
 mod dense;
 mod elementwise;
+mod recurrent;
 mod transformer;
 
 use autograd::Result;
@@ -33,11 +34,12 @@ struct Options {
 
 type Workload = fn(&mut Bench<'_>, StdRng) -> Result<()>;
 
-const WORKLOADS: [(&str, Workload); 7] = [
+const WORKLOADS: [(&str, Workload); 8] = [
     ("W1", dense::w1),
     ("W2", dense::w2),
     ("W3", dense::w3),
     ("W4", convolution::w4),
+    ("W5", recurrent::w5),
     ("W6", transformer::w6),
     ("W7", elementwise::w7),
     ("W8", elementwise::w8),

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import case, draw, floats, index
 
@@ -191,3 +192,37 @@ def layers():
                 eps=0.01,
                 **shared,
             )
+
+
+def recurrents():
+    steps, batch, inputs, width = 3, 2, 2, 2
+    for op, gates in (("lstm", 4), ("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)):
+        states = [draw(batch, width) for _ in range(2 if op == "lstm" else 1)]
+        rows = gates * width
+        operands = [draw(steps, batch, inputs), draw(rows, inputs), draw(rows, width), *states]
+        f = recurrent(getattr(torch, op))
+        biases = {"bias_ih": draw(rows), "bias_hh": draw(rows)}
+        yield case(op, "no bias", f, *operands)
+        yield case(op, "bias", f, *operands, named=biases)
+        yield case(op, "reverse", f, *operands, named=biases, reverse=True)
+        yield case(op, "lengths", f, *operands, named=biases, lengths=[3, 1])
+
+
+def recurrent(network):
+    """One layer in one direction; the last states follow the output."""
+
+    def f(x, weight_ih, weight_hh, *states, bias_ih=None, bias_hh=None, reverse=False, lengths=None):
+        weights = [weight_ih, weight_hh] + ([] if bias_ih is None else [bias_ih, bias_hh])
+        states = [state.unsqueeze(0) for state in states]
+        states = states if network is torch.lstm else states[0]
+        options = (bias_ih is not None, 1, 0.0, False, False)
+        if lengths:
+            packed = pack_padded_sequence(x, torch.tensor(lengths))
+            y, *last = network(packed.data, packed.batch_sizes, states, weights, *options)
+            y, _ = pad_packed_sequence(packed._replace(data=y))
+        else:
+            y, *last = network(x.flip(0) if reverse else x, states, weights, *options, False)
+            y = y.flip(0) if reverse else y
+        return y, *(state.squeeze(0) for state in last)
+
+    return f

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from elementwise import unary_cases
-from networks import attentions, layers, losses, windows
+from networks import attentions, layers, losses, recurrents, windows
 from operands import activation_cases, binary_cases, ternary_cases
 from reference import Recording, case, draw, floats, index, labelled, write
 
@@ -238,6 +238,7 @@ SECTIONS = (
     losses,
     attentions,
     layers,
+    recurrents,
 )
 
 

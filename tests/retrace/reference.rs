@@ -165,7 +165,9 @@ fn check_jvp(
             2 => forward::<2>(case, directions, j),
             3 => forward::<3>(case, directions, j),
             4 => forward::<4>(case, directions, j),
-            _ => forward::<5>(case, directions, j),
+            5 => forward::<5>(case, directions, j),
+            6 => forward::<6>(case, directions, j),
+            _ => forward::<7>(case, directions, j),
         };
         wrong.extend(differs(&format!("forward derivative {j}"), &found?, expected, tolerance));
     }

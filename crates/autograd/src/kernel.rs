@@ -15,6 +15,7 @@ pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod prefetch;
 pub(crate) mod product;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod replay;
 pub(crate) mod runs;

@@ -83,6 +83,7 @@ pub use ops::pool::{
     MaxPoolOptions,
 };
 pub use ops::random::{normal, uniform};
+pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
 pub use ops::standardize::BatchStatistics;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;

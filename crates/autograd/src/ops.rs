@@ -34,6 +34,7 @@ pub(crate) mod pad;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod random;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod scan;
 pub(crate) mod shape;
@@ -246,4 +247,10 @@ ops! {
     pool::AvgPoolAdjoint
     standardize::Standardize
     standardize::StandardizeAdjoint
+    recurrent::Lstm
+    recurrent::LstmAdjoint
+    recurrent::Gru
+    recurrent::GruAdjoint
+    recurrent::Rnn
+    recurrent::RnnAdjoint
 }

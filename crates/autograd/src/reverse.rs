@@ -10,7 +10,7 @@ pub(crate) mod recorded;
 
 use smallvec::SmallVec;
 
-pub(crate) use recorded::recorded;
+pub(crate) use recorded::{pullback, recorded};
 
 use crate::engine::{self, Factor, map_blocks};
 use crate::error::{Error, Result, Rule};

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::custom::CustomRule;
 use crate::ops::elementwise::Elementwise;
-use crate::ops::{Op, Saved};
+use crate::ops::{Op, Reshape, Saved};
 use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -250,6 +250,18 @@ impl<T: Float> Tape<T> {
         self.leaf(value.into(), false, Location::caller())
     }
 
+    /// A node with the value of `x` that derivatives are taken through, whether or not they are taken of `x`.
+    pub(crate) fn tracked_copy<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
+        if x.is_failed() {
+            return x;
+        }
+        let value = self.node_value(x.slot);
+        let op = Op::from(Reshape { to: value.shape().clone() });
+        let inputs = Inputs::from_slice(&[Input::Node(x.slot)]);
+        let site = self.with_node(x.slot, |node| node.site);
+        Var::new(self, self.push_node(Node { op, inputs, value, site, entry: 0, tracked: true }))
+    }
+
     /// A parameter of a model. Its tensor is shared, not copied; asking again gives the same handle. A frozen parameter
     /// is a constant.
     #[track_caller]
@@ -282,6 +294,11 @@ impl<T: Float> Tape<T> {
     /// The section of an entry, counted from one; zero before the first.
     pub(crate) fn section_of(&self, entry: usize) -> usize {
         self.sections.borrow().partition_point(|&start| start <= entry)
+    }
+
+    /// Runs `f` recording derivatives, whatever is the mode around it.
+    pub(crate) fn recording<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.in_mode(Mode { recording: true, ..self.mode.get() }, f)
     }
 
     /// Forgets the recording and its failure, and keeps the memory.

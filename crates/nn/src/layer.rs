@@ -11,6 +11,7 @@ mod linear;
 mod norm;
 mod pool;
 mod position;
+mod recurrent;
 mod sequential;
 mod transformer;
 
@@ -25,6 +26,7 @@ pub use linear::Linear;
 pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RmsNorm};
 pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
 pub use position::{LearnedPositions, RotaryPositions, SinusoidalPositions};
+pub use recurrent::{Gru, GruCell, Lstm, LstmCell, RecurrentConfig, RecurrentParams, Rnn, RnnCell};
 pub use sequential::Sequential;
 pub use transformer::{
     TransformerActivation, TransformerConfig, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,

@@ -2,7 +2,8 @@
 
 use autograd::{
     AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode,
-    Padding, Reduction, Scalar, Shape, Tape, Tensor, Var, cat, einsum, stack,
+    Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, Tape, Tensor, Var, cat,
+    einsum, stack,
 };
 use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
@@ -218,6 +219,18 @@ impl<'c, 't> Call<'c, 't> {
             groups: self.size("groups", 1),
         };
         self.x(0).conv2d(self.x(1), self.named("bias"), options)
+    }
+
+    fn recurrent(&self) -> (RecurrentWeights<'t, f64>, RecurrentOptions) {
+        let bias = self.named("bias_ih").zip(self.named("bias_hh")).map(|(ih, hh)| [ih, hh]);
+        let lengths = self.param("lengths").map(|_| self.sizes("lengths").into_iter().collect());
+        let options = RecurrentOptions { reverse: self.flag("reverse"), lengths };
+        (RecurrentWeights { input: self.x(1), hidden: self.x(2), bias }, options)
+    }
+
+    fn rnn(&self, activation: RnnActivation) -> Vec<V<'t>> {
+        let (weights, options) = self.recurrent();
+        <[_; 2]>::from(self.x(0).rnn(&weights, Some(self.x(3)), activation, &options)).to_vec()
     }
 }
 
@@ -462,4 +475,15 @@ table! {
     "dot" => |c, x| vec![rank_0(c.tape, x[0].dot(x[1]))],
     "linear" => |c, x| vec![x[0].linear(x[1], c.named("bias"))],
     "conv2d" => |c, _x| vec![c.conv2d()],
+    "lstm" => |c, x| {
+        let (weights, options) = c.recurrent();
+        let (y, [h, cell]) = x[0].lstm(&weights, Some([x[3], x[4]]), &options);
+        vec![y, h, cell]
+    },
+    "gru" => |c, x| {
+        let (weights, options) = c.recurrent();
+        <[_; 2]>::from(x[0].gru(&weights, Some(x[3]), &options)).to_vec()
+    },
+    "rnn_tanh" => |c, _x| c.rnn(RnnActivation::Tanh),
+    "rnn_relu" => |c, _x| c.rnn(RnnActivation::Relu),
 }

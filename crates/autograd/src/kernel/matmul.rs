@@ -123,7 +123,7 @@ impl<'a, T: Float> Matrix<'a, T> {
     }
 
     /// The elements in row-major order.
-    fn packed(self) -> Buffer<T> {
+    pub fn packed(self) -> Buffer<T> {
         let mut buffer = Buffer::scratch(self.rows.0 * self.columns.0);
         let layout = Layout {
             shape: Shape::from([self.rows.0, self.columns.0]),

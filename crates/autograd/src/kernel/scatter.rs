@@ -2,6 +2,7 @@
 
 use crate::float::Float;
 use crate::kernel::Write;
+use crate::kernel::lines::Packed;
 use crate::kernel::runs::{Run, Runs};
 use crate::tensor::View;
 use crate::tensor::layout::Layout;
@@ -10,20 +11,15 @@ use crate::tensor::layout::Layout;
 /// that names no element twice.
 pub(crate) fn scatter<T: Float>(x: View<'_, T>, places: &Layout, out: &mut [T], write: Write) {
     debug_assert_eq!(x.layout.shape, places.shape);
-    let runs = Runs::new(places);
+    let x = Packed::new(x);
+    let x = x.as_slice();
     let place = |run: &Run, k: usize| (run.position as isize + k as isize * run.stride) as usize;
-    if let Some(x) = x.as_slice() {
-        return runs.each(0, x.len(), |done, run| {
-            let x = &x[done..done + run.len];
-            match run.stride {
-                1 => out[run.position..].iter_mut().zip(x).for_each(|(y, &x)| write.put(y, x)),
-                _ => x.iter().enumerate().for_each(|(k, &x)| write.put(&mut out[place(&run, k)], x)),
-            }
-        });
-    }
-    let mut elements = x.iter();
-    runs.each(0, places.shape.len(), |_, run| {
-        elements.by_ref().take(run.len).enumerate().for_each(|(k, x)| write.put(&mut out[place(&run, k)], x));
+    Runs::new(places).each(0, x.len(), |done, run| {
+        let x = &x[done..done + run.len];
+        match run.stride {
+            1 => out[run.position..].iter_mut().zip(x).for_each(|(y, &x)| write.put(y, x)),
+            _ => x.iter().enumerate().for_each(|(k, &x)| write.put(&mut out[place(&run, k)], x)),
+        }
     });
 }
 

@@ -15,6 +15,7 @@ use crate::ops::cross_entropy::{CrossEntropy, Reduction};
 use crate::ops::custom::{custom, custom_many};
 use crate::ops::pad::PadMode;
 use crate::ops::pool::{AvgPoolOptions, MaxPoolOptions};
+use crate::ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
 use crate::ops::{Op, Recurrence, cat::cat};
 use crate::shape::Shape;
 use crate::tape::Tape;
@@ -120,10 +121,21 @@ fn with_zeros<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
 }
 
 fn formulas<T: Float>() -> Vec<Formula<T>> {
-    [moved(), reduced(), scanned(), normalized(), multiplied(), attended(), convolved(), pooled(), written_by_users()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        moved(),
+        reduced(),
+        scanned(),
+        normalized(),
+        multiplied(),
+        attended(),
+        repeated(),
+        convolved(),
+        pooled(),
+        written_by_users(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Elements moved, repeated and picked.
@@ -294,6 +306,24 @@ fn attended<T: Float>() -> Vec<Formula<T>> {
     ]
 }
 
+/// Sequences of one, two and three steps, with padding and backwards.
+fn repeated<T: Float>() -> Vec<Formula<T>> {
+    fn weights<'t, T: Float>(x: &[Var<'t, T>]) -> RecurrentWeights<'t, T> {
+        RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[3]]) }
+    }
+    let mut all = Vec::new();
+    for (steps, lengths) in [(1, None), (2, Some([2, 1])), (3, Some([2, 3]))] {
+        let options = move || RecurrentOptions { lengths: lengths.map(Tensor::from), reverse: lengths.is_some() };
+        let x: &[usize] = &[steps, 2, 2];
+        all.push(of(&[x, &[8, 2], &[8, 2], &[8]], move |x| x[0].lstm(&weights(x), None, &options()).0));
+        all.push(of(&[x, &[6, 2], &[6, 2], &[6]], move |x| x[0].gru(&weights(x), None, &options()).0));
+        all.push(of(&[x, &[2, 2], &[2, 2], &[2]], move |x| {
+            x[0].rnn(&weights(x), None, RnnActivation::Tanh, &options()).0
+        }));
+    }
+    all
+}
+
 fn convolved<T: Float>() -> Vec<Formula<T>> {
     let plain = ConvOptions { stride: [1, 1], padding: Padding::Size([0, 0]), dilation: [1, 1], groups: 1 };
     let padded = ConvOptions { padding: Padding::Size([2, 1]), ..plain };
@@ -380,6 +410,35 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
             "scaled_dot_product_attention",
             of(&[&[3, 2], &[4, 3], &[4, 2]], |x| {
                 x[0].scaled_dot_product_attention(x[1], x[2], &AttentionOptions::default())
+            }),
+        ),
+        (
+            "lstm",
+            of(&[&[0, 2, 2], &[8, 2], &[8, 2]], |x| {
+                x[0].lstm(
+                    &RecurrentWeights { input: x[1], hidden: x[2], bias: None },
+                    None,
+                    &RecurrentOptions::default(),
+                )
+                .0
+            }),
+        ),
+        (
+            "gru",
+            of(&[&[1, 2, 2], &[8, 2], &[8, 2]], |x| {
+                x[0].gru(
+                    &RecurrentWeights { input: x[1], hidden: x[2], bias: None },
+                    None,
+                    &RecurrentOptions::default(),
+                )
+                .0
+            }),
+        ),
+        (
+            "rnn",
+            of(&[&[1, 2, 3], &[2, 2], &[2, 2]], |x| {
+                let weights = RecurrentWeights { input: x[1], hidden: x[2], bias: None };
+                x[0].rnn(&weights, None, RnnActivation::Relu, &RecurrentOptions::default()).0
             }),
         ),
         ("flip", of(&[&[2, 3]], |x| x[0].flip([1, -1]))),

@@ -261,6 +261,9 @@ const NOT_FOR_USERS: &[&str] = &[
     "standardize",
     "standardize_adjoint",
     "scaled_dot_product_attention_adjoint",
+    "lstm_adjoint",
+    "gru_adjoint",
+    "rnn_adjoint",
 ];
 
 #[test]

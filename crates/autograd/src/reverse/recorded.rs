@@ -25,8 +25,32 @@ pub(crate) enum Root<'t, T: Float> {
     Var(Var<'t, T>, Var<'t, T>),
 }
 
-/// The reverse sweep from `root`.
+/// The reverse sweep from `root` to the beginning.
 pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
+    sweep(tape, root, 0)
+}
+
+/// The gradients of the operands of a function: `g` times its Jacobian. The function is recorded, and so is the sweep through
+/// it, so an operation whose derivative is that of a composition can use this as its rule.
+pub(crate) fn pullback<'t, T: Float>(
+    x: &[Var<'t, T>],
+    g: Var<'t, T>,
+    f: impl FnOnce(&[Var<'t, T>]) -> Var<'t, T>,
+) -> Handles<'t, T> {
+    let tape = g.tape();
+    tape.recording(|| {
+        let x: Handles<'t, T> = x.iter().map(|&x| tape.tracked_copy(x)).collect();
+        let until = tape.len() as u32;
+        let y = f(&x);
+        match y.and(g).value().and_then(|_| sweep(tape, Root::Var(y, g), until)) {
+            Ok(adjoints) => x.iter().map(|&x| adjoints.of_var(x)).collect(),
+            Err(error) => x.iter().map(|_| Var::new(tape, tape.fail(error.clone()))).collect(),
+        }
+    })
+}
+
+/// The reverse sweep from `root` back to the entry `until`.
+fn sweep<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>, until: u32) -> Result<Adjoints<'t, T>> {
     let mut adjoints = Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()] };
     let last = match root {
         Root::Scalar(scalar) => {
@@ -41,7 +65,7 @@ pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Re
             last
         }
     };
-    for index in (0..=last).rev() {
+    for index in (until..=last).rev() {
         adjoints.entry(index)?;
     }
     Ok(adjoints)

@@ -1,4 +1,6 @@
-//! A network of most layers against PyTorch's numbers: `tests/reference/layers.*` at the top.
+//! Networks of our layers against PyTorch's numbers: `tests/reference/layers.*` and `recurrent.*` at the top.
+
+mod recurrent;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -73,14 +75,18 @@ fn tensor(x: &Value) -> Tensor {
     Tensor::from_vec(shape, data.into_iter().map(|x| x as f32).collect()).expect("shape and data agree")
 }
 
+fn lines(name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(file(name)).expect("the file is part of the repository");
+    text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
+}
+
 struct Reference {
     lines: Vec<Value>,
 }
 
 impl Reference {
     fn read() -> Self {
-        let text = std::fs::read_to_string(file("layers.jsonl")).expect("the file is part of the repository");
-        Self { lines: text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect() }
+        Self { lines: lines("layers.jsonl") }
     }
 
     fn inputs(&self) -> (Tensor, Tensor<usize>, Tensor<usize>) {

@@ -1,0 +1,606 @@
+//! Recurrent networks: a whole sequence is one operation, and so is its adjoint.
+//!
+//! The projection of the input is an ordinary [`linear`](Var::linear) map of all steps at once. What is left for these
+//! operations is the part that has to go step by step.
+
+mod cell;
+
+use std::array::from_fn;
+
+use smallvec::SmallVec;
+
+use super::{Cotangents, Op, Saved, TensorRule, Value, Vjp};
+use crate::error::Rule;
+use crate::float::Float;
+use crate::kernel::recurrent::{self, Cell, Sequence};
+use crate::kernel::scan::Direction;
+use crate::ops::cat::{cat, stack};
+use crate::ops::custom::Handles;
+use crate::reverse::pullback;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::var::{Term, Var};
+
+pub use cell::RnnActivation;
+
+/// What a recurrent network multiplies with, of H states and G gates in PyTorch's order: i, f, g, o of an LSTM (G = 4); r, z,
+/// n of a GRU (G = 3).
+#[derive(Debug, Clone, Copy)]
+pub struct RecurrentWeights<'t, T: Float = f32> {
+    /// `[G·H, inputs]`, for the input.
+    pub input: Var<'t, T>,
+    /// `[G·H, H]`, for the hidden state.
+    pub hidden: Var<'t, T>,
+    /// `[G·H]` each, for the input and for the hidden state.
+    pub bias: Option<[Var<'t, T>; 2]>,
+}
+
+/// How a recurrent network goes through a sequence.
+///
+/// ```
+/// use autograd::{RecurrentOptions, Tensor};
+///
+/// let padded = RecurrentOptions { lengths: Some(Tensor::from([5, 3])), ..RecurrentOptions::default() };
+/// assert!(!padded.reverse);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RecurrentOptions {
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// How many steps each sample has: `[batch]`, from one to all. Behind them the output is 0, and the state stays.
+    pub lengths: Option<Tensor<usize>>,
+}
+
+/// The steps of a recurrent network with G gates, K numbers kept of each step, and S states.
+///
+/// Operands: the projected input `[steps, batch, G·H]`, the weight of the hidden state `[G·H, H]`, the initial states
+/// `[S, batch, H]`, and a bias `[G·H]` where the hidden projection has its own. The value has the hidden state after each
+/// step and then the last states: `[steps + S, batch, H]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Recurrent<C, const G: usize, const K: usize, const S: usize> {
+    cell: C,
+    direction: Direction,
+    lengths: Option<Tensor<usize>>,
+}
+
+/// The gradients of all operands of [`Recurrent`], one behind the other, from these operands and the incoming gradient.
+#[derive(Debug, Clone)]
+pub(crate) struct RecurrentAdjoint<C, const G: usize, const K: usize, const S: usize>(Recurrent<C, G, K, S>);
+
+pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 4, 2>;
+pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 4, 2>;
+pub(crate) type Gru = Recurrent<cell::Gru, 3, 4, 1>;
+pub(crate) type GruAdjoint = RecurrentAdjoint<cell::Gru, 3, 4, 1>;
+pub(crate) type Rnn = Recurrent<RnnActivation, 1, 1, 1>;
+pub(crate) type RnnAdjoint = RecurrentAdjoint<RnnActivation, 1, 1, 1>;
+
+impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRule for Recurrent<C, G, K, S>
+where
+    Op: From<RecurrentAdjoint<C, G, K, S>>,
+{
+    const NAME: &'static str = C::NAME;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (tensor, kept) = self.run(x)?;
+        Ok(Value { tensor, saved: Saved::Tensor(kept) })
+    }
+
+    /// On numbers the gradients come from what the run kept. When they are recorded, they depend on the operands alone.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, g, tape) = (rule.x, rule.g, rule.g.tape());
+        let packed = match (rule.saved, x[1].value(), g.value()) {
+            (Saved::Tensor(kept), Ok(weight), Ok(g)) if !tape.is_recording() => {
+                match self.adjoint(&weight, x.get(3).is_some(), kept, &g) {
+                    Ok(packed) => tape.constant(packed),
+                    Err(broken) => rule.g.fail(C::ADJOINT, broken),
+                }
+            }
+            _ => {
+                let others: Handles<'t, T> = x[1..].iter().copied().chain([g]).collect();
+                x[0].record(RecurrentAdjoint(self.clone()), &others)
+            }
+        };
+        let mut start = 0;
+        let mut next = |i: usize| {
+            let shape = x[i].shape();
+            let part = start..start + shape.len();
+            start = part.end;
+            rule.operand(i, || packed.slice(0, part).reshape(shape))
+        };
+        (0..x.len()).map(&mut next).collect()
+    }
+}
+
+impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRule for RecurrentAdjoint<C, G, K, S> {
+    const NAME: &'static str = C::ADJOINT;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let Some((g, x)) = x.split_last() else { return Err(Rule::NoOperands) };
+        let (_, kept) = self.0.run(x)?;
+        Ok(self.0.adjoint(&x[1], x.len() > 3, &kept, g)?.into())
+    }
+
+    /// That of the same steps in other operations.
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let gradients = |x: &[Var<'t, T>]| {
+            let Some((&g, x)) = x.split_last() else { return rule.g };
+            let parts: Handles<'t, T> = pullback(x, g, |x| self.0.composed(x)).into_iter().map(Var::flatten).collect();
+            cat(&parts, 0)
+        };
+        pullback(rule.x, rule.g, gradients).into_iter().map(Some).collect()
+    }
+}
+
+impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent<C, G, K, S> {
+    fn new(cell: C, options: &RecurrentOptions) -> Self {
+        let direction = if options.reverse { Direction::Backward } else { Direction::Forward };
+        Self { cell, direction, lengths: options.lengths.as_ref().map(Tensor::contiguous) }
+    }
+
+    fn sequence(&self, steps: usize, batch: usize, width: usize) -> Sequence<'_> {
+        let lengths = self.lengths.as_ref().and_then(Tensor::as_slice);
+        Sequence { steps, batch, width, direction: self.direction, lengths }
+    }
+
+    /// The value, and what its derivative wants to find again.
+    fn run<T: Float>(&self, x: &[Tensor<T>]) -> Result<(Tensor<T>, Tensor<T>), Rule> {
+        let operands: SmallVec<[Tensor<T>; 4]> = x.iter().map(Tensor::contiguous).collect();
+        let (steps, batch, width) = (x[0].shape()[0], x[0].shape()[1], x[1].shape()[1]);
+        let sequence = self.sequence(steps, batch, width);
+        let weights = (elements(&operands[0]), elements(&operands[1]), operands.get(3).map(elements));
+        let mut value = Err(Rule::NoOperands);
+        let kept = Tensor::build(Shape::from(sequence.len(K + S)), |kept| {
+            value = Tensor::build(Shape::from([steps + S, batch, width]), |out| {
+                out[sequence.len(1)..].copy_from_slice(elements(&operands[2]));
+                recurrent::forward(self.cell, sequence, weights, out, kept);
+            });
+        })?;
+        Ok((value?, kept))
+    }
+
+    /// The gradients of all operands, one behind the other.
+    fn adjoint<T: Float>(
+        &self,
+        weight: &Tensor<T>,
+        has_bias: bool,
+        kept: &Tensor<T>,
+        g: &Tensor<T>,
+    ) -> Result<Tensor<T>, Rule> {
+        let (steps, batch, width) = (g.shape()[0] - S, g.shape()[1], g.shape()[2]);
+        let sequence = self.sequence(steps, batch, width);
+        let bias = if has_bias { G * width } else { 0 };
+        let len = sequence.len(G) + weight.len() + S * batch * width + bias;
+        let (weight, g) = (weight.contiguous(), g.contiguous());
+        let operands = (elements(&weight), elements(kept), elements(&g));
+        Tensor::build(Shape::from(len), |out| recurrent::adjoint(self.cell, sequence, operands, out))
+    }
+
+    /// The definition, step by step.
+    fn composed<'t, T: Float>(&self, x: &[Var<'t, T>]) -> Var<'t, T> {
+        let (projected, weight, bias, tape) = (x[0], x[1], x.get(3).copied(), x[0].tape());
+        let [steps, batch, _] = projected.dims();
+        let width = weight.size(1);
+        let sequence = self.sequence(steps, batch, width);
+        let gates = |x: Var<'t, T>| from_fn(|gate| Term::Var(x.narrow(1, gate * width, width)));
+        let mut states: [Var<'t, T>; S] = from_fn(|state| x[2].index_axis(0, state));
+        let mut y = vec![projected; steps];
+        for time in (0..steps).map(|turn| sequence.time(turn)) {
+            let hidden = states[0].linear(weight, bias);
+            let (_, after) = self.cell.step(gates(projected.index_axis(0, time)), gates(hidden), states.map(Term::Var));
+            let has = |sample: &[usize]| if sequence.has(time, sample[0]) { T::ONE } else { T::ZERO };
+            let has = tape.constant(Tensor::from_fn([batch, 1], has));
+            let after = after.map(|state| state.on(tape));
+            y[time] = has.select(after[0], Term::Number(T::ZERO));
+            states = from_fn(|state| has.select(after[state], states[state]));
+        }
+        y.extend(states);
+        stack(&y, 0)
+    }
+}
+
+/// The elements of a contiguous tensor.
+fn elements<T: Float>(x: &Tensor<T>) -> &[T] {
+    x.as_slice().unwrap_or_default()
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// A long short-term memory over a whole sequence: the hidden state h after every step, and the last h and c.
+    ///
+    /// With the gates `i, f, o = σ(…)` and `g = tanh(…)` of `x[t]·Wᵀ + b + h·Uᵀ + b′`, where W and U are the weights of input and
+    /// hidden state: `c ← f·c + i·g`, `h ← o·tanh c`. Without a state, h and c start with zeros.
+    ///
+    /// Derivative: back through time, in one operation for all steps; any order.
+    /// Shapes: `[steps, batch, inputs]`, states `[batch, H]` → `[steps, batch, H]` and states `[batch, H]`.
+    ///
+    /// # Errors
+    /// A sequence without steps; weights, states or lengths of other shapes; a length that is zero or more than the steps.
+    ///
+    /// ```
+    /// use autograd::{RecurrentOptions, RecurrentWeights, Tape, Tensor};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.constant(Tensor::ones([5, 2, 3]));
+    /// let weights = RecurrentWeights {
+    ///     input: tape.var(Tensor::full([16, 3], 0.1)),
+    ///     hidden: tape.var(Tensor::full([16, 4], 0.1)),
+    ///     bias: None,
+    /// };
+    /// let (y, [h, _c]) = x.lstm(&weights, None, &RecurrentOptions::default());
+    /// assert_eq!(y.shape(), [5, 2, 4].into());
+    /// assert_eq!(y.index_axis(0, 4).value()?, h.value()?);
+    /// let gradients = h.sum().backward()?;
+    /// assert_eq!(gradients.of(weights.hidden)?.shape(), &[16, 4].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// Reference: S. Hochreiter, J. Schmidhuber, Long short-term memory, Neural Computation 9 (1997), with the forget gate of
+    /// F. A. Gers, J. Schmidhuber, F. Cummins, Learning to forget, Neural Computation 12 (2000).
+    #[track_caller]
+    pub fn lstm(
+        self,
+        weights: &RecurrentWeights<'t, T>,
+        state: Option<[Self; 2]>,
+        options: &RecurrentOptions,
+    ) -> (Self, [Self; 2]) {
+        self.recurrent(cell::Lstm, weights, state, options)
+    }
+
+    /// Gated recurrent units over a whole sequence: the hidden state h after every step, and the last one.
+    ///
+    /// With W and U the weights of input and hidden state, `p = x[t]·Wᵀ + b` and `q = h·Uᵀ + b′`, both in parts for r, z and n:
+    /// `r, z = σ(p + q)`, `n = tanh(p + r·q)`, `h ← (1 − z)·n + z·h`. Without a state, h starts with zeros. The reset
+    /// gate r comes after the product, as in PyTorch.
+    ///
+    /// Derivative: back through time, in one operation for all steps; any order.
+    /// Shapes: `[steps, batch, inputs]`, state `[batch, H]` → `[steps, batch, H]` and `[batch, H]`.
+    ///
+    /// # Errors
+    /// As of [`lstm`](Self::lstm).
+    ///
+    /// Reference: K. Cho et al., Learning phrase representations using RNN encoder–decoder, arXiv:1406.1078.
+    #[track_caller]
+    pub fn gru(
+        self,
+        weights: &RecurrentWeights<'t, T>,
+        state: Option<Self>,
+        options: &RecurrentOptions,
+    ) -> (Self, Self) {
+        let (y, [h]) = self.recurrent(cell::Gru, weights, state.map(|h| [h]), options);
+        (y, h)
+    }
+
+    /// A plain recurrent network over a whole sequence: the hidden state after every step, and the last one.
+    ///
+    /// `h ← φ(x[t]·Wᵀ + b + h·Uᵀ + b′)`, where φ is the activation, and W and U are the weights of input and hidden state.
+    /// Without a state, h starts with zeros.
+    ///
+    /// Derivative: back through time, in one operation for all steps; any order.
+    /// Shapes: `[steps, batch, inputs]`, state `[batch, H]` → `[steps, batch, H]` and `[batch, H]`.
+    ///
+    /// # Errors
+    /// As of [`lstm`](Self::lstm).
+    ///
+    /// Reference: J. L. Elman, Finding structure in time, Cognitive Science 14 (1990).
+    #[track_caller]
+    pub fn rnn(
+        self,
+        weights: &RecurrentWeights<'t, T>,
+        state: Option<Self>,
+        activation: RnnActivation,
+        options: &RecurrentOptions,
+    ) -> (Self, Self) {
+        let (y, [h]) = self.recurrent(activation, weights, state.map(|h| [h]), options);
+        (y, h)
+    }
+
+    #[track_caller]
+    fn recurrent<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+        self,
+        cell: C,
+        weights: &RecurrentWeights<'t, T>,
+        states: Option<[Self; S]>,
+        options: &RecurrentOptions,
+    ) -> (Self, [Self; S])
+    where
+        Op: From<Recurrent<C, G, K, S>>,
+    {
+        let shape = self.shape();
+        if let Err(rule) = check::<G, T>(&shape, weights, states.iter().flatten(), options) {
+            let operands = [weights.input, weights.hidden].into_iter().chain(weights.bias.into_iter().flatten());
+            let failed = operands.chain(states.into_iter().flatten()).fold(self, Self::and).fail(C::NAME, rule);
+            return (failed, [failed; S]);
+        }
+        let (steps, batch, width) = (shape[0], shape[1], weights.hidden.size(1));
+        let [bias, hidden_bias] = match weights.bias {
+            Some([input, hidden]) if C::SEPARATE => [Some(input), Some(hidden)],
+            Some([input, hidden]) => [Some(input + hidden), None],
+            None => [None, None],
+        };
+        let states = match states {
+            Some(states) => stack(&states, 0),
+            None => self.tape().constant(Tensor::zeros([S, batch, width])),
+        };
+        let others = [Some(weights.hidden), Some(states), hidden_bias];
+        let others: Handles<'t, T> = others.into_iter().flatten().collect();
+        let x = match &options.lengths {
+            Some(lengths) => self.tape().constant(within(lengths, steps)).select(self, Term::Number(T::ZERO)),
+            None => self,
+        };
+        let all = x.linear(weights.input, bias).record(Recurrent::new(cell, options), &others);
+        (all.slice(0, ..steps), from_fn(|state| all.index_axis(0, steps + state)))
+    }
+}
+
+/// 1 at the steps that a sample has and 0 behind them: what stands in the padding may be anything.
+fn within<T: Float>(lengths: &Tensor<usize>, steps: usize) -> Tensor<T> {
+    let lengths = lengths.to_vec();
+    let has = |place: &[usize]| if place[0] < lengths[place[1]] { T::ONE } else { T::ZERO };
+    Tensor::from_fn([steps, lengths.len(), 1], has)
+}
+
+fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
+    x: &Shape,
+    weights: &RecurrentWeights<'t, T>,
+    mut states: impl Iterator<Item = &'v Var<'t, T>>,
+    options: &RecurrentOptions,
+) -> Result<(), Rule> {
+    let &[steps, batch, inputs] = &x[..] else {
+        return Err(Rule::Rank { what: "the input", expected: 3, found: x.clone() });
+    };
+    if steps == 0 {
+        return Err(Rule::Argument {
+            name: "the input",
+            must: "a sequence of at least one step",
+            found: x.to_string(),
+        });
+    }
+    let hidden = weights.hidden.shape();
+    let &[_, width] = &hidden[..] else {
+        return Err(Rule::Rank { what: "the weight of the hidden state", expected: 2, found: hidden });
+    };
+    let same = |expected: Shape, found: Shape| match expected == found {
+        true => Ok(()),
+        false => Err(Rule::Shape { expected, found }),
+    };
+    same(Shape::from([G * width, width]), hidden)?;
+    same(Shape::from([G * width, inputs]), weights.input.shape())?;
+    weights.bias.iter().flatten().try_for_each(|bias| same(Shape::from(G * width), bias.shape()))?;
+    states.try_for_each(|state| same(Shape::from([batch, width]), state.shape()))?;
+    let Some(lengths) = &options.lengths else { return Ok(()) };
+    same(Shape::from(batch), lengths.shape().clone())?;
+    match lengths.iter().find(|length| !(1..=steps).contains(length)) {
+        Some(length) => {
+            let must = "between 1 and the number of steps";
+            Err(Rule::Argument { name: "a length", must, found: length.to_string() })
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::samples::assert_same_bits;
+    use crate::tape::Tape;
+    use crate::testing::{assert_gradient, failure, sample};
+    use crate::{Check, DerivativeOrder};
+
+    const SIZES: [usize; 4] = [3, 2, 1, 2];
+
+    /// Input, both weights, both biases, and two states, for G gates.
+    fn operands([steps, batch, inputs, width]: [usize; 4], gates: usize) -> Vec<Tensor<f64>> {
+        let rows = gates * width;
+        let shapes: [&[usize]; 7] = [
+            &[steps, batch, inputs],
+            &[rows, inputs],
+            &[rows, width],
+            &[rows],
+            &[rows],
+            &[batch, width],
+            &[batch, width],
+        ];
+        shapes.iter().zip(1..).map(|(shape, seed)| sample(shape, seed)).collect()
+    }
+
+    fn weights<'t>(x: &[Var<'t, f64>]) -> RecurrentWeights<'t, f64> {
+        RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[4]]) }
+    }
+
+    fn all_options() -> Vec<RecurrentOptions> {
+        let lengths = [None, Some(Tensor::from([1, 3]))];
+        let both = |lengths: Option<Tensor<usize>>| {
+            [false, true].map(|reverse| RecurrentOptions { reverse, lengths: lengths.clone() })
+        };
+        lengths.into_iter().flat_map(both).collect()
+    }
+
+    type Network = for<'t> fn(&[Var<'t, f64>], &RecurrentOptions) -> Var<'t, f64>;
+
+    /// Every network with its number of gates, as one tensor of all that it computes.
+    fn networks() -> [(usize, Network); 4] {
+        fn join<'t>(y: Var<'t, f64>, states: &[Var<'t, f64>]) -> Var<'t, f64> {
+            cat(&[y, stack(states, 0)], 0)
+        }
+        [
+            (4, |x, options| {
+                let (y, states) = x[0].lstm(&weights(x), Some([x[5], x[6]]), options);
+                join(y, &states)
+            }),
+            (3, |x, options| {
+                let (y, h) = x[0].gru(&weights(x), Some(x[5]), options);
+                join(y, &[h])
+            }),
+            (1, |x, options| {
+                let (y, h) = x[0].rnn(&weights(x), Some(x[5]), RnnActivation::Tanh, options);
+                join(y, &[h])
+            }),
+            (1, |x, options| {
+                let (y, h) = x[0].rnn(&weights(x), Some(x[5]), RnnActivation::Relu, options);
+                join(y, &[h])
+            }),
+        ]
+    }
+
+    #[test]
+    fn all_have_their_derivatives_in_both_directions_and_with_lengths() {
+        for (gates, network) in networks() {
+            for options in all_options() {
+                assert_gradient(|x| network(x, &options), &operands(SIZES, gates));
+            }
+        }
+    }
+
+    #[test]
+    fn biases_and_states_may_be_left_out() {
+        let options = RecurrentOptions::default();
+        fn without<'t>(x: &[Var<'t, f64>]) -> RecurrentWeights<'t, f64> {
+            RecurrentWeights { bias: None, ..weights(x) }
+        }
+        assert_gradient(|x| x[0].lstm(&without(x), None, &options).1[1], &operands(SIZES, 4));
+        assert_gradient(|x| x[0].gru(&without(x), None, &options).0, &operands(SIZES, 3));
+        assert_gradient(|x| x[0].rnn(&without(x), None, RnnActivation::Tanh, &options).0, &operands(SIZES, 1));
+    }
+
+    /// Widths around the length of a block, batches that are cut, sums in another order.
+    #[test]
+    fn sequences_are_their_steps() {
+        fn compare<C, const G: usize, const K: usize, const S: usize>(cell: C)
+        where
+            C: Cell<G, K, S>,
+            Op: From<Recurrent<C, G, K, S>>,
+        {
+            for [steps, batch, width] in [[1, 1, 1], [4, 3, 5], [2, 33, 70]] {
+                let lengths = (0..batch).map(|sample| 1 + sample % steps).collect();
+                let options = RecurrentOptions { lengths: Some(lengths), reverse: batch % 2 == 0 };
+                let op = Recurrent::new(cell, &options);
+                let tape = Tape::new();
+                let shapes: [&[usize]; 4] =
+                    [&[steps, batch, G * width], &[G * width, width], &[S, batch, width], &[G * width]];
+                let x: Vec<_> = shapes.iter().zip(1..).map(|(shape, seed)| tape.var(sample(shape, seed))).collect();
+                let x = &x[..if C::SEPARATE { 4 } else { 3 }];
+                let (fused, composed) = (x[0].record(op.clone(), &x[1..]), op.composed(x));
+                fused.value().unwrap().close_to(&composed.value().unwrap(), 1e-13, 1e-13).unwrap();
+                let g = sample(&fused.shape(), 9);
+                let [fused, composed] = [fused, composed].map(|y| y.vjp(g.clone()).unwrap());
+                for &x in x {
+                    fused.of(x).unwrap().close_to(composed.of(x).unwrap(), 1e-11, 1e-11).unwrap();
+                }
+            }
+        }
+        compare(cell::Lstm);
+        compare(cell::Gru);
+        compare(RnnActivation::Tanh);
+        compare(RnnActivation::Relu);
+    }
+
+    #[test]
+    fn samples_end_with_their_length() {
+        let options = RecurrentOptions { lengths: Some(Tensor::from([1, 3])), reverse: false };
+        let x = operands(SIZES, 4);
+        let tape = Tape::new();
+        let handles: Vec<_> = x.iter().map(|x| tape.constant(x.clone())).collect();
+        let (y, states) = handles[0].lstm(&weights(&handles), Some([handles[5], handles[6]]), &options);
+        assert_eq!(y.slice(0, 1..).slice(1, ..1).value().unwrap().to_vec(), [0.0; 4]);
+        let whole = RecurrentOptions { lengths: None, ..options };
+        let (_, alone) = handles[0].slice(0, ..1).lstm(&weights(&handles), Some([handles[5], handles[6]]), &whole);
+        for (state, alone) in states.iter().zip(alone) {
+            assert_eq!(state.index_axis(0, 0).value().unwrap(), alone.index_axis(0, 0).value().unwrap());
+        }
+    }
+
+    /// Where nothing is kept on the tape the adjoint runs the sequence again, and where one handle is two operands each
+    /// use counts.
+    #[test]
+    fn recorded_gradients_check_out_to_second_order() {
+        for (gates, network) in networks() {
+            let tape = Tape::new();
+            let mut x: Vec<_> = operands([2, 1, 1, 2], gates).into_iter().map(|x| tape.var(x)).collect();
+            x[6] = x[5];
+            let y = network(&x, &RecurrentOptions::default());
+            y.square().sum().grad(x[2]).unwrap().value().unwrap();
+            let report = tape.check_with(&Check { order: DerivativeOrder::Second, ..Check::default() });
+            assert!(report.is_ok(), "{report}");
+        }
+    }
+
+    #[test]
+    fn third_derivatives_are_right() {
+        // One step of a plain network with one number is tanh, with third derivative (1 − y²)(6y² − 2).
+        let tape = Tape::new();
+        let x = tape.var([[[0.7_f64]]]);
+        let one = tape.constant([[1.0]]);
+        let weights = RecurrentWeights { input: one, hidden: one, bias: None };
+        let mut y = x.rnn(&weights, None, RnnActivation::Tanh, &RecurrentOptions::default()).0.sum();
+        let value = y.value().unwrap();
+        for _ in 0..3 {
+            y = y.grad(x).unwrap().sum();
+        }
+        let square = value * value;
+        assert!((y.value().unwrap() - (1.0 - square) * (6.0 * square - 2.0)).abs() < 1e-14);
+    }
+
+    #[test]
+    fn tangents_are_those_of_the_steps() {
+        let tape = Tape::new();
+        let x: Vec<_> = operands(SIZES, 4).into_iter().map(|x| tape.var(x)).collect();
+        let y = networks()[0].1(&x, &RecurrentOptions::default());
+        let (dx, g) = (sample(&x[2].shape(), 20), sample(&y.shape(), 21));
+        let forward: f64 = y.jvp(x[2], dx.clone()).unwrap().iter().zip(&g).map(|(a, b)| a * b).sum();
+        let reverse: f64 = y.vjp(g).unwrap().of(x[2]).unwrap().iter().zip(&dx).map(|(a, b)| a * b).sum();
+        assert!((forward - reverse).abs() < 1e-12, "{forward} {reverse}");
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let x = operands([5, 50, 20, 96], 4);
+        assert_same_bits(|| {
+            let tape = Tape::new();
+            let x: Vec<_> = x.iter().map(|x| tape.var(x.cast::<f32>())).collect();
+            let weights = RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[4]]) };
+            let (y, _) = x[0].lstm(&weights, Some([x[5], x[6]]), &RecurrentOptions::default());
+            let gradients = y.sum().backward().unwrap();
+            x.iter().flat_map(|&x| gradients.of(x).unwrap().to_vec()).collect()
+        });
+    }
+
+    #[test]
+    fn empty_batches_have_empty_outputs_and_gradients_of_zero() {
+        let tape = Tape::new();
+        let x: Vec<_> = operands([3, 0, 2, 3], 3).into_iter().map(|x| tape.var(x)).collect();
+        let (y, h) = x[0].gru(&weights(&x), Some(x[5]), &RecurrentOptions::default());
+        assert_eq!((y.shape(), h.shape()), ([3, 0, 3].into(), [0, 3].into()));
+        let gradients = y.sum().backward().unwrap();
+        assert!(x[1..5].iter().all(|&x| gradients.of(x).unwrap().iter().all(|g| g == 0.0)));
+    }
+
+    #[test]
+    fn wrong_shapes_are_named() {
+        let lstm = |shapes: [&[usize]; 7]| {
+            failure(&shapes, |x| x[0].lstm(&weights(x), Some([x[5], x[6]]), &RecurrentOptions::default()).1[1])
+        };
+        let right: [&[usize]; 7] = [&[3, 2, 2], &[12, 2], &[12, 3], &[12], &[12], &[2, 3], &[2, 3]];
+        let cases: [(usize, &[usize], &str); 8] = [
+            (0, &[3, 2], "lstm: the input must have rank 3, found shape [3, 2]"),
+            (0, &[0, 2, 2], "lstm: the input must be a sequence of at least one step, found [0, 2, 2]"),
+            (0, &[3, 2, 5], "lstm: shapes differ: expected [12, 5], found [12, 2]"),
+            (2, &[12], "lstm: the weight of the hidden state must have rank 2, found shape [12]"),
+            (2, &[9, 3], "lstm: shapes differ: expected [12, 3], found [9, 3]"),
+            (3, &[3], "lstm: shapes differ: expected [12], found [3]"),
+            (5, &[3], "lstm: shapes differ: expected [2, 3], found [3]"),
+            (6, &[1, 3], "lstm: shapes differ: expected [2, 3], found [1, 3]"),
+        ];
+        for (operand, shape, expected) in cases {
+            let mut shapes = right;
+            shapes[operand] = shape;
+            assert_eq!(lstm(shapes), expected);
+        }
+        let gru = |lengths: &[usize]| {
+            let options = RecurrentOptions { lengths: Some(lengths.iter().copied().collect()), reverse: false };
+            let shapes: [&[usize]; 7] = [&[3, 2, 2], &[9, 2], &[9, 3], &[9], &[9], &[2, 3], &[2, 3]];
+            failure(&shapes, |x| x[0].gru(&weights(x), None, &options).0)
+        };
+        assert_eq!(gru(&[1]), "gru: shapes differ: expected [2], found [1]");
+        assert_eq!(gru(&[0, 1]), "gru: a length must be between 1 and the number of steps, found 0");
+        assert_eq!(gru(&[3, 4]), "gru: a length must be between 1 and the number of steps, found 4");
+    }
+}
