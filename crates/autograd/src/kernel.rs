@@ -14,6 +14,7 @@ pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
+pub(crate) mod register;
 pub(crate) mod runs;
 #[cfg(test)]
 pub(crate) mod samples;

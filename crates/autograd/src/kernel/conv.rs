@@ -1,21 +1,26 @@
 //! Convolution in two dimensions (cross-correlation, as in PyTorch) and its two adjoints.
 //!
-//! Patches of the input become the columns of a matrix, a few output rows at a time so that they stay in cache, and GEMM
-//! does the rest. Where every group has one channel, shifted rows are added directly.
+//! All three are products with a matrix of patches that is never made (`product`): the windows of the input for the output and
+//! for the gradient of the weight, the windows of the incoming gradient for the gradient of the input. Filters, or channels,
+//! lie along the vectors.
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
-use crate::kernel::matmul::{cost, multiply_into};
-use crate::kernel::{Write, parallel};
+use crate::kernel::matmul::cost;
+use crate::kernel::parallel;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
+use crate::tensor::copy::transpose;
 
+use correlation::Correlation;
 use geometry::Geometry;
+use product::lanes;
+use windows::Windows;
 
+mod correlation;
 mod geometry;
-
-/// Elements of the patch matrix at once.
-const PATCHES: usize = 1 << 16;
+mod product;
+mod windows;
 
 /// Pieces of a batch whose weight gradients are added in a tree.
 const PIECES: usize = 8;
@@ -40,114 +45,94 @@ impl Conv {
         Some([along(0)?, along(1)?])
     }
 
-    /// `out[n, o, i, j] = Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w` of
-    /// `[O, C/groups, KH, KW]`, or that is added to `out`.
-    pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, out: &mut [T], write: Write) {
-        let geometry = Geometry::new(self, [x.layout.shape[1], x.layout.shape[2], x.layout.shape[3]], &w.layout.shape);
-        debug_assert_eq!(out.len(), x.layout.shape[0] * geometry.output_len());
-        if write == Write::Replace && (geometry.channels == 1 || geometry.depth() == 0) {
-            out.fill(T::ZERO);
-        }
-        if out.is_empty() || geometry.depth() == 0 {
+    /// `out[n, o, i, j] = b[o] + Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w`
+    /// of `[O, C/groups, KH, KW]`.
+    pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
+        let geometry = Geometry::new(self, &x.layout.shape, &w.layout.shape);
+        if out.is_empty() {
             return;
         }
         let (x, w) = (Packed::new(x), Packed::new(w));
         let (x, w) = (x.as_slice(), w.as_slice());
         let work = cost(out.len().saturating_mul(geometry.depth()));
+        let correlation = Correlation::forward(&geometry, w);
         parallel::pieces(out, geometry.output_len(), work, &|start, out| {
             let x = &x[start / geometry.output_len() * geometry.input_len()..][..geometry.input_len()];
-            if geometry.channels == 1 {
-                return geometry.add_planes(x, w, out);
-            }
-            geometry.each_block(|block| {
-                let w = block.weights(w);
-                block.with_patches(x, |patches| multiply_into(w, patches, block.of_output_mut(out), write));
-            });
+            correlation.write(x, bias, out);
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `x`: `g` is `[N, O, OH, OW]`, `out` is `[N, C, H, W]` for `input` = `[H, W]`.
-    pub fn input_gradient<T: Float>(
-        &self,
-        g: View<'_, T>,
-        w: View<'_, T>,
-        input: [usize; 2],
-        out: &mut [T],
-        write: Write,
-    ) {
+    pub fn input_gradient<T: Float>(&self, g: View<'_, T>, w: View<'_, T>, input: [usize; 2], out: &mut [T]) {
         let channels = w.layout.shape[1] * self.groups;
-        let geometry = Geometry::new(self, [channels, input[0], input[1]], &w.layout.shape);
-        debug_assert_eq!(g.layout.shape.len(), g.layout.shape[0] * geometry.output_len());
-        if write == Write::Replace {
-            out.fill(T::ZERO);
-        }
-        if out.is_empty() || g.layout.shape.contains(&0) || geometry.depth() == 0 {
-            return;
+        let geometry = Geometry::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
+        if out.is_empty() || g.layout.shape.contains(&0) {
+            return out.fill(T::ZERO);
         }
         let (g, w) = (Packed::new(g), Packed::new(w));
         let (g, w) = (g.as_slice(), w.as_slice());
         let work = cost(g.len().saturating_mul(geometry.depth()));
+        let correlation = Correlation::backward(&geometry, w);
         parallel::pieces(out, geometry.input_len(), work, &|start, out| {
             let g = &g[start / geometry.input_len() * geometry.output_len()..][..geometry.output_len()];
-            if geometry.channels == 1 {
-                return geometry.add_planes_back(g, w, out);
-            }
-            geometry.each_block(|block| {
-                let (w, g) = (block.weights(w).transpose(), block.of_output(g));
-                if block.is_plain() {
-                    return multiply_into(w, g, block.of_input_mut(out), Write::Add);
-                }
-                let mut patches = Buffer::scratch(geometry.depth() * block.columns());
-                let Some(patches) = patches.get_mut() else { return };
-                multiply_into(w, g, (patches, block.columns()), Write::Replace);
-                block.add_patches(patches, out);
-            });
+            correlation.write(g, None, out);
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `w`, for `kernel` = `[KH, KW]`: `out` is `[O, C/groups, KH, KW]`.
-    pub fn weight_gradient<T: Float>(
-        &self,
-        x: View<'_, T>,
-        g: View<'_, T>,
-        kernel: [usize; 2],
-        out: &mut [T],
-        write: Write,
-    ) {
-        let (x_shape, images) = (&x.layout.shape, x.layout.shape[0]);
-        let w_shape = [g.layout.shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
-        let geometry = Geometry::new(self, [x_shape[1], x_shape[2], x_shape[3]], &w_shape);
-        debug_assert_eq!(out.len(), w_shape.iter().product());
-        if write == Write::Replace {
-            out.fill(T::ZERO);
+    pub fn weight_gradient<T: Float>(&self, x: View<'_, T>, g: View<'_, T>, kernel: [usize; 2], out: &mut [T]) {
+        let (x_shape, g_shape) = (&x.layout.shape, &g.layout.shape);
+        let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
+        let geometry = Geometry::new(self, x_shape, &w_shape);
+        if out.is_empty() || g_shape.contains(&0) {
+            return out.fill(T::ZERO);
         }
-        if out.is_empty() || g.layout.shape.contains(&0) {
-            return;
-        }
-        let work = cost(g.layout.shape.len().saturating_mul(geometry.depth()));
+        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(geometry.depth())));
         let (x, g) = (Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
+        let (windows, lanes) = (geometry.forward(), lanes::<T>(geometry.filters));
         let images_per_piece = images.div_ceil(PIECES);
         let piece = |k: usize| {
-            let mut sum = Buffer::scratch(out.len());
-            if let Some(sum) = sum.get_mut() {
-                sum.fill(T::ZERO);
-                for n in k * images_per_piece..((k + 1) * images_per_piece).min(images) {
-                    let x = &x[n * geometry.input_len()..][..geometry.input_len()];
-                    let g = &g[n * geometry.output_len()..][..geometry.output_len()];
-                    geometry.add_weight_gradient(x, g, sum);
-                }
+            let images = k * images_per_piece..((k + 1) * images_per_piece).min(images);
+            let mut sums = Buffer::scratch(self.groups * windows.elements.len() * lanes);
+            let sums_of_piece = sums.get_mut().unwrap_or_default();
+            sums_of_piece.fill(T::ZERO);
+            for n in images {
+                let x = &x[n * geometry.input_len()..][..geometry.input_len()];
+                let g = &g[n * geometry.output_len()..][..geometry.output_len()];
+                add_weight_gradient(&geometry, &windows, (x, g), sums_of_piece);
             }
-            sum
+            sums
         };
         let add = |mut a: Buffer<T>, b: Buffer<T>| {
-            if let Some(a) = a.get_mut() {
-                a.iter_mut().zip(b.as_slice()).for_each(|(a, &b)| *a += b);
-            }
+            a.get_mut().unwrap_or_default().iter_mut().zip(b.as_slice()).for_each(|(a, &b)| *a += b);
             a
         };
-        let sum = parallel::tree(images.div_ceil(images_per_piece), work, &piece, &add);
-        out.iter_mut().zip(sum.as_slice()).for_each(|(y, &sum)| *y += sum);
+        let sums = parallel::tree(images.div_ceil(images_per_piece), work, &piece, &add);
+        let mut sums = sums.as_slice().chunks_exact(lanes);
+        for group in 0..self.groups {
+            for ((channel, at), sums) in windows.kernel_elements().zip(&mut sums) {
+                for (filter, &sum) in sums[..geometry.filters].iter().enumerate() {
+                    out[geometry.weight(group * geometry.filters + filter, channel, at)] = sum;
+                }
+            }
+        }
+    }
+}
+
+/// Adds the weight gradient of one image to `sums`: `[group, element of a window, lane]`.
+fn add_weight_gradient<T: Float>(geometry: &Geometry, windows: &Windows, (x, g): (&[T], &[T]), sums: &mut [T]) {
+    let (filters, count, lanes) = (geometry.filters, windows.starts.len(), lanes::<T>(geometry.filters));
+    let framed = windows.frame(x, geometry.groups());
+    let mut packed = Buffer::scratch(count * lanes);
+    let Some(packed) = packed.get_mut() else { return };
+    if lanes > filters {
+        packed.fill(T::ZERO);
+    }
+    let groups = framed.as_slice().chunks_exact(windows.framed_len()).zip(g.chunks_exact(filters * count));
+    for ((x, g), sums) in groups.zip(sums.chunks_exact_mut(windows.elements.len() * lanes)) {
+        transpose((g, count), (packed, lanes), (count, filters));
+        windows.patches_transposed(x).add_product(packed, lanes, sums, &|_| 0..count);
     }
 }
 
@@ -205,24 +190,19 @@ mod tests {
             let (x, weights) = (&samples::<f64>(&case.x, 1)[1], &samples::<f64>(&case.w, 2)[1]);
             let g = &samples::<f64>(&[n, o, oh, ow], 3)[1];
             let (xs, ws, gs) = (x.elements(), weights.elements(), g.elements());
-            let mut expected = [vec![0.5; gs.len()], vec![0.5; xs.len()], vec![0.5; ws.len()]];
+            let bias = Draws(4).numbers::<f64>(o);
+            let biased = (0..gs.len()).map(|k| bias[k / (oh * ow) % o]).collect();
+            let mut expected = [biased, vec![0.0; xs.len()], vec![0.0; ws.len()]];
             for [i, j, k] in terms(&case) {
                 expected[0][i] += xs[j] * ws[k];
                 expected[1][j] += gs[i] * ws[k];
                 expected[2][k] += gs[i] * xs[j];
             }
-            for write in [Write::Replace, Write::Add] {
-                let before = if write == Write::Add { 0.5 } else { 0.0 };
-                let check = |mut found: Vec<f64>, expected: &[f64]| {
-                    found.iter_mut().for_each(|y| *y += 0.5 - before);
-                    assert_close(&found, expected, 1e-12);
-                };
-                let mut out = expected.clone().map(|e| vec![0.5; e.len()]);
-                conv.forward(x.view(), weights.view(), &mut out[0], write);
-                conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1], write);
-                conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2], write);
-                out.into_iter().zip(&expected).for_each(|(found, expected)| check(found, expected));
-            }
+            let mut out = expected.clone().map(|e| vec![f64::NAN; e.len()]);
+            conv.forward(x.view(), weights.view(), Some(&bias), &mut out[0]);
+            conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1]);
+            conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2]);
+            out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
         }
     }
 
@@ -233,11 +213,11 @@ mod tests {
         let w = Sample::contiguous(Draws(2).numbers::<f32>(16 * 8 * 9), &[16, 8, 3, 3]);
         assert_same_bits(|| {
             let mut y = vec![0.0; 16 * 16 * 28 * 28];
-            conv.forward(x.view(), w.view(), &mut y, Write::Replace);
+            conv.forward(x.view(), w.view(), None, &mut y);
             let y = Sample::contiguous(y, &[16, 16, 28, 28]);
             let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
-            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx, Write::Replace);
-            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw, Write::Replace);
+            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
+            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
             [y.data, gx, gw].concat()
         });
     }

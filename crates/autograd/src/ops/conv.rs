@@ -6,7 +6,6 @@
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::Write;
 use crate::kernel::conv::Conv;
 use crate::ops::Embed;
 use crate::shape::Shape;
@@ -106,7 +105,7 @@ impl TensorRule for Conv2d {
         let ([images, _, height, width], [filters, _, rows, columns]) = (sizes(x)?, sizes(w)?);
         let [out_height, out_width] = output(&self.conv, [height, width], [rows, columns])?;
         let shape = Shape::from([images, filters, out_height, out_width]);
-        Ok(Tensor::build(shape, |out| self.conv.forward(x.view(), w.view(), out, Write::Replace)).into())
+        Ok(Tensor::build(shape, |out| self.conv.forward(x.view(), w.view(), None, out)).into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -135,7 +134,7 @@ impl TensorRule for ConvInput {
         let (g, w) = (&x[0], &x[1]);
         let ([images, ..], [_, channels, ..]) = (sizes(g)?, sizes(w)?);
         let shape = Shape::from([images, channels * self.conv.groups, self.input[0], self.input[1]]);
-        let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out, Write::Replace);
+        let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out);
         Ok(Tensor::build(shape, fill).into())
     }
 
@@ -162,7 +161,7 @@ impl TensorRule for ConvWeight {
         let (x, g) = (&x[0], &x[1]);
         let ([_, channels, ..], [_, filters, ..]) = (sizes(x)?, sizes(g)?);
         let shape = Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]);
-        let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out, Write::Replace);
+        let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out);
         Ok(Tensor::build(shape, fill).into())
     }
 

@@ -1,0 +1,143 @@
+//! Registers of numbers, for the few loops whose sums must stay in registers: the optimiser finds vectors for a loop over a
+//! slice, but not for a block of sums.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use crate::float::Float;
+
+/// A register of `LEN` numbers of one vector level.
+///
+/// # Safety
+/// Every function may be called only where the processor has the level's instructions; pointers must be good for `LEN`
+/// numbers, of any alignment.
+#[allow(clippy::missing_safety_doc)] // Said once, above.
+pub unsafe trait Register<T>: Copy {
+    const LEN: usize;
+
+    unsafe fn splat(x: T) -> Self;
+    unsafe fn load(from: *const T) -> Self;
+    unsafe fn store(self, to: *mut T);
+    /// self + x·y, rounded once where the level can.
+    unsafe fn plus_product(self, x: Self, y: Self) -> Self;
+}
+
+/// The registers of one type of number at every level.
+pub trait Registers: Sized {
+    type Plain: Register<Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Register<Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Register<Self>;
+}
+
+macro_rules! registers {
+    ($float:ident: $avx2:ident($splat2:ident, $load2:ident, $store2:ident, $fma2:ident),
+        $avx512:ident($splat512:ident, $load512:ident, $store512:ident, $fma512:ident)) => {
+        impl Registers for $float {
+            type Plain = [$float; 4];
+            #[cfg(target_arch = "x86_64")]
+            type Avx2 = $avx2;
+            #[cfg(target_arch = "x86_64")]
+            type Avx512 = $avx512;
+        }
+
+        registers!(@ $avx2, $float, $splat2, $load2, $store2, $fma2);
+        registers!(@ $avx512, $float, $splat512, $load512, $store512, $fma512);
+    };
+    (@ $register:ident, $float:ident, $splat:ident, $load:ident, $store:ident, $fma:ident) => {
+        // SAFETY: the intrinsics do what the trait says.
+        #[cfg(target_arch = "x86_64")]
+        unsafe impl Register<$float> for $register {
+            const LEN: usize = size_of::<Self>() / size_of::<$float>();
+
+            #[inline(always)]
+            unsafe fn splat(x: $float) -> Self {
+                // SAFETY: by the trait's contract the processor has the instruction.
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $float) -> Self {
+                // SAFETY: as above, and `from` is good for `LEN` numbers.
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $float) {
+                // SAFETY: as above, and `to` is good for `LEN` numbers.
+                unsafe { $store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn plus_product(self, x: Self, y: Self) -> Self {
+                // SAFETY: by the trait's contract the processor has the instruction.
+                unsafe { $fma(x, y, self) }
+            }
+        }
+    };
+}
+
+registers!(f32: __m256(_mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps),
+    __m512(_mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps));
+registers!(f64: __m256d(_mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd),
+    __m512d(_mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd));
+
+// SAFETY: plain arithmetic, on every processor.
+unsafe impl<T: Float> Register<T> for [T; 4] {
+    const LEN: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: T) -> Self {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self {
+        // SAFETY: by the trait's contract four numbers can be read.
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut T) {
+        // SAFETY: by the trait's contract four numbers can be written.
+        unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn plus_product(self, x: Self, y: Self) -> Self {
+        std::array::from_fn(|k| self[k] + x[k] * y[k])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::simd::Level;
+
+    /// # Safety
+    /// The processor has the level of `R`.
+    unsafe fn check<T: Float, R: Register<T>>() {
+        let numbers: Vec<T> = (0..R::LEN).map(|k| T::from_f64(k as f64)).collect();
+        let mut sums = vec![T::ZERO; R::LEN];
+        // SAFETY: by this function's contract; both slices hold `LEN` numbers.
+        unsafe {
+            let x = R::load(numbers.as_ptr());
+            x.plus_product(x, R::splat(T::from_f64(3.0))).store(sums.as_mut_ptr());
+        }
+        assert!(sums.iter().zip(&numbers).all(|(&sum, &x)| sum == x * T::from_f64(4.0)));
+    }
+
+    #[test]
+    fn a_product_is_added_to_every_number() {
+        // SAFETY: the plain registers are everywhere; the others are asked for.
+        unsafe {
+            check::<f32, <f32 as Registers>::Plain>();
+            check::<f64, <f64 as Registers>::Plain>();
+            #[cfg(target_arch = "x86_64")]
+            if Level::Avx2.is_supported() {
+                check::<f32, <f32 as Registers>::Avx2>();
+                check::<f64, <f64 as Registers>::Avx2>();
+            }
+            #[cfg(target_arch = "x86_64")]
+            if Level::Avx512.is_supported() {
+                check::<f32, <f32 as Registers>::Avx512>();
+                check::<f64, <f64 as Registers>::Avx512>();
+            }
+        }
+    }
+}
