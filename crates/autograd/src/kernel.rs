@@ -24,6 +24,7 @@ pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod standardize;
+pub(crate) mod transpose;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

@@ -8,9 +8,9 @@ use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
+use crate::kernel::transpose::transpose;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
-use crate::tensor::copy::transpose;
 
 use correlation::Correlation;
 use geometry::Geometry;

@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::float::Element;
-use crate::kernel::vectorized::vectorized;
+use crate::kernel::transpose::transpose;
 
 /// Writes the elements of `from` to `into` in row-major order. `into` has exactly as many elements.
 pub(crate) fn copy_to<E: Element>(from: View<'_, E>, into: &mut [E]) {
@@ -18,7 +18,7 @@ fn copy_axes<E: Element>(data: &[E], start: isize, axes: &[(usize, isize)], into
         [] => into[0] = data[start as usize],
         [(_, stride)] => copy_run(data, start, stride, into),
         [(rows, 1), (columns, stride @ 1..)] => {
-            transpose((&data[start as usize..], stride as usize), (into, columns), (rows, columns))
+            transpose((&data[start as usize..], stride as usize), (into, columns), (rows, columns));
         }
         [(size, stride), ref inner @ ..] => {
             let block = into.len() / size;
@@ -38,45 +38,6 @@ fn copy_run<E: Element>(data: &[E], start: isize, stride: isize, into: &mut [E])
         _ => {
             let elements = data[..=first].iter().rev().step_by(stride.unsigned_abs());
             into.iter_mut().zip(elements).for_each(|(x, &y)| *x = y);
-        }
-    }
-}
-
-/// Writes `rows` times `columns` elements, each row of which is a column of the source. Rows start `pitch` elements apart. Square
-/// tiles keep the cache lines of both sides until they are used up, and whole ones pass through registers.
-pub(crate) fn transpose<E: Element>(
-    (from, from_pitch): (&[E], usize),
-    (into, pitch): (&mut [E], usize),
-    (rows, columns): (usize, usize),
-) {
-    const TILE: usize = 16;
-    vectorized!({
-        for top in (0..rows).step_by(TILE) {
-            for left in (0..columns).step_by(TILE) {
-                let (from, into) = (&from[left * from_pitch + top..], &mut into[top * pitch + left..]);
-                let (height, width) = (TILE.min(rows - top), TILE.min(columns - left));
-                if height == TILE && width == TILE {
-                    transpose_square::<E, TILE>((from, from_pitch), (into, pitch));
-                    continue;
-                }
-                for row in 0..height {
-                    let elements = from[row..].iter().step_by(from_pitch);
-                    into[row * pitch..][..width].iter_mut().zip(elements).for_each(|(y, &x)| *y = x);
-                }
-            }
-        }
-    });
-}
-
-#[inline(always)]
-fn transpose_square<E: Element, const N: usize>((from, from_pitch): (&[E], usize), (into, pitch): (&mut [E], usize)) {
-    let mut tile = [[E::default(); N]; N];
-    for (k, row) in tile.iter_mut().enumerate() {
-        row.copy_from_slice(&from[k * from_pitch..][..N]);
-    }
-    for k in 0..N {
-        for (y, row) in into[k * pitch..][..N].iter_mut().zip(&tile) {
-            *y = row[k];
         }
     }
 }

@@ -8,8 +8,8 @@ use super::geometry::{Geometry, Lanes};
 use super::product::lanes;
 use super::windows::Windows;
 use crate::float::Float;
+use crate::kernel::transpose::transpose;
 use crate::tensor::buffer::Buffer;
-use crate::tensor::copy::transpose;
 
 /// Sums that wait at once for their place in the result.
 const SUMS: usize = 1 << 14;
