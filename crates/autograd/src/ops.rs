@@ -225,6 +225,7 @@ ops! {
     product::Cross
     linear::Linear
     conv::Conv2d
+    conv::BiasedConv2d
     conv::ConvInput
     conv::ConvWeight
     pool::MaxPool

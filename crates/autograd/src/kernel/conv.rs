@@ -9,6 +9,7 @@ use crate::kernel::lines::Packed;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
 use crate::kernel::transpose::transpose;
+use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
@@ -22,7 +23,7 @@ mod geometry;
 mod product;
 mod windows;
 
-/// Pieces of a batch whose weight gradients are added in a tree.
+/// Pieces that a batch is cut into for the gradient of the weight.
 const PIECES: usize = 8;
 
 /// How the kernel moves over the input. Sizes are checked by the caller.
@@ -91,25 +92,19 @@ impl Conv {
         let (x, g) = (Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
         let (windows, lanes) = (geometry.forward(), lanes::<T>(geometry.filters));
-        let images_per_piece = images.div_ceil(PIECES);
-        let piece = |k: usize| {
-            let images = k * images_per_piece..((k + 1) * images_per_piece).min(images);
-            let mut sums = Buffer::scratch(self.groups * windows.elements.len() * lanes);
-            let sums_of_piece = sums.get_mut().unwrap_or_default();
-            sums_of_piece.fill(T::ZERO);
-            for n in images {
+        let (images_per_piece, len) = (images.div_ceil(PIECES), self.groups * windows.elements.len() * lanes);
+        let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
+        let Some(sums) = sums.get_mut() else { return };
+        parallel::pieces(sums, len, work, &|start, sums| {
+            let first = start / len * images_per_piece;
+            sums.fill(T::ZERO);
+            for n in first..(first + images_per_piece).min(images) {
                 let x = &x[n * geometry.input_len()..][..geometry.input_len()];
                 let g = &g[n * geometry.output_len()..][..geometry.output_len()];
-                add_weight_gradient(&geometry, &windows, (x, g), sums_of_piece);
+                add_weight_gradient(&geometry, &windows, (x, g), sums);
             }
-            sums
-        };
-        let add = |mut a: Buffer<T>, b: Buffer<T>| {
-            a.get_mut().unwrap_or_default().iter_mut().zip(b.as_slice()).for_each(|(a, &b)| *a += b);
-            a
-        };
-        let sums = parallel::tree(images.div_ceil(images_per_piece), work, &piece, &add);
-        let mut sums = sums.as_slice().chunks_exact(lanes);
+        });
+        let mut sums = add_halves(sums, len).chunks_exact(lanes);
         for group in 0..self.groups {
             for ((channel, at), sums) in windows.kernel_elements().zip(&mut sums) {
                 for (filter, &sum) in sums[..geometry.filters].iter().enumerate() {
@@ -118,6 +113,16 @@ impl Conv {
             }
         }
     }
+}
+
+/// The sum of all parts of length `len`, each half added to the other.
+fn add_halves<T: Float>(mut parts: &mut [T], len: usize) -> &[T] {
+    while parts.len() > len {
+        let (left, right) = parts.split_at_mut((parts.len() / len).div_ceil(2) * len);
+        vectorized!(left.iter_mut().zip(&*right).for_each(|(a, &b)| *a += b));
+        parts = left;
+    }
+    parts
 }
 
 /// Adds the weight gradient of one image to `sums`: `[group, element of a window, lane]`.
