@@ -1,8 +1,7 @@
 //! Convolution in two dimensions (cross-correlation, as in PyTorch) and its two adjoints.
 //!
-//! All three are products with a matrix of patches that is never made (`product`): the windows of the input for the output and
-//! for the gradient of the weight, the windows of the incoming gradient for the gradient of the input. Filters, or channels,
-//! lie along the vectors.
+//! All three are products with the matrix of an image's patches, which is never made (`product`). Filters lie along the
+//! vectors, or channels for the gradient of the input, so images pass from planes to rows of filters or channels and back.
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
@@ -13,15 +12,14 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
-use correlation::Correlation;
-use geometry::Geometry;
-use product::lanes;
+use product::{Patches, add_adjoint, lanes};
 use windows::Windows;
 
-mod correlation;
-mod geometry;
 mod product;
 mod windows;
+
+/// Sums that wait at once for their place in the output.
+const SUMS: usize = 1 << 14;
 
 /// Pieces that a batch is cut into for the gradient of the weight.
 const PIECES: usize = 8;
@@ -49,69 +47,164 @@ impl Conv {
     /// `out[n, o, i, j] = b[o] + Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w`
     /// of `[O, C/groups, KH, KW]`.
     pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
-        let geometry = Geometry::new(self, &x.layout.shape, &w.layout.shape);
         if out.is_empty() {
             return;
         }
+        let windows = Windows::new(self, &x.layout.shape, &w.layout.shape);
         let (x, w) = (Packed::new(x), Packed::new(w));
-        let (x, w) = (x.as_slice(), w.as_slice());
-        let work = cost(out.len().saturating_mul(geometry.depth()));
-        let correlation = Correlation::forward(&geometry, w);
-        parallel::pieces(out, geometry.output_len(), work, &|start, out| {
-            let x = &x[start / geometry.output_len() * geometry.input_len()..][..geometry.input_len()];
-            correlation.write(x, bias, out);
+        let x = x.as_slice();
+        let weights = by_element(&windows, w.as_slice());
+        let work = cost(out.len().saturating_mul(windows.depth()));
+        parallel::pieces(out, windows.output_len(), work, &|start, out| {
+            let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
+            write_output(&windows, x, weights.as_slice(), bias, out);
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `x`: `g` is `[N, O, OH, OW]`, `out` is `[N, C, H, W]` for `input` = `[H, W]`.
     pub fn input_gradient<T: Float>(&self, g: View<'_, T>, w: View<'_, T>, input: [usize; 2], out: &mut [T]) {
-        let channels = w.layout.shape[1] * self.groups;
-        let geometry = Geometry::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
         if out.is_empty() || g.layout.shape.contains(&0) {
             return out.fill(T::ZERO);
         }
+        let channels = w.layout.shape[1] * self.groups;
+        let windows = Windows::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
         let (g, w) = (Packed::new(g), Packed::new(w));
-        let (g, w) = (g.as_slice(), w.as_slice());
-        let work = cost(g.len().saturating_mul(geometry.depth()));
-        let correlation = Correlation::backward(&geometry, w);
-        parallel::pieces(out, geometry.input_len(), work, &|start, out| {
-            let g = &g[start / geometry.input_len() * geometry.output_len()..][..geometry.output_len()];
-            correlation.write(g, None, out);
+        let g = g.as_slice();
+        let weights = by_tap(&windows, w.as_slice());
+        let work = cost(g.len().saturating_mul(windows.depth()));
+        parallel::pieces(out, windows.input_len(), work, &|start, out| {
+            let g = &g[start / windows.input_len() * windows.output_len()..][..windows.output_len()];
+            write_input_gradient(&windows, g, weights.as_slice(), out);
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `w`, for `kernel` = `[KH, KW]`: `out` is `[O, C/groups, KH, KW]`.
     pub fn weight_gradient<T: Float>(&self, x: View<'_, T>, g: View<'_, T>, kernel: [usize; 2], out: &mut [T]) {
         let (x_shape, g_shape) = (&x.layout.shape, &g.layout.shape);
-        let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
-        let geometry = Geometry::new(self, x_shape, &w_shape);
         if out.is_empty() || g_shape.contains(&0) {
             return out.fill(T::ZERO);
         }
-        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(geometry.depth())));
+        let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
+        let windows = Windows::new(self, x_shape, &w_shape);
+        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(windows.depth())));
         let (x, g) = (Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
-        let (windows, lanes) = (geometry.forward(), lanes::<T>(geometry.filters));
-        let (images_per_piece, len) = (images.div_ceil(PIECES), self.groups * windows.elements.len() * lanes);
+        let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
+        let (images_per_piece, len) = (images.div_ceil(PIECES), self.groups * depth * lanes);
         let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
         let Some(sums) = sums.get_mut() else { return };
         parallel::pieces(sums, len, work, &|start, sums| {
             let first = start / len * images_per_piece;
             sums.fill(T::ZERO);
             for n in first..(first + images_per_piece).min(images) {
-                let x = &x[n * geometry.input_len()..][..geometry.input_len()];
-                let g = &g[n * geometry.output_len()..][..geometry.output_len()];
-                add_weight_gradient(&geometry, &windows, (x, g), sums);
+                let x = &x[n * windows.input_len()..][..windows.input_len()];
+                let g = &g[n * windows.output_len()..][..windows.output_len()];
+                add_weight_gradient(&windows, (x, g), sums);
             }
         });
-        let mut sums = add_halves(sums, len).chunks_exact(lanes);
-        for group in 0..self.groups {
-            for ((channel, at), sums) in windows.kernel_elements().zip(&mut sums) {
-                for (filter, &sum) in sums[..geometry.filters].iter().enumerate() {
-                    out[geometry.weight(group * geometry.filters + filter, channel, at)] = sum;
-                }
-            }
+        let sums = add_halves(sums, len).chunks_exact(depth * lanes);
+        for (sums, out) in sums.zip(out.chunks_exact_mut(windows.filters * depth)) {
+            transpose((sums, lanes), (out, depth), (windows.filters, depth));
         }
+    }
+}
+
+/// The weight as `[group, element of a window, lane]`, a lane for each filter.
+fn by_element<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
+    let mut weights = Buffer::scratch(windows.groups * depth * lanes);
+    let elements = weights.get_mut().unwrap_or_default();
+    elements.fill(T::ZERO);
+    let groups =
+        elements.chunks_exact_mut((depth * lanes).max(1)).zip(w.chunks_exact((windows.filters * depth).max(1)));
+    groups.for_each(|(weights, w)| transpose((w, depth), (weights, lanes), (depth, windows.filters)));
+    weights
+}
+
+/// The weight as `[group, element of the kernel, filter, lane]`, a lane for each channel.
+fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (filters, channels, taps) = (windows.filters, windows.channels, windows.taps.len());
+    let lanes = lanes::<T>(channels);
+    let mut weights = Buffer::scratch(windows.groups * taps * filters * lanes);
+    let elements = weights.get_mut().unwrap_or_default();
+    elements.fill(T::ZERO);
+    for (weights, w) in elements.chunks_exact_mut(taps * filters * lanes).zip(w.chunks_exact(filters * channels * taps))
+    {
+        for (filter, w) in w.chunks_exact(channels * taps).enumerate() {
+            transpose((w, taps), (&mut weights[filter * lanes..], filters * lanes), (taps, channels));
+        }
+    }
+    weights
+}
+
+/// The output of one image.
+fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, out: &mut [T]) {
+    let (filters, lanes, count) = (windows.filters, lanes::<T>(windows.filters), windows.starts.len());
+    let (framed, plane) = (windows.frame(x), windows.channels * windows.framed_plane());
+    let at_once = (SUMS / lanes).next_multiple_of(24).min(count);
+    let mut sums = Buffer::scratch(at_once * lanes);
+    let Some(sums) = sums.get_mut() else { return };
+    for (group, out) in out.chunks_exact_mut(filters * count).enumerate() {
+        let data = &framed.as_slice()[group * plane..][..plane];
+        let weights = &weights[group * windows.depth() * lanes..][..windows.depth() * lanes];
+        for start in (0..count).step_by(at_once) {
+            let block = start..(start + at_once).min(count);
+            let sums = &mut sums[..block.len() * lanes];
+            match bias {
+                Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
+                None => sums.fill(T::ZERO),
+            }
+            let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
+            patches.add_product(block.clone(), weights, lanes, sums);
+            transpose((sums, lanes), (&mut out[start..], count), (filters, block.len()));
+        }
+    }
+}
+
+/// The bias in every row, copied in ever longer pieces.
+fn start_from<T: Float>(bias: &[T], lanes: usize, sums: &mut [T]) {
+    sums[..lanes].fill(T::ZERO);
+    sums[..bias.len()].copy_from_slice(bias);
+    let mut done = lanes;
+    while done < sums.len() {
+        let len = done.min(sums.len() - done);
+        sums.copy_within(..len, done);
+        done += len;
+    }
+}
+
+/// The gradient of one image of the input.
+fn write_input_gradient<T: Float>(windows: &Windows, g: &[T], weights: &[T], out: &mut [T]) {
+    let (filters, channels, lanes) = (windows.filters, windows.channels, lanes::<T>(windows.channels));
+    let per_group = windows.taps.len() * filters * lanes;
+    let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
+    let Some(sums) = sums.get_mut() else { return };
+    let area = out.len() / (windows.groups * channels);
+    let groups = out.chunks_exact_mut(channels * area).zip(g.chunks_exact(filters * windows.starts.len()));
+    for ((out, g), weights) in groups.zip(weights.chunks_exact(per_group)) {
+        sums.fill(T::ZERO);
+        add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
+        windows.each_run(|from, to, len| {
+            transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (channels, len));
+        });
+    }
+}
+
+/// Adds the weight gradient of one image to `sums`: `[group, element of a window, lane]`, a lane for each filter.
+fn add_weight_gradient<T: Float>(windows: &Windows, (x, g): (&[T], &[T]), sums: &mut [T]) {
+    let (filters, count, lanes) = (windows.filters, windows.starts.len(), lanes::<T>(windows.filters));
+    let framed = windows.frame(x);
+    let mut packed = Buffer::scratch(count * lanes);
+    let Some(packed) = packed.get_mut() else { return };
+    if lanes > filters {
+        packed.fill(T::ZERO);
+    }
+    let planes = framed.as_slice().chunks_exact(windows.channels * windows.framed_plane());
+    let groups = planes.zip(g.chunks_exact(filters * count));
+    for ((data, g), sums) in groups.zip(sums.chunks_exact_mut(windows.depth() * lanes)) {
+        transpose((g, count), (packed, lanes), (count, filters));
+        let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
+        patches.add_product(0..windows.depth(), packed, lanes, sums);
     }
 }
 
@@ -123,22 +216,6 @@ fn add_halves<T: Float>(mut parts: &mut [T], len: usize) -> &[T] {
         parts = left;
     }
     parts
-}
-
-/// Adds the weight gradient of one image to `sums`: `[group, element of a window, lane]`.
-fn add_weight_gradient<T: Float>(geometry: &Geometry, windows: &Windows, (x, g): (&[T], &[T]), sums: &mut [T]) {
-    let (filters, count, lanes) = (geometry.filters, windows.starts.len(), lanes::<T>(geometry.filters));
-    let framed = windows.frame(x, geometry.groups());
-    let mut packed = Buffer::scratch(count * lanes);
-    let Some(packed) = packed.get_mut() else { return };
-    if lanes > filters {
-        packed.fill(T::ZERO);
-    }
-    let groups = framed.as_slice().chunks_exact(windows.framed_len()).zip(g.chunks_exact(filters * count));
-    for ((x, g), sums) in groups.zip(sums.chunks_exact_mut(windows.elements.len() * lanes)) {
-        transpose((g, count), (packed, lanes), (count, filters));
-        windows.patches_transposed(x).add_product(packed, lanes, sums, &|_| 0..count);
-    }
 }
 
 #[cfg(test)]

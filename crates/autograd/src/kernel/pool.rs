@@ -103,7 +103,9 @@ fn max_of_tiles<T: Float, const H: usize, const W: usize>(
     parallel::paired_pieces((out, plane), (indices, plane), work, &|k, out, indices| {
         let x = &x[k * size[0] * size[1]..][..size[0] * size[1]];
         vectorized!({
-            for (row, (out, indices)) in out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate() {
+            for (row, (out, indices)) in
+                out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate()
+            {
                 max_of_row::<T, H, W>(x, (row * H * size[1], size[1]), out, indices);
             }
         });

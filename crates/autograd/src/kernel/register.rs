@@ -18,6 +18,7 @@ pub unsafe trait Register<T>: Copy {
     unsafe fn splat(x: T) -> Self;
     unsafe fn load(from: *const T) -> Self;
     unsafe fn store(self, to: *mut T);
+    unsafe fn plus(self, x: Self) -> Self;
     /// self + x·y, rounded once where the level can.
     unsafe fn plus_product(self, x: Self, y: Self) -> Self;
     /// The numbers of both in turn: the first halves, then the second ones.
@@ -34,8 +35,8 @@ pub trait Registers: Sized {
 }
 
 macro_rules! registers {
-    ($float:ident: $avx2:ident($splat2:ident, $load2:ident, $store2:ident, $fma2:ident, $interleave2:ident),
-        $avx512:ident($splat512:ident, $load512:ident, $store512:ident, $fma512:ident, $interleave512:ident)) => {
+    ($float:ident: $avx2:ident($splat2:ident, $load2:ident, $store2:ident, $add2:ident, $fma2:ident, $interleave2:ident),
+        $avx512:ident($splat512:ident, $load512:ident, $store512:ident, $add512:ident, $fma512:ident, $interleave512:ident)) => {
         impl Registers for $float {
             type Plain = [$float; 4];
             #[cfg(target_arch = "x86_64")]
@@ -44,10 +45,10 @@ macro_rules! registers {
             type Avx512 = $avx512;
         }
 
-        registers!(@ $avx2, $float, $splat2, $load2, $store2, $fma2, $interleave2);
-        registers!(@ $avx512, $float, $splat512, $load512, $store512, $fma512, $interleave512);
+        registers!(@ $avx2, $float, $splat2, $load2, $store2, $add2, $fma2, $interleave2);
+        registers!(@ $avx512, $float, $splat512, $load512, $store512, $add512, $fma512, $interleave512);
     };
-    (@ $register:ident, $float:ident, $splat:ident, $load:ident, $store:ident, $fma:ident, $interleave:ident) => {
+    (@ $register:ident, $float:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $interleave:ident) => {
         // SAFETY: the intrinsics do what the trait says.
         #[cfg(target_arch = "x86_64")]
         unsafe impl Register<$float> for $register {
@@ -69,6 +70,11 @@ macro_rules! registers {
                 unsafe { $store(to, self) }
             }
             #[inline(always)]
+            unsafe fn plus(self, x: Self) -> Self {
+                // SAFETY: by the trait's contract the processor has the instruction.
+                unsafe { $add(self, x) }
+            }
+            #[inline(always)]
             unsafe fn plus_product(self, x: Self, y: Self) -> Self {
                 // SAFETY: by the trait's contract the processor has the instruction.
                 unsafe { $fma(x, y, self) }
@@ -83,12 +89,12 @@ macro_rules! registers {
 }
 
 registers!(f32:
-    __m256(_mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, interleave_8_f32),
-    __m512(_mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, interleave_16_f32)
+    __m256(_mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps, interleave_8_f32),
+    __m512(_mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, interleave_16_f32)
 );
 registers!(f64:
-    __m256d(_mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, interleave_4_f64),
-    __m512d(_mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, interleave_8_f64)
+    __m256d(_mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd, interleave_4_f64),
+    __m512d(_mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd, interleave_8_f64)
 );
 
 #[cfg(target_arch = "x86_64")]
@@ -142,6 +148,10 @@ unsafe impl<T: Float> Register<T> for [T; 4] {
     unsafe fn store(self, to: *mut T) {
         // SAFETY: by the trait's contract four numbers can be written.
         unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn plus(self, x: Self) -> Self {
+        std::array::from_fn(|k| self[k] + x[k])
     }
     #[inline(always)]
     unsafe fn plus_product(self, x: Self, y: Self) -> Self {

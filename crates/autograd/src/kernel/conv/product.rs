@@ -8,16 +8,36 @@ use std::ops::Range;
 use crate::float::Float;
 use crate::kernel::register::Register;
 use crate::kernel::simd::{Level, avx2, avx512};
+use crate::tensor::buffer::Buffer;
 
 /// Columns whose factors stay in the second cache while all rows pass.
 const COLUMNS: usize = 1 << 10;
 
-/// Where the elements of a patch matrix lie in `data`.
+/// Places in a slice, of which the farthest is known.
+pub(super) struct Offsets {
+    places: Buffer<usize>,
+    farthest: usize,
+}
+
+impl Offsets {
+    pub fn new(len: usize, places: impl Iterator<Item = usize>) -> Self {
+        let mut buffer = Buffer::scratch(len);
+        buffer.get_mut().unwrap_or_default().iter_mut().zip(places).for_each(|(place, at)| *place = at);
+        let farthest = buffer.as_slice().iter().copied().max().unwrap_or(0);
+        Offsets { places: buffer, farthest }
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+/// A patch matrix: where its elements lie in `data`.
 #[derive(Clone, Copy)]
 pub(super) struct Patches<'a, T> {
     pub data: &'a [T],
-    pub rows: &'a [usize],
-    pub columns: &'a [usize],
+    pub rows: &'a Offsets,
+    pub columns: &'a Offsets,
 }
 
 /// The number of columns that `columns` of the right factor are padded to: whole registers.
@@ -33,28 +53,49 @@ pub(super) fn lanes<T: Float>(columns: usize) -> usize {
 }
 
 impl<T: Float> Patches<'_, T> {
-    /// `sums += self · factor`, row-major with `lanes` columns. `needed(rows)` are the columns that are not zero in these
-    /// rows; the others may be left out.
-    pub fn add_product(
-        self,
-        factor: &[T],
-        lanes: usize,
-        sums: &mut [T],
-        needed: &(impl Fn(Range<usize>) -> Range<usize> + Sync),
-    ) {
-        let reach = |offsets: &[usize]| offsets.iter().copied().max();
-        let (Some(row), Some(column)) = (reach(self.rows), reach(self.columns)) else { return };
-        assert!(row + column < self.data.len());
-        assert!(sums.len() == self.rows.len() * lanes && factor.len() == self.columns.len() * lanes);
-        // SAFETY: the level was found on this processor, and the assertions are what `add_tiles` asks for.
+    /// `sums += self[rows] · factor`, row-major with `lanes` columns.
+    pub fn add_product(self, rows: Range<usize>, factor: &[T], lanes: usize, sums: &mut [T]) {
+        let (rows, columns) = (&self.rows.places.as_slice()[rows], self.columns.places.as_slice());
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        assert!(self.rows.farthest + self.columns.farthest < self.data.len());
+        assert!(sums.len() == rows.len() * lanes && factor.len() == columns.len() * lanes);
+        // SAFETY: the level was found on this processor, and the assertions are what `gather` asks for.
         unsafe {
             match Level::best() {
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => avx512(|| add_tiles::<T, T::Avx512, 8>(self, factor, lanes, sums, needed)),
+                Level::Avx512 => avx512(|| gather::<T, T::Avx512, 8>(self.data, (rows, columns), factor, lanes, sums)),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => avx2(|| add_tiles::<T, T::Avx2, 6>(self, factor, lanes, sums, needed)),
-                Level::Plain => add_tiles::<T, T::Plain, 4>(self, factor, lanes, sums, needed),
+                Level::Avx2 => avx2(|| gather::<T, T::Avx2, 6>(self.data, (rows, columns), factor, lanes, sums)),
+                Level::Plain => gather::<T, T::Plain, 4>(self.data, (rows, columns), factor, lanes, sums),
             }
+        }
+    }
+}
+
+/// The adjoint: `sums[rows[r] + columns[c]] += Σₖ x[k][r]·factor[c][k]` for rows of `lanes` elements, where `x` has `depth` rows.
+pub(super) fn add_adjoint<T: Float>(
+    (rows, columns): (&Offsets, &Offsets),
+    (x, depth): (&[T], usize),
+    factor: &[T],
+    lanes: usize,
+    sums: &mut [T],
+) {
+    if rows.len() == 0 || columns.len() == 0 || lanes == 0 {
+        return;
+    }
+    assert!((rows.farthest + columns.farthest + 1) * lanes <= sums.len());
+    assert!(x.len() == depth * rows.len() && factor.len() == columns.len() * depth * lanes);
+    let places = (rows.places.as_slice(), columns.places.as_slice());
+    // SAFETY: the level was found on this processor, and the assertions are what `scatter` asks for.
+    unsafe {
+        match Level::best() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512(|| scatter::<T, T::Avx512, 8>(places, (x, depth), factor, lanes, sums)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2(|| scatter::<T, T::Avx2, 6>(places, (x, depth), factor, lanes, sums)),
+            Level::Plain => scatter::<T, T::Plain, 4>(places, (x, depth), factor, lanes, sums),
         }
     }
 }
@@ -63,32 +104,31 @@ impl<T: Float> Patches<'_, T> {
 /// The processor has the level of `R`, of which `lanes` is a multiple; any row and column together lie in the data; `sums`
 /// has `lanes` elements for every row and `factor` for every column.
 #[inline(always)]
-unsafe fn add_tiles<T: Float, R: Register<T>, const P: usize>(
-    patches: Patches<'_, T>,
+unsafe fn gather<T: Float, R: Register<T>, const P: usize>(
+    data: &[T],
+    (rows, columns): (&[usize], &[usize]),
     factor: &[T],
     lanes: usize,
     sums: &mut [T],
-    needed: &impl Fn(Range<usize>) -> Range<usize>,
 ) {
     debug_assert!(lanes.is_multiple_of(R::LEN));
-    let (rows, columns) = (patches.rows.len(), patches.columns.len());
     for lane in (0..lanes).step_by(2 * R::LEN) {
-        for block in (0..columns).step_by(COLUMNS) {
-            for first in (0..rows).step_by(P) {
-                let tile = first..(first + P).min(rows);
-                let needed = needed(tile.clone());
-                let columns = needed.start.max(block)..needed.end.min(block + COLUMNS);
-                if columns.is_empty() {
-                    continue;
-                }
-                // SAFETY: by this function's contract; `lane` is the first of one or two registers in every row.
+        for first_column in (0..columns.len()).step_by(COLUMNS) {
+            let columns = &columns[first_column..(first_column + COLUMNS).min(columns.len())];
+            for first in (0..rows.len()).step_by(P) {
+                let rows = &rows[first..(first + P).min(rows.len())];
+                // SAFETY: by this function's contract; one or two registers from `lane` lie in every row.
                 unsafe {
-                    let factor = factor.as_ptr().add(columns.start * lanes + lane);
+                    // Rows beyond the last repeat it and are not added.
+                    let x = std::array::from_fn(|p| data.as_ptr().add(rows[p.min(rows.len() - 1)]));
+                    let factor = factor.as_ptr().add(first_column * lanes + lane);
                     let sums = sums.as_mut_ptr().add(first * lanes + lane);
                     if lane + R::LEN < lanes {
-                        add_tile::<T, R, P, 2>(patches, tile, columns, factor, lanes, sums);
+                        let tile = tile::<T, R, P, 2>(x, columns.iter().copied(), [factor, factor.add(R::LEN)], lanes);
+                        add(tile, rows.len(), |p, v| sums.add(p * lanes + v * R::LEN));
                     } else {
-                        add_tile::<T, R, P, 1>(patches, tile, columns, factor, lanes, sums);
+                        let tile = tile::<T, R, P, 1>(x, columns.iter().copied(), [factor], lanes);
+                        add(tile, rows.len(), |p, _| sums.add(p * lanes));
                     }
                 }
             }
@@ -96,52 +136,90 @@ unsafe fn add_tiles<T: Float, R: Register<T>, const P: usize>(
     }
 }
 
-/// At most `P` rows times `V` registers of columns.
-///
 /// # Safety
-/// As for [`add_tiles`]; `V` registers fit where `factor` and `sums` point and at every further `lanes` elements, as often
-/// as there are columns and rows.
+/// The processor has the level of `R`, of which `lanes` is a multiple; any row and column together are a row of `sums`; `x`
+/// has an element for every row at every depth, and `factor` has `lanes` at every depth for every column.
 #[inline(always)]
-unsafe fn add_tile<T: Float, R: Register<T>, const P: usize, const V: usize>(
-    patches: Patches<'_, T>,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    mut factor: *const T,
+unsafe fn scatter<T: Float, R: Register<T>, const P: usize>(
+    (rows, columns): (&[usize], &[usize]),
+    (x, depth): (&[T], usize),
+    factor: &[T],
     lanes: usize,
-    sums: *mut T,
+    sums: &mut [T],
 ) {
-    let count = rows.len();
-    // SAFETY: rows beyond the last repeat it and are not stored; the rest is this function's contract.
-    unsafe {
-        let x: [*const T; P] = std::array::from_fn(|p| {
-            patches.data.as_ptr().add(*patches.rows.get_unchecked(rows.start + p.min(count - 1)))
-        });
-        let mut tile = [[R::splat(T::ZERO); V]; P];
-        for p in 0..P {
-            for v in 0..V {
-                if p < count {
-                    tile[p][v] = R::load(sums.add(p * lanes + v * R::LEN));
+    debug_assert!(lanes.is_multiple_of(R::LEN));
+    let (steps, count) = ((0..depth).map(|k| k * rows.len()), rows.len());
+    for lane in (0..lanes).step_by(R::LEN) {
+        for first_column in (0..columns.len()).step_by(2) {
+            for first in (0..count).step_by(P) {
+                let rows = &rows[first..(first + P).min(count)];
+                // SAFETY: by this function's contract; one register from `lane` lies in every row.
+                unsafe {
+                    let x = std::array::from_fn(|p| x.as_ptr().add((first + p).min(count - 1)));
+                    let factor = factor.as_ptr().add(first_column * depth * lanes + lane);
+                    let sums = sums.as_mut_ptr().add(lane);
+                    let place = |p: usize, v: usize| {
+                        sums.add((rows.get_unchecked(p) + columns.get_unchecked(first_column + v)) * lanes)
+                    };
+                    if first_column + 1 < columns.len() {
+                        let tile = tile::<T, R, P, 2>(x, steps.clone(), [factor, factor.add(depth * lanes)], lanes);
+                        add(tile, rows.len(), place);
+                    } else {
+                        add(tile::<T, R, P, 1>(x, steps.clone(), [factor], lanes), rows.len(), place);
+                    }
                 }
             }
         }
-        for &column in patches.columns.get_unchecked(columns) {
+    }
+}
+
+/// `tile[p][v] = Σₖ x[p][offsets[k]]·factor[v][k]`, where `factor` has a register every `pitch` elements.
+///
+/// # Safety
+/// The processor has the level of `R`; all offsets are good for all `x`, and each `factor` has a register for every offset.
+#[inline(always)]
+unsafe fn tile<T: Float, R: Register<T>, const P: usize, const V: usize>(
+    x: [*const T; P],
+    offsets: impl Iterator<Item = usize>,
+    mut factor: [*const T; V],
+    pitch: usize,
+) -> [[R; V]; P] {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut tile = [[R::splat(T::ZERO); V]; P];
+        for offset in offsets {
             let mut y = [R::splat(T::ZERO); V];
             for v in 0..V {
-                y[v] = R::load(factor.add(v * R::LEN));
+                y[v] = R::load(factor[v]);
+                factor[v] = factor[v].wrapping_add(pitch);
             }
             for p in 0..P {
-                let x = R::splat(*x[p].add(column));
+                let x = R::splat(*x[p].add(offset));
                 for v in 0..V {
                     tile[p][v] = tile[p][v].plus_product(x, y[v]);
                 }
             }
-            factor = factor.add(lanes);
         }
-        for p in 0..P {
-            for v in 0..V {
-                if p < count {
-                    tile[p][v].store(sums.add(p * lanes + v * R::LEN));
-                }
+        tile
+    }
+}
+
+/// Adds the first `count` rows of a tile to where they belong.
+///
+/// # Safety
+/// The processor has the level of `R`, and `place` gives room for a register.
+#[inline(always)]
+unsafe fn add<T: Float, R: Register<T>, const P: usize, const V: usize>(
+    tile: [[R; V]; P],
+    count: usize,
+    place: impl Fn(usize, usize) -> *mut T,
+) {
+    for p in 0..P {
+        for v in 0..V {
+            if p < count {
+                let place = place(p, v);
+                // SAFETY: by this function's contract.
+                unsafe { R::load(place).plus(tile[p][v]).store(place) };
             }
         }
     }
