@@ -2,6 +2,7 @@
 //!
 //! All three are products with the matrix of an image's patches, which is never made (`product`). Filters lie along the
 //! vectors, or channels for the gradient of the input, so images pass from planes to rows of filters or channels and back.
+//! Where there are too few of them, whole planes are added (`planes`).
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
@@ -15,6 +16,7 @@ use crate::tensor::buffer::Buffer;
 use product::{Patches, add_adjoint, lanes};
 use windows::Windows;
 
+mod planes;
 mod product;
 mod windows;
 
@@ -53,11 +55,15 @@ impl Conv {
         let windows = Windows::new(self, &x.layout.shape, &w.layout.shape);
         let (x, w) = (Packed::new(x), Packed::new(w));
         let x = x.as_slice();
-        let weights = by_element(&windows, w.as_slice());
+        let by_planes = windows.are_few::<T>(windows.filters);
+        let weights = (!by_planes).then(|| by_element(&windows, w.as_slice()));
         let work = cost(out.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.output_len(), work, &|start, out| {
             let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
-            write_output(&windows, x, weights.as_slice(), bias, out);
+            match &weights {
+                None => planes::write_output(&windows, x, w.as_slice(), bias, out),
+                Some(weights) => write_output(&windows, x, weights.as_slice(), bias, out),
+            }
         });
     }
 
@@ -70,11 +76,15 @@ impl Conv {
         let windows = Windows::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
         let (g, w) = (Packed::new(g), Packed::new(w));
         let g = g.as_slice();
-        let weights = by_tap(&windows, w.as_slice());
+        let by_planes = windows.are_few::<T>(windows.channels);
+        let weights = (!by_planes).then(|| by_tap(&windows, w.as_slice()));
         let work = cost(g.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.input_len(), work, &|start, out| {
             let g = &g[start / windows.input_len() * windows.output_len()..][..windows.output_len()];
-            write_input_gradient(&windows, g, weights.as_slice(), out);
+            match &weights {
+                None => planes::write_input_gradient(&windows, g, w.as_slice(), out),
+                Some(weights) => write_input_gradient(&windows, g, weights.as_slice(), out),
+            }
         });
     }
 
@@ -90,7 +100,9 @@ impl Conv {
         let (x, g) = (Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
         let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
-        let (images_per_piece, len) = (images.div_ceil(PIECES), self.groups * depth * lanes);
+        let by_planes = windows.are_few::<T>(windows.filters);
+        let len = if by_planes { out.len() } else { self.groups * depth * lanes };
+        let images_per_piece = images.div_ceil(PIECES);
         let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
         let Some(sums) = sums.get_mut() else { return };
         parallel::pieces(sums, len, work, &|start, sums| {
@@ -99,11 +111,17 @@ impl Conv {
             for n in first..(first + images_per_piece).min(images) {
                 let x = &x[n * windows.input_len()..][..windows.input_len()];
                 let g = &g[n * windows.output_len()..][..windows.output_len()];
-                add_weight_gradient(&windows, (x, g), sums);
+                match by_planes {
+                    true => planes::add_weight_gradient(&windows, (x, g), sums),
+                    false => add_weight_gradient(&windows, (x, g), sums),
+                }
             }
         });
-        let sums = add_halves(sums, len).chunks_exact(depth * lanes);
-        for (sums, out) in sums.zip(out.chunks_exact_mut(windows.filters * depth)) {
+        let sums = add_halves(sums, len);
+        if by_planes {
+            return out.copy_from_slice(sums);
+        }
+        for (sums, out) in sums.chunks_exact(depth * lanes).zip(out.chunks_exact_mut(windows.filters * depth)) {
             transpose((sums, lanes), (out, depth), (windows.filters, depth));
         }
     }
@@ -242,6 +260,9 @@ mod tests {
             Case { conv: Conv { groups: 3, ..plain }, x: [2, 3, 5, 6], w: [6, 1, 2, 3] },
             Case { conv: Conv { padding: [4, 4], ..plain }, x: [1, 2, 2, 2], w: [1, 2, 3, 3] },
             Case { conv: plain, x: [2, 40, 60, 70], w: [3, 40, 3, 3] },
+            Case { conv: Conv { groups: 4, padding: [1, 1], ..plain }, x: [2, 4, 9, 8], w: [4, 1, 3, 3] },
+            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 5, 40, 60], w: [1, 5, 2, 3] },
+            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [5, 1, 3, 1] },
             Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [2, 0, 6, 5], w: [4, 0, 3, 2] },
         ]
@@ -285,6 +306,19 @@ mod tests {
             conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1]);
             conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2]);
             out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
+        }
+    }
+
+    #[test]
+    fn few_planes_are_added_whole() {
+        let cases = cases();
+        let few = |case: &Case| {
+            let windows = Windows::new(&case.conv, &case.x, &case.w);
+            [windows.filters, windows.channels].map(|planes| windows.are_few::<f32>(planes))
+        };
+        if product::register::<f32>() >= 8 {
+            assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);
+            assert_eq!(few(&cases[0]), [false, false]);
         }
     }
 

@@ -30,6 +30,15 @@ impl Offsets {
     pub fn len(&self) -> usize {
         self.places.len()
     }
+
+    /// The length of the shortest slice that has all places.
+    pub fn reach(&self) -> usize {
+        self.farthest + 1
+    }
+
+    pub fn as_slice(&self) -> &[usize] {
+        self.places.as_slice()
+    }
 }
 
 /// A patch matrix: where its elements lie in `data`.
@@ -40,22 +49,26 @@ pub(super) struct Patches<'a, T> {
     pub columns: &'a Offsets,
 }
 
-/// The number of columns that `columns` of the right factor are padded to: whole registers.
-pub(super) fn lanes<T: Float>(columns: usize) -> usize {
-    let register = match Level::best() {
+/// Numbers in a register of this machine.
+pub(super) fn register<T: Float>() -> usize {
+    match Level::best() {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => T::Avx512::LEN,
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => T::Avx2::LEN,
         Level::Plain => T::Plain::LEN,
-    };
-    columns.next_multiple_of(register)
+    }
+}
+
+/// The number of columns that `columns` of the right factor are padded to: whole registers.
+pub(super) fn lanes<T: Float>(columns: usize) -> usize {
+    columns.next_multiple_of(register::<T>())
 }
 
 impl<T: Float> Patches<'_, T> {
     /// `sums += self[rows] · factor`, row-major with `lanes` columns.
     pub fn add_product(self, rows: Range<usize>, factor: &[T], lanes: usize, sums: &mut [T]) {
-        let (rows, columns) = (&self.rows.places.as_slice()[rows], self.columns.places.as_slice());
+        let (rows, columns) = (&self.rows.as_slice()[rows], self.columns.as_slice());
         if rows.is_empty() || columns.is_empty() {
             return;
         }
@@ -87,7 +100,7 @@ pub(super) fn add_adjoint<T: Float>(
     }
     assert!((rows.farthest + columns.farthest + 1) * lanes <= sums.len());
     assert!(x.len() == depth * rows.len() && factor.len() == columns.len() * depth * lanes);
-    let places = (rows.places.as_slice(), columns.places.as_slice());
+    let places = (rows.as_slice(), columns.as_slice());
     // SAFETY: the level was found on this processor, and the assertions are what `scatter` asks for.
     unsafe {
         match Level::best() {

@@ -1,7 +1,7 @@
 //! The sizes of a convolution, and where its windows lie.
 
 use super::Conv;
-use super::product::Offsets;
+use super::product::{Offsets, register};
 use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::tensor::buffer::Buffer;
@@ -70,6 +70,11 @@ impl Windows {
     /// Products that are added up for one element of the output.
     pub fn depth(&self) -> usize {
         self.elements.len()
+    }
+
+    /// Whether `planes` would leave most of a register empty, even where sums between the windows cost as much as theirs.
+    pub fn are_few<T: Float>(&self, planes: usize) -> bool {
+        4 * planes * self.starts.reach() <= register::<T>() * self.starts.len()
     }
 
     /// Elements of a framed plane.
