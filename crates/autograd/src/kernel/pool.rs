@@ -153,10 +153,10 @@ fn max_of_block<T: Float, const N: usize, const H: usize, const W: usize>(
 ) {
     let rows: [&[[T; W]]; H] = std::array::from_fn(|a| &x[a * width..][..N * W].as_chunks().0[..N]);
     let (mut max, mut place): ([T; N], [u32; N]) = (std::array::from_fn(|k| rows[0][k][0]), [0; N]);
-    for a in 0..H {
+    for (a, row) in rows.into_iter().enumerate() {
         for b in 0..W {
             for k in 0..N {
-                let x = rows[a][k][b];
+                let x = row[k][b];
                 let wins = (x > max[k]) | x.is_nan();
                 max[k] = if wins { x } else { max[k] };
                 place[k] = if wins { (a * width + b) as u32 } else { place[k] };

@@ -2,7 +2,9 @@
 
 use crate::float::Element;
 use crate::kernel::register::{Register, Registers};
-use crate::kernel::simd::{Level, avx2, avx512};
+use crate::kernel::simd::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::simd::{avx2, avx512};
 
 /// Writes `rows` times `columns` elements, each row of which is a column of the source: `into[r][c] = from[c][r]`, where rows
 /// start a pitch apart. Squares keep the cache lines of both sides until they are used up.
@@ -133,6 +135,6 @@ mod tests {
         check(|k| k as f32);
         check(|k| k as f64);
         check(|k| bits[k] as usize);
-        check(|k| bits[k] % 2 == 0);
+        check(|k| bits[k].is_multiple_of(2));
     }
 }

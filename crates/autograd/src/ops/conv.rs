@@ -1,5 +1,5 @@
 //! Convolutions: three bilinear ops, each the adjoint of another in one operand, so that every order of derivative stays
-//! among them.
+//! among them, and the first with a bias.
 //!
 //! One dimension is two with a height of one. A transposed convolution is the gradient of a convolution in its input.
 

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::register::Register;
-use crate::kernel::simd::{Level, avx2, avx512};
+use crate::kernel::simd::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::simd::{avx2, avx512};
 use crate::tensor::buffer::Buffer;
 
 /// Columns whose factors stay in the second cache while all rows pass.
@@ -227,12 +229,12 @@ unsafe fn add<T: Float, R: Register<T>, const P: usize, const V: usize>(
     count: usize,
     place: impl Fn(usize, usize) -> *mut T,
 ) {
-    for p in 0..P {
-        for v in 0..V {
+    for (p, row) in tile.into_iter().enumerate() {
+        for (v, sum) in row.into_iter().enumerate() {
             if p < count {
                 let place = place(p, v);
                 // SAFETY: by this function's contract.
-                unsafe { R::load(place).plus(tile[p][v]).store(place) };
+                unsafe { R::load(place).plus(sum).store(place) };
             }
         }
     }
