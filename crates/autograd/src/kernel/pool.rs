@@ -144,6 +144,8 @@ fn max_of_blocks<T: Float, const N: usize, const H: usize, const W: usize>(
     }
 }
 
+/// Loops over `N` are innermost and index, so that each becomes a few vector operations.
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 fn max_of_block<T: Float, const N: usize, const H: usize, const W: usize>(
     x: &[T],
@@ -428,6 +430,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn tiles_agree_with_one_window_at_a_time() {
+        let mut draws = Draws(1);
+        let mut number = |_| if draws.below(9) == 0 { f32::NAN } else { draws.below(4) as f32 };
+        for (size, width) in
+            [[1, 2], [2, 2], [3, 3]].into_iter().flat_map(|size| [3, 9, 16, 35].map(|width| (size, width)))
+        {
+            let x = Sample::contiguous((0..2 * 7 * width).map(&mut number).collect(), &[2, 7, width]);
+            let window = Window { size, stride: size, ..PLAIN };
+            let [rows, columns] = window.output([7, width]).unwrap();
+            let len = 2 * rows * columns;
+            let (mut found, mut expected) = ((vec![9.0; len], vec![9; len]), (vec![9.0; len], vec![9; len]));
+            assert!(window.is_tile([7, width], [rows, columns]));
+            max_pool(x.view(), window, &mut found.0, &mut found.1);
+            let covered = |axis: usize, k: usize| window.positions(axis, k, [7, width][axis]);
+            max_over(x.view(), ([7, width], [rows, columns]), 0, &covered, &mut expected.0, &mut expected.1);
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!((bits(&found.0), found.1), (bits(&expected.0), expected.1), "{size:?} of {width}");
         }
     }
 

@@ -76,6 +76,7 @@ impl<T: Float> Patches<'_, T> {
         }
         assert!(self.rows.farthest + self.columns.farthest < self.data.len());
         assert!(sums.len() == rows.len() * lanes && factor.len() == columns.len() * lanes);
+        assert!(lanes.is_multiple_of(register::<T>()));
         // SAFETY: the level was found on this processor, and the assertions are what `gather` asks for.
         unsafe {
             match Level::best() {
@@ -102,6 +103,7 @@ pub(super) fn add_adjoint<T: Float>(
     }
     assert!((rows.farthest + columns.farthest + 1) * lanes <= sums.len());
     assert!(x.len() == depth * rows.len() && factor.len() == columns.len() * depth * lanes);
+    assert!(lanes.is_multiple_of(register::<T>()));
     let places = (rows.as_slice(), columns.as_slice());
     // SAFETY: the level was found on this processor, and the assertions are what `scatter` asks for.
     unsafe {
@@ -126,7 +128,6 @@ unsafe fn gather<T: Float, R: Register<T>, const P: usize>(
     lanes: usize,
     sums: &mut [T],
 ) {
-    debug_assert!(lanes.is_multiple_of(R::LEN));
     for lane in (0..lanes).step_by(2 * R::LEN) {
         for first_column in (0..columns.len()).step_by(COLUMNS) {
             let columns = &columns[first_column..(first_column + COLUMNS).min(columns.len())];
@@ -162,7 +163,6 @@ unsafe fn scatter<T: Float, R: Register<T>, const P: usize>(
     lanes: usize,
     sums: &mut [T],
 ) {
-    debug_assert!(lanes.is_multiple_of(R::LEN));
     let (steps, count) = ((0..depth).map(|k| k * rows.len()), rows.len());
     for lane in (0..lanes).step_by(R::LEN) {
         for first_column in (0..columns.len()).step_by(2) {
@@ -235,6 +235,67 @@ unsafe fn add<T: Float, R: Register<T>, const P: usize, const V: usize>(
                 let place = place(p, v);
                 // SAFETY: by this function's contract.
                 unsafe { R::load(place).plus(sum).store(place) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::register::Registers;
+    use crate::kernel::samples::{Draws, assert_close};
+
+    /// # Safety
+    /// The processor has the level of `R`.
+    unsafe fn check<R: Register<f64>, const P: usize>() {
+        let mut draws = Draws(1);
+        let rows: Vec<usize> = (0..2 * P + 3).map(|_| draws.below(20)).collect();
+        for registers in 1..4 {
+            let (columns, lanes) = ([0, 7, 3, 3, 11], registers * R::LEN);
+            let (data, factor) = (draws.numbers::<f64>(31), draws.numbers::<f64>(columns.len() * lanes));
+            let before = draws.numbers::<f64>(rows.len() * lanes);
+            let (mut expected, mut sums) = (before.clone(), before);
+            for ((k, &row), (c, &column)) in
+                rows.iter().enumerate().flat_map(|r| columns.iter().enumerate().map(move |c| (r, c)))
+            {
+                (0..lanes).for_each(|lane| expected[k * lanes + lane] += data[row + column] * factor[c * lanes + lane]);
+            }
+            // SAFETY: by this function's contract; 19 + 11 lies in the data.
+            unsafe { gather::<f64, R, P>(&data, (&rows, &columns), &factor, lanes, &mut sums) };
+            assert_close(&sums, &expected, 1e-13);
+
+            let depth = 4;
+            let (x, factor) =
+                (draws.numbers::<f64>(depth * rows.len()), draws.numbers::<f64>(columns.len() * depth * lanes));
+            let before = draws.numbers::<f64>(31 * lanes);
+            let (mut expected, mut sums) = (before.clone(), before);
+            for ((k, &row), (c, &column)) in
+                rows.iter().enumerate().flat_map(|r| columns.iter().enumerate().map(move |c| (r, c)))
+            {
+                for (d, lane) in (0..depth).flat_map(|d| (0..lanes).map(move |lane| (d, lane))) {
+                    expected[(row + column) * lanes + lane] +=
+                        x[d * rows.len() + k] * factor[(c * depth + d) * lanes + lane];
+                }
+            }
+            // SAFETY: as above, with 31 rows of sums.
+            unsafe { scatter::<f64, R, P>((&rows, &columns), (&x, depth), &factor, lanes, &mut sums) };
+            assert_close(&sums, &expected, 1e-13);
+        }
+    }
+
+    #[test]
+    fn both_products_at_every_level() {
+        // SAFETY: the plain level is everywhere; the others are asked for.
+        unsafe {
+            check::<<f64 as Registers>::Plain, 4>();
+            #[cfg(target_arch = "x86_64")]
+            if Level::Avx2.is_supported() {
+                check::<<f64 as Registers>::Avx2, 6>();
+            }
+            #[cfg(target_arch = "x86_64")]
+            if Level::Avx512.is_supported() {
+                check::<<f64 as Registers>::Avx512, 8>();
             }
         }
     }
