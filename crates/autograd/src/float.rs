@@ -6,6 +6,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 use crate::engine::Engine;
 use crate::kernel::math::Math;
+use crate::kernel::register::Registers;
 use crate::real::Real;
 
 mod sealed {
@@ -43,6 +44,7 @@ pub trait Float:
     + DivAssign
     + Sum
     + Math
+    + Registers
     + Real
 {
     const ZERO: Self;

@@ -17,6 +17,7 @@ pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
+pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod runs;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod standardize;
+pub(crate) mod transpose;
 pub(crate) mod vectorized;
 
 use std::ops::AddAssign;

@@ -238,6 +238,7 @@ ops! {
     attention::Attention
     attention::AttentionAdjoint
     conv::Conv2d
+    conv::BiasedConv2d
     conv::ConvInput
     conv::ConvWeight
     pool::MaxPool

@@ -1,23 +1,29 @@
 //! Convolution in two dimensions (cross-correlation, as in PyTorch) and its two adjoints.
 //!
-//! Patches of the input become the columns of a matrix, a few output rows at a time so that they stay in cache, and GEMM
-//! does the rest. Where every group has one channel, shifted rows are added directly.
+//! All three are products with the matrix of an image's patches, which is never made (`product`). Filters lie along the
+//! vectors, or channels for the gradient of the input, so images pass from planes to rows of filters or channels and back.
+//! Where there are too few of them, whole planes are added (`planes`).
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
-use crate::kernel::matmul::{cost, multiply_into};
-use crate::kernel::{Write, parallel};
+use crate::kernel::matmul::cost;
+use crate::kernel::parallel;
+use crate::kernel::transpose::transpose;
+use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
-use geometry::Geometry;
+use product::{Patches, add_adjoint, lanes};
+use windows::Windows;
 
-mod geometry;
+mod planes;
+mod product;
+mod windows;
 
-/// Elements of the patch matrix at once.
-const PATCHES: usize = 1 << 16;
+/// Sums that wait at once for their place in the output.
+const SUMS: usize = 1 << 14;
 
-/// Pieces of a batch whose weight gradients are added in a tree.
+/// Pieces that a batch is cut into for the gradient of the weight.
 const PIECES: usize = 8;
 
 /// How the kernel moves over the input. Sizes are checked by the caller.
@@ -40,115 +46,194 @@ impl Conv {
         Some([along(0)?, along(1)?])
     }
 
-    /// `out[n, o, i, j] = Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w` of
-    /// `[O, C/groups, KH, KW]`, or that is added to `out`.
-    pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, out: &mut [T], write: Write) {
-        let geometry = Geometry::new(self, [x.layout.shape[1], x.layout.shape[2], x.layout.shape[3]], &w.layout.shape);
-        debug_assert_eq!(out.len(), x.layout.shape[0] * geometry.output_len());
-        if write == Write::Replace && (geometry.channels == 1 || geometry.depth() == 0) {
-            out.fill(T::ZERO);
-        }
-        if out.is_empty() || geometry.depth() == 0 {
+    /// `out[n, o, i, j] = b[o] + Σ w[o, c, a, b]·x[n, c, i·stride + a·dilation − padding, …]` for `x` of `[N, C, H, W]` and `w`
+    /// of `[O, C/groups, KH, KW]`.
+    pub fn forward<T: Float>(&self, x: View<'_, T>, w: View<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
+        if out.is_empty() {
             return;
         }
+        let windows = Windows::new(self, &x.layout.shape, &w.layout.shape);
         let (x, w) = (Packed::new(x), Packed::new(w));
-        let (x, w) = (x.as_slice(), w.as_slice());
-        let work = cost(out.len().saturating_mul(geometry.depth()));
-        parallel::pieces(out, geometry.output_len(), work, &|start, out| {
-            let x = &x[start / geometry.output_len() * geometry.input_len()..][..geometry.input_len()];
-            if geometry.channels == 1 {
-                return geometry.add_planes(x, w, out);
+        let x = x.as_slice();
+        let by_planes = windows.are_few::<T>(windows.filters);
+        let weights = (!by_planes).then(|| by_element(&windows, w.as_slice()));
+        let work = cost(out.len().saturating_mul(windows.depth()));
+        parallel::pieces(out, windows.output_len(), work, &|start, out| {
+            let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
+            match &weights {
+                None => planes::write_output(&windows, x, w.as_slice(), bias, out),
+                Some(weights) => write_output(&windows, x, weights.as_slice(), bias, out),
             }
-            geometry.each_block(|block| {
-                let w = block.weights(w);
-                block.with_patches(x, |patches| multiply_into(w, patches, block.of_output_mut(out), write));
-            });
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `x`: `g` is `[N, O, OH, OW]`, `out` is `[N, C, H, W]` for `input` = `[H, W]`.
-    pub fn input_gradient<T: Float>(
-        &self,
-        g: View<'_, T>,
-        w: View<'_, T>,
-        input: [usize; 2],
-        out: &mut [T],
-        write: Write,
-    ) {
+    pub fn input_gradient<T: Float>(&self, g: View<'_, T>, w: View<'_, T>, input: [usize; 2], out: &mut [T]) {
+        if out.is_empty() || g.layout.shape.contains(&0) {
+            return out.fill(T::ZERO);
+        }
         let channels = w.layout.shape[1] * self.groups;
-        let geometry = Geometry::new(self, [channels, input[0], input[1]], &w.layout.shape);
-        debug_assert_eq!(g.layout.shape.len(), g.layout.shape[0] * geometry.output_len());
-        if write == Write::Replace {
-            out.fill(T::ZERO);
-        }
-        if out.is_empty() || g.layout.shape.contains(&0) || geometry.depth() == 0 {
-            return;
-        }
+        let windows = Windows::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
         let (g, w) = (Packed::new(g), Packed::new(w));
-        let (g, w) = (g.as_slice(), w.as_slice());
-        let work = cost(g.len().saturating_mul(geometry.depth()));
-        parallel::pieces(out, geometry.input_len(), work, &|start, out| {
-            let g = &g[start / geometry.input_len() * geometry.output_len()..][..geometry.output_len()];
-            if geometry.channels == 1 {
-                return geometry.add_planes_back(g, w, out);
+        let g = g.as_slice();
+        let by_planes = windows.are_few::<T>(windows.channels);
+        let weights = (!by_planes).then(|| by_tap(&windows, w.as_slice()));
+        let work = cost(g.len().saturating_mul(windows.depth()));
+        parallel::pieces(out, windows.input_len(), work, &|start, out| {
+            let g = &g[start / windows.input_len() * windows.output_len()..][..windows.output_len()];
+            match &weights {
+                None => planes::write_input_gradient(&windows, g, w.as_slice(), out),
+                Some(weights) => write_input_gradient(&windows, g, weights.as_slice(), out),
             }
-            geometry.each_block(|block| {
-                let (w, g) = (block.weights(w).transpose(), block.of_output(g));
-                if block.is_plain() {
-                    return multiply_into(w, g, block.of_input_mut(out), Write::Add);
-                }
-                let mut patches = Buffer::scratch(geometry.depth() * block.columns());
-                let Some(patches) = patches.get_mut() else { return };
-                multiply_into(w, g, (patches, block.columns()), Write::Replace);
-                block.add_patches(patches, out);
-            });
         });
     }
 
     /// The adjoint of [`forward`](Self::forward) in `w`, for `kernel` = `[KH, KW]`: `out` is `[O, C/groups, KH, KW]`.
-    pub fn weight_gradient<T: Float>(
-        &self,
-        x: View<'_, T>,
-        g: View<'_, T>,
-        kernel: [usize; 2],
-        out: &mut [T],
-        write: Write,
-    ) {
-        let (x_shape, images) = (&x.layout.shape, x.layout.shape[0]);
-        let w_shape = [g.layout.shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
-        let geometry = Geometry::new(self, [x_shape[1], x_shape[2], x_shape[3]], &w_shape);
-        debug_assert_eq!(out.len(), w_shape.iter().product());
-        if write == Write::Replace {
-            out.fill(T::ZERO);
+    pub fn weight_gradient<T: Float>(&self, x: View<'_, T>, g: View<'_, T>, kernel: [usize; 2], out: &mut [T]) {
+        let (x_shape, g_shape) = (&x.layout.shape, &g.layout.shape);
+        if out.is_empty() || g_shape.contains(&0) {
+            return out.fill(T::ZERO);
         }
-        if out.is_empty() || g.layout.shape.contains(&0) {
-            return;
-        }
-        let work = cost(g.layout.shape.len().saturating_mul(geometry.depth()));
+        let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
+        let windows = Windows::new(self, x_shape, &w_shape);
+        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(windows.depth())));
         let (x, g) = (Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
+        let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
+        let by_planes = windows.are_few::<T>(windows.filters);
+        let len = if by_planes { out.len() } else { self.groups * depth * lanes };
         let images_per_piece = images.div_ceil(PIECES);
-        let piece = |k: usize| {
-            let mut sum = Buffer::scratch(out.len());
-            if let Some(sum) = sum.get_mut() {
-                sum.fill(T::ZERO);
-                for n in k * images_per_piece..((k + 1) * images_per_piece).min(images) {
-                    let x = &x[n * geometry.input_len()..][..geometry.input_len()];
-                    let g = &g[n * geometry.output_len()..][..geometry.output_len()];
-                    geometry.add_weight_gradient(x, g, sum);
+        let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
+        let Some(sums) = sums.get_mut() else { return };
+        parallel::pieces(sums, len, work, &|start, sums| {
+            let first = start / len * images_per_piece;
+            sums.fill(T::ZERO);
+            for n in first..(first + images_per_piece).min(images) {
+                let x = &x[n * windows.input_len()..][..windows.input_len()];
+                let g = &g[n * windows.output_len()..][..windows.output_len()];
+                match by_planes {
+                    true => planes::add_weight_gradient(&windows, (x, g), sums),
+                    false => add_weight_gradient(&windows, (x, g), sums),
                 }
             }
-            sum
-        };
-        let add = |mut a: Buffer<T>, b: Buffer<T>| {
-            if let Some(a) = a.get_mut() {
-                a.iter_mut().zip(b.as_slice()).for_each(|(a, &b)| *a += b);
-            }
-            a
-        };
-        let sum = parallel::tree(images.div_ceil(images_per_piece), work, &piece, &add);
-        out.iter_mut().zip(sum.as_slice()).for_each(|(y, &sum)| *y += sum);
+        });
+        let sums = add_halves(sums, len);
+        if by_planes {
+            return out.copy_from_slice(sums);
+        }
+        for (sums, out) in sums.chunks_exact(depth * lanes).zip(out.chunks_exact_mut(windows.filters * depth)) {
+            transpose((sums, lanes), (out, depth), (windows.filters, depth));
+        }
     }
+}
+
+/// The weight as `[group, element of a window, lane]`, a lane for each filter.
+fn by_element<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
+    let mut weights = Buffer::scratch(windows.groups * depth * lanes);
+    let elements = weights.get_mut().unwrap_or_default();
+    elements.fill(T::ZERO);
+    let groups =
+        elements.chunks_exact_mut((depth * lanes).max(1)).zip(w.chunks_exact((windows.filters * depth).max(1)));
+    groups.for_each(|(weights, w)| transpose((w, depth), (weights, lanes), (depth, windows.filters)));
+    weights
+}
+
+/// The weight as `[group, element of the kernel, filter, lane]`, a lane for each channel.
+fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (filters, channels, taps) = (windows.filters, windows.channels, windows.taps.len());
+    let lanes = lanes::<T>(channels);
+    let mut weights = Buffer::scratch(windows.groups * taps * filters * lanes);
+    let elements = weights.get_mut().unwrap_or_default();
+    elements.fill(T::ZERO);
+    for (weights, w) in elements.chunks_exact_mut(taps * filters * lanes).zip(w.chunks_exact(filters * channels * taps))
+    {
+        for (filter, w) in w.chunks_exact(channels * taps).enumerate() {
+            transpose((w, taps), (&mut weights[filter * lanes..], filters * lanes), (taps, channels));
+        }
+    }
+    weights
+}
+
+/// The output of one image.
+fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, out: &mut [T]) {
+    let (filters, lanes, count) = (windows.filters, lanes::<T>(windows.filters), windows.starts.len());
+    let (framed, plane) = (windows.frame(x), windows.channels * windows.framed_plane());
+    let at_once = (SUMS / lanes).next_multiple_of(24).min(count);
+    let mut sums = Buffer::scratch(at_once * lanes);
+    let Some(sums) = sums.get_mut() else { return };
+    for (group, out) in out.chunks_exact_mut(filters * count).enumerate() {
+        let data = &framed.as_slice()[group * plane..][..plane];
+        let weights = &weights[group * windows.depth() * lanes..][..windows.depth() * lanes];
+        for start in (0..count).step_by(at_once) {
+            let block = start..(start + at_once).min(count);
+            let sums = &mut sums[..block.len() * lanes];
+            match bias {
+                Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
+                None => sums.fill(T::ZERO),
+            }
+            let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
+            patches.add_product(block.clone(), weights, lanes, sums);
+            transpose((sums, lanes), (&mut out[start..], count), (filters, block.len()));
+        }
+    }
+}
+
+/// The bias in every row, copied in ever longer pieces.
+fn start_from<T: Float>(bias: &[T], lanes: usize, sums: &mut [T]) {
+    sums[..lanes].fill(T::ZERO);
+    sums[..bias.len()].copy_from_slice(bias);
+    let mut done = lanes;
+    while done < sums.len() {
+        let len = done.min(sums.len() - done);
+        sums.copy_within(..len, done);
+        done += len;
+    }
+}
+
+/// The gradient of one image of the input.
+fn write_input_gradient<T: Float>(windows: &Windows, g: &[T], weights: &[T], out: &mut [T]) {
+    let (filters, channels, lanes) = (windows.filters, windows.channels, lanes::<T>(windows.channels));
+    let per_group = windows.taps.len() * filters * lanes;
+    let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
+    let Some(sums) = sums.get_mut() else { return };
+    let area = out.len() / (windows.groups * channels);
+    let groups = out.chunks_exact_mut(channels * area).zip(g.chunks_exact(filters * windows.starts.len()));
+    for ((out, g), weights) in groups.zip(weights.chunks_exact(per_group)) {
+        sums.fill(T::ZERO);
+        add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
+        windows.each_run(|from, to, len| {
+            transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (channels, len));
+        });
+    }
+}
+
+/// Adds the weight gradient of one image to `sums`: `[group, element of a window, lane]`, a lane for each filter.
+fn add_weight_gradient<T: Float>(windows: &Windows, (x, g): (&[T], &[T]), sums: &mut [T]) {
+    let (filters, count, lanes) = (windows.filters, windows.starts.len(), lanes::<T>(windows.filters));
+    let framed = windows.frame(x);
+    let mut packed = Buffer::scratch(count * lanes);
+    let Some(packed) = packed.get_mut() else { return };
+    if lanes > filters {
+        packed.fill(T::ZERO);
+    }
+    let planes = framed.as_slice().chunks_exact(windows.channels * windows.framed_plane());
+    let groups = planes.zip(g.chunks_exact(filters * count));
+    for ((data, g), sums) in groups.zip(sums.chunks_exact_mut(windows.depth() * lanes)) {
+        transpose((g, count), (packed, lanes), (count, filters));
+        let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
+        patches.add_product(0..windows.depth(), packed, lanes, sums);
+    }
+}
+
+/// The sum of all parts of length `len`, each half added to the other.
+fn add_halves<T: Float>(mut parts: &mut [T], len: usize) -> &[T] {
+    while parts.len() > len {
+        let (left, right) = parts.split_at_mut((parts.len() / len).div_ceil(2) * len);
+        vectorized!(left.iter_mut().zip(&*right).for_each(|(a, &b)| *a += b));
+        parts = left;
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -175,6 +260,9 @@ mod tests {
             Case { conv: Conv { groups: 3, ..plain }, x: [2, 3, 5, 6], w: [6, 1, 2, 3] },
             Case { conv: Conv { padding: [4, 4], ..plain }, x: [1, 2, 2, 2], w: [1, 2, 3, 3] },
             Case { conv: plain, x: [2, 40, 60, 70], w: [3, 40, 3, 3] },
+            Case { conv: Conv { groups: 4, padding: [1, 1], ..plain }, x: [2, 4, 9, 8], w: [4, 1, 3, 3] },
+            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 5, 40, 60], w: [1, 5, 2, 3] },
+            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [5, 1, 3, 1] },
             Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [2, 0, 6, 5], w: [4, 0, 3, 2] },
         ]
@@ -205,24 +293,31 @@ mod tests {
             let (x, weights) = (&samples::<f64>(&case.x, 1)[1], &samples::<f64>(&case.w, 2)[1]);
             let g = &samples::<f64>(&[n, o, oh, ow], 3)[1];
             let (xs, ws, gs) = (x.elements(), weights.elements(), g.elements());
-            let mut expected = [vec![0.5; gs.len()], vec![0.5; xs.len()], vec![0.5; ws.len()]];
+            let bias = Draws(4).numbers::<f64>(o);
+            let biased = (0..gs.len()).map(|k| bias[k / (oh * ow) % o]).collect();
+            let mut expected = [biased, vec![0.0; xs.len()], vec![0.0; ws.len()]];
             for [i, j, k] in terms(&case) {
                 expected[0][i] += xs[j] * ws[k];
                 expected[1][j] += gs[i] * ws[k];
                 expected[2][k] += gs[i] * xs[j];
             }
-            for write in [Write::Replace, Write::Add] {
-                let before = if write == Write::Add { 0.5 } else { 0.0 };
-                let check = |mut found: Vec<f64>, expected: &[f64]| {
-                    found.iter_mut().for_each(|y| *y += 0.5 - before);
-                    assert_close(&found, expected, 1e-12);
-                };
-                let mut out = expected.clone().map(|e| vec![0.5; e.len()]);
-                conv.forward(x.view(), weights.view(), &mut out[0], write);
-                conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1], write);
-                conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2], write);
-                out.into_iter().zip(&expected).for_each(|(found, expected)| check(found, expected));
-            }
+            let mut out = expected.clone().map(|e| vec![f64::NAN; e.len()]);
+            conv.forward(x.view(), weights.view(), Some(&bias), &mut out[0]);
+            conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1]);
+            conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2]);
+            out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
+        }
+    }
+
+    #[test]
+    fn few_planes_are_added_whole() {
+        let cases = cases();
+        let few = |case: &Case| {
+            let windows = Windows::new(&case.conv, &case.x, &case.w);
+            [windows.filters, windows.channels].map(|planes| windows.are_few::<f32>(planes))
+        };
+        if product::register::<f32>() >= 8 {
+            assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);
         }
     }
 
@@ -233,11 +328,11 @@ mod tests {
         let w = Sample::contiguous(Draws(2).numbers::<f32>(16 * 8 * 9), &[16, 8, 3, 3]);
         assert_same_bits(|| {
             let mut y = vec![0.0; 16 * 16 * 28 * 28];
-            conv.forward(x.view(), w.view(), &mut y, Write::Replace);
+            conv.forward(x.view(), w.view(), None, &mut y);
             let y = Sample::contiguous(y, &[16, 16, 28, 28]);
             let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
-            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx, Write::Replace);
-            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw, Write::Replace);
+            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
+            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
             [y.data, gx, gw].concat()
         });
     }

@@ -4,6 +4,7 @@ use std::hint::select_unpredictable;
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
+use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel};
 use crate::tensor::View;
 
@@ -58,6 +59,12 @@ impl Window {
         end - start
     }
 
+    /// Whether windows lie side by side, each wholly inside the input.
+    fn is_tile(&self, size: [usize; 2], output: [usize; 2]) -> bool {
+        let inside = (0..2).all(|axis| output[axis] * self.size[axis] <= size[axis]);
+        inside && self.stride == self.size && self.padding == [0, 0] && self.dilation == [1, 1]
+    }
+
     fn elements(&self) -> usize {
         self.size[0].saturating_mul(self.size[1])
     }
@@ -66,10 +73,100 @@ impl Window {
 /// The largest element of every window and its index in the plane: the first of equals, and the last NaN where there is
 /// one, as in PyTorch. `x` is `[.., height, width]`; padding never wins.
 pub(crate) fn max_pool<T: Float>(x: View<'_, T>, window: Window, out: &mut [T], indices: &mut [usize]) {
-    let Some((size, [rows, columns])) = sizes(&x, window) else { return };
+    let Some((size, output)) = sizes(&x, window) else { return };
+    if window.is_tile(size, output) {
+        match window.size {
+            [1, 2] => return max_of_tiles::<T, 1, 2>(x, size, output, out, indices),
+            [2, 2] => return max_of_tiles::<T, 2, 2>(x, size, output, out, indices),
+            [3, 3] => return max_of_tiles::<T, 3, 3>(x, size, output, out, indices),
+            _ => {}
+        }
+    }
     let work = out.len().saturating_mul(window.elements()).saturating_mul(WEIGHT);
     let covered = |axis: usize, k: usize| window.positions(axis, k, size[axis]);
-    max_over(x, (size, [rows, columns]), work, &covered, out, indices);
+    max_over(x, (size, output), work, &covered, out, indices);
+}
+
+/// As [`max_pool`] over tiles of `H` times `W`.
+fn max_of_tiles<T: Float, const H: usize, const W: usize>(
+    x: View<'_, T>,
+    size: [usize; 2],
+    [rows, columns]: [usize; 2],
+    out: &mut [T],
+    indices: &mut [usize],
+) {
+    if out.is_empty() {
+        return;
+    }
+    let x = Packed::new(x);
+    let (x, plane, work) = (x.as_slice(), rows * columns, out.len() * H * W);
+    parallel::paired_pieces((out, plane), (indices, plane), work, &|k, out, indices| {
+        let x = &x[k * size[0] * size[1]..][..size[0] * size[1]];
+        vectorized!({
+            for (row, (out, indices)) in
+                out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate()
+            {
+                max_of_row::<T, H, W>(x, (row * H * size[1], size[1]), out, indices);
+            }
+        });
+    });
+}
+
+/// The tiles of one row, which starts at `first` in planes of `width`.
+#[inline(always)]
+fn max_of_row<T: Float, const H: usize, const W: usize>(
+    x: &[T],
+    (first, width): (usize, usize),
+    out: &mut [T],
+    indices: &mut [usize],
+) {
+    match out.len() {
+        8.. => max_of_blocks::<T, 8, H, W>(x, (first, width), out, indices),
+        4.. => max_of_blocks::<T, 4, H, W>(x, (first, width), out, indices),
+        _ => max_of_blocks::<T, 1, H, W>(x, (first, width), out, indices),
+    }
+}
+
+/// `N` tiles at a time; the last block may do some of them again.
+#[inline(always)]
+fn max_of_blocks<T: Float, const N: usize, const H: usize, const W: usize>(
+    x: &[T],
+    (first, width): (usize, usize),
+    out: &mut [T],
+    indices: &mut [usize],
+) {
+    let last = out.len() - N;
+    for column in (0..out.len()).step_by(N) {
+        let column = column.min(last);
+        let (out, indices) = (&mut out[column..][..N], &mut indices[column..][..N]);
+        let first = first + column * W;
+        max_of_block::<T, N, H, W>(&x[first..], (first, width), out, indices);
+    }
+}
+
+/// Loops over `N` are innermost and index, so that each becomes a few vector operations.
+#[allow(clippy::needless_range_loop)]
+#[inline(always)]
+fn max_of_block<T: Float, const N: usize, const H: usize, const W: usize>(
+    x: &[T],
+    (first, width): (usize, usize),
+    out: &mut [T],
+    indices: &mut [usize],
+) {
+    let rows: [&[[T; W]]; H] = std::array::from_fn(|a| &x[a * width..][..N * W].as_chunks().0[..N]);
+    let (mut max, mut place): ([T; N], [u32; N]) = (std::array::from_fn(|k| rows[0][k][0]), [0; N]);
+    for (a, row) in rows.into_iter().enumerate() {
+        for b in 0..W {
+            for k in 0..N {
+                let x = row[k][b];
+                let wins = (x > max[k]) | x.is_nan();
+                max[k] = if wins { x } else { max[k] };
+                place[k] = if wins { (a * width + b) as u32 } else { place[k] };
+            }
+        }
+    }
+    out.copy_from_slice(&max);
+    indices.iter_mut().zip(place).enumerate().for_each(|(k, (index, place))| *index = first + k * W + place as usize);
 }
 
 /// As [`max_pool`] over windows that divide a plane evenly into `rows` times `columns` parts, which overlap where they must.
@@ -153,14 +250,14 @@ pub(crate) fn pick<T: Float>(x: View<'_, T>, size: usize, indices: &[usize], pla
 /// The adjoint of [`pick`]: elements are added where they would be picked, and the rest of `out` is zero.
 pub(crate) fn unpick<T: Float>(g: View<'_, T>, indices: &[usize], plane: usize, size: usize, out: &mut [T]) {
     debug_assert_eq!(g.layout.shape.len(), indices.len());
-    out.fill(T::ZERO);
     if indices.is_empty() || out.is_empty() {
-        return;
+        return out.fill(T::ZERO);
     }
     let g = Packed::new(g);
     let (g, work) = (g.as_slice(), out.len());
     parallel::pieces(out, size, work, &|start, out| {
         let places = start / size * plane..(start / size + 1) * plane;
+        out.fill(T::ZERO);
         g[places.clone()].iter().zip(&indices[places]).for_each(|(&g, &i)| out[i] += g);
     });
 }
@@ -333,6 +430,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn tiles_agree_with_one_window_at_a_time() {
+        let mut draws = Draws(1);
+        let mut number = |_| if draws.below(9) == 0 { f32::NAN } else { draws.below(4) as f32 };
+        for (size, width) in
+            [[1, 2], [2, 2], [3, 3]].into_iter().flat_map(|size| [3, 9, 16, 35].map(|width| (size, width)))
+        {
+            let x = Sample::contiguous((0..2 * 7 * width).map(&mut number).collect(), &[2, 7, width]);
+            let window = Window { size, stride: size, ..PLAIN };
+            let [rows, columns] = window.output([7, width]).unwrap();
+            let len = 2 * rows * columns;
+            let (mut found, mut expected) = ((vec![9.0; len], vec![9; len]), (vec![9.0; len], vec![9; len]));
+            assert!(window.is_tile([7, width], [rows, columns]));
+            max_pool(x.view(), window, &mut found.0, &mut found.1);
+            let covered = |axis: usize, k: usize| window.positions(axis, k, [7, width][axis]);
+            max_over(x.view(), ([7, width], [rows, columns]), 0, &covered, &mut expected.0, &mut expected.1);
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!((bits(&found.0), found.1), (bits(&expected.0), expected.1), "{size:?} of {width}");
         }
     }
 

@@ -32,6 +32,11 @@ impl Groups {
         self.outer * self.inner
     }
 
+    /// Elements of one outer step: one slice of neighbours, or one element, of each group.
+    fn row(&self) -> usize {
+        self.count * self.inner
+    }
+
     fn is_empty(&self) -> bool {
         self.outer * self.count * self.inner == 0
     }
@@ -107,10 +112,15 @@ fn standardize_piece<T: Float>(x: &[T], groups: Groups, eps: T, out: &mut [T], s
     let mut scales = Buffer::scratch(groups.count);
     let scales = scales.get_mut().unwrap_or_default();
     scales.iter_mut().zip(variance).for_each(|(scale, &mut variance)| *scale = T::ONE / Math::sqrt(variance + eps));
-    each_slice(out, groups, |group, out| match groups.inner {
-        1 => out.iter_mut().zip(&scales[..]).for_each(|(y, &scale)| *y *= scale),
-        _ => out.iter_mut().for_each(|y| *y *= scales[group]),
-    });
+    for row in out.chunks_exact_mut(groups.row()) {
+        if groups.inner == 1 {
+            row.iter_mut().zip(&*scales).for_each(|(y, &scale)| *y *= scale);
+            continue;
+        }
+        for (slice, &scale) in row.chunks_exact_mut(groups.inner).zip(&*scales) {
+            slice.iter_mut().for_each(|y| *y *= scale);
+        }
+    }
 }
 
 #[inline(always)]
@@ -131,38 +141,32 @@ fn adjoint_piece<T: Float>(x: &[T], g: &[T], groups: Groups, eps: T, out: &mut [
         *mean_g *= per_element;
         *slope *= *scale * *scale * per_element;
     }
-    let mut g = g.chunks_exact(if groups.inner == 1 { groups.count } else { groups.inner });
-    each_slice(out, groups, |group, out| {
-        let Some(g) = g.next() else { return };
+    for (row, g) in out.chunks_exact_mut(groups.row()).zip(g.chunks_exact(groups.row())) {
         if groups.inner == 1 {
-            for (k, (c, &g)) in out.iter_mut().zip(g).enumerate() {
-                *c = scale[k] * (g - mean_g[k] - *c * slope[k]);
+            for (((c, &g), (&scale, &mean_g)), &slope) in
+                row.iter_mut().zip(g).zip(scale.iter().zip(&*mean_g)).zip(&*slope)
+            {
+                *c = scale * (g - mean_g - *c * slope);
             }
-            return;
+            continue;
         }
-        let (scale, mean_g, slope) = (scale[group], mean_g[group], slope[group]);
-        out.iter_mut().zip(g).for_each(|(c, &g)| *c = scale * (g - mean_g - *c * slope));
-    });
-}
-
-/// Calls `f(group, slice)` for the neighbours of each group; where every element is alone, for one element of all groups.
-#[inline(always)]
-fn each_slice<T>(x: &mut [T], groups: Groups, mut f: impl FnMut(usize, &mut [T])) {
-    if groups.inner == 1 {
-        return x.chunks_exact_mut(groups.count).for_each(|row| f(0, row));
-    }
-    for block in x.chunks_exact_mut(groups.count * groups.inner) {
-        block.chunks_exact_mut(groups.inner).enumerate().for_each(|(group, slice)| f(group, slice));
+        let slices = row.chunks_exact_mut(groups.inner).zip(g.chunks_exact(groups.inner));
+        for (((slice, g), (&scale, &mean_g)), &slope) in slices.zip(scale.iter().zip(&*mean_g)).zip(&*slope) {
+            slice.iter_mut().zip(g).for_each(|(c, &g)| *c = scale * (g - mean_g - *c * slope));
+        }
     }
 }
 
 /// `sums += Σ x` of each group.
 #[inline(always)]
 fn add_sums<T: Float>(x: &[T], groups: Groups, sums: &mut [T]) {
-    for block in x.chunks_exact(groups.count * groups.inner) {
-        match groups.inner {
-            1 => sums.iter_mut().zip(block).for_each(|(sum, &x)| *sum += x),
-            inner => sums.iter_mut().zip(block.chunks_exact(inner)).for_each(|(sum, x)| *sum += slice_sum(x)),
+    for row in x.chunks_exact(groups.row()) {
+        if groups.inner == 1 {
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+            continue;
+        }
+        for (sum, slice) in sums.iter_mut().zip(row.chunks_exact(groups.inner)) {
+            *sum += slice_sum(slice);
         }
     }
 }
@@ -170,14 +174,14 @@ fn add_sums<T: Float>(x: &[T], groups: Groups, sums: &mut [T]) {
 /// `sums += Σ x·y` of each group.
 #[inline(always)]
 fn add_products<T: Float>(x: &[T], y: &[T], groups: Groups, sums: &mut [T]) {
-    let block = groups.count * groups.inner;
-    for (x, y) in x.chunks_exact(block).zip(y.chunks_exact(block)) {
-        match groups.inner {
-            1 => sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += x * y),
-            inner => {
-                let slices = x.chunks_exact(inner).zip(y.chunks_exact(inner));
-                sums.iter_mut().zip(slices).for_each(|(sum, (x, y))| *sum += dot(x, y));
-            }
+    for (x, y) in x.chunks_exact(groups.row()).zip(y.chunks_exact(groups.row())) {
+        if groups.inner == 1 {
+            sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += x * y);
+            continue;
+        }
+        let slices = x.chunks_exact(groups.inner).zip(y.chunks_exact(groups.inner));
+        for (sum, (x, y)) in sums.iter_mut().zip(slices) {
+            *sum += dot(x, y);
         }
     }
 }
@@ -185,14 +189,16 @@ fn add_products<T: Float>(x: &[T], y: &[T], groups: Groups, sums: &mut [T]) {
 /// `out = x − mean` in each group.
 #[inline(always)]
 fn center<T: Float>(x: &[T], groups: Groups, mean: &[T], out: &mut [T]) {
-    let mut x = x.chunks_exact(if groups.inner == 1 { groups.count } else { groups.inner });
-    each_slice(out, groups, |group, out| {
-        let Some(x) = x.next() else { return };
-        match groups.inner {
-            1 => out.iter_mut().zip(x.iter().zip(mean)).for_each(|(y, (&x, &mean))| *y = x - mean),
-            _ => out.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean[group]),
+    for (row, x) in out.chunks_exact_mut(groups.row()).zip(x.chunks_exact(groups.row())) {
+        if groups.inner == 1 {
+            row.iter_mut().zip(x.iter().zip(mean)).for_each(|(y, (&x, &mean))| *y = x - mean);
+            continue;
         }
-    });
+        let slices = row.chunks_exact_mut(groups.inner).zip(x.chunks_exact(groups.inner));
+        for ((slice, x), &mean) in slices.zip(mean) {
+            slice.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
+        }
+    }
 }
 
 #[cfg(test)]

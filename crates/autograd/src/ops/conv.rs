@@ -1,12 +1,11 @@
 //! Convolutions: three bilinear ops, each the adjoint of another in one operand, so that every order of derivative stays
-//! among them.
+//! among them, and the first with a bias.
 //!
 //! One dimension is two with a height of one. A transposed convolution is the gradient of a convolution in its input.
 
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::Write;
 use crate::kernel::conv::Conv;
 use crate::ops::Embed;
 use crate::shape::Shape;
@@ -102,21 +101,53 @@ impl TensorRule for Conv2d {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (x, w) = (&x[0], &x[1]);
-        let ([images, _, height, width], [filters, _, rows, columns]) = (sizes(x)?, sizes(w)?);
-        let [out_height, out_width] = output(&self.conv, [height, width], [rows, columns])?;
-        let shape = Shape::from([images, filters, out_height, out_width]);
-        Ok(Tensor::build(shape, |out| self.conv.forward(x.view(), w.view(), out, Write::Replace))?.into())
+        convolution(&self.conv, [&x[0], &x[1]], None).map(Value::from)
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let (x, w, g) = (rule.x[0], rule.x[1], rule.g);
-        let conv = self.conv;
-        rule.both(
-            || g.record(ConvInput { conv, input: plane(&x.shape()) }, &[w]),
-            || x.record(ConvWeight { conv, kernel: plane(&w.shape()) }, &[g]),
-        )
+        adjoints(self.conv, rule)
     }
+}
+
+/// [`Conv2d`] plus a bias `[O]`, the third operand. Sums start from it, so adding it costs no pass.
+#[derive(Debug, Clone)]
+pub(crate) struct BiasedConv2d {
+    conv: Conv,
+}
+
+impl TensorRule for BiasedConv2d {
+    const NAME: &'static str = Conv2d::NAME;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        convolution(&self.conv, [&x[0], &x[1]], Some(&x[2])).map(Value::from)
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let mut gradients = adjoints(self.conv, rule);
+        gradients.push(rule.operand(2, || rule.g.sum_axes([0, 2, 3])));
+        gradients
+    }
+}
+
+fn convolution<T: Float>(conv: &Conv, [x, w]: [&Tensor<T>; 2], bias: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
+    let ([images, _, height, width], [filters, _, rows, columns]) = (sizes(x)?, sizes(w)?);
+    let [out_height, out_width] = output(conv, [height, width], [rows, columns])?;
+    if let Some(found) = bias.map(Tensor::shape).filter(|shape| ***shape != [filters]) {
+        return Err(Rule::Shape { expected: Shape::from(filters), found: found.clone() });
+    }
+    let bias = bias.map(Tensor::contiguous);
+    let bias = bias.as_ref().and_then(Tensor::as_slice);
+    let shape = Shape::from([images, filters, out_height, out_width]);
+    Tensor::build(shape, |out| conv.forward(x.view(), w.view(), bias, out))
+}
+
+/// The gradients of images and weight.
+fn adjoints<'t, T: Float>(conv: Conv, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+    let (x, w, g) = (rule.x[0], rule.x[1], rule.g);
+    rule.both(
+        || g.record(ConvInput { conv, input: plane(&x.shape()) }, &[w]),
+        || x.record(ConvWeight { conv, kernel: plane(&w.shape()) }, &[g]),
+    )
 }
 
 /// The adjoint of [`Conv2d`] in the images: of `g` and the weight.
@@ -135,7 +166,7 @@ impl TensorRule for ConvInput {
         let (g, w) = (&x[0], &x[1]);
         let ([images, ..], [_, channels, ..]) = (sizes(g)?, sizes(w)?);
         let shape = Shape::from([images, channels * self.conv.groups, self.input[0], self.input[1]]);
-        let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out, Write::Replace);
+        let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
@@ -162,7 +193,7 @@ impl TensorRule for ConvWeight {
         let (x, g) = (&x[0], &x[1]);
         let ([_, channels, ..], [_, filters, ..]) = (sizes(x)?, sizes(g)?);
         let shape = Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]);
-        let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out, Write::Replace);
+        let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
@@ -420,8 +451,11 @@ impl<'t, T: Float> Var<'t, T> {
                         x = x.record(Embed { axis, start: 0, step: 1, size }, &[]);
                     }
                 }
-                let y = x.record(Conv2d { conv }, &[weight.in_shape(&Shape::from(operands.weight))]);
-                y.plus_bias(bias).in_shape(&out)
+                let weight = weight.in_shape(&Shape::from(operands.weight));
+                match bias {
+                    Some(bias) => x.record(BiasedConv2d { conv }, &[weight, bias]).in_shape(&out),
+                    None => x.record(Conv2d { conv }, &[weight]).in_shape(&out),
+                }
             }
             Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
         }

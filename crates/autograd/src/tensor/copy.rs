@@ -3,6 +3,7 @@
 use super::View;
 use crate::float::Element;
 use crate::kernel::parallel;
+use crate::kernel::transpose::transpose;
 
 /// Elements that a thread takes at once.
 const PIECE: usize = 1 << 14;
@@ -20,7 +21,9 @@ fn copy_axes<E: Element>(data: &[E], start: isize, axes: &[(usize, isize)], into
     match *axes {
         [] => into[0] = data[start as usize],
         [(_, stride)] => copy_run(data, start, stride, into),
-        [(rows, 1), (columns, stride)] => copy_transposed(data, start, stride, (rows, columns), into),
+        [(rows, 1), (columns, stride @ 1..)] => {
+            transpose((&data[start as usize..], stride as usize), (into, columns), (rows, columns));
+        }
         [(size, stride), ref inner @ ..] => {
             let (block, work) = (into.len() / size, into.len());
             parallel::pieces(into, block * (PIECE / block).max(1), work, &|done, piece| {
@@ -41,26 +44,6 @@ fn copy_run<E: Element>(data: &[E], start: isize, stride: isize, into: &mut [E])
         _ => {
             let elements = data[..=first].iter().rev().step_by(stride.unsigned_abs());
             into.iter_mut().zip(elements).for_each(|(x, &y)| *x = y);
-        }
-    }
-}
-
-/// Rows that are columns of the source. Square tiles keep the cache lines of both sides until they are used up.
-fn copy_transposed<E: Element>(
-    data: &[E],
-    start: isize,
-    stride: isize,
-    (rows, columns): (usize, usize),
-    into: &mut [E],
-) {
-    const TILE: usize = 16;
-    for (top, into) in (0..rows).step_by(TILE).zip(into.chunks_mut(TILE * columns)) {
-        for left in (0..columns).step_by(TILE) {
-            for (row, into) in into.chunks_exact_mut(columns).enumerate() {
-                let first = start + (top + row) as isize + left as isize * stride;
-                let end = (left + TILE).min(columns);
-                copy_run(data, first, stride, &mut into[left..end]);
-            }
         }
     }
 }
