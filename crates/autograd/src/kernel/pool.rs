@@ -8,6 +8,9 @@ use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel};
 use crate::tensor::View;
 
+/// Elements that a thread takes at once, in whole planes.
+const PIECE: usize = 1 << 13;
+
 /// What an element of a window costs, in cheap steps.
 const WEIGHT: usize = 2;
 
@@ -99,17 +102,22 @@ fn max_of_tiles<T: Float, const H: usize, const W: usize>(
         return;
     }
     let x = Packed::new(x);
-    let (x, plane, work) = (x.as_slice(), rows * columns, out.len() * H * W);
-    parallel::paired_pieces((out, plane), (indices, plane), work, &|k, out, indices| {
-        let x = &x[k * size[0] * size[1]..][..size[0] * size[1]];
-        vectorized!({
-            for (row, (out, indices)) in
-                out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)).enumerate()
-            {
+    let (area, plane, work) = (size[0] * size[1], rows * columns, out.len() * H * W);
+    let (x, planes) = (x.as_slice(), planes_at_once(area));
+    parallel::paired_pieces((out, planes * plane), (indices, planes * plane), work, &|k, out, indices| {
+        let outputs = out.chunks_exact_mut(plane).zip(indices.chunks_exact_mut(plane));
+        vectorized!(for ((out, indices), x) in outputs.zip(x[k * planes * area..].chunks_exact(area)) {
+            let rows = out.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns));
+            for (row, (out, indices)) in rows.enumerate() {
                 max_of_row::<T, H, W>(x, (row * H * size[1], size[1]), out, indices);
             }
         });
     });
+}
+
+/// Planes of `area` elements that a thread takes at once.
+fn planes_at_once(area: usize) -> usize {
+    (PIECE / area).max(1)
 }
 
 /// The tiles of one row, which starts at `first` in planes of `width`.
@@ -255,10 +263,13 @@ pub(crate) fn unpick<T: Float>(g: View<'_, T>, indices: &[usize], plane: usize, 
     }
     let g = Packed::new(g);
     let (g, work) = (g.as_slice(), out.len());
-    parallel::pieces(out, size, work, &|start, out| {
-        let places = start / size * plane..(start / size + 1) * plane;
-        out.fill(T::ZERO);
-        g[places.clone()].iter().zip(&indices[places]).for_each(|(&g, &i)| out[i] += g);
+    parallel::pieces(out, size * planes_at_once(size), work, &|start, out| {
+        let places = start / size * plane;
+        let picked = g[places..].chunks_exact(plane).zip(indices[places..].chunks_exact(plane));
+        for (out, (g, indices)) in out.chunks_exact_mut(size).zip(picked) {
+            out.fill(T::ZERO);
+            g.iter().zip(indices).for_each(|(&g, &i)| out[i] += g);
+        }
     });
 }
 

@@ -30,7 +30,7 @@ const WEIGHT: usize = 16;
 
 /// Elements that go through a cell together. What they give is put into fixed arrays first, so that the compiler sees that no
 /// result is an operand; and loops over them call no closures, which are not sure to be inlined.
-const LANES: usize = 64;
+const LANES: usize = 32;
 
 /// The equations of a recurrent network, element by element: G gates, K numbers kept for the derivative, and S states, of
 /// which the first, the hidden one, is also the output.
@@ -298,15 +298,15 @@ fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
 ) {
     let width = sequence.width;
     let (kept, states): ([_; K], [_; S]) = (parts(kept, width, start, len), parts(before, sequence.len(1), start, len));
-    let g = &g[start..start + len];
+    let g = [&g[start..start + len]];
     let mut after = [&[][..]; S];
     for (state, after) in after.iter_mut().enumerate() {
         *after = &dstates.get(state, row, width)[start..start + len];
     }
     let (mut by_x, mut by_hidden) = ([[T::ZERO; LANES]; G], [[T::ZERO; LANES]; G]);
     let mut by_states = [[T::ZERO; LANES]; S];
-    for (lane, &g) in g.iter().enumerate() {
-        let mut after = at(&after, lane);
+    for lane in 0..len {
+        let (mut after, [g]) = (at(&after, lane), at(&g, lane));
         after[0] += g;
         let found = cell.adjoint(at(&kept, lane), at(&states, lane), after);
         put(&mut by_x, lane, found.x);
