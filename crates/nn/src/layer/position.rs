@@ -194,7 +194,7 @@ mod tests {
         let text = |y: Var<'_, f32>| y.value().unwrap_err().to_string();
         let longest = LearnedPositions::new(3, 2, &mut StdRng::seed_from_u64(0));
         let x = text(longest.forward(tape.constant(Tensor::zeros([4, 2]))));
-        assert!(x.starts_with("slice: range 0..4") && x.contains("layer/position.rs"), "{x}");
+        assert!(x.starts_with("narrow: range 0..4") && x.contains("layer/position.rs"), "{x}");
         let tape = Tape::<f32>::new();
         let x = text(RotaryPositions.forward(tape.constant(Tensor::zeros([4, 3]))));
         assert!(x.starts_with("rotary_positions: the width must be even, found 3"), "{x}");
