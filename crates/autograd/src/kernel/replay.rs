@@ -133,8 +133,9 @@ impl<T: Float> Kernel for Run<'_, T> {
         // SAFETY: the slots are checked, and `Replay::run` has seen that there are as many numbers as slots and lanes.
         unsafe {
             match self.machine.lanes {
-                1 => self.machine.run::<true>(self.groups, self.copies),
-                _ => self.machine.run::<false>(self.groups, self.copies),
+                1 => self.machine.run::<1>(self.groups, self.copies),
+                lanes if lanes.is_multiple_of(2 * LANES) => self.machine.run::<{ 2 * LANES }>(self.groups, self.copies),
+                _ => self.machine.run::<LANES>(self.groups, self.copies),
             }
         }
     }
@@ -183,12 +184,11 @@ struct Machine<T> {
 
 impl<T: Float> Machine<T> {
     /// # Safety
-    /// The slots that the groups name lie in `values`, with `lanes` numbers each (one if `SINGLE`, else a multiple of
-    /// [`LANES`]); no group reads a slot that it writes; `list` has the slots of all operands.
+    /// The slots that the groups name lie in `values`, with `lanes` numbers each, a multiple of `WIDTH`; no group reads a slot that it writes; `list` has the slots of all operands.
     #[inline(always)]
-    unsafe fn run<const SINGLE: bool>(self, groups: &[Group<T>], copies: &mut [Vec<T>; 2]) {
+    unsafe fn run<const WIDTH: usize>(self, groups: &[Group<T>], copies: &mut [Vec<T>; 2]) {
         for group in groups {
-            let in_slices = SINGLE
+            let in_slices = WIDTH == 1
                 && group.len as usize >= WORTH_A_SLICE
                 && group.spans[..group.arity as usize].iter().all(|&span| span != Span::Scattered);
             // SAFETY: the caller vouches for the groups.
@@ -204,17 +204,14 @@ impl<T: Float> Machine<T> {
                     {
                         self.in_slices(group, block, copies);
                     }
-                    Body::Add(_) => self.each::<SINGLE>(group, |x, y| x + y),
-                    Body::Sub(_) => self.each::<SINGLE>(group, |x, y| x - y),
-                    Body::Mul(_) => self.each::<SINGLE>(group, |x, y| x * y),
-                    Body::Div(_) => self.each::<SINGLE>(group, |x, y| x / y),
+                    Body::Add(_) => self.each::<WIDTH>(group, |x, y| x + y),
+                    Body::Sub(_) => self.each::<WIDTH>(group, |x, y| x - y),
+                    Body::Mul(_) => self.each::<WIDTH>(group, |x, y| x * y),
+                    Body::Div(_) => self.each::<WIDTH>(group, |x, y| x / y),
                     Body::MaskedMul(_) => {
-                        self.each::<SINGLE>(
-                            group,
-                            |x, y| if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y },
-                        );
+                        self.each::<WIDTH>(group, |x, y| if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y });
                     }
-                    Body::Neg(_) => self.each::<SINGLE>(group, |x, _| -x),
+                    Body::Neg(_) => self.each::<WIDTH>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices(group, block, copies),
                 }
             }
@@ -224,7 +221,7 @@ impl<T: Float> Machine<T> {
     /// # Safety
     /// As [`run`](Self::run).
     #[inline(always)]
-    unsafe fn each<const SINGLE: bool>(self, group: &Group<T>, f: impl Fn(T, T) -> T) {
+    unsafe fn each<const WIDTH: usize>(self, group: &Group<T>, f: impl Fn(T, T) -> T) {
         let len = group.len as usize;
         // SAFETY: `list` has `len` slots for each operand from here; with one operand the first serves as both.
         let (xs, ys) = unsafe {
@@ -236,20 +233,15 @@ impl<T: Float> Machine<T> {
             unsafe {
                 let (x, y) = (*xs.add(i) as usize, *ys.add(i) as usize);
                 let out = group.out as usize + i;
-                if SINGLE {
-                    *self.values.add(out) = f(*self.values.add(x), *self.values.add(y));
-                    continue;
-                }
-                let mut lane = 0;
-                while lane < self.lanes {
-                    let x = self.values.add(x * self.lanes + lane).cast::<[T; LANES]>().read();
-                    let y = self.values.add(y * self.lanes + lane).cast::<[T; LANES]>().read();
-                    let mut z = [T::ZERO; LANES];
-                    for k in 0..LANES {
+                let lanes = if WIDTH == 1 { 1 } else { self.lanes };
+                for lane in (0..lanes).step_by(WIDTH) {
+                    let x = self.values.add(x * lanes + lane).cast::<[T; WIDTH]>().read();
+                    let y = self.values.add(y * lanes + lane).cast::<[T; WIDTH]>().read();
+                    let mut z = [T::ZERO; WIDTH];
+                    for k in 0..WIDTH {
                         z[k] = f(x[k], y[k]);
                     }
-                    self.values.add(out * self.lanes + lane).cast::<[T; LANES]>().write(z);
-                    lane += LANES;
+                    self.values.add(out * lanes + lane).cast::<[T; WIDTH]>().write(z);
                 }
             }
         }

@@ -91,7 +91,9 @@ impl<T: Float, const N: usize> Map<T, N> {
     /// The result of `kind` at every element: `results` tensors of the operands' shape.
     fn columns(&self, kind: Kind, operands: &[Tensor<T>], results: usize) -> Result<SmallVec<[Tensor<T>; 2]>> {
         let mut out: SmallVec<[Tensor<T>; 2]> = smallvec![];
-        out.extend((0..results).map(|_| Tensor::zeros(operands[0].shape())));
+        for _ in 0..results {
+            out.push(Tensor::build(operands[0].shape().clone(), |_| {}).map_err(Error::at(self.0.name))?);
+        }
         let len = operands[0].len();
         if len == 0 {
             return Ok(out);
