@@ -74,6 +74,9 @@ pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
 type Function<'f, T, X> =
     Box<dyn for<'t> Fn(&'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Result<Vec<Scalar<'t, T>>> + 'f>;
 
+/// The paths, the numbers of the arguments, and what records the function at some numbers.
+type Parts<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, Record);
+
 /// The result of a [`Program`] is one number.
 #[derive(Debug)]
 pub enum Number {}
@@ -259,12 +262,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         paths.run(kind, numbers, &mut record)
     }
 
-    /// The paths, the numbers of the arguments, and what records the function at some numbers.
-    fn recorder(
-        &mut self,
-        kind: Kind,
-        shared: usize,
-    ) -> (&mut Paths<T>, &mut Vec<T>, impl FnMut(&[T]) -> Result<Recording<T>>) {
+    /// What a run works on, apart from each other.
+    fn recorder(&mut self, kind: Kind, shared: usize) -> Parts<'_, T, impl FnMut(&[T]) -> Result<Recording<T>>> {
         let Self { function, form, paths, numbers, .. } = self;
         (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, shared))
     }

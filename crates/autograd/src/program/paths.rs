@@ -80,6 +80,9 @@ impl<T: Float> Default for Paths<T> {
 /// Inputs with the first comparison that came out differently on the path that they ran on.
 pub(super) type Strays = Vec<(usize, u32)>;
 
+/// Runs some inputs on a path, and tells which of them left it.
+pub(super) type Rerun<'r, T> = dyn FnMut(&Ready<T>, &[usize], &mut Strays) + 'r;
+
 /// Records the function at some numbers.
 pub(super) type Record<'r, T> = dyn FnMut(&[T]) -> Result<Recording<T>> + 'r;
 
@@ -153,7 +156,7 @@ impl<T: Float> Paths<T> {
         mut strays: Strays,
         load: &mut dyn FnMut(usize, &mut Vec<T>),
         record: &mut Record<'_, T>,
-        run: &mut dyn FnMut(&Ready<T>, &[usize], &mut Strays),
+        run: &mut Rerun<'_, T>,
     ) -> Result<()> {
         strays.sort_unstable();
         let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
