@@ -82,7 +82,7 @@ def measure(engines, wanted, options):
                 entry = found.setdefault((engine, workload), {"medians": [], "memory": [], "version": ""})
                 entry["medians"].append(last["median_ms"])
                 entry["memory"].append(last["rss_mb"])
-                entry["version"] = last.get("version", "")
+                entry["version"] = last.get("version", "").split("+")[0]
     return found
 
 
