@@ -66,7 +66,8 @@ pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
     product: X,
     /// The numbers of the arguments, and after them those of a direction.
     numbers: Vec<T>,
-    results: usize,
+    /// How many results the function has, once it has been recorded.
+    results: Option<usize>,
     paths: Paths<T>,
     result: PhantomData<Y>,
 }
@@ -119,7 +120,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradient(&mut self, x: &X) -> Result<(T, &X)> {
-        let n = self.arity(x);
+        let n = count(x);
         let results = self.run(Kind::Gradient, x, None)?;
         let value = results[n];
         put(&mut self.gradient, &self.paths.results()[..n]);
@@ -132,7 +133,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn hvp(&mut self, x: &X, v: &X) -> Result<(&X, &X)> {
-        let n = self.arity(x);
+        let n = count(x);
         self.run(Kind::Hvp, x, Some(v))?;
         let results = self.paths.results();
         put(&mut self.product, &results[..n]);
@@ -148,7 +149,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
-        let n = self.arity(x);
+        let n = count(x);
         tensor([n, n], self.run(Kind::Hessian, x, None)?)
     }
 
@@ -190,8 +191,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`].
     #[track_caller]
     pub fn values(&mut self, x: &X) -> Result<Tensor<T>> {
-        let m = self.results;
-        tensor([m], self.run(Kind::Value, x, None)?)
+        let values = self.run(Kind::Value, x, None)?;
+        tensor(values.len(), values)
     }
 
     /// f(x) and J·dx: the value and its derivative along a direction.
@@ -200,9 +201,9 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`]; a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(Tensor<T>, Tensor<T>)> {
-        let m = self.results;
         let results = self.run(Kind::Jvp, x, Some(dx))?;
-        Ok((tensor([m], &results[m..])?, tensor([m], &results[..m])?))
+        let (tangents, values) = results.split_at(results.len() / 2);
+        Ok((tensor(values.len(), values)?, tensor(tangents.len(), tangents)?))
     }
 
     /// The Jacobian: row i is the gradient of the i-th result over all numbers of the arguments in their order.
@@ -213,8 +214,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`].
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
-        let (m, n) = (self.results, self.arity(x));
-        tensor([m, n], self.run(Kind::Jacobian, x, None)?)
+        self.run(Kind::Jacobian, x, None)?;
+        tensor([self.results.unwrap_or(0), count(x)], self.paths.results())
     }
 }
 
@@ -227,12 +228,11 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             gradient: x.zeros(),
             product: x.zeros(),
             numbers: Vec::new(),
-            results: 0,
+            results: None,
             paths: Paths::default(),
             result: PhantomData,
         };
-        let results = program.run(Kind::Value, x, None)?;
-        program.results = results.len();
+        program.run(Kind::Value, x, None)?;
         Ok(program)
     }
 
@@ -249,11 +249,6 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         self.paths.report()
     }
 
-    /// How many numbers the arguments have.
-    fn arity(&self, x: &X) -> usize {
-        count(x)
-    }
-
     /// Runs the path that the input is on; the results stay until the next run.
     #[track_caller]
     fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&[T]> {
@@ -264,8 +259,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
 
     /// What a run works on, apart from each other.
     fn recorder(&mut self, kind: Kind, shared: usize) -> Parts<'_, T, impl FnMut(&[T]) -> Result<Recording<T>>> {
-        let Self { function, form, paths, numbers, .. } = self;
-        (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, shared))
+        let Self { function, form, paths, numbers, results, .. } = self;
+        (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, (shared, results)))
     }
 
     /// Takes the numbers out of the arguments. Arguments of another form begin the program anew.
@@ -284,15 +279,14 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         }
         Ok(())
     }
-}
 
-impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     /// Begins anew where the numbers are not as many as in the recorded form.
     fn renew_unless_known(&mut self, form: impl FnOnce() -> X) {
         if self.numbers.len() != count(&self.form) {
             self.form = form();
             self.gradient = self.form.zeros();
             self.product = self.form.zeros();
+            self.results = None;
             self.paths = Paths::default();
         }
     }
@@ -395,14 +389,14 @@ fn elements<T: Float>(vector: Var<'_, T>) -> Result<Vec<Scalar<'_, T>>> {
     Ok(tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect())
 }
 
-/// Records the function at the numbers, with the derivatives that `kind` asks for; how many numbers are shared matters for
-/// a sum.
+/// Records the function at the numbers, with the derivatives that `kind` asks for. How many numbers are shared matters for a
+/// sum; all recordings must have as many results as the first.
 fn record<'f, T: Float, X: Inputs<T> + 'f>(
     function: &Function<'f, T, X>,
     form: &mut X,
     kind: Kind,
     numbers: &[T],
-    shared: usize,
+    (shared, results): (usize, &mut Option<usize>),
 ) -> Result<Recording<T>> {
     let n = count(form);
     put(form, &numbers[..n]);
@@ -412,6 +406,11 @@ fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let x: Vec<_> = (0..n).map(leaf).collect();
     let others: Vec<_> = numbers[n..].iter().map(|&number| tape.scalar(number)).collect();
     let y = function(&tape, handles)?;
+    let expected = *results.get_or_insert(y.len());
+    if y.len() != expected {
+        let why = format!("it has {} results here, and {expected} on another path", y.len());
+        return Err(Error::new("program", Rule::NotReplayable { why }));
+    }
     derived(&tape, kind, &x, &others, y, shared)
 }
 

@@ -46,7 +46,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// As [`Program::value`]; a list of another length.
     #[track_caller]
     pub fn value(self, values: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Value, values, 1, &|value, results| value[0] = results[0])
+        self.evaluate(Kind::Value, values, &|_, _| 1, &|value, results| value[0] = results[0])
     }
 
     /// ∇f at every input.
@@ -56,7 +56,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
         self.require_form(gradients.iter())?;
-        self.evaluate(Kind::Gradient, gradients, 1, &|gradient, results| put(&mut gradient[0], results))
+        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| put(&mut gradient[0], results))
     }
 
     /// f and ∇f at every input.
@@ -66,7 +66,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn value_and_gradient(self, results: &mut [(T, X)]) -> Result<()> {
         self.require_form(results.iter().map(|(_, gradient)| gradient))?;
-        self.evaluate(Kind::Gradient, results, 1, &|out, results| {
+        self.evaluate(Kind::Gradient, results, &|_, _| 1, &|out, results| {
             let (value, gradient) = &mut out[0];
             put(gradient, results);
             *value = results[results.len() - 1];
@@ -81,8 +81,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// As [`Program::value`]; a list that does not have room for m numbers for each input.
     #[track_caller]
     pub fn values(self, values: &mut [T]) -> Result<()> {
-        let m = self.program.results;
-        self.evaluate(Kind::Value, values, m, &|values, results| values.copy_from_slice(results))
+        self.evaluate(Kind::Value, values, &|m, _| m, &|values, results| values.copy_from_slice(results))
     }
 
     /// The Jacobian of f at every input, m rows of n numbers, one after the other.
@@ -91,8 +90,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// As [`Program::value`]; a list that does not have room for m·n numbers for each input.
     #[track_caller]
     pub fn jacobian(self, jacobians: &mut [T]) -> Result<()> {
-        let size = self.program.results * self.xs.first().map_or(0, count);
-        self.evaluate(Kind::Jacobian, jacobians, size, &|jacobian, results| jacobian.copy_from_slice(results))
+        self.evaluate(Kind::Jacobian, jacobians, &|m, n| m * n, &|jacobian, results| jacobian.copy_from_slice(results))
     }
 }
 
@@ -176,6 +174,9 @@ where
     }
 }
 
+/// How many results there are for one input, of so many values and so many arguments.
+type Size<'s> = dyn Fn(usize, usize) -> usize + 's;
+
 /// Takes the results for one input.
 type Store<'s, T, O> = dyn Fn(&mut [O], &[T]) + Sync + 's;
 
@@ -195,13 +196,9 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
 
     /// Runs all inputs on the path of the last one, and those that are on another path again, path by path.
     #[track_caller]
-    fn evaluate<O: Send>(self, kind: Kind, out: &mut [O], each: usize, store: &Store<'_, T, O>) -> Result<()> {
+    fn evaluate<O: Send>(self, kind: Kind, out: &mut [O], each: &Size<'_>, store: &Store<'_, T, O>) -> Result<()> {
         let Self { program, xs } = self;
         let Some(first) = xs.first() else { return Ok(()) };
-        if out.len() != xs.len() * each {
-            let (expected, found) = ([xs.len() * each].into(), [out.len()].into());
-            return Err(Error::new("batch", Rule::Shape { expected, found }));
-        }
         program.read(first, None)?;
         let n = program.numbers.len();
         same_count(xs.iter(), n)?;
@@ -210,8 +207,15 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let _ = take(&xs[i], numbers);
         };
         let (paths, numbers, mut record) = program.recorder(kind, n);
-
         let at = paths.ready(kind, paths.last(), numbers, &mut record)?;
+        drop(record);
+        let each = each(program.results.unwrap_or(0), n);
+        if out.len() != xs.len() * each {
+            let (expected, found) = ([xs.len() * each].into(), [out.len()].into());
+            return Err(Error::new("batch", Rule::Shape { expected, found }));
+        }
+
+        let (paths, _, mut record) = program.recorder(kind, n);
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Vec::new());
         let work = xs.len().saturating_mul(ready.plan.operations.1);

@@ -278,3 +278,29 @@ fn a_sum_over_data_is_the_loss_of_one_recording() -> Result<()> {
     });
     Ok(())
 }
+
+#[test]
+fn the_number_of_results_goes_with_the_form_and_not_with_the_path() -> Result<()> {
+    let mut squares = Program::record_vector(&vec![1.0_f64, 2.0], |tape, x| {
+        tape.from_scalars(&x.iter().map(|x| x * x).collect::<Vec<_>>())
+    })?;
+    let x = vec![1.0, 2.0, 3.0];
+    assert_eq!(squares.values(&x)?.to_vec(), [1.0, 4.0, 9.0]);
+    assert_eq!(squares.jacobian(&x)?.shape(), &[3, 3].into());
+    let mut values = [0.0; 2];
+    squares.batch(&[vec![4.0], vec![5.0]]).values(&mut values)?;
+    assert_eq!(values, [16.0, 25.0]);
+    let mut some =
+        Program::record_vector(
+            &1.0_f64,
+            |tape, x| {
+                if x > 0.0 { tape.from_scalars(&[x]) } else { tape.from_scalars(&[x, x]) }
+            },
+        )?;
+    let error = some.values(&-1.0).unwrap_err();
+    assert!(error.to_string().contains("it has 2 results here, and 1 on another path"), "{error}");
+    let error = some.batch(&[1.0, -1.0]).values(&mut [0.0; 2]).unwrap_err();
+    assert!(matches!(error.rule, Rule::NotReplayable { .. }), "{error}");
+    assert_eq!(some.values(&2.0)?.to_vec(), [2.0]);
+    Ok(())
+}
