@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autograd::{Float, Param, Tape, Tensor};
+use autograd::{Float, Param, Program, Tape, Tensor};
 use nn::loss::cross_entropy;
 use nn::{
     AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig, TransformerConfig,
@@ -198,6 +198,20 @@ fn sequence_step() -> Vec<usize> {
     })
 }
 
+/// A program on one input, on many, and as a sum over data.
+fn replayed_step() -> Vec<usize> {
+    let x = [0.1_f64, 0.2, 0.3];
+    let mut program = Program::record(&x, |_, [x, y, z]| if x < y { (x * y).sin() + z } else { x * z.exp() }).unwrap();
+    let (xs, mut gradients) = (vec![x; 40], vec![x; 40]);
+    let data: Vec<[f64; 1]> = (0..300).map(|i| [f64::from(i) * 0.01]).collect();
+    let mut loss = Program::record(&([1.0_f64], data[0]), |_, ([a], [x])| (a * x).cos()).unwrap();
+    steady(|| {
+        program.value_and_gradient(&x).unwrap();
+        program.batch(&xs).gradient(&mut gradients).unwrap();
+        loss.sum(&[2.0], &data).unwrap();
+    })
+}
+
 /// Scalars and tensors on one tape, and a derivative of a derivative.
 fn mixed_step() -> Vec<usize> {
     let mut tape = Tape::<f64>::new();
@@ -217,6 +231,7 @@ fn main() {
         ("layers and Adam", classifier_step()),
         ("a transformer and AdamW", transformer_step()),
         ("a sequence", sequence_step()),
+        ("replays", replayed_step()),
         ("scalars, f32", scalar_step::<f32>()),
         ("scalars, f64", scalar_step::<f64>()),
     ] {
