@@ -135,11 +135,11 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| t.from_scalars(&[t.scalar(1.0), stranger]).value() =>
             "from_scalars: operands are on different tapes";
         |t| t.constant([1.0, 2.0]).sum().backward() =>
-            "backward: the handle is a plain number and is on no tape";
+            "backward: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
         |t| autograd::Scalar::constant(t.scalar(1.0).value().unwrap()).backward() =>
             "backward: the handle is a plain number and is on no tape";
         |t| t.scalar(2.0).detach().grad(t.scalar(1.0)) =>
-            "grad: the handle is a plain number and is on no tape";
+            "grad: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
         |t| zeros(t, [2, 3]).vjp(Tensor::zeros([3, 2])) =>
             "vjp: shapes differ: expected [2, 3], found [3, 2]";
         |t| zeros(t, [2]).grad(zeros(t, [2]), zeros(t, [3])) =>

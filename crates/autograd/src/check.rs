@@ -190,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_fails_is_guilty() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([1.0, 2.0]);
+        let _short = custom("short", [x], |[x]| Ok(x.clone()), |_, _, g| [g.sum_axes(0)]);
+        let _numeric = custom_numeric("numeric", [x], |[x]| Ok(x.clone()), |_, _, g| Ok([g.clone()]));
+        let report = tape.check_with(&BOTH);
+        let guilty: Vec<&str> = report.guilty().map(|finding| finding.place.op).collect();
+        assert!(!report.is_ok() && guilty.iter().all(|op| *op == "short") && !guilty.is_empty(), "{report}");
+    }
+
+    #[test]
     fn a_wrong_rule_is_named_with_its_line_and_a_right_one_agrees() {
         let tape = Tape::<f64>::new();
         let x = tape.var([1.0, 2.0]).named("x");

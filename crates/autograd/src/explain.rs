@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(loss.explain_gradient(other.var([1.0])).cause, Cause::OtherTape);
         assert_eq!(
             Scalar::<f64>::constant(1.0).explain().to_string(),
-            "it is a plain number: it depends on no variable"
+            "it depends on no variable: it is a plain number, or made of constants alone"
         );
         let failed = x.reshape([3]).sum();
         assert!(
@@ -513,8 +513,14 @@ mod tests {
         assert!(why(mixed, w).starts_with(&expected));
         assert!(why(mixed, plain).ends_with("is a constant"));
         assert_eq!(why(mixed, &frozen), "the parameter is frozen");
+        let used = (w * tape.param(&frozen)).sum();
+        assert_eq!(why(used, &frozen), "the parameter is frozen");
+        assert!(used.backward().unwrap().of(&frozen).unwrap_err().to_string().contains("it is frozen"));
         assert_eq!(why(mixed, &weight.clone()), "the parameter is not on the tape");
-        assert_eq!(why(mixed, Scalar::constant(1.0)), "it is a plain number: it depends on no variable");
+        assert_eq!(
+            why(mixed, Scalar::constant(1.0)),
+            "it depends on no variable: it is a plain number, or made of constants alone"
+        );
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl<T: Float> Gradients<T> {
         Ok(())
     }
 
+    fn has(&self, slot: u32) -> bool {
+        self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok()
+    }
+
     #[track_caller]
     fn node(&self, slot: u32, what: &str) -> Result<&Tensor<T>> {
         match self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot) {
@@ -178,9 +182,11 @@ impl<'g, T: Float> Wrt<'g, T> for &Param<T> {
     #[track_caller]
     fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
         match gradients.found.params.binary_search_by_key(&self.id(), |(id, _)| *id) {
-            Ok(found) => gradients.node(gradients.found.params[found].1, "the parameter"),
-            Err(_) if !self.is_trainable() => missing("the parameter", "it is frozen"),
-            Err(_) => missing("the parameter", "it is not on the tape"),
+            Ok(found) if self.is_trainable() || gradients.has(gradients.found.params[found].1) => {
+                gradients.node(gradients.found.params[found].1, "the parameter")
+            }
+            Err(_) if self.is_trainable() => missing("the parameter", "it is not on the tape"),
+            _ => missing("the parameter", "it is frozen"),
         }
     }
 }

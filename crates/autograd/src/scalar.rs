@@ -131,7 +131,12 @@ impl<'t, T: Float> Scalar<'t, T> {
         self.ensure()?;
         match self.tape {
             Some(tape) if self.index < LIMIT => Ok(tape),
-            _ => Err(Error::new(op, Rule::NoTape)),
+            Some(_) => {
+                let why =
+                    "it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
+                Err(Error::new(op, Rule::NoGradient { what: "the result".into(), why: why.into() }))
+            }
+            None => Err(Error::new(op, Rule::NoTape)),
         }
     }
 

@@ -16,7 +16,7 @@ use autograd::{Float, Leaf, LeafMut, Module, Path, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
 
 /// Why a model was not saved or loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// The file system refused.
@@ -49,6 +49,13 @@ pub enum FileError {
         /// The name.
         name: String,
     },
+}
+
+impl fmt::Debug for FileError {
+    /// What `main` prints of an error is the sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How the names of a file met those of a model.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::compare::Outcome;
-use crate::error::Error;
+use crate::error::{Error, Rule};
 use crate::place::{Place, short};
 
 /// What a check found: one [`Finding`] for each operation, line and order.
@@ -49,6 +49,17 @@ pub enum Verdict {
     Disagrees,
     /// Nothing can be said at these operands.
     Undecidable(Reason),
+}
+
+impl Verdict {
+    /// A rule that is written on numbers has no second derivative on purpose: that is no fault.
+    fn is_guilty(&self) -> bool {
+        match self {
+            Verdict::Disagrees => true,
+            Verdict::Undecidable(Reason::Failed(error)) => !matches!(error.rule, Rule::NotDifferentiable { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// Why nothing can be said.
@@ -109,9 +120,9 @@ impl Report {
         rank(0).chain(rank(1)).chain(rank(2))
     }
 
-    /// The findings that disagree.
+    /// The findings that disagree, and those whose function or rule fails.
     pub fn guilty(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.verdict == Verdict::Disagrees)
+        self.findings.iter().filter(|finding| finding.verdict.is_guilty())
     }
 
     /// The findings about which nothing can be said.

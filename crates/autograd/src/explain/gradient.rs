@@ -88,9 +88,10 @@ impl<T: Float> Explainable<T> for Scalar<'_, T> {
 
 impl<T: Float> Explainable<T> for &Param<T> {
     fn position(self, tape: &Tape<T>) -> Result<usize, Box<Cause>> {
+        let is_tracked = |&slot: &u32| tape.with_node(slot, |node| node.tracked);
         match tape.slot_of(self.id()) {
+            slot if !self.is_trainable() && !slot.as_ref().is_some_and(is_tracked) => Err(Box::new(Cause::Frozen)),
             Some(slot) => Ok(tape.entry_of(slot)),
-            None if !self.is_trainable() => Err(Box::new(Cause::Frozen)),
             None => Err(Box::new(Cause::Absent)),
         }
     }

@@ -31,7 +31,9 @@ impl fmt::Display for Cause {
         match self {
             Cause::Finite => f.write_str("the loss and all its gradients are finite"),
             Cause::Failed(error) => write!(f, "an operation failed: {error}"),
-            Cause::NotOnTape => f.write_str("it is a plain number: it depends on no variable"),
+            Cause::NotOnTape => {
+                f.write_str("it depends on no variable: it is a plain number, or made of constants alone")
+            }
             Cause::OtherTape => f.write_str("it is on another tape"),
             Cause::Value { place, value, operands } => {
                 write!(f, "{place} is the first value that is not finite: {value}")?;

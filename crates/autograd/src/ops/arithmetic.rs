@@ -94,7 +94,7 @@ binary! {
     /// Derivative: n·xⁿ⁻¹ (0 where n is 0); none with respect to n.
     powi(x, n) -> z {
         value: Math::pow(x, n),
-        slopes: [R::select(n.ne(R::of(0.0)), n * x.powi(n - R::of(1.0)), R::of(0.0)), R::of(0.0)],
+        slopes: [R::select(n.ne(R::of(0.0)), n * x.binary::<powi>(n - R::of(1.0)), R::of(0.0)), R::of(0.0)],
         domain: [(0.3, 3.0), (3.0, 3.0)],
         kinks: [],
     }

@@ -221,6 +221,31 @@ macro_rules! binary {
 
 pub(crate) use {binary, unary};
 
+/// A method of `Algebra` with a second operand, which of some operations is an integer by type.
+macro_rules! algebra_method {
+    (powi) => {
+        crate::ops::elementwise::algebra_method!(@integer powi i32);
+    };
+    (polygamma) => {
+        crate::ops::elementwise::algebra_method!(@integer polygamma u32);
+    };
+    (@integer $name:ident $integer:ident) => {
+        #[doc = concat!("See [`Scalar::", stringify!($name), "`](crate::Scalar).")]
+        #[inline(always)]
+        fn $name(self, n: $integer) -> Self {
+            self.binary::<crate::ops::elementwise::rule::$name>(Self::of(n.into()))
+        }
+    };
+    ($name:ident) => {
+        #[doc = concat!("See [`Scalar::", stringify!($name), "`](crate::Scalar).")]
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self {
+            self.binary::<crate::ops::elementwise::rule::$name>(other)
+        }
+    };
+}
+pub(crate) use algebra_method;
+
 /// Every rule by the name of its method.
 pub mod rule {
     pub use crate::ops::activation::*;
@@ -326,13 +351,7 @@ macro_rules! table {
                         self.unary::<crate::ops::elementwise::rule::$unary>()
                     }
                 )*
-                $(
-                    #[doc = concat!("See [`Scalar::", stringify!($binary), "`](crate::Scalar).")]
-                    #[inline(always)]
-                    fn $binary(self, other: Self) -> Self {
-                        self.binary::<crate::ops::elementwise::rule::$binary>(other)
-                    }
-                )*
+                $(crate::ops::elementwise::algebra_method!($binary);)*
             };
         }
         pub(crate) use algebra_methods;

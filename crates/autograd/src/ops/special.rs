@@ -57,7 +57,7 @@ unary! {
     /// Derivative: polygamma of order 1.
     digamma(x) -> y {
         value: Math::digamma(x),
-        slope: x.polygamma(R::of(1.0)),
+        slope: x.polygamma(1),
         domain: (0.3, 5.0),
         kinks: [],
     }
@@ -69,7 +69,7 @@ binary! {
     /// Derivative: polygamma of order n + 1; none with respect to n.
     polygamma(x, n) -> z {
         value: Math::polygamma(x, n),
-        slopes: [x.polygamma(n + R::of(1.0)), R::of(0.0)],
+        slopes: [x.binary::<polygamma>(n + R::of(1.0)), R::of(0.0)],
         domain: [(0.5, 5.0), (2.0, 2.0)],
         kinks: [],
     }
