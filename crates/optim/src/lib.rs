@@ -81,7 +81,8 @@ pub trait Optimizer<T: Float = f32>: Module<T> {
     /// Moves every parameter of `model` that has a gradient.
     ///
     /// # Errors
-    /// When the model has other parameters, or parameters of other shapes, than in earlier steps.
+    /// When the model has other parameters, or parameters of other shapes, than in earlier steps; when no trainable one has a
+    /// gradient.
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()>;
 
     /// The learning rate.
@@ -135,7 +136,8 @@ macro_rules! optimizer {
             /// Moves every parameter of `model` that has a gradient.
             ///
             /// # Errors
-            /// When the model has other parameters, or parameters of other shapes, than in earlier steps.
+            /// When the model has other parameters, or parameters of other shapes, than in earlier steps; when no trainable one has a
+            /// gradient.
             #[track_caller]
             pub fn step(
                 &mut self,

@@ -75,10 +75,13 @@ impl<T: Float, const N: usize> State<T, N> {
             self.attach(&*model, initial);
         }
         let (mut place, mut result) = (0, Ok(()));
+        let (mut trainable, mut moved) = (0, 0);
         let mut visit = |path: &Path<'_>, leaf: LeafMut<'_, T>| {
             let LeafMut::Param(param) = leaf else { return };
             let slot = self.slots.get_mut(place);
             place += 1;
+            trainable += usize::from(param.is_trainable());
+            moved += usize::from(param.is_trainable() && gradients.get(param).is_some());
             if result.is_ok() {
                 result = match slot {
                     Some(slot) if slot.shape == *param.shape() => slot.advance(param, gradients, initial, &update),
@@ -90,6 +93,9 @@ impl<T: Float, const N: usize> State<T, N> {
         result?;
         if place < self.slots.len() {
             return Err(fewer(place, self.slots.len(), site));
+        }
+        if trainable > 0 && moved == 0 {
+            return Err(unmoved(site));
         }
         self.steps.set(self.steps.get() + 1);
         Ok(())
@@ -191,6 +197,12 @@ fn changed(path: &Path<'_>, found: &Shape, before: Option<&Shape>, site: &'stati
 }
 
 #[cold]
+fn unmoved(site: &'static Location<'static>) -> Error {
+    let why = "the loss does not depend on it, or the gradients are those of another model".to_string();
+    Error { op: "step", rule: Rule::NoGradient { what: "every parameter of the model".to_string(), why }, site }
+}
+
+#[cold]
 fn fewer(found: usize, before: usize, site: &'static Location<'static>) -> Error {
     let message = format!("the model changed: it has {found} parameters, and had {before} in earlier steps");
     Error { op: "step", rule: Rule::Custom(message), site }
@@ -222,6 +234,17 @@ mod tests {
             count.set(n);
             assert_eq!(count.get(), n);
         }
+    }
+
+    #[test]
+    fn a_step_that_moves_nothing_is_an_error() {
+        let (mut model, other, mut sgd) = (params(&[1, 2]), params(&[1, 2]), momentum());
+        let error = sgd.step(&mut model, &gradients(&other, &[0, 1])).unwrap_err();
+        assert!(error.to_string().starts_with("step: every parameter of the model has no gradient: "), "{error}");
+        assert_eq!(sgd.steps(), 0);
+        let found = gradients(&model, &[0]);
+        model.iter_mut().for_each(Param::freeze);
+        assert!(sgd.step(&mut model, &found).is_ok());
     }
 
     #[test]
