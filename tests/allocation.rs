@@ -98,6 +98,17 @@ fn tensor_step<T: Float>() -> Vec<usize> {
     counts
 }
 
+/// Ten thousand steps, in ten counts.
+fn many_steps() -> Vec<usize> {
+    let (x, y) = (Tensor::<f32>::ones([4, 8]), Tensor::ones([4, 4]));
+    let (mut model, mut tape) = (Mlp::new(), Tape::new());
+    steady(|| {
+        for _ in 0..1000 {
+            model.step(&mut tape, &x, &y);
+        }
+    })
+}
+
 fn scalar_step<T: Float>() -> Vec<usize> {
     let mut tape = Tape::<T>::new();
     let mut weight = T::ONE;
@@ -228,6 +239,7 @@ fn main() {
     for (what, counts) in [
         ("tensors, f32", tensor_step::<f32>()),
         ("tensors, f64", tensor_step::<f64>()),
+        ("tensors, ten thousand steps", many_steps()),
         ("layers and Adam", classifier_step()),
         ("a transformer and AdamW", transformer_step()),
         ("a sequence", sequence_step()),
