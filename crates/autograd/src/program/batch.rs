@@ -125,7 +125,7 @@ where
         let wrt = self.numbers.len();
         take(first, &mut self.numbers)?;
         self.renew_unless_known(|| (shared.clone(), first.clone()));
-        same_count(each.iter(), self.numbers.len() - wrt)?;
+        same_count("sum", each.iter(), self.numbers.len() - wrt)?;
         let sums = self.sums(wrt, each)?;
         let sums = sums.as_slice().unwrap_or_default();
         put(&mut self.gradient.0, &sums[..wrt]);
@@ -191,7 +191,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
     where
         X: 'x,
     {
-        self.xs.first().map_or(Ok(()), |x| same_count(gradients, count(x)))
+        self.xs.first().map_or(Ok(()), |x| same_count("batch", gradients, count(x)))
     }
 
     /// Runs all inputs on the path of the last one, and those that are on another path again, path by path.
@@ -201,7 +201,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         let Some(first) = xs.first() else { return Ok(()) };
         program.read(first, None)?;
         let n = program.numbers.len();
-        same_count(xs.iter(), n)?;
+        same_count("batch", xs.iter(), n)?;
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
@@ -240,9 +240,13 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
 
 /// Refuses arguments that do not have `n` numbers.
 #[track_caller]
-fn same_count<'x, T: Float, X: Inputs<T> + 'x>(mut xs: impl Iterator<Item = &'x X>, n: usize) -> Result<()> {
+fn same_count<'x, T: Float, X: Inputs<T> + 'x>(
+    op: &'static str,
+    mut xs: impl Iterator<Item = &'x X>,
+    n: usize,
+) -> Result<()> {
     match xs.find(|&x| count(x) != n) {
-        Some(x) => Err(Error::new("batch", Rule::Shape { expected: [n].into(), found: [count(x)].into() })),
+        Some(x) => Err(Error::new(op, Rule::Shape { expected: [n].into(), found: [count(x)].into() })),
         None => Ok(()),
     }
 }

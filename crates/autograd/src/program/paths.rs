@@ -95,8 +95,7 @@ impl<T: Float> Paths<T> {
             at = self.other(kind, at, ordinal, numbers, record)?;
         }
         self.last = at;
-        self.clock += 1;
-        self.paths[at].used = self.clock;
+        self.touch(at);
         let mut results = std::mem::take(&mut self.results);
         self.ready_at(at, kind)?.results(&mut results);
         self.results = results;
@@ -127,6 +126,8 @@ impl<T: Float> Paths<T> {
         numbers: &[T],
         record: &mut Record<'_, T>,
     ) -> Result<usize> {
+        // Whoever asks is still at this path, or has more inputs that left it: it is not the one to be forgotten.
+        self.touch(at);
         let ordinal = ordinal as usize;
         let turned = |path: &Path<T>| {
             let taken = &self.paths[at].outcomes;
@@ -181,10 +182,15 @@ impl<T: Float> Paths<T> {
             Some(at) => at,
             None => self.make_room(outcomes),
         };
-        self.clock += 1;
-        self.paths[at].used = self.clock;
+        self.touch(at);
         self.paths[at].plans[kind as usize] = Some(Ready::new(Plan::new(&code, inputs)));
         Ok(at)
+    }
+
+    /// The path is in use now.
+    fn touch(&mut self, at: usize) {
+        self.clock += 1;
+        self.paths[at].used = self.clock;
     }
 
     /// A place for a new path.

@@ -122,7 +122,7 @@ struct Together {
 
 fn grouped<T: Float>(code: &Code<T>, order: &[Value]) -> Vec<Together> {
     let mut groups = Vec::new();
-    // How many operations of the stretch a value waits for; in the stretch that `stretch_of` says.
+    // Of each value, the last stretch that it is computed in, and how many operations of that stretch it waits for.
     let mut depth = vec![(NOWHERE, 0_u32); code.values.len()];
     for (stretch, values) in order.chunks(STRETCH).enumerate() {
         let stretch = stretch as u32;

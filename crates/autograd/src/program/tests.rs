@@ -304,3 +304,26 @@ fn the_number_of_results_goes_with_the_form_and_not_with_the_path() -> Result<()
     assert_eq!(some.values(&2.0)?.to_vec(), [2.0]);
     Ok(())
 }
+
+#[test]
+fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
+    fn steps<R: Real>(x: R) -> R {
+        let (mut sum, mut rest) = (R::of(0.0), x);
+        while rest > R::of(0.0) {
+            sum = sum + rest * rest;
+            rest = rest - R::of(1.0);
+        }
+        sum
+    }
+    let points: Vec<f64> = (0..600).map(|k| f64::from(k * 37 % 150) + 0.5).collect();
+    let expected: Vec<f64> = points.iter().map(|&x| steps(x)).collect();
+    let mut program = Program::record(&points[0], |_, x| steps(x))?;
+    let mut values = vec![0.0; points.len()];
+    program.batch(&points).value(&mut values)?;
+    assert_eq!(values, expected);
+    for (x, y) in points.iter().zip(&expected) {
+        assert_eq!(program.value(x)?, *y);
+    }
+    assert!(program.report().forgotten > 0 && program.report().paths == 64);
+    Ok(())
+}
