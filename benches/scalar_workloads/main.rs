@@ -17,6 +17,8 @@ mod function;
 mod lstm;
 mod mix;
 mod mixture;
+#[path = "../support/report.rs"]
+mod report;
 mod rosenbrock;
 
 use std::hint::black_box;
@@ -25,36 +27,19 @@ use std::time::{Duration, Instant};
 use autograd::{Program, Result, Tape};
 use bundle::{Jacobian, Scene};
 use chain::{Chain, Turn};
-use clap::Parser;
 use function::{Function, gradient, record};
 use lstm::Lstm;
 use mix::Mix;
 use mixture::Mixture;
+use report::Options;
 use rosenbrock::Rosenbrock;
 
-#[derive(Parser)]
-struct Options {
-    /// Workloads, separated by commas; all without it
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Time for each measurement
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Threads; 0 is one for each processor
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
+    let options = Options::start()?;
     let workloads: [(&str, Workload); 6] =
         [("S1", chains), ("S2", mix), ("S3", rosenbrock), ("S4", mixtures), ("S5", bundle_adjustment), ("S6", lstm)];
     for (name, run) in workloads {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+        if options.wants(name) {
             run(&options)?;
         }
     }
@@ -212,28 +197,11 @@ impl Bench<'_> {
         while begin.elapsed() < Duration::from_secs_f64(self.options.seconds) || times.len() < 5 {
             times.push(time(calls.max(1))?);
         }
-        times.sort_by(f64::total_cmp);
         let (unit, scale) = match self.unit {
             Unit::Milliseconds => ("ms", 1e3),
             Unit::Nanoseconds { operations } => ("ns", 1e9 / operations as f64),
         };
-        let scale = scale / parts as f64;
-        println!(
-            r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}}}"#,
-            env!("CARGO_PKG_VERSION"),
-            rayon::current_num_threads(),
-            self.name,
-            times[times.len() / 2] * scale,
-            times[0] * scale,
-            peak_memory() / 1024,
-        );
+        report::print(&self.name, phase, &mut times, (unit, scale / parts as f64));
         Ok(())
     }
-}
-
-/// Peak resident memory in KiB; 0 where the system does not tell.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use autograd::{Result, Scalar, Tape, Tensor};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::Options;
+use crate::report::{self, Options};
 
 /// A workload's name and how to measure it.
 pub struct Bench<'a> {
@@ -55,27 +55,11 @@ impl Bench<'_> {
         while begin.elapsed() < Duration::from_secs_f64(self.options.seconds) || times.len() < 5 {
             let start = Instant::now();
             step()?;
-            times.push(start.elapsed().as_secs_f64() * 1e3 / units);
+            times.push(start.elapsed().as_secs_f64());
         }
-        times.sort_by(f64::total_cmp);
-        println!(
-            r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{}", "phase": "{phase}", "median_ms": {:.6}, "min_ms": {:.6}, "rss_mb": {}}}"#,
-            env!("CARGO_PKG_VERSION"),
-            rayon::current_num_threads(),
-            self.name,
-            times[times.len() / 2],
-            times[0],
-            peak_memory() / 1024,
-        );
+        report::print(self.name, phase, &mut times, ("ms", 1e3 / units));
         Ok(())
     }
-}
-
-/// Peak resident memory in KiB; 0 where the system does not tell.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Numbers of the standard normal distribution.

@@ -8,29 +8,15 @@ mod convolution;
 mod dense;
 mod elementwise;
 mod recurrent;
+#[path = "../support/report.rs"]
+mod report;
 mod transformer;
 
 use autograd::Result;
 use bench::Bench;
-use clap::Parser;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-
-#[derive(Parser)]
-struct Options {
-    /// Workloads, separated by commas; all without it
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Time for each measurement
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Threads; 0 is one for each processor
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-}
+use report::Options;
 
 type Workload = fn(&mut Bench<'_>, StdRng) -> Result<()>;
 
@@ -46,10 +32,9 @@ const WORKLOADS: [(&str, Workload); 8] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
+    let options = Options::start()?;
     for (name, run) in WORKLOADS {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+        if options.wants(name) {
             run(&mut Bench { name, options: &options }, StdRng::seed_from_u64(0))?;
         }
     }
