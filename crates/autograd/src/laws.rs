@@ -5,6 +5,7 @@
 
 mod cases;
 mod points;
+mod programs;
 mod rules;
 mod samples;
 

@@ -87,7 +87,7 @@ impl<T: Float> Function<T> for Operation<T> {
             Kind::Element(index) => vec![Term::from(first.element(*index)).on(tape)],
             Kind::Gather => vec![tape.from_scalars(&first.to_scalars())],
         };
-        results.iter().try_for_each(|result| result.value().map(drop))?;
+        results.iter().try_for_each(|result| result.ensure())?;
         Ok(results)
     }
 }

@@ -94,6 +94,15 @@ impl<'a, 't, T: Float> Vjp<'a, 't, T> {
         SmallVec::from_iter([Some(gx)])
     }
 
+    /// What the operation kept as a tensor, where the derivative is not differentiated again: the kept numbers do not carry
+    /// their dependence on the operands.
+    pub fn kept(&self) -> Option<Var<'t, T>> {
+        match self.saved {
+            Saved::Tensor(kept) if !self.g.tape.is_recording() => Some(self.g.tape.kept(self.y.slot, kept.clone())),
+            _ => None,
+        }
+    }
+
     /// Whether a gradient of operand `i` is asked for.
     pub fn is_needed(&self, i: usize) -> bool {
         self.needs[i]
@@ -124,6 +133,19 @@ pub(crate) trait TensorRule {
 
     /// The gradient of each operand: the incoming gradient times the Jacobian, in ops on handles.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T>;
+
+    /// The places of elements that are part of the op, if there are any.
+    fn places(&self) -> Option<&Tensor<usize>> {
+        None
+    }
+
+    /// The op with other places of the same shape, or the rule that they break.
+    fn with_places<T: Float>(&self, _: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule>
+    where
+        Self: Sized + Clone,
+    {
+        Ok(self.clone())
+    }
 }
 
 macro_rules! ops {
@@ -139,6 +161,8 @@ macro_rules! ops {
             Constant,
             /// The operand without its history.
             Detach,
+            /// What the operation of the operand keeps for its derivative.
+            Kept,
             Elementwise(Elementwise),
             /// Scalars gathered into a tensor: a range of the tape's list.
             FromScalars { start: usize, len: usize },
@@ -159,6 +183,7 @@ macro_rules! ops {
                     Op::Leaf => "leaf",
                     Op::Constant => "constant",
                     Op::Detach => "detach",
+                    Op::Kept => "kept",
                     Op::Elementwise(op) => op.facts().name,
                     Op::FromScalars { .. } => "from_scalars",
                     Op::Custom { .. } => "custom",
@@ -179,6 +204,22 @@ macro_rules! ops {
                 match self {
                     $(Op::$name(op) => Some(op.value(x)),)*
                     _ => None,
+                }
+            }
+
+            /// The places of elements that are part of the op.
+            pub fn places(&self) -> Option<&Tensor<usize>> {
+                match self {
+                    $(Op::$name(op) => op.places(),)*
+                    _ => None,
+                }
+            }
+
+            /// The op with other places.
+            pub fn with_places<T: Float>(&self, places: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+                match self {
+                    $(Op::$name(op) => Ok(op.with_places(places, x)?.into()),)*
+                    op => Ok(op.clone()),
                 }
             }
 

@@ -11,18 +11,22 @@
 
 mod batch;
 mod code;
+mod columns;
+mod data;
+mod derived;
 mod lanes;
 mod map;
 mod paths;
 mod plan;
+mod reading;
+mod region;
+mod script;
 
 use std::marker::PhantomData;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
-use crate::reverse::recorded;
-use crate::reverse::recorded::Root;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
@@ -31,7 +35,8 @@ use crate::transform::{Inputs, Part, PartMut};
 use crate::var::Var;
 
 pub use batch::Batch;
-use code::Code;
+use data::{Data, Ends, count, form, put, take};
+use derived::record;
 pub use map::Map;
 use paths::{Kind, Paths, Recording};
 
@@ -64,16 +69,17 @@ pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
     gradient: X,
     /// The last product with a Hessian.
     product: X,
-    /// The numbers of the arguments, and after them those of a direction.
-    numbers: Vec<T>,
-    /// How many results the function has, once it has been recorded.
-    results: Option<usize>,
-    paths: Paths<T>,
+    /// The arguments in parts, and after them those of a direction.
+    data: Data<T>,
+    /// What is known of arguments of the last form.
+    known: Known<T>,
+    /// Of arguments of other forms; the last used is the last.
+    others: Vec<Known<T>>,
     result: PhantomData<Y>,
 }
 
 type Function<'f, T, X> =
-    Box<dyn for<'t> Fn(&'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Result<Vec<Scalar<'t, T>>> + 'f>;
+    Box<dyn for<'t> Fn(&'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Result<Ends<'t, T>> + 'f>;
 
 /// The paths, the numbers of the arguments, and what records the function at some numbers.
 type Parts<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, Record);
@@ -93,7 +99,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// The first operation of `f` that fails at `x`; an operation on tensors.
     #[track_caller]
     pub fn record(x: &X, f: impl for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T> + 'f) -> Result<Self> {
-        Self::new(x, Box::new(move |tape, x| Ok(vec![f(tape, x)])))
+        Self::new(x, Box::new(move |tape, x| Ok(Ends::number(f(tape, x)))))
     }
 
     /// f(x).
@@ -102,7 +108,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// When a path is recorded: as [`record`](Self::record). When there are more paths than a program follows.
     #[track_caller]
     pub fn value(&mut self, x: &X) -> Result<T> {
-        Ok(self.run(Kind::Value, x, None)?[0])
+        Ok(self.run(Kind::Value, x, None)?.numbers[0])
     }
 
     /// ∇f(x).
@@ -120,10 +126,10 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradient(&mut self, x: &X) -> Result<(T, &X)> {
-        let n = count(x);
-        let results = self.run(Kind::Gradient, x, None)?;
-        let value = results[n];
-        put(&mut self.gradient, &self.paths.results()[..n]);
+        self.run(Kind::Gradient, x, None)?;
+        let Data { numbers, tensors, .. } = self.known.paths.results();
+        let (value, slopes) = numbers.split_last().map_or((T::NAN, &[][..]), |(&value, slopes)| (value, slopes));
+        put(&mut self.gradient, slopes, tensors);
         Ok((value, &self.gradient))
     }
 
@@ -133,11 +139,11 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn hvp(&mut self, x: &X, v: &X) -> Result<(&X, &X)> {
-        let n = count(x);
         self.run(Kind::Hvp, x, Some(v))?;
-        let results = self.paths.results();
-        put(&mut self.product, &results[..n]);
-        put(&mut self.gradient, &results[n..2 * n]);
+        let Data { numbers, tensors, .. } = self.known.paths.results();
+        let ((by_v, slopes), (tensors_by_v, tensor_slopes)) = (halves(numbers), halves(tensors));
+        put(&mut self.product, by_v, tensors_by_v);
+        put(&mut self.gradient, slopes, tensor_slopes);
         Ok((&self.gradient, &self.product))
     }
 
@@ -150,7 +156,14 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
         let n = count(x);
-        tensor([n, n], self.run(Kind::Hessian, x, None)?)
+        if !has_tensors(x) {
+            return tensor([n, n], &self.run(Kind::Hessian, x, None)?.numbers);
+        }
+        let mut rows = Vec::with_capacity(n * n);
+        for k in 0..n {
+            flatten(self.hvp(x, &one_at(x, k))?.1, &mut rows);
+        }
+        tensor([n, n], &rows)
     }
 
     /// f(x) and its derivative along the direction `dx`.
@@ -159,13 +172,13 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(T, T)> {
-        let results = self.run(Kind::Jvp, x, Some(dx))?;
+        let results = &self.run(Kind::Jvp, x, Some(dx))?.numbers;
         Ok((results[1], results[0]))
     }
 }
 
 impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
-    /// Records a function with several results, gathered by [`Tape::from_scalars`].
+    /// Records a function whose result is a tensor; numbers are gathered into one by [`Tape::from_scalars`].
     ///
     /// ```
     /// use autograd::Program;
@@ -185,14 +198,13 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
 
     /// f(x).
     ///
-    /// Shapes: m results give `[m]`.
+    /// Shapes: that of the result; m numbers that were gathered give `[m]`.
     ///
     /// # Errors
     /// As [`Program::value`].
     #[track_caller]
     pub fn values(&mut self, x: &X) -> Result<Tensor<T>> {
-        let values = self.run(Kind::Value, x, None)?;
-        tensor(values.len(), values)
+        only(self.run(Kind::Value, x, None)?)
     }
 
     /// f(x) and J·dx: the value and its derivative along a direction.
@@ -201,21 +213,45 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`]; a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(Tensor<T>, Tensor<T>)> {
-        let results = self.run(Kind::Jvp, x, Some(dx))?;
-        let (tangents, values) = results.split_at(results.len() / 2);
-        Ok((tensor(values.len(), values)?, tensor(tangents.len(), tangents)?))
+        let Data { numbers, tensors, .. } = self.run(Kind::Jvp, x, Some(dx))?;
+        if let [along, value] = &tensors[..] {
+            return Ok((value.clone(), along.clone()));
+        }
+        let (along, values) = halves(numbers);
+        Ok((tensor(values.len(), values)?, tensor(along.len(), along)?))
     }
 
-    /// The Jacobian: row i is the gradient of the i-th result over all numbers of the arguments in their order.
+    /// The Jacobian: row i is the gradient of the i-th element of the result over all numbers of the arguments, in their
+    /// order.
     ///
-    /// Shapes: n numbers and m results give `[m, n]`.
+    /// Shapes: n numbers and m elements give `[m, n]`.
     ///
     /// # Errors
     /// As [`Program::value`].
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
-        self.run(Kind::Jacobian, x, None)?;
-        tensor([self.results.unwrap_or(0), count(x)], self.paths.results())
+        let n = count(x);
+        if !has_tensors(x) {
+            let rows = &self.run(Kind::Jacobian, x, None)?.numbers;
+            return tensor([rows.len().checked_div(n).unwrap_or(0), n], rows);
+        }
+        let value = only(self.run(Kind::Value, x, None)?)?;
+        let is_gathered = self.known.paths.results().tensors.is_empty();
+        let mut rows = Vec::with_capacity(n.saturating_mul(value.len()));
+        for i in 0..value.len() {
+            let mut seed = Tensor::zeros(value.shape());
+            seed.as_mut_slice()[i] = T::ONE;
+            self.read(x, None)?;
+            match is_gathered {
+                true => self.data.numbers.extend(seed.iter()),
+                false => self.data.tensors.push(seed),
+            }
+            self.replay(Kind::Weighted)?;
+            let Data { numbers, tensors, .. } = self.known.paths.results();
+            put(&mut self.gradient, numbers, tensors);
+            flatten(&self.gradient, &mut rows);
+        }
+        tensor([value.len(), n], &rows)
     }
 }
 
@@ -227,9 +263,9 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             form: x.clone(),
             gradient: x.zeros(),
             product: x.zeros(),
-            numbers: Vec::new(),
-            results: None,
-            paths: Paths::default(),
+            data: Data::default(),
+            known: Known::of(x),
+            others: Vec::new(),
             result: PhantomData,
         };
         program.run(Kind::Value, x, None)?;
@@ -246,49 +282,97 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
 
     /// What the program is made of, and what it cost to keep it right.
     pub fn report(&self) -> Report {
-        self.paths.report()
+        self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()))
     }
 
     /// Runs the path that the input is on; the results stay until the next run.
     #[track_caller]
-    fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&[T]> {
+    fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
         self.read(x, along)?;
-        let (paths, numbers, mut record) = self.recorder(kind, 0);
-        paths.run(kind, numbers, &mut record)
+        self.replay(kind)
     }
 
-    /// What a run works on, apart from each other.
+    /// Runs on the arguments that have been read.
+    #[track_caller]
+    fn replay(&mut self, kind: Kind) -> Result<&Data<T>> {
+        let Self { function, form, known, data, .. } = self;
+        let Known { paths, results, .. } = known;
+        paths.run(kind, data, &mut |numbers: &[T]| record(function, form, kind, (numbers, &data.tensors), (0, results)))
+    }
+
+    /// What a run of many inputs works on, apart from each other.
     fn recorder(&mut self, kind: Kind, shared: usize) -> Parts<'_, T, impl FnMut(&[T]) -> Result<Recording<T>>> {
-        let Self { function, form, paths, numbers, results, .. } = self;
-        (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, (shared, results)))
+        let Self { function, form, known, data, .. } = self;
+        let Known { paths, results, .. } = known;
+        let Data { numbers, tensors, .. } = data;
+        (paths, numbers, move |numbers: &[T]| record(function, form, kind, (numbers, tensors), (shared, results)))
     }
 
-    /// Takes the numbers out of the arguments. Arguments of another form begin the program anew.
+    /// Takes the arguments apart.
     #[track_caller]
     fn read(&mut self, x: &X, along: Option<&X>) -> Result<()> {
-        self.numbers.clear();
-        take(x, &mut self.numbers)?;
-        self.renew_unless_known(|| x.clone());
-        let n = self.numbers.len();
+        self.data.clear();
+        self.data.take(x);
+        self.find_form(|| x.clone());
         if let Some(along) = along {
-            take(along, &mut self.numbers)?;
-            if self.numbers.len() != 2 * n {
-                let (expected, found) = ([n].into(), [self.numbers.len() - n].into());
+            if !self.known.has_form(along) {
+                let (expected, found) = ([count(x)].into(), [count(along)].into());
                 return Err(Error::new("program", Rule::Shape { expected, found }));
             }
+            self.data.take(along);
         }
         Ok(())
     }
 
-    /// Begins anew where the numbers are not as many as in the recorded form.
-    fn renew_unless_known(&mut self, form: impl FnOnce() -> X) {
-        if self.numbers.len() != count(&self.form) {
-            self.form = form();
-            self.gradient = self.form.zeros();
-            self.product = self.form.zeros();
-            self.results = None;
-            self.paths = Paths::default();
+    /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new.
+    fn find_form(&mut self, form: impl FnOnce() -> X) {
+        if self.known.fits(&self.data) {
+            return;
         }
+        self.form = form();
+        self.gradient = self.form.zeros();
+        self.product = self.form.zeros();
+        let found = match self.others.iter().position(|known| known.fits(&self.data)) {
+            Some(found) => self.others.remove(found),
+            None => Known::of(&self.form),
+        };
+        self.others.push(std::mem::replace(&mut self.known, found));
+        if self.others.len() == MOST_FORMS {
+            self.others.remove(0);
+        }
+    }
+}
+
+/// So many forms of the arguments are kept; beyond, the one that was not used for longest goes.
+const MOST_FORMS: usize = 16;
+
+/// The paths for arguments of one form.
+struct Known<T: Float> {
+    numbers: usize,
+    shapes: Vec<Shape>,
+    /// How many results the function has, once it has been recorded.
+    results: Option<usize>,
+    paths: Paths<T>,
+}
+
+impl<T: Float> Known<T> {
+    fn of<X: Inputs<T>>(x: &X) -> Self {
+        let mut shapes = Vec::new();
+        let numbers = form(x, &mut |shape| shapes.push(shape.clone()));
+        Known { numbers, shapes, results: None, paths: Paths::default() }
+    }
+
+    /// Whether numbers and tensors are of this form.
+    #[inline]
+    fn fits(&self, data: &Data<T>) -> bool {
+        data.numbers.len() == self.numbers && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
+    }
+
+    fn has_form<X: Inputs<T>>(&self, x: &X) -> bool {
+        let mut shapes = self.shapes.iter();
+        let mut fits = true;
+        let numbers = form(x, &mut |shape| fits &= shapes.next() == Some(shape));
+        fits && shapes.next().is_none() && numbers == self.numbers
     }
 }
 
@@ -314,6 +398,21 @@ pub struct Report {
     pub bytes: usize,
 }
 
+impl Report {
+    fn and(self, other: Self) -> Self {
+        Report {
+            paths: self.paths + other.paths,
+            recordings: self.recordings + other.recordings,
+            forgotten: self.forgotten + other.forgotten,
+            recorded: self.recorded + other.recorded,
+            operations: self.operations + other.operations,
+            groups: self.groups + other.groups,
+            recorded_bytes: self.recorded_bytes + other.recorded_bytes,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -331,156 +430,69 @@ impl std::fmt::Display for Report {
     }
 }
 
-fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
-    let mut count = 0;
-    x.parts(&mut |part| {
-        count += match part {
-            Part::Numbers(numbers) => numbers.len(),
-            Part::Tensor(tensor) => tensor.len(),
-        }
-    });
-    count
-}
-
-/// Appends the numbers of the arguments.
-#[track_caller]
-fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Result<()> {
-    let mut tensor = None;
-    x.parts(&mut |part| match part {
-        Part::Numbers(part) => numbers.extend_from_slice(part),
-        Part::Tensor(found) => tensor = Some(found.shape().clone()),
-    });
-    match tensor {
-        None => Ok(()),
-        Some(shape) => {
-            let why = format!("an argument is a tensor of shape {shape}: programs take numbers");
-            Err(Error::new("program", Rule::NotReplayable { why }))
-        }
-    }
-}
-
-/// Writes numbers into arguments of the same form.
-fn put<T: Float, X: Inputs<T>>(x: &mut X, mut numbers: &[T]) {
-    x.parts_mut(&mut |part| {
-        if let PartMut::Numbers(part) = part {
-            let (these, rest) = numbers.split_at(part.len().min(numbers.len()));
-            part[..these.len()].copy_from_slice(these);
-            numbers = rest;
-        }
-    });
-}
-
 #[track_caller]
 fn tensor<T: Float>(shape: impl Into<Shape>, numbers: &[T]) -> Result<Tensor<T>> {
     Tensor::build(shape.into(), |out| out.copy_from_slice(numbers)).map_err(Error::at("program"))
 }
 
-/// The elements of a vector; of one that was gathered from scalars, these themselves.
-fn elements<T: Float>(vector: Var<'_, T>) -> Result<Vec<Scalar<'_, T>>> {
-    let value = vector.value()?;
-    let tape = vector.tape();
-    let Op::FromScalars { start, len } = tape.with_node(vector.slot, |node| node.op.clone()) else {
-        return Ok(vector.to_scalars());
-    };
+/// The result of a function with one tensor, or with numbers.
+#[track_caller]
+fn only<T: Float>(results: &Data<T>) -> Result<Tensor<T>> {
+    match &results.tensors[..] {
+        [only] => Ok(only.clone()),
+        _ => tensor(results.numbers.len(), &results.numbers),
+    }
+}
+
+fn halves<R>(list: &[R]) -> (&[R], &[R]) {
+    list.split_at(list.len() / 2)
+}
+
+fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
+    let mut found = false;
+    form(x, &mut |_| found = true);
+    found
+}
+
+/// Appends all numbers of the arguments, in their order.
+fn flatten<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) {
+    x.parts(&mut |part| match part {
+        Part::Numbers(part) => numbers.extend_from_slice(part),
+        Part::Tensor(tensor) => numbers.extend(tensor.iter()),
+    });
+}
+
+/// One for the k-th of all numbers of the arguments, zero for the others.
+fn one_at<T: Float, X: Inputs<T>>(x: &X, k: usize) -> X {
+    let mut unit = x.zeros();
+    let mut before = 0;
+    unit.parts_mut(&mut |part| {
+        let elements = match part {
+            PartMut::Numbers(part) => part,
+            PartMut::Tensor(tensor) => tensor.as_mut_slice(),
+        };
+        if let Some(one) = k.checked_sub(before).and_then(|k| elements.get_mut(k)) {
+            *one = T::ONE;
+        }
+        before += elements.len();
+    });
+    unit
+}
+
+/// A tensor; if it was gathered from scalars, these themselves.
+fn elements<T: Float>(result: Var<'_, T>) -> Result<Ends<'_, T>> {
+    result.ensure()?;
+    let tape = result.tape();
+    let (op, value) = tape.with_node(result.slot, |node| (node.op.clone(), node.value.clone()));
+    let Op::FromScalars { start, len } = op else { return Ok(Ends::tensor(result)) };
     let scalar = |(index, number)| match index < LIMIT {
         true => Scalar { tape: Some(tape), number, index },
         false => Scalar::constant(number),
     };
-    Ok(tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect())
-}
-
-/// Records the function at the numbers, with the derivatives that `kind` asks for. How many numbers are shared matters for a
-/// sum; all recordings must have as many results as the first.
-fn record<'f, T: Float, X: Inputs<T> + 'f>(
-    function: &Function<'f, T, X>,
-    form: &mut X,
-    kind: Kind,
-    numbers: &[T],
-    (shared, results): (usize, &mut Option<usize>),
-) -> Result<Recording<T>> {
-    let n = count(form);
-    put(form, &numbers[..n]);
-    let tape = Tape::guarding();
-    let handles = form.record(&tape);
-    let leaf = |index: usize| Scalar { tape: Some(&tape), number: tape.entry(index).value, index: index as u32 };
-    let x: Vec<_> = (0..n).map(leaf).collect();
-    let others: Vec<_> = numbers[n..].iter().map(|&number| tape.scalar(number)).collect();
-    let y = function(&tape, handles)?;
-    let expected = *results.get_or_insert(y.len());
-    if y.len() != expected {
-        let why = format!("it has {} results here, and {expected} on another path", y.len());
-        return Err(Error::new("program", Rule::NotReplayable { why }));
-    }
-    derived(&tape, kind, &x, &others, y, shared)
-}
-
-/// The code of y as a function of x, with the derivatives that `kind` asks for. Others are the direction or the weight.
-fn derived<'t, T: Float>(
-    tape: &'t Tape<T>,
-    kind: Kind,
-    x: &[Scalar<'t, T>],
-    others: &[Scalar<'t, T>],
-    y: Vec<Scalar<'t, T>>,
-    shared: usize,
-) -> Result<Recording<T>> {
-    if let Some(error) = tape.failure() {
-        return Err(error);
-    }
-    let results = match kind {
-        Kind::Value => y,
-        Kind::Gradient => [gradient(tape, y[0], x)?, y].concat(),
-        Kind::Weighted => gradient(tape, dot(others, &y), x)?,
-        Kind::Sum => [gradient(tape, y[0], &x[..shared])?, y].concat(),
-        Kind::Jacobian => jacobian(tape, &y, x)?,
-        Kind::Jvp => [along(tape, &y, x, others)?, y].concat(),
-        Kind::Hvp => {
-            let slopes = gradient(tape, y[0], x)?;
-            let products = gradient(tape, dot(&slopes, others), x)?;
-            [products, slopes].concat()
-        }
-        Kind::Hessian => jacobian(tape, &gradient(tape, y[0], x)?, x)?,
-    };
-    let inputs = [x, others].concat();
-    let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
-    Ok(Recording { outcomes, inputs: inputs.len(), code: Code::of(tape, &inputs, &results)? })
-}
-
-/// dy/dx.
-fn gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &[Scalar<'t, T>]) -> Result<Vec<Scalar<'t, T>>> {
-    if y.index >= LIMIT {
-        return Ok(vec![Scalar::constant(T::ZERO); x.len()]);
-    }
-    let adjoints = recorded(tape, Root::Scalar(y))?;
-    Ok(x.iter().map(|&x| adjoints.of_scalar(x)).collect())
-}
-
-/// dyᵢ/dxⱼ, row by row: a reverse sweep for each y, or where there are more of them than of x, a forward one for each x.
-fn jacobian<'t, T: Float>(tape: &'t Tape<T>, y: &[Scalar<'t, T>], x: &[Scalar<'t, T>]) -> Result<Vec<Scalar<'t, T>>> {
-    if y.len() <= x.len() {
-        let rows: Result<Vec<_>> = y.iter().map(|&y| gradient(tape, y, x)).collect();
-        return Ok(rows?.concat());
-    }
-    let unit =
-        |j: usize| (0..x.len()).map(|k| Scalar::constant(T::of(f64::from(u8::from(k == j))))).collect::<Vec<_>>();
-    let columns = (0..x.len()).map(|j| along(tape, y, x, &unit(j))).collect::<Result<Vec<_>>>()?;
-    Ok((0..y.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect())
-}
-
-/// The derivatives of y when x moves along a direction: what the reverse sweep makes of Σ uᵢyᵢ is linear in u, and its
-/// derivative with respect to u is the forward sweep.
-fn along<'t, T: Float>(
-    tape: &'t Tape<T>,
-    y: &[Scalar<'t, T>],
-    x: &[Scalar<'t, T>],
-    direction: &[Scalar<'t, T>],
-) -> Result<Vec<Scalar<'t, T>>> {
-    let u: Vec<_> = y.iter().map(|_| tape.scalar(T::ONE)).collect();
-    let slopes = gradient(tape, dot(&u, y), x)?;
-    gradient(tape, dot(&slopes, direction), &u)
-}
-
-fn dot<'t, T: Float>(x: &[Scalar<'t, T>], y: &[Scalar<'t, T>]) -> Scalar<'t, T> {
-    x.iter().zip(y).map(|(&x, &y)| x * y).sum()
+    Ok(Ends {
+        numbers: tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect(),
+        tensors: Vec::new(),
+    })
 }
 
 #[cfg(test)]

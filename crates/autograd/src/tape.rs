@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,12 +65,22 @@ pub(crate) enum Step {
 
 /// A comparison that code branched on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome {
-    /// The entry of the comparison.
-    pub comparison: u32,
+pub(crate) struct Outcome<T> {
+    pub subject: Subject<T>,
     pub holds: bool,
-    /// The number that was taken out of the recording, if that is what the comparison is with.
+    /// The number that was taken out of the recording, or a hash of the elements, if that is what the comparison is with.
     pub read: Option<u64>,
+}
+
+/// What was compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject<T> {
+    /// An entry that is a comparison.
+    Comparison(u32),
+    /// The elements of a node, with themselves.
+    Tensor(u32),
+    /// Whether all elements of a node pass a test.
+    All(u32, fn(T) -> bool),
 }
 
 impl<T: Float> Entry<T> {
@@ -151,7 +162,7 @@ pub struct Tape<T: Float = f32> {
     names: RefCell<HashMap<u32, String>>,
     failure: RefCell<Option<Error>>,
     mode: Cell<Mode>,
-    guards: RefCell<Guards>,
+    guards: RefCell<Guards<T>>,
     sites: RefCell<Vec<&'static Location<'static>>>,
     /// The lengths of the recording at which sections began, ascending.
     sections: RefCell<Vec<usize>>,
@@ -173,12 +184,18 @@ impl Mode {
 }
 
 /// What a program must know of a recording besides its operations.
-#[derive(Debug, Default)]
-pub(crate) struct Guards {
+#[derive(Debug)]
+pub(crate) struct Guards<T> {
     /// In the order of execution.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Outcome<T>>,
     /// Leaves that stand for entries without their history, with those entries.
     pub detached: Vec<(u32, u32)>,
+}
+
+impl<T> Default for Guards<T> {
+    fn default() -> Self {
+        Guards { outcomes: Vec::new(), detached: Vec::new() }
+    }
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -346,8 +363,30 @@ impl<T: Float> Tape<T> {
     #[cold]
     pub(crate) fn guard(&self, comparison: Scalar<'_, T>, holds: bool, read: Option<u64>) {
         if comparison.index < LIMIT {
-            self.guards.borrow_mut().outcomes.push(Outcome { comparison: comparison.index, holds, read });
+            let subject = Subject::Comparison(comparison.index);
+            self.guards.borrow_mut().outcomes.push(Outcome { subject, holds, read });
         }
+    }
+
+    /// Remembers that code looked at the elements of a tensor: its path holds for these very elements.
+    #[cold]
+    pub(crate) fn guard_elements(&self, slot: u32) {
+        let mut guards = self.guards.borrow_mut();
+        if guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Tensor(known) if known == slot)) {
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        self.with_node(slot, |node| node.value.iter().for_each(|x| x.to_f64().to_bits().hash(&mut hasher)));
+        guards.outcomes.push(Outcome { subject: Subject::Tensor(slot), holds: true, read: Some(hasher.finish()) });
+    }
+
+    /// Whether all elements of a node pass a test: what a rule may branch on.
+    pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
+        let holds = self.with_node(slot, |node| node.value.iter().all(test));
+        if self.is_guarding() {
+            self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
+        }
+        holds
     }
 
     /// Remembers that code took a number out of the recording: its path holds for that very number.
@@ -364,6 +403,17 @@ impl<T: Float> Tape<T> {
         }
     }
 
+    /// # Errors
+    /// In a recording for a program: what a sweep on numbers finds would be a constant there.
+    #[track_caller]
+    pub(crate) fn refuse_numbers(&self, op: &'static str) -> Result<()> {
+        if !self.is_guarding() {
+            return Ok(());
+        }
+        let why = "its results are numbers outside of the recording; `grad` records a derivative".to_string();
+        Err(Error::new(op, Rule::NotReplayable { why }))
+    }
+
     /// The index of a number without its history: of none at all, except for a program, whose number may change.
     #[inline]
     pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
@@ -375,7 +425,7 @@ impl<T: Float> Tape<T> {
         leaf
     }
 
-    pub(crate) fn guards(&self) -> Ref<'_, Guards> {
+    pub(crate) fn guards(&self) -> Ref<'_, Guards<T>> {
         self.guards.borrow()
     }
 
@@ -512,10 +562,24 @@ impl<T: Float> Tape<T> {
         }
     }
 
+    /// What the operation of a node keeps, as a constant; in a recording for a program, as a result of that operation.
+    pub(crate) fn kept(&self, of: u32, kept: Tensor<T>) -> Var<'_, T> {
+        let (op, inputs) = match self.is_guarding() {
+            true => (Op::Kept, Inputs::from_slice(&[Input::Node(of)])),
+            false => (Op::Constant, Inputs::new()),
+        };
+        let site = self.with_node(of, |node| node.site);
+        Var::new(self, self.push_node(Node { op, inputs, value: kept, site, entry: 0, tracked: false }))
+    }
+
     pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
         let saved = self.saved.borrow();
         let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
         found.map_or(Saved::Nothing, |found| saved[found].1.clone())
+    }
+
+    pub(crate) fn for_each_saved(&self, mut show: impl FnMut(u32, &Saved<T>)) {
+        self.saved.borrow().iter().for_each(|(slot, saved)| show(*slot, saved));
     }
 
     pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {

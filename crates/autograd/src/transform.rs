@@ -42,6 +42,7 @@ impl<'t, T: Float> Scalar<'t, T> {
             kept.push(handle.slot);
         }
         kept.sort_unstable();
+        tape.refuse_numbers("backward")?;
         (T::engine().reverse)(tape, Seed::Scalar(self.index), &kept, 0)
     }
 
@@ -118,6 +119,7 @@ impl<'t, T: Float> Var<'t, T> {
         if *seed.shape() != self.shape() {
             return Err(Error::new("vjp", Rule::Shape { expected: self.shape(), found: seed.shape().clone() }));
         }
+        self.tape.refuse_numbers("vjp")?;
         (T::engine().reverse)(self.tape, Seed::Node(self.slot, seed), &[], 0)
     }
 
@@ -141,6 +143,7 @@ impl<'t, T: Float> Var<'t, T> {
 #[track_caller]
 fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Value) -> Result<Tangents<T>> {
     wrt.ensure()?;
+    tape.refuse_numbers("jvp")?;
     let mut tangents = Tangents::new(tape);
     wrt.set_tangent("jvp", along, &mut tangents)?;
     (T::engine().forward)(tape, &mut tangents)?;

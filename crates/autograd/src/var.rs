@@ -50,7 +50,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Errors
     /// The first failure on the tape, if this is the result of a failed operation.
     pub fn value(self) -> Result<Tensor<T>> {
-        if self.is_failed() { self.tape.failed() } else { Ok(self.tape.node_value(self.slot)) }
+        self.ensure()?;
+        if self.tape.is_guarding() {
+            self.tape.guard_elements(self.slot);
+        }
+        Ok(self.tape.node_value(self.slot))
     }
 
     /// # Errors
@@ -117,7 +121,8 @@ impl<'t, T: Float> Var<'t, T> {
         self
     }
 
-    pub(crate) fn is_failed(self) -> bool {
+    /// Whether this is the result of a failed operation.
+    pub fn is_failed(self) -> bool {
         self.slot >= LIMIT
     }
 

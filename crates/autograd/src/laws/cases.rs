@@ -104,9 +104,19 @@ type Function<T> = dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>;
 impl<T: Float> Formula<T> {
     /// Its variables and its value on a tape.
     pub fn record<'t>(&self, tape: &'t Tape<T>, draws: &mut Draws) -> (Vec<Var<'t, T>>, Var<'t, T>) {
-        let x: Vec<Var<'t, T>> = self.shapes.iter().map(|shape| tape.var(spread::<T>(shape, draws))).collect();
-        let y = (self.f)(&x);
+        let x: Vec<Var<'t, T>> = self.point(draws).into_iter().map(|x| tape.var(x)).collect();
+        let y = self.of(&x);
         (x, y)
+    }
+
+    /// Values for its variables.
+    pub fn point(&self, draws: &mut Draws) -> Vec<Tensor<T>> {
+        self.shapes.iter().map(|shape| spread::<T>(shape, draws)).collect()
+    }
+
+    /// Its value.
+    pub fn of<'t>(&self, x: &[Var<'t, T>]) -> Var<'t, T> {
+        (self.f)(x)
     }
 }
 
@@ -120,7 +130,7 @@ fn with_zeros<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
     x * x.tape().constant(Tensor::from_fn(x.shape(), keep))
 }
 
-fn formulas<T: Float>() -> Vec<Formula<T>> {
+pub(super) fn formulas<T: Float>() -> Vec<Formula<T>> {
     [
         moved(),
         reduced(),

@@ -74,6 +74,9 @@ impl Attention {
 
 /// Where all scores of a query are −∞, if that is so anywhere: with size one along the keys.
 fn blind_queries<T: Float>(scores: Var<'_, T>) -> Option<Tensor<bool>> {
+    if scores.is_failed() || scores.tape().all(scores.slot, |x| x != T::NEG_INFINITY) {
+        return None;
+    }
     let scores = scores.value().ok().filter(|scores| !scores.is_empty())?;
     let largest = scores.amax(-1).and_then(|largest| largest.unsqueeze(-1)).ok()?;
     let blind = largest.map(|x| x == T::NEG_INFINITY);

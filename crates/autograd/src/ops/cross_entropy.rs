@@ -75,14 +75,18 @@ impl TensorRule for SoftmaxCrossEntropy {
 
     /// When the gradient is recorded, so are the logarithms: they carry its dependence on the logits.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let tape = rule.g.tape();
-        let log = match rule.saved {
-            Saved::Tensor(log) if !tape.is_recording() => tape.constant(log.clone()),
-            _ => rule.x[0].log_softmax(self.0.axis as isize),
-        };
+        let log = rule.kept().unwrap_or_else(|| rule.x[0].log_softmax(self.0.axis as isize));
         let operands: SmallVec<[Var<'t, T>; 2]> = std::iter::once(rule.g).chain(rule.x.get(1).copied()).collect();
         let gx = log.record(SoftmaxCrossEntropyAdjoint(self.0.clone()), &operands);
         std::iter::once(Some(gx)).chain(rule.x.get(1).map(|_| None)).collect()
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.0.targets)
+    }
+
+    fn with_places<T: Float>(&self, targets: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        Ok(SoftmaxCrossEntropy(self.0.at(targets, x[0].shape())?))
     }
 }
 
@@ -116,6 +120,14 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
         gradients.extend(rule.x.get(2).map(|_| None));
         gradients
     }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.0.targets)
+    }
+
+    fn with_places<T: Float>(&self, targets: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        Ok(SoftmaxCrossEntropyAdjoint(self.0.at(targets, x[0].shape())?))
+    }
 }
 
 /// What each class and each sample weighs.
@@ -135,6 +147,15 @@ impl<T: Float> Factors<T> {
 }
 
 impl Targets {
+    /// The same weighing of other targets, for logits of this shape.
+    fn at(&self, targets: &Tensor<usize>, shape: &Shape) -> Result<Self, Rule> {
+        let is_outside = |&t: &usize| t >= shape[self.axis] && self.ignored != Some(t);
+        match targets.iter().find(is_outside) {
+            Some(index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
+            None => Ok(Targets { targets: targets.in_order()?, ..*self }),
+        }
+    }
+
     fn factors<T: Float>(&self, weight: Option<&Tensor<T>>) -> Factors<T> {
         let part = |part: f64| T::from_f64(part);
         Factors {
@@ -308,16 +329,14 @@ fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntrop
         let found = options.label_smoothing.to_string();
         return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
     }
-    if let Some(index) = targets.iter().find(|&t| t >= classes && options.ignore_index != Some(t)) {
-        return Err(Rule::Index { index, axis, shape: shape.clone() });
-    }
-    Ok(Targets {
-        targets: targets.in_order()?,
+    let all = Targets {
+        targets: Tensor::zeros([0]),
         ignored: options.ignore_index,
         smoothing: options.label_smoothing,
         reduction: options.reduction,
         axis,
-    })
+    };
+    all.at(targets, shape)
 }
 
 #[cfg(test)]

@@ -29,6 +29,15 @@ impl TensorRule for Gather {
         let Gather { axis, index } = self.clone();
         rule.only(rule.g.record(ScatterAdd { axis, index, to: rule.x[0].shape() }, &[]))
     }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        check_range(index, self.axis, x[0].shape())?;
+        Ok(Gather { index: index.clone(), ..*self })
+    }
 }
 
 /// The adjoint of [`Gather`]: zeros of shape `to`, with every element added where it was picked.
@@ -54,6 +63,15 @@ impl TensorRule for ScatterAdd {
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         rule.only(rule.g.record(Gather { axis: self.axis, index: self.index.clone() }, &[]))
     }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places<T: Float>(&self, index: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule> {
+        check_range(index, self.axis, &self.to)?;
+        Ok(ScatterAdd { index: index.clone(), ..self.clone() })
+    }
 }
 
 /// `y[i, j, k] = x[i, index[j], k]` for axis 1: whole rows, which are faster to copy than elements.
@@ -77,6 +95,15 @@ impl TensorRule for IndexSelect {
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let size = rule.x[0].shape()[self.axis];
         rule.only(rule.g.record(IndexAdd { axis: self.axis, index: self.index.clone(), size }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        check_range(index, self.axis, x[0].shape())?;
+        Ok(IndexSelect { index: index.contiguous(), ..*self })
     }
 }
 
@@ -104,6 +131,15 @@ impl TensorRule for IndexAdd {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         rule.only(rule.g.record(IndexSelect { axis: self.axis, index: self.index.clone() }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        check_range(index, self.axis, &x[0].shape().with(self.axis, self.size))?;
+        Ok(IndexAdd { index: index.contiguous(), ..*self })
     }
 }
 

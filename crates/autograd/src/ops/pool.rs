@@ -13,7 +13,6 @@ use crate::kernel::Write;
 use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-use crate::tensor::buffer::Buffer;
 use crate::var::{Term, Var};
 
 /// Options of a maximum over windows along N axes; PyTorch's names and defaults.
@@ -115,18 +114,35 @@ impl TensorRule for MaxPool {
 /// Places in planes, in row-major order.
 #[derive(Clone)]
 struct Places {
-    indices: Buffer<usize>,
-    /// Height and width of a plane of indices.
-    output: [usize; 2],
+    /// Contiguous.
+    indices: Tensor<usize>,
 }
 
 impl Places {
     fn new(indices: &Tensor<usize>) -> Self {
-        Self { output: plane(indices.shape()), indices: indices.contiguous().buffer }
+        Self { indices: indices.contiguous() }
+    }
+
+    fn as_slice(&self) -> &[usize] {
+        self.indices.as_slice().unwrap_or_default()
+    }
+
+    /// Height and width of a plane of indices.
+    fn output(&self) -> [usize; 2] {
+        plane(self.indices.shape())
     }
 
     fn per_plane(&self) -> usize {
-        self.output[0] * self.output[1]
+        self.output().iter().product()
+    }
+
+    /// The rule that the first place outside of planes of this size breaks.
+    fn check(indices: &Tensor<usize>, size: [usize; 2]) -> Result<(), Rule> {
+        let area = size[0].saturating_mul(size[1]);
+        match indices.iter().find(|&index| index >= area) {
+            Some(index) => Err(Rule::Index { index, axis: 0, shape: Shape::from(area) }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -147,14 +163,23 @@ impl TensorRule for Pick {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let ([height, width], indices) = (plane(x[0].shape()), self.places.indices.as_slice());
-        let shape = with_plane(x[0].shape(), self.places.output);
+        let ([height, width], indices) = (plane(x[0].shape()), self.places.as_slice());
+        let shape = with_plane(x[0].shape(), self.places.output());
         let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, indices, self.places.per_plane(), out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         rule.only(rule.g.record(Unpick { places: self.places.clone(), size: plane(&rule.x[0].shape()) }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.places.indices)
+    }
+
+    fn with_places<T: Float>(&self, indices: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+        Places::check(indices, plane(x[0].shape()))?;
+        Ok(Pick { places: Places::new(indices) })
     }
 }
 
@@ -170,7 +195,7 @@ impl TensorRule for Unpick {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let ([height, width], indices) = (self.size, self.places.indices.as_slice());
+        let ([height, width], indices) = (self.size, self.places.as_slice());
         let shape = with_plane(x[0].shape(), self.size);
         let fill = |out: &mut [T]| pool::unpick(x[0].view(), indices, self.places.per_plane(), height * width, out);
         Ok(Tensor::build(shape, fill)?.into())
@@ -178,6 +203,15 @@ impl TensorRule for Unpick {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         rule.only(rule.g.record(Pick { places: self.places.clone() }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.places.indices)
+    }
+
+    fn with_places<T: Float>(&self, indices: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule> {
+        Places::check(indices, self.size)?;
+        Ok(Unpick { places: Places::new(indices), size: self.size })
     }
 }
 
@@ -334,9 +368,8 @@ impl<'t, T: Float> Var<'t, T> {
         if *indices.shape() != shape || shape.rank() < 2 {
             return self.fail("max_unpool2d", Rule::Shape { expected: shape, found: indices.shape().clone() });
         }
-        let area = size[0].saturating_mul(size[1]);
-        if let Some(index) = indices.iter().find(|&index| index >= area) {
-            return self.fail("max_unpool2d", Rule::Index { index, axis: 0, shape: Shape::from(area) });
+        if let Err(rule) = Places::check(indices, size) {
+            return self.fail("max_unpool2d", rule);
         }
         self.record(Unpick { places: Places::new(indices), size }, &[])
     }

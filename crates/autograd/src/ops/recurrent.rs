@@ -63,9 +63,13 @@ pub(crate) struct Recurrent<C, const G: usize, const K: usize, const S: usize> {
     lengths: Option<Tensor<usize>>,
 }
 
-/// The gradients of all operands of [`Recurrent`], one behind the other, from these operands and the incoming gradient.
+/// The gradients of all operands of [`Recurrent`], one behind the other, from these operands, the incoming gradient, and
+/// what the run kept, where that is at hand.
 #[derive(Debug, Clone)]
-pub(crate) struct RecurrentAdjoint<C, const G: usize, const K: usize, const S: usize>(Recurrent<C, G, K, S>);
+pub(crate) struct RecurrentAdjoint<C, const G: usize, const K: usize, const S: usize> {
+    of: Recurrent<C, G, K, S>,
+    from_kept: bool,
+}
 
 pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 4, 2>;
 pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 4, 2>;
@@ -88,16 +92,19 @@ where
     /// On numbers the gradients come from what the run kept. When they are recorded, they depend on the operands alone.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, g, tape) = (rule.x, rule.g, rule.g.tape());
-        let packed = match (rule.saved, x[1].value(), g.value()) {
-            (Saved::Tensor(kept), Ok(weight), Ok(g)) if !tape.is_recording() => {
+        let packed = match rule.saved {
+            // Without a node, whose operands would not fit into it.
+            Saved::Tensor(kept) if !tape.is_recording() && !tape.is_guarding() => {
+                let [weight, g] = [x[1], g].map(|x| tape.node_value(x.slot));
                 match self.adjoint(&weight, x.get(3).is_some(), kept, &g) {
                     Ok(packed) => tape.constant(packed),
                     Err(broken) => rule.g.fail(C::ADJOINT, broken),
                 }
             }
             _ => {
-                let others: Handles<'t, T> = x[1..].iter().copied().chain([g]).collect();
-                x[0].record(RecurrentAdjoint(self.clone()), &others)
+                let kept = rule.kept();
+                let others: Handles<'t, T> = x[1..].iter().copied().chain([g]).chain(kept).collect();
+                x[0].record(RecurrentAdjoint { of: self.clone(), from_kept: kept.is_some() }, &others)
             }
         };
         let mut start = 0;
@@ -115,16 +122,19 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRul
     const NAME: &'static str = C::ADJOINT;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let Some((g, x)) = x.split_last() else { return Err(Rule::NoOperands) };
-        let (_, kept) = self.0.run(x)?;
-        Ok(self.0.adjoint(&x[1], x.len() > 3, &kept, g)?.into())
+        let Some((last, x)) = x.split_last() else { return Err(Rule::NoOperands) };
+        let (g, x, kept) = match (self.from_kept, x.split_last()) {
+            (true, Some((g, x))) => (g, x, last.clone()),
+            _ => (last, x, self.of.run(x)?.1),
+        };
+        Ok(self.of.adjoint(&x[1], x.len() > 3, &kept, g)?.into())
     }
 
     /// That of the same steps in other operations.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let gradients = |x: &[Var<'t, T>]| {
-            let Some((&g, x)) = x.split_last() else { return rule.g };
-            let parts: Handles<'t, T> = pullback(x, g, |x| self.0.composed(x)).into_iter().map(Var::flatten).collect();
+            let Some((&g, x)) = x[..x.len() - usize::from(self.from_kept)].split_last() else { return rule.g };
+            let parts: Handles<'t, T> = pullback(x, g, |x| self.of.composed(x)).into_iter().map(Var::flatten).collect();
             cat(&parts, 0)
         };
         pullback(rule.x, rule.g, gradients).into_iter().map(Some).collect()

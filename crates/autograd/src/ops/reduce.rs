@@ -59,7 +59,7 @@ impl TensorRule for Prod {
 /// overflow has eaten them, and a factor below the normal numbers has no finite reciprocal.
 pub(super) fn divide<T: Float>(x: Var<'_, T>, y: Var<'_, T>) -> bool {
     let is_normal = |z: T| z.is_finite() && Math::abs(z) >= T::MIN_POSITIVE;
-    [y, x].into_iter().all(|z| z.value().is_ok_and(|z| z.iter().all(is_normal)))
+    [y, x].into_iter().all(|z| !z.is_failed() && z.tape().all(z.slot, is_normal))
 }
 
 /// For each element the product of the others over `axes`.

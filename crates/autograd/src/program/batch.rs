@@ -56,7 +56,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
         self.require_form(gradients.iter())?;
-        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| put(&mut gradient[0], results))
+        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| put(&mut gradient[0], results, &[]))
     }
 
     /// f and ∇f at every input.
@@ -68,7 +68,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
         self.require_form(results.iter().map(|(_, gradient)| gradient))?;
         self.evaluate(Kind::Gradient, results, &|_, _| 1, &|out, results| {
             let (value, gradient) = &mut out[0];
-            put(gradient, results);
+            put(gradient, results, &[]);
             *value = results[results.len() - 1];
         })
     }
@@ -120,15 +120,15 @@ where
             self.gradient.0 = shared.zeros();
             return Ok((T::ZERO, &self.gradient.0));
         };
-        self.numbers.clear();
-        take(shared, &mut self.numbers)?;
-        let wrt = self.numbers.len();
-        take(first, &mut self.numbers)?;
-        self.renew_unless_known(|| (shared.clone(), first.clone()));
-        same_count("sum", each.iter(), self.numbers.len() - wrt)?;
+        self.data.numbers.clear();
+        take(shared, &mut self.data.numbers)?;
+        let wrt = self.data.numbers.len();
+        take(first, &mut self.data.numbers)?;
+        self.find_form(|| (shared.clone(), first.clone()));
+        same_count("sum", each.iter(), self.data.numbers.len() - wrt)?;
         let sums = self.sums(wrt, each)?;
         let sums = sums.as_slice().unwrap_or_default();
-        put(&mut self.gradient.0, &sums[..wrt]);
+        put(&mut self.gradient.0, &sums[..wrt], &[]);
         Ok((sums[wrt], &self.gradient.0))
     }
 
@@ -141,7 +141,7 @@ where
             let _ = take(&each[i], numbers);
         };
         let (paths, numbers, mut record) = self.recorder(Kind::Sum, wrt);
-        let at = paths.ready(Kind::Sum, paths.last(), numbers, &mut record)?;
+        let at = paths.ready(Kind::Sum, paths.last(Kind::Sum), numbers, &mut record)?;
         numbers.truncate(wrt);
         let shared = &numbers[..];
 
@@ -200,16 +200,16 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         let Self { program, xs } = self;
         let Some(first) = xs.first() else { return Ok(()) };
         program.read(first, None)?;
-        let n = program.numbers.len();
+        let n = program.data.numbers.len();
         same_count("batch", xs.iter(), n)?;
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
         };
         let (paths, numbers, mut record) = program.recorder(kind, n);
-        let at = paths.ready(kind, paths.last(), numbers, &mut record)?;
+        let at = paths.ready(kind, paths.last(kind), numbers, &mut record)?;
         drop(record);
-        let each = each(program.results.unwrap_or(0), n);
+        let each = each(program.known.results.unwrap_or(0), n);
         if out.len() != xs.len() * each {
             let (expected, found) = ([xs.len() * each].into(), [out.len()].into());
             return Err(Error::new("batch", Rule::Shape { expected, found }));

@@ -6,22 +6,19 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::lanes::{into_inner, lock, rows};
-use super::paths::{Kind, Paths, Ready, Recording, Strays};
-use super::{derived, gradient};
+use super::columns::{self, Column};
+use super::lanes::{into_inner, rows};
+use super::paths::{Kind, Paths, Recording, Strays};
+use super::data::Ends;
+use super::derived::{derived, gradient};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::kernel::parallel;
-use crate::kernel::replay::Numbers;
 use crate::ops::custom::{self, CustomRule, Handles};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
-
-/// Elements that a thread takes at once.
-const PIECE: usize = 1 << 14;
 
 /// An elementwise operation made of a function of numbers: fused, vectorised, differentiable to any order.
 ///
@@ -98,8 +95,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         if len == 0 {
             return Ok(out);
         }
-        let dense: SmallVec<[Tensor<T>; 4]> = operands.iter().map(|x| one_if_repeated(x).contiguous()).collect();
-        let columns: SmallVec<[Column<'_, T>; 4]> = dense.iter().map(|x| Column::of(x, len)).collect();
+        let columns: SmallVec<[Column<'_, T>; 4]> = operands.iter().map(|x| Column::of(x, &x.layout)).collect();
         let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
         let record = &mut |numbers: &[T]| self.record(kind, numbers);
 
@@ -109,14 +105,14 @@ impl<T: Float, const N: usize> Map<T, N> {
             None => {
                 let mut numbers = Vec::with_capacity(columns.len());
                 load(0, &mut numbers);
-                let last = paths.last();
+                let last = paths.last(kind);
                 paths.ready(kind, last, &numbers, record)?
             }
         };
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Strays::new());
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
-        piece(ready, &columns, 0, &mut slices, &strays);
+        columns::run(ready, &columns, 0, &mut slices, &strays);
         paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
@@ -134,7 +130,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         let others: Vec<_> = numbers[N..].iter().map(|&number| tape.scalar(number)).collect();
         let y = (self.0.function)(x);
         y.ensure()?;
-        derived(&tape, kind, &x, &others, vec![y], 0)
+        derived(&tape, kind, &Ends::numbers(x.to_vec()), &Ends::numbers(others), Ends::number(y), 0)
     }
 
     fn slopes(&self) -> &[Map<T, N>; N] {
@@ -151,8 +147,8 @@ impl<T: Float, const N: usize> Map<T, N> {
 fn slope<T: Float, const N: usize>(f: Rc<Function<T, N>>, i: usize) -> Rc<Function<T, N>> {
     Rc::new(move |x| {
         let y = f(x);
-        match x[i].on_tape().map(|tape| gradient(tape, y, &[x[i]])) {
-            Some(Ok(slope)) => slope[0],
+        match x[i].on_tape().map(|tape| gradient(tape, y, &Ends::number(x[i]))) {
+            Some(Ok(slope)) => slope.numbers[0],
             Some(Err(error)) => x[i].fail(error),
             None => Scalar::constant(T::ZERO),
         }
@@ -181,81 +177,6 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
     fn is_differentiable_again(&self) -> bool {
         true
     }
-}
-
-/// The numbers of one operand.
-#[derive(Clone, Copy)]
-enum Column<'x, T> {
-    Each(&'x [T]),
-    /// One for all elements.
-    Same(T),
-}
-
-impl<'x, T: Float> Column<'x, T> {
-    /// The elements of a tensor, or its only one.
-    fn of(x: &'x Tensor<T>, len: usize) -> Self {
-        match x.as_slice() {
-            Some(&[number]) if len != 1 => Column::Same(number),
-            Some(elements) => Column::Each(elements),
-            None => Column::Same(T::NAN),
-        }
-    }
-
-    fn at(&self, i: usize) -> T {
-        match self {
-            Column::Each(elements) => elements[i],
-            Column::Same(number) => *number,
-        }
-    }
-}
-
-/// The tensor, or its first element where all are that one.
-fn one_if_repeated<T: Float>(x: &Tensor<T>) -> Tensor<T> {
-    match x.layout.strides.iter().all(|&stride| stride == 0) {
-        true => Tensor::scalar(x.iter().next().unwrap_or(T::NAN)),
-        false => x.clone(),
-    }
-}
-
-/// Runs the elements from `start` on, as many as `out` has room for.
-fn piece<T: Float>(
-    ready: &Ready<T>,
-    columns: &[Column<'_, T>],
-    start: usize,
-    out: &mut [&mut [T]],
-    strays: &Mutex<Strays>,
-) {
-    let len = out[0].len();
-    if len > PIECE {
-        let middle = len.div_ceil(PIECE) / 2 * PIECE;
-        let halves = out.iter_mut().map(|out| out.split_at_mut(middle));
-        let (mut left, mut right): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = halves.unzip();
-        let work = len.saturating_mul(ready.plan.operations.1);
-        parallel::join(
-            work,
-            || piece(ready, columns, start, &mut left, strays),
-            || piece(ready, columns, start + middle, &mut right, strays),
-        );
-        return;
-    }
-    let load = |inputs: std::ops::Range<usize>, first: u32, numbers: &mut Numbers<T>| {
-        for (slot, column) in (first..).zip(columns) {
-            let lanes = &mut numbers.of_mut(slot)[..inputs.len()];
-            match column {
-                Column::Each(elements) => lanes.copy_from_slice(&elements[inputs.clone()]),
-                Column::Same(number) => lanes.fill(*number),
-            }
-        }
-    };
-    ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
-        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
-            out[at - start..][..taken].copy_from_slice(&numbers.of(slot)[..taken]);
-        }
-        if !ready.plan.guards.is_empty() {
-            let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
-            lock(strays).extend((0..taken).filter_map(failed));
-        }
-    });
 }
 
 impl<T: Float, const N: usize> std::fmt::Debug for Map<T, N> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::Report;
 use super::code::Code;
 use super::plan::Plan;
+use super::script::Script;
+use super::{Data, Report};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::replay::Numbers;
@@ -41,16 +42,23 @@ pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
 /// A function recorded at one input.
 pub(super) struct Recording<T: Float> {
     pub outcomes: Outcomes,
-    pub inputs: usize,
+    /// How many numbers, tensors and lists of places it takes.
+    pub inputs: [usize; 3],
     pub code: Code<T>,
 }
 
 /// One path.
 struct Path<T: Float> {
     outcomes: Outcomes,
-    plans: [Option<Ready<T>>; KINDS],
+    runs: [Option<Run<T>>; KINDS],
     /// When it was used last.
     used: u64,
+}
+
+/// What runs the code of a path.
+enum Run<T: Float> {
+    Numbers(Ready<T>),
+    Tensors(Script<T>),
 }
 
 /// A plan with the numbers it runs on.
@@ -63,9 +71,10 @@ pub(super) struct Ready<T: Float> {
 
 pub(super) struct Paths<T: Float> {
     paths: Vec<Path<T>>,
-    /// The path of the last input, which the next one probably takes too.
-    last: usize,
-    results: Vec<T>,
+    /// The path of the last input, which the next one probably takes too, by what was asked for: derivatives may have
+    /// comparisons of their own.
+    last: [usize; KINDS],
+    results: Data<T>,
     clock: u64,
     recordings: usize,
     forgotten: usize,
@@ -73,7 +82,7 @@ pub(super) struct Paths<T: Float> {
 
 impl<T: Float> Default for Paths<T> {
     fn default() -> Self {
-        Paths { paths: Vec::new(), last: 0, results: Vec::new(), clock: 0, recordings: 0, forgotten: 0 }
+        Paths { paths: Vec::new(), last: [0; KINDS], results: Data::default(), clock: 0, recordings: 0, forgotten: 0 }
     }
 }
 
@@ -89,28 +98,28 @@ pub(super) type Record<'r, T> = dyn FnMut(&[T]) -> Result<Recording<T>> + 'r;
 impl<T: Float> Paths<T> {
     /// The results on one input, on the path that it takes.
     #[track_caller]
-    pub fn run(&mut self, kind: Kind, numbers: &[T], record: &mut Record<'_, T>) -> Result<&[T]> {
-        let mut at = self.ready(kind, self.last, numbers, record)?;
-        while let Some(ordinal) = self.ready_at(at, kind)?.run(numbers) {
-            at = self.other(kind, at, ordinal, numbers, record)?;
+    pub fn run(&mut self, kind: Kind, data: &Data<T>, record: &mut Record<'_, T>) -> Result<&Data<T>> {
+        let mut at = self.ready(kind, self.last[kind as usize], &data.numbers, record)?;
+        while let Some(ordinal) = self.run_at(at, kind)?.on(data)? {
+            at = self.other(kind, at, ordinal, &data.numbers, record)?;
         }
-        self.last = at;
+        self.last[kind as usize] = at;
         self.touch(at);
         let mut results = std::mem::take(&mut self.results);
-        self.ready_at(at, kind)?.results(&mut results);
+        self.run_at(at, kind)?.results(&mut results);
         self.results = results;
         Ok(&self.results)
     }
 
     /// The results of the last run.
-    pub fn results(&self) -> &[T] {
+    pub fn results(&self) -> &Data<T> {
         &self.results
     }
 
     /// A path with code for `kind`: `at`, or where it has none, the path of the input.
     pub fn ready(&mut self, kind: Kind, at: usize, numbers: &[T], record: &mut Record<'_, T>) -> Result<usize> {
         match self.paths.get(at) {
-            Some(path) if path.plans[kind as usize].is_some() => Ok(at),
+            Some(path) if path.runs[kind as usize].is_some() => Ok(at),
             _ => self.recorded(kind, numbers, record),
         }
     }
@@ -183,7 +192,10 @@ impl<T: Float> Paths<T> {
             None => self.make_room(outcomes),
         };
         self.touch(at);
-        self.paths[at].plans[kind as usize] = Some(Ready::new(Plan::new(&code, inputs)));
+        self.paths[at].runs[kind as usize] = Some(match code.is_of_numbers() {
+            true => Run::Numbers(Ready::new(Plan::new(&code, inputs[0]))),
+            false => Run::Tensors(Script::new(&code, inputs)),
+        });
         Ok(at)
     }
 
@@ -195,7 +207,7 @@ impl<T: Float> Paths<T> {
 
     /// A place for a new path.
     fn make_room(&mut self, outcomes: Outcomes) -> usize {
-        let path = Path { outcomes, plans: [const { None }; KINDS], used: 0 };
+        let path = Path { outcomes, runs: [const { None }; KINDS], used: 0 };
         if self.paths.len() < MOST {
             self.paths.push(path);
             return self.paths.len() - 1;
@@ -206,46 +218,93 @@ impl<T: Float> Paths<T> {
         oldest
     }
 
-    /// The code of a path that has some for `kind`.
+    #[track_caller]
+    fn run_at(&mut self, at: usize, kind: Kind) -> Result<&mut Run<T>> {
+        let run = self.paths.get_mut(at).and_then(|path| path.runs[kind as usize].as_mut());
+        run.ok_or_else(|| not_replayable("its path was forgotten"))
+    }
+
+    /// The code of a path that has some for `kind`, to run in lanes.
     #[track_caller]
     pub fn ready_at(&mut self, at: usize, kind: Kind) -> Result<&mut Ready<T>> {
-        let ready = self.paths.get_mut(at).and_then(|path| path.plans[kind as usize].as_mut());
-        ready.ok_or_else(|| Error::new("program", Rule::NotReplayable { why: "its path was forgotten".into() }))
+        match self.run_at(at, kind)? {
+            Run::Numbers(ready) => Ok(ready),
+            Run::Tensors(_) => Err(not_replayable("tensors do not run in lanes, with many inputs at once")),
+        }
     }
 
     /// The path of the last input, if it has code for `kind`.
     pub fn known(&self, kind: Kind) -> Option<usize> {
-        self.paths.get(self.last)?.plans[kind as usize].as_ref().map(|_| self.last)
+        let last = self.last[kind as usize];
+        self.paths.get(last)?.runs[kind as usize].as_ref().map(|_| last)
     }
 
     /// The path of the last input.
-    pub fn last(&self) -> usize {
-        self.last
+    pub fn last(&self, kind: Kind) -> usize {
+        self.last[kind as usize]
     }
 
     pub fn report(&self) -> Report {
-        let plans = || self.paths.iter().flat_map(|path| path.plans.iter().flatten().map(|ready| &ready.plan));
-        Report {
+        let kept = Report {
             paths: self.paths.len(),
             recordings: self.recordings,
             forgotten: self.forgotten,
-            recorded: plans().map(|plan| plan.operations.0).sum(),
-            operations: plans().map(|plan| plan.operations.1).sum(),
-            groups: plans().map(|plan| plan.replay.groups()).sum(),
-            recorded_bytes: plans().map(|plan| plan.operations.0 * size_of::<T>()).sum(),
-            bytes: plans().map(|plan| plan.replay.slots() * size_of::<T>()).sum(),
+            ..Report::default()
+        };
+        let runs = self.paths.iter().flat_map(|path| path.runs.iter().flatten());
+        runs.fold(kept, |sum, run| sum.and(run.size()))
+    }
+}
+
+#[track_caller]
+fn not_replayable(why: &str) -> Error {
+    Error::new("program", Rule::NotReplayable { why: why.into() })
+}
+
+impl<T: Float> Run<T> {
+    /// Runs on one input; the first comparison that came out differently.
+    #[inline]
+    fn on(&mut self, data: &Data<T>) -> Result<Option<u32>> {
+        match self {
+            Run::Numbers(ready) => Ok(ready.run(&data.numbers)),
+            Run::Tensors(script) => script.run(data),
+        }
+    }
+
+    #[inline]
+    fn results(&mut self, data: &mut Data<T>) {
+        match self {
+            Run::Numbers(ready) => {
+                data.clear();
+                data.numbers.extend(ready.results());
+            }
+            Run::Tensors(script) => script.results(data),
+        }
+    }
+
+    fn size(&self) -> Report {
+        match self {
+            Run::Numbers(Ready { plan, .. }) => Report {
+                recorded: plan.operations.0,
+                operations: plan.operations.1,
+                groups: plan.replay.groups(),
+                recorded_bytes: plan.operations.0 * size_of::<T>(),
+                bytes: plan.replay.slots() * size_of::<T>(),
+                ..Report::default()
+            },
+            Run::Tensors(script) => script.size,
         }
     }
 }
 
 impl<T: Float> Ready<T> {
-    fn new(plan: Plan<T>) -> Self {
+    pub fn new(plan: Plan<T>) -> Self {
         Ready { single: plan.numbers(1), plan, idle: Mutex::default() }
     }
 
     /// Runs on one input; the first comparison that came out differently.
     #[inline]
-    fn run(&mut self, numbers: &[T]) -> Option<u32> {
+    pub fn run(&mut self, numbers: &[T]) -> Option<u32> {
         self.single.values[..numbers.len()].copy_from_slice(numbers);
         self.plan.replay.run(&mut self.single);
         let values = &self.single.values;
@@ -253,8 +312,8 @@ impl<T: Float> Ready<T> {
         failed.map(|guard| guard.ordinal)
     }
 
-    fn results(&self, results: &mut Vec<T>) {
-        results.clear();
-        results.extend(self.plan.results.iter().map(|&slot| self.single.values[slot as usize]));
+    /// The results of the last run on one input.
+    pub fn results(&self) -> impl Iterator<Item = T> {
+        self.plan.results.iter().map(|&slot| self.single.values[slot as usize])
     }
 }

@@ -182,9 +182,13 @@ fn equal_operations_are_done_once_and_constants_folded() -> Result<()> {
 }
 
 #[test]
-fn tensors_are_refused_by_name() {
-    let error = Program::record(&[1.0_f64, 2.0], |tape, x| tape.from_scalars(&x).sum()).map(drop).unwrap_err();
-    assert_eq!((error.op, matches!(error.rule, Rule::NotReplayable { .. })), ("sum", true), "{error}");
+fn sweeps_on_numbers_are_refused_in_programs() {
+    let error = Program::record(&2.0_f64, |_, x| match (x * x).backward() {
+        Ok(found) => Scalar::constant(found.of(x).unwrap_or(0.0)),
+        Err(error) => Scalar::failed(x.tape.unwrap(), error),
+    });
+    let error = error.map(drop).unwrap_err();
+    assert_eq!((error.op, matches!(error.rule, Rule::NotReplayable { .. })), ("backward", true), "{error}");
 }
 
 #[test]
@@ -325,5 +329,42 @@ fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
         assert_eq!(program.value(x)?, *y);
     }
     assert!(program.report().forgotten > 0 && program.report().paths == 64);
+    Ok(())
+}
+
+#[test]
+fn tensors_replay() -> Result<()> {
+    let numbers = |shape: &[usize], seed| {
+        let shape = Shape::from(shape);
+        Tensor::from(Draws(seed).numbers(shape.len())).reshape(shape)
+    };
+    type Args = (Tensor<f64>, Tensor<f64>, Tensor<f64>, f64);
+    fn f<'t>(_: &'t Tape<f64>, (x, w, b, s): (Var<'t, f64>, Var<'t, f64>, Var<'t, f64>, Scalar<'t, f64>)) -> Scalar<'t, f64> {
+        let h = (x.matmul(w) + b).tanh() * s;
+        let p = h.softmax(-1) + h.sum_keepdim(1).exp() * 0.1;
+        (p * h).sum() + h.square().mean() * s.sin()
+    }
+    let args = |seed| -> Result<Args> { Ok((numbers(&[4, 3], seed)?, numbers(&[3, 5], seed + 1)?, numbers(&[5], seed + 2)?, 0.3 * seed as f64)) };
+    let x = args(1)?;
+    let mut program = Program::record(&x, f)?;
+    for seed in [1, 7, 9] {
+        let (x, v) = (args(seed)?, args(seed + 20)?);
+        let (value, gradient) = value_and_gradient(f, x.clone())?;
+        assert_eq!(program.value(&x)?, value);
+        let (found, slopes) = program.value_and_gradient(&x)?;
+        assert_eq!(found, value);
+        assert_eq!(slopes, &gradient);
+        let (expected_gradient, expected) = hvp(f, x.clone(), v.clone())?;
+        let (found_gradient, found) = program.hvp(&x, &v)?;
+        found_gradient.0.close_to(&expected_gradient.0, 1e-12, 1e-12).unwrap();
+        found.0.close_to(&expected.0, 1e-12, 1e-12).unwrap();
+        found.1.close_to(&expected.1, 1e-12, 1e-12).unwrap();
+        found.2.close_to(&expected.2, 1e-12, 1e-12).unwrap();
+        let (_, along) = program.jvp(&x, &v)?;
+        let dot = |a: &Tensor<f64>, b: &Tensor<f64>| a.mul(b).map(|p| p.sum());
+        let expected = dot(&gradient.0, &v.0)? + dot(&gradient.1, &v.1)? + dot(&gradient.2, &v.2)? + gradient.3 * v.3;
+        assert!((along - expected).abs() < 1e-12 * (1.0 + along.abs()));
+    }
+    println!("{}", program.report());
     Ok(())
 }

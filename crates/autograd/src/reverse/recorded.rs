@@ -42,7 +42,7 @@ pub(crate) fn pullback<'t, T: Float>(
         let x: Handles<'t, T> = x.iter().map(|&x| tape.tracked_copy(x)).collect();
         let until = tape.len() as u32;
         let y = f(&x);
-        match y.and(g).value().and_then(|_| sweep(tape, Root::Var(y, g), until)) {
+        match y.and(g).ensure().and_then(|()| sweep(tape, Root::Var(y, g), until)) {
             Ok(adjoints) => x.iter().map(|&x| adjoints.of_var(x)).collect(),
             Err(error) => x.iter().map(|_| Var::new(tape, tape.fail(error.clone()))).collect(),
         }

@@ -152,7 +152,7 @@ impl<T: Float> MultiheadAttention<T> {
     #[track_caller]
     fn attend<'t>(&self, qkv: [Var<'t, T>; 3], mask: &AttentionMask<'t, T>) -> Var<'t, T> {
         let (query, width) = (qkv[0], self.width());
-        if let Some(&failed) = qkv.iter().find(|x| x.value().is_err()) {
+        if let Some(&failed) = qkv.iter().find(|x| x.is_failed()) {
             return failed;
         }
         if self.heads == 0 || !width.is_multiple_of(self.heads) {

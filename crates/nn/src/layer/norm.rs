@@ -58,7 +58,7 @@ macro_rules! batch_norm {
             #[track_caller]
             pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
                 let shape = x.shape();
-                if !matches!(shape.rank(), $($rank)|+) && x.value().is_ok() {
+                if !matches!(shape.rank(), $($rank)|+) && !x.is_failed() {
                     let found = shape.to_string();
                     return x.fail($name, Rule::Argument { name: "the input", must: $shape, found });
                 }
@@ -73,7 +73,7 @@ macro_rules! batch_norm {
                     return x.fail($name, Rule::Argument { name: "the input", must, found: shape.to_string() });
                 }
                 let (y, statistics) = x.batch_norm(weight, bias, self.epsilon);
-                if y.value().is_ok() {
+                if !y.is_failed() {
                     self.track(&statistics);
                 }
                 y

@@ -22,7 +22,7 @@ impl<'t, T: Float> Target<'t, T> {
             Target::Var(var) => var,
         };
         let (expected, found) = (prediction.shape(), target.shape());
-        if expected != found && prediction.value().is_ok() && target.value().is_ok() {
+        if expected != found && !prediction.is_failed() && !target.is_failed() {
             return [prediction.fail(loss, Rule::Shape { expected, found }), target];
         }
         [prediction, target]

@@ -1,0 +1,103 @@
+//! Code on numbers, run for every element of some tensors: each operand is a column, and blocks of its elements go to the
+//! lanes of a replay.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use smallvec::SmallVec;
+
+use super::lanes::lock;
+use super::paths::{Ready, Strays};
+use crate::float::Float;
+use crate::kernel::parallel;
+use crate::kernel::replay::Numbers;
+use crate::kernel::runs::Runs;
+use crate::tensor::Tensor;
+use crate::tensor::layout::Layout;
+
+/// Elements that a thread takes at once.
+const PIECE: usize = 1 << 14;
+
+/// The numbers of one operand.
+pub(super) enum Column<'x, T> {
+    Each(&'x [T]),
+    /// One for all elements.
+    Same(T),
+    /// Elements of a view, such as a row that is repeated.
+    View(&'x [T], Runs),
+}
+
+impl<'x, T: Float> Column<'x, T> {
+    /// The elements of a tensor that has been broadcast to `layout`.
+    pub fn of(x: &'x Tensor<T>, layout: &Layout) -> Self {
+        let data = x.buffer.as_slice();
+        match layout.shape.len() {
+            0 => Column::Each(&[]),
+            len if layout.is_contiguous() => Column::Each(&data[layout.offset..layout.offset + len]),
+            _ if layout.strides.iter().all(|&stride| stride == 0) => Column::Same(data[layout.offset]),
+            _ => Column::View(data, Runs::new(layout)),
+        }
+    }
+
+    pub fn at(&self, i: usize) -> T {
+        match self {
+            Column::Each(elements) => elements[i],
+            Column::Same(number) => *number,
+            Column::View(data, runs) => {
+                let mut number = T::NAN;
+                runs.each(i, 1, |_, run| number = data[run.position]);
+                number
+            }
+        }
+    }
+
+    fn load(&self, elements: Range<usize>, lanes: &mut [T]) {
+        match self {
+            Column::Each(all) => lanes.copy_from_slice(&all[elements]),
+            Column::Same(number) => lanes.fill(*number),
+            Column::View(data, runs) => {
+                // SAFETY: what holds numbers may be written as if it held nothing yet, and all of it is written.
+                let lanes = unsafe { &mut *(lanes as *mut [T] as *mut [MaybeUninit<T>]) };
+                runs.gather(data, elements.start, lanes);
+            }
+        }
+    }
+}
+
+/// Runs the elements from `start` on, as many as `out` has room for.
+pub(super) fn run<T: Float>(
+    ready: &Ready<T>,
+    columns: &[Column<'_, T>],
+    start: usize,
+    out: &mut [&mut [T]],
+    strays: &Mutex<Strays>,
+) {
+    let len = out[0].len();
+    if len > PIECE {
+        let middle = len.div_ceil(PIECE) / 2 * PIECE;
+        let halves = out.iter_mut().map(|out| out.split_at_mut(middle));
+        let (mut left, mut right): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = halves.unzip();
+        let work = len.saturating_mul(ready.plan.operations.1);
+        parallel::join(
+            work,
+            || run(ready, columns, start, &mut left, strays),
+            || run(ready, columns, start + middle, &mut right, strays),
+        );
+        return;
+    }
+    let load = |elements: Range<usize>, first: u32, numbers: &mut Numbers<T>| {
+        for (slot, column) in (first..).zip(columns) {
+            column.load(elements.clone(), &mut numbers.of_mut(slot)[..elements.len()]);
+        }
+    };
+    ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
+        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
+            out[at - start..][..taken].copy_from_slice(&numbers.of(slot)[..taken]);
+        }
+        if !ready.plan.guards.is_empty() {
+            let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
+            lock(strays).extend((0..taken).filter_map(failed));
+        }
+    });
+}

@@ -1,0 +1,162 @@
+//! What a program records: its function, and on the same tape the derivatives that are asked for.
+
+use super::Function;
+use super::code::Code;
+use super::data::{Ends, put};
+use super::paths::{Kind, Recording};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::reverse::recorded;
+use crate::reverse::recorded::Root;
+use crate::scalar::Scalar;
+use crate::tape::{LIMIT, Step, Tape};
+use crate::tensor::Tensor;
+use crate::transform::Inputs;
+use crate::var::Var;
+
+/// Records the function at some numbers and tensors, with the derivatives that `kind` asks for. How many numbers are shared
+/// matters for a sum; all recordings must have as many results as the first.
+pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
+    function: &Function<'f, T, X>,
+    form: &mut X,
+    kind: Kind,
+    (numbers, tensors): (&[T], &[Tensor<T>]),
+    (shared, results): (usize, &mut Option<usize>),
+) -> Result<Recording<T>> {
+    put(form, numbers, tensors);
+    let tape = Tape::guarding();
+    let handles = form.record(&tape);
+    let x = leaves(&tape);
+    let others = Ends {
+        numbers: numbers[x.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
+        tensors: tensors[x.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
+    };
+    let y = function(&tape, handles)?;
+    let found = y.numbers.len() + y.tensors.iter().map(|y| y.shape().len()).sum::<usize>();
+    let expected = *results.get_or_insert(found);
+    if found != expected {
+        let why = format!("it has {found} results here, and {expected} on another path");
+        return Err(Error::new("program", Rule::NotReplayable { why }));
+    }
+    derived(&tape, kind, &x, &others, y, shared)
+}
+
+/// The arguments, with which a recording begins.
+fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
+    let mut x = Ends { numbers: Vec::new(), tensors: Vec::new() };
+    for index in 0..tape.len() {
+        let entry = tape.entry(index);
+        match entry.step {
+            Step::Node => x.tensors.push(Var::new(tape, entry.operand)),
+            _ => x.numbers.push(Scalar { tape: Some(tape), number: entry.value, index: index as u32 }),
+        }
+    }
+    x
+}
+
+/// The code of y as a function of x, with the derivatives that `kind` asks for. Others are the direction or the weight.
+pub(super) fn derived<'t, T: Float>(
+    tape: &'t Tape<T>,
+    kind: Kind,
+    x: &Ends<'t, T>,
+    others: &Ends<'t, T>,
+    y: Ends<'t, T>,
+    shared: usize,
+) -> Result<Recording<T>> {
+    if let Some(error) = tape.failure() {
+        return Err(error);
+    }
+    let results = match kind {
+        Kind::Value => y,
+        Kind::Gradient => last_gradient(tape, sum(&y), x)?.and(y),
+        Kind::Weighted => last_gradient(tape, dot(others, &y), x)?,
+        Kind::Sum => {
+            let shared = Ends::numbers(x.numbers[..shared].to_vec());
+            last_gradient(tape, sum(&y), &shared)?.and(y)
+        }
+        Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
+        Kind::Jvp => along(tape, &y, x, others)?.and(y),
+        Kind::Hvp => {
+            let slopes = gradient(tape, sum(&y), x)?;
+            last_gradient(tape, dot(&slopes, others), x)?.and(slopes)
+        }
+        Kind::Hessian => {
+            let slopes = gradient(tape, sum(&y), x)?;
+            Ends::numbers(jacobian(tape, &slopes.numbers, x)?)
+        }
+    };
+    if let Some(error) = tape.failure() {
+        return Err(error);
+    }
+    let inputs = x.clone().and(others.clone());
+    let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
+    let code = Code::of(tape, &inputs, &results);
+    Ok(Recording { outcomes, inputs: [inputs.numbers.len(), inputs.tensors.len(), 0], code })
+}
+
+/// dy/dx.
+pub(super) fn gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &Ends<'t, T>) -> Result<Ends<'t, T>> {
+    if y.index >= LIMIT {
+        return Ok(Ends {
+            numbers: vec![Scalar::constant(T::ZERO); x.numbers.len()],
+            tensors: x.tensors.iter().map(|x| tape.constant(Tensor::zeros(x.shape()))).collect(),
+        });
+    }
+    let adjoints = recorded(tape, Root::Scalar(y))?;
+    Ok(Ends {
+        numbers: x.numbers.iter().map(|&x| adjoints.of_scalar(x)).collect(),
+        tensors: x.tensors.iter().map(|&x| adjoints.of_var(x)).collect(),
+    })
+}
+
+/// dy/dx that is not differentiated again: rules may use what their operations kept.
+fn last_gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &Ends<'t, T>) -> Result<Ends<'t, T>> {
+    match tape.node_count() {
+        0 => gradient(tape, y, x),
+        _ => tape.no_grad(|| gradient(tape, y, x)),
+    }
+}
+
+/// dyᵢ/dxⱼ of numbers, row by row: a reverse sweep for each y, or where there are more of them than of x, a forward one for
+/// each x.
+fn jacobian<'t, T: Float>(tape: &'t Tape<T>, y: &[Scalar<'t, T>], x: &Ends<'t, T>) -> Result<Vec<Scalar<'t, T>>> {
+    let n = x.numbers.len();
+    if y.len() <= n {
+        let rows: Result<Vec<_>> = y.iter().map(|&y| Ok(gradient(tape, y, x)?.numbers)).collect();
+        return Ok(rows?.concat());
+    }
+    let one_at = |j: usize| (0..n).map(|k| Scalar::constant(T::of(f64::from(u8::from(k == j))))).collect();
+    let y = Ends::numbers(y.to_vec());
+    let column = |j: usize| along(tape, &y, x, &Ends::numbers(one_at(j)));
+    let columns = (0..n).map(|j| Ok(column(j)?.numbers)).collect::<Result<Vec<_>>>()?;
+    Ok((0..y.numbers.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect())
+}
+
+/// The derivatives of y when x moves along a direction: what the reverse sweep makes of Σ uᵢyᵢ is linear in u, and its
+/// derivative with respect to u is the forward sweep.
+fn along<'t, T: Float>(
+    tape: &'t Tape<T>,
+    y: &Ends<'t, T>,
+    x: &Ends<'t, T>,
+    direction: &Ends<'t, T>,
+) -> Result<Ends<'t, T>> {
+    let u = Ends {
+        numbers: y.numbers.iter().map(|_| tape.scalar(T::ONE)).collect(),
+        tensors: y.tensors.iter().map(|y| tape.var(Tensor::ones(y.shape()))).collect(),
+    };
+    let slopes = gradient(tape, dot(&u, y), x)?;
+    last_gradient(tape, dot(&slopes, direction), &u)
+}
+
+fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {
+    let numbers = x.numbers.iter().zip(&y.numbers).map(|(&x, &y)| x * y);
+    numbers.chain(x.tensors.iter().zip(&y.tensors).map(|(&x, &y)| (x * y).sum())).sum()
+}
+
+/// The only result, or the sum of all.
+fn sum<'t, T: Float>(y: &Ends<'t, T>) -> Scalar<'t, T> {
+    match (&y.numbers[..], &y.tensors[..]) {
+        (&[y], []) => y,
+        (numbers, tensors) => numbers.iter().copied().chain(tensors.iter().map(|y| y.sum())).sum(),
+    }
+}

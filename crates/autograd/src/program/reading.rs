@@ -1,0 +1,446 @@
+//! From a recording to code: constants folded, equal operations merged, tensors of one number known by it.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::Ends;
+use super::code::{Action, ActionKind, Code, Definition, Extent, Guard, Look, NUMBER, PLACES, TensorGuard, Value};
+use crate::float::Float;
+use crate::ops::elementwise::Elementwise;
+use crate::ops::{Embed, Op, Saved};
+use crate::shape::Shape;
+use crate::tape::{CONSTANT, Input, LIMIT, Node, Step, Subject, Tape};
+use crate::tensor::Tensor;
+
+impl<T: Float> Code<T> {
+    /// The code of `results` as functions of `inputs`, which are leaves of the tape.
+    pub fn of(tape: &Tape<T>, inputs: &Ends<'_, T>, results: &Ends<'_, T>) -> Self {
+        let guards = tape.guards();
+        let mut reading = Reading {
+            tape,
+            detached: guards.detached.iter().copied().collect(),
+            code: Code::default(),
+            merged: HashMap::new(),
+            filled: HashMap::new(),
+            extents: HashMap::new(),
+            found: HashMap::new(),
+            known: vec![CONSTANT; tape.len()],
+        };
+        reading.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len();
+        for (place, input) in inputs.numbers.iter().enumerate() {
+            reading.known[input.index as usize] = reading.code.define(Definition::Input(place as u32), NUMBER);
+        }
+        for (place, input) in inputs.tensors.iter().enumerate() {
+            let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
+            let action = Action { kind: ActionKind::Input(place as u32), operands: SmallVec::new(), site };
+            reading.known[entry as usize] = reading.act(action, Some(&input.shape()));
+        }
+        tape.for_each_saved(|slot, saved| {
+            if let Saved::Index(places) = saved {
+                reading.found.insert(address(places), Found::By(slot));
+            }
+        });
+        let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
+        let subjects = guards.outcomes.iter().map(|outcome| match outcome.subject {
+            Subject::Comparison(entry) => entry,
+            Subject::Tensor(slot) | Subject::All(slot, _) => entry_of(slot),
+        });
+        let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
+        let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
+        for index in reading.needed(scalars.chain(tensors).chain(subjects)) {
+            if reading.known[index as usize] == CONSTANT {
+                reading.known[index as usize] = reading.entry(index);
+            }
+        }
+        for result in &results.numbers {
+            let value = match result.index < LIMIT {
+                true => reading.known[result.index as usize],
+                false => reading.constant(result.number),
+            };
+            reading.code.results.push(value);
+        }
+        for result in &results.tensors {
+            let value = reading.tensor(result.slot);
+            reading.code.results.push(value);
+        }
+        for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
+            reading.guard(ordinal as u32, outcome.subject, outcome.holds);
+        }
+        reading.code
+    }
+}
+
+/// Where places come from.
+#[derive(Clone, Copy)]
+enum Found {
+    Given(Value),
+    /// The operation of this node.
+    By(u32),
+}
+
+/// Where a list of places is: views of it are at the same address.
+fn address(places: &Tensor<usize>) -> *const usize {
+    places.buffer.as_slice().as_ptr()
+}
+
+/// A recording on its way to code.
+struct Reading<'t, T: Float> {
+    tape: &'t Tape<T>,
+    /// Leaves that stand for entries without their history.
+    detached: HashMap<u32, u32>,
+    code: Code<T>,
+    /// Where each operation on elements is, and each constant by its bits.
+    merged: HashMap<(Option<Elementwise>, u64, Value), Value>,
+    /// Tensors that are one number everywhere.
+    filled: HashMap<(Value, Extent), Value>,
+    extents: HashMap<Shape, Extent>,
+    /// By the address of the list.
+    found: HashMap<*const usize, Found>,
+    /// The value of each entry that has been read. That of a node may be a number that stands for all its elements.
+    known: Vec<Value>,
+}
+
+impl<T: Float> Reading<'_, T> {
+    /// What the roots depend on, in the order of execution.
+    fn needed(&self, roots: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut needed = vec![false; self.tape.len()];
+        roots.for_each(|root| needed[root as usize] = true);
+        let nodes = self.tape.nodes();
+        for index in (0..needed.len()).rev().filter(|&index| self.known[index] == CONSTANT) {
+            if !needed[index] {
+                continue;
+            }
+            let entry = self.tape.entry(index);
+            match entry.step {
+                Step::Leaf => {
+                    if let Some(&source) = self.detached.get(&(index as u32)) {
+                        needed[source as usize] = true;
+                    }
+                }
+                Step::Element => match self.gathered(&nodes[entry.operand as usize].op, entry.second()) {
+                    Some(source) if source < LIMIT => needed[source as usize] = true,
+                    Some(_) => {}
+                    None => needed[nodes[entry.operand as usize].entry as usize] = true,
+                },
+                Step::Node => {
+                    let node = &nodes[entry.operand as usize];
+                    match node.op {
+                        Op::FromScalars { start, len } => {
+                            let scalars = self.tape.gathered(start, len);
+                            scalars.iter().filter(|&&x| x < LIMIT).for_each(|&x| needed[x as usize] = true);
+                        }
+                        Op::Output { back } => needed[nodes[(entry.operand - back) as usize].entry as usize] = true,
+                        _ => {
+                            let operands = node.inputs.iter().filter_map(|input| match *input {
+                                Input::Node(slot) => Some(slot),
+                                Input::Number(_) => None,
+                            });
+                            let finder = node.op.places().and_then(|places| match self.found.get(&address(places)) {
+                                Some(&Found::By(slot)) => Some(slot),
+                                _ => None,
+                            });
+                            operands.chain(finder).for_each(|slot| needed[nodes[slot as usize].entry as usize] = true);
+                        }
+                    }
+                }
+                Step::Unary(_) | Step::Right(_) | Step::Left(_) => needed[entry.operand as usize] = true,
+                Step::Both(_) => {
+                    needed[entry.operand as usize] = true;
+                    needed[entry.second()] = true;
+                }
+            }
+        }
+        (0..needed.len() as u32).filter(|&index| needed[index as usize]).collect()
+    }
+
+    /// The entry behind an element of scalars that were gathered into a tensor.
+    fn gathered(&self, op: &Op, element: usize) -> Option<u32> {
+        match *op {
+            Op::FromScalars { start, .. } => self.tape.gathered(start + element, 1).first().copied(),
+            _ => None,
+        }
+    }
+
+    fn entry(&mut self, index: u32) -> Value {
+        if let Some(&source) = self.detached.get(&index) {
+            return self.known[source as usize];
+        }
+        let entry = self.tape.entry(index as usize);
+        let x = || self.known[entry.operand as usize];
+        match entry.step {
+            Step::Leaf => self.constant(entry.value),
+            Step::Unary(op) => self.operation(op, x(), x(), NUMBER),
+            Step::Both(op) => self.operation(op, x(), self.known[entry.second()], NUMBER),
+            Step::Right(op) => {
+                let (x, constant) = (x(), self.constant(entry.constant()));
+                self.operation(op, x, constant, NUMBER)
+            }
+            Step::Left(op) => {
+                let (x, constant) = (x(), self.constant(entry.constant()));
+                self.operation(op, constant, x, NUMBER)
+            }
+            Step::Element => {
+                let tape = self.tape;
+                let nodes = tape.nodes();
+                let node = &nodes[entry.operand as usize];
+                match self.gathered(&node.op, entry.second()) {
+                    Some(source) if source < LIMIT => self.known[source as usize],
+                    Some(_) => self.constant(entry.value),
+                    None => self.element(self.known[node.entry as usize], entry.second(), node),
+                }
+            }
+            Step::Node => {
+                let tape = self.tape;
+                self.node(entry.operand, &tape.nodes()[entry.operand as usize])
+            }
+        }
+    }
+
+    fn element(&mut self, tensor: Value, element: usize, node: &Node<T>) -> Value {
+        if self.is_number(tensor) {
+            return tensor;
+        }
+        if let (true, Some(number)) = (self.code.is_constant(tensor), node.value.iter().nth(element)) {
+            return self.constant(number);
+        }
+        let operands = SmallVec::from_slice(&[tensor]);
+        self.act(Action { kind: ActionKind::Element(element), operands, site: node.site }, None)
+    }
+
+    /// A tensor operation. A tensor that is one number everywhere is known by that number.
+    fn node(&mut self, slot: u32, node: &Node<T>) -> Value {
+        let shape = node.value.shape();
+        let site = node.site;
+        match &node.op {
+            Op::Leaf | Op::Constant => {
+                if let (1, Some(&[number])) = (shape.len(), node.value.as_slice()) {
+                    return self.constant(number);
+                }
+                self.act(
+                    Action { kind: ActionKind::Constant(node.value.clone()), operands: SmallVec::new(), site },
+                    Some(shape),
+                )
+            }
+            Op::Detach => self.input(&node.inputs[0]),
+            Op::Elementwise(op) if op.arity() < 3 => {
+                let extent = self.extent(shape);
+                let x = self.input(&node.inputs[0]);
+                let y = node.inputs.get(1).map_or(x, |y| self.input(y));
+                let extent = if self.is_number(x) && self.is_number(y) { NUMBER } else { extent };
+                self.operation(*op, x, y, extent)
+            }
+            Op::FromScalars { start, len } => {
+                let scalars = self.tape.gathered(*start, *len);
+                let numbers = node.value.as_slice().unwrap_or_default();
+                let operands: SmallVec<[Value; 4]> = (scalars.iter().zip(numbers))
+                    .map(|(&index, &number)| match index < LIMIT {
+                        true => self.known[index as usize],
+                        false => self.constant(number),
+                    })
+                    .collect();
+                match operands[..] {
+                    [number] => number,
+                    _ => self.act(Action { kind: ActionKind::Gather, operands, site }, Some(shape)),
+                }
+            }
+            Op::Output { back } => {
+                let extent = self.extent(shape);
+                self.output(slot - back, *back, extent)
+            }
+            Op::Kept => {
+                let Some(&Input::Node(of)) = node.inputs.first() else { return self.constant(T::NAN) };
+                let extent = self.extent(shape);
+                self.output(of, 1, extent)
+            }
+            Op::Custom { rule, .. } => {
+                let kind = ActionKind::Custom(self.tape.custom(*rule));
+                let operands = self.operands(node);
+                self.act(Action { kind, operands, site }, Some(shape))
+            }
+            op => {
+                let only = self.input(&node.inputs[0]);
+                let moved = match op {
+                    Op::Reshape(_) | Op::Permute(_) | Op::BroadcastTo(_) | Op::Slice(_) | Op::Flip(_) => true,
+                    Op::Embed(Embed { start: 0, size: 1, .. }) => true,
+                    _ => false,
+                };
+                if moved && self.is_number(only) && !shape.is_empty() {
+                    return only;
+                }
+                let mut operands = self.operands(node);
+                operands.extend(op.places().and_then(|places| self.places(places)));
+                self.act(Action { kind: ActionKind::Rule(op.clone()), operands, site }, Some(shape))
+            }
+        }
+    }
+
+    /// Places that are given, or that another operation has found.
+    fn places(&mut self, places: &Tensor<usize>) -> Option<Value> {
+        match *self.found.get(&address(places))? {
+            Found::Given(value) => Some(value),
+            Found::By(slot) => Some(self.output(slot, 1, PLACES)),
+        }
+    }
+
+    /// One more result of the operation of a node.
+    fn output(&mut self, of: u32, result: u32, extent: Extent) -> Value {
+        let first = self.known[self.tape.with_node(of, |node| node.entry) as usize];
+        match self.code.values[first as usize] {
+            Definition::Output(action, _) => self.code.define(Definition::Output(action, result), extent),
+            _ => first,
+        }
+    }
+
+    /// The operands of a node, as tensors of their shapes.
+    fn operands(&mut self, node: &Node<T>) -> SmallVec<[Value; 4]> {
+        let mut operands = SmallVec::new();
+        for input in &node.inputs {
+            operands.push(match *input {
+                Input::Node(slot) => self.tensor(slot),
+                Input::Number(number) => {
+                    let number = self.constant(number);
+                    self.filled(number, &Shape::default(), node.site)
+                }
+            });
+        }
+        operands
+    }
+
+    fn input(&mut self, input: &Input<T>) -> Value {
+        match *input {
+            Input::Node(slot) => self.known[self.tape.with_node(slot, |node| node.entry) as usize],
+            Input::Number(number) => self.constant(number),
+        }
+    }
+
+    /// The value of a node as a tensor of its shape.
+    fn tensor(&mut self, slot: u32) -> Value {
+        let (entry, shape, site) =
+            self.tape.with_node(slot, |node| (node.entry, node.value.shape().clone(), node.site));
+        let value = self.known[entry as usize];
+        match self.is_number(value) {
+            true => self.filled(value, &shape, site),
+            false => value,
+        }
+    }
+
+    fn filled(&mut self, number: Value, shape: &Shape, site: &'static std::panic::Location<'static>) -> Value {
+        let extent = self.extent(shape);
+        if let Some(&filled) = self.filled.get(&(number, extent)) {
+            return filled;
+        }
+        let filled = match self.code.values[number as usize] {
+            Definition::Constant(number) => {
+                let tensor = Tensor::scalar(number);
+                let tensor = tensor.broadcast_to(shape.clone()).unwrap_or(tensor);
+                Action { kind: ActionKind::Constant(tensor), operands: SmallVec::new(), site }
+            }
+            _ => Action {
+                kind: ActionKind::Fill(shape.clone()),
+                operands: SmallVec::from_slice(&[number]),
+                site,
+            },
+        };
+        let filled = self.act(filled, Some(shape));
+        self.filled.insert((number, extent), filled);
+        filled
+    }
+
+    fn guard(&mut self, ordinal: u32, subject: Subject<T>, holds: bool) {
+        match subject {
+            Subject::Comparison(entry) => {
+                let comparison = self.known[entry as usize];
+                if !self.code.is_constant(comparison) {
+                    self.code.guards.push(Guard { ordinal, comparison, holds });
+                }
+            }
+            Subject::Tensor(slot) | Subject::All(slot, _) => {
+                let tensor = self.tensor(slot);
+                if !self.code.is_constant(tensor) {
+                    let look = match subject {
+                        Subject::All(_, test) => Look::All(test, holds),
+                        _ => Look::Elements(self.tape.node_value(slot)),
+                    };
+                    self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
+                }
+            }
+        }
+    }
+
+    /// An action and its first result, a number where it has no shape.
+    fn act(&mut self, action: Action<T>, shape: Option<&Shape>) -> Value {
+        let extent = shape.map_or(NUMBER, |shape| self.extent(shape));
+        let is_computed = !matches!(action.kind, ActionKind::Input(_) | ActionKind::Constant(_));
+        if let (true, Some(shape)) = (is_computed, shape) {
+            self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
+        }
+        self.code.actions.push(action);
+        self.code.define(Definition::Output((self.code.actions.len() - 1) as u32, 0), extent)
+    }
+
+    fn extent(&mut self, shape: &Shape) -> Extent {
+        if let Some(&extent) = self.extents.get(shape) {
+            return extent;
+        }
+        let extent = self.code.shapes.len() as Extent;
+        self.code.shapes.push(shape.clone());
+        self.extents.insert(shape.clone(), extent);
+        extent
+    }
+
+    fn is_number(&self, value: Value) -> bool {
+        self.code.extents[value as usize] == NUMBER
+    }
+
+    fn constant(&mut self, number: T) -> Value {
+        self.merged((None, number.to_f64().to_bits(), 0), Definition::Constant(number), NUMBER)
+    }
+
+    /// The value of an operation: what it simplifies to, or itself, once.
+    ///
+    /// Every simplification keeps the bits of the value, up to the sign of a zero. An operand takes the place of the result
+    /// only where it has its shape.
+    fn operation(&mut self, op: Elementwise, x: Value, y: Value, extent: Extent) -> Value {
+        use Definition::{Constant, Operation};
+        use Elementwise::{add, div, masked_mul, mul, neg, powi, sub};
+        let (by_x, by_y) = (self.code.values[x as usize], self.code.values[y as usize]);
+        let is = |definition: Definition<T>, number: T| definition == Constant(number);
+        let fits = |value: Value| self.code.extents[value as usize] == extent;
+        match (op, by_x, by_y) {
+            (_, Constant(a), Constant(b)) => {
+                let folded = op.at(&[a, b][..op.arity()]);
+                self.constant(folded)
+            }
+            (mul, _, b) if is(b, T::ONE) && fits(x) => x,
+            (mul, a, _) if is(a, T::ONE) && fits(y) => y,
+            (mul, _, b) if is(b, -T::ONE) && fits(x) => self.operation(neg, x, x, extent),
+            (mul, a, _) if is(a, -T::ONE) && fits(y) => self.operation(neg, y, y, extent),
+            (div | powi, _, b) if is(b, T::ONE) && fits(x) => x,
+            (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a == T::ZERO => self.constant(T::ZERO),
+            (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a.is_finite() => {
+                self.operation(mul, x, y, extent)
+            }
+            (neg, Operation(neg, z, _), _) => z,
+            (add, _, Operation(neg, z, _)) => self.operation(sub, x, z, extent),
+            (add, Operation(neg, z, _), _) => self.operation(sub, y, z, extent),
+            (sub, _, Operation(neg, z, _)) => self.operation(add, x, z, extent),
+            (add | mul | masked_mul, ..) if x > y => {
+                self.merged((Some(op), y.into(), x), Operation(op, y, x), extent)
+            }
+            _ => self.merged((Some(op), x.into(), y), Operation(op, x, y), extent),
+        }
+    }
+
+    fn merged(&mut self, key: (Option<Elementwise>, u64, Value), definition: Definition<T>, extent: Extent) -> Value {
+        if let Some(&place) = self.merged.get(&key) {
+            return place;
+        }
+        if let (Definition::Operation(..), Some(shape)) = (definition, self.code.shapes.get(extent as usize)) {
+            self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
+        }
+        let place = self.code.define(definition, extent);
+        self.merged.insert(key, place);
+        place
+    }
+}
