@@ -1,6 +1,6 @@
 //! Elementwise functions, of large tensors and of small ones.
 
-use autograd::{Map, Result, Scalar, Tape, Var};
+use autograd::{Map, Program, Result, Scalar, Tape, Var};
 use rand::rngs::StdRng;
 
 use crate::bench::{Bench, normal};
@@ -11,7 +11,7 @@ pub fn w7(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut tape = Tape::new();
     bench.report("fwdbwd composed", || {
         let [a, b, x] = operands.each_ref().map(|x| tape.var(x));
-        ((a * x + b).tanh() * (-x * x).exp() + (x * x).log1p()).sum().backward()?;
+        composed(a, b, x).sum().backward()?;
         tape.clear();
         Ok(())
     })?;
@@ -21,11 +21,17 @@ pub fn w7(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
         tape.clear();
         Ok(())
     })?;
-    bench.report("fwdbwd", || {
+    bench.report("fwdbwd map", || {
         fused.of(operands.each_ref().map(|x| tape.var(x))).sum().backward()?;
         tape.clear();
         Ok(())
-    })
+    })?;
+    let mut program = Program::record(&operands, |_, [a, b, x]| composed(a, b, x).sum())?;
+    bench.report("fwdbwd", || program.value_and_gradient(&operands).map(drop))
+}
+
+fn composed<'t>(a: Var<'t>, b: Var<'t>, x: Var<'t>) -> Var<'t> {
+    (a * x + b).tanh() * (-x * x).exp() + (x * x).log1p()
 }
 
 /// 10 000 dependent operations on 4 × 4 numbers: the time of one, in microseconds.
@@ -37,6 +43,10 @@ pub fn w8(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
         chain(operands.each_ref().map(|x| tape.var(x)), OPERATIONS / 4).backward()?;
         tape.clear();
         Ok(())
+    })?;
+    let mut program = Program::record(&operands, |_, operands| chain(operands, OPERATIONS / 4))?;
+    bench.report_per(OPERATIONS as f64 / 1e3, "fwdbwd program per op (us)", || {
+        program.value_and_gradient(&operands).map(drop)
     })
 }
 

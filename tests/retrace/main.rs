@@ -3,6 +3,7 @@
 mod errors;
 mod fuzz;
 mod memory;
+mod programs;
 mod reference;
 mod resume;
 mod scalars;

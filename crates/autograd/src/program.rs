@@ -14,8 +14,10 @@ mod code;
 mod columns;
 mod data;
 mod derived;
+mod forms;
 mod lanes;
 mod map;
+mod model;
 mod paths;
 mod plan;
 mod reading;
@@ -24,21 +26,22 @@ mod script;
 
 use std::marker::PhantomData;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::ops::Op;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
 use crate::tensor::Tensor;
-use crate::transform::{Inputs, Part, PartMut};
+use crate::transform::Inputs;
 use crate::var::Var;
 
 pub use batch::Batch;
-use data::{Data, Ends, count, form, put, take};
-use derived::record;
+use data::{Data, Ends, Parts, count, flatten, has_tensors, one_at, put, take};
+use forms::Forms;
 pub use map::Map;
-use paths::{Kind, Paths, Recording};
+pub use model::ModelProgram;
+use paths::Kind;
 
 /// A function, recorded: its values and derivatives on new inputs, many times faster than recording it again.
 ///
@@ -63,26 +66,16 @@ use paths::{Kind, Paths, Recording};
 /// ```
 pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
     function: Function<'f, T, X>,
-    /// Arguments of the form that was recorded; a recording puts its numbers in.
-    form: X,
+    forms: Forms<T, X>,
     /// The last gradient.
     gradient: X,
     /// The last product with a Hessian.
     product: X,
-    /// The arguments in parts, and after them those of a direction.
-    data: Data<T>,
-    /// What is known of arguments of the last form.
-    known: Known<T>,
-    /// Of arguments of other forms; the last used is the last.
-    others: Vec<Known<T>>,
     result: PhantomData<Y>,
 }
 
-type Function<'f, T, X> =
-    Box<dyn for<'t> Fn(&'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Result<Ends<'t, T>> + 'f>;
-
-/// The paths, the numbers of the arguments, and what records the function at some numbers.
-type Parts<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, Record);
+type Recorded<'f, T, X> = dyn for<'t> Fn(&'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Result<Ends<'t, T>> + 'f;
+type Function<'f, T, X> = Box<Recorded<'f, T, X>>;
 
 /// The result of a [`Program`] is one number.
 #[derive(Debug)]
@@ -96,7 +89,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// Records `f` at `x`.
     ///
     /// # Errors
-    /// The first operation of `f` that fails at `x`; an operation on tensors.
+    /// The first operation of `f` that fails at `x`.
     #[track_caller]
     pub fn record(x: &X, f: impl for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T> + 'f) -> Result<Self> {
         Self::new(x, Box::new(move |tape, x| Ok(Ends::number(f(tape, x)))))
@@ -127,9 +120,9 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     #[track_caller]
     pub fn value_and_gradient(&mut self, x: &X) -> Result<(T, &X)> {
         self.run(Kind::Gradient, x, None)?;
-        let Data { numbers, tensors, .. } = self.known.paths.results();
+        let Data { numbers, tensors, .. } = self.forms.results();
         let (value, slopes) = numbers.split_last().map_or((T::NAN, &[][..]), |(&value, slopes)| (value, slopes));
-        put(&mut self.gradient, slopes, tensors);
+        put(&mut self.gradient, Parts::of(slopes, tensors));
         Ok((value, &self.gradient))
     }
 
@@ -140,10 +133,10 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     #[track_caller]
     pub fn hvp(&mut self, x: &X, v: &X) -> Result<(&X, &X)> {
         self.run(Kind::Hvp, x, Some(v))?;
-        let Data { numbers, tensors, .. } = self.known.paths.results();
+        let Data { numbers, tensors, .. } = self.forms.results();
         let ((by_v, slopes), (tensors_by_v, tensor_slopes)) = (halves(numbers), halves(tensors));
-        put(&mut self.product, by_v, tensors_by_v);
-        put(&mut self.gradient, slopes, tensor_slopes);
+        put(&mut self.product, Parts::of(by_v, tensors_by_v));
+        put(&mut self.gradient, Parts::of(slopes, tensor_slopes));
         Ok((&self.gradient, &self.product))
     }
 
@@ -236,19 +229,19 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
             return tensor([rows.len().checked_div(n).unwrap_or(0), n], rows);
         }
         let value = only(self.run(Kind::Value, x, None)?)?;
-        let is_gathered = self.known.paths.results().tensors.is_empty();
+        let is_gathered = self.forms.results().tensors.is_empty();
         let mut rows = Vec::with_capacity(n.saturating_mul(value.len()));
         for i in 0..value.len() {
             let mut seed = Tensor::zeros(value.shape());
             seed.as_mut_slice()[i] = T::ONE;
             self.read(x, None)?;
             match is_gathered {
-                true => self.data.numbers.extend(seed.iter()),
-                false => self.data.tensors.push(seed),
+                true => self.forms.data.numbers.extend(seed.iter()),
+                false => self.forms.data.tensors.push(seed),
             }
-            self.replay(Kind::Weighted)?;
-            let Data { numbers, tensors, .. } = self.known.paths.results();
-            put(&mut self.gradient, numbers, tensors);
+            self.forms.replay(Kind::Weighted, &self.function)?;
+            let Data { numbers, tensors, .. } = self.forms.results();
+            put(&mut self.gradient, Parts::of(numbers, tensors));
             flatten(&self.gradient, &mut rows);
         }
         tensor([value.len(), n], &rows)
@@ -258,16 +251,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
 impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     #[track_caller]
     fn new(x: &X, function: Function<'f, T, X>) -> Result<Self> {
-        let mut program = Program {
-            function,
-            form: x.clone(),
-            gradient: x.zeros(),
-            product: x.zeros(),
-            data: Data::default(),
-            known: Known::of(x),
-            others: Vec::new(),
-            result: PhantomData,
-        };
+        let forms = Forms::new(x);
+        let mut program = Program { function, forms, gradient: x.zeros(), product: x.zeros(), result: PhantomData };
         program.run(Kind::Value, x, None)?;
         Ok(program)
     }
@@ -282,97 +267,31 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
 
     /// What the program is made of, and what it cost to keep it right.
     pub fn report(&self) -> Report {
-        self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()))
+        self.forms.report()
     }
 
     /// Runs the path that the input is on; the results stay until the next run.
     #[track_caller]
     fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
         self.read(x, along)?;
-        self.replay(kind)
-    }
-
-    /// Runs on the arguments that have been read.
-    #[track_caller]
-    fn replay(&mut self, kind: Kind) -> Result<&Data<T>> {
-        let Self { function, form, known, data, .. } = self;
-        let Known { paths, results, .. } = known;
-        paths.run(kind, data, &mut |numbers: &[T]| record(function, form, kind, (numbers, &data.tensors), (0, results)))
-    }
-
-    /// What a run of many inputs works on, apart from each other.
-    fn recorder(&mut self, kind: Kind, shared: usize) -> Parts<'_, T, impl FnMut(&[T]) -> Result<Recording<T>>> {
-        let Self { function, form, known, data, .. } = self;
-        let Known { paths, results, .. } = known;
-        let Data { numbers, tensors, .. } = data;
-        (paths, numbers, move |numbers: &[T]| record(function, form, kind, (numbers, tensors), (shared, results)))
+        self.forms.replay(kind, &self.function)
     }
 
     /// Takes the arguments apart.
     #[track_caller]
     fn read(&mut self, x: &X, along: Option<&X>) -> Result<()> {
-        self.data.clear();
-        self.data.take(x);
+        self.forms.data.clear();
+        self.forms.data.take(x);
         self.find_form(|| x.clone());
-        if let Some(along) = along {
-            if !self.known.has_form(along) {
-                let (expected, found) = ([count(x)].into(), [count(along)].into());
-                return Err(Error::new("program", Rule::Shape { expected, found }));
-            }
-            self.data.take(along);
+        along.map_or(Ok(()), |along| self.forms.take_direction(x, along))
+    }
+
+    /// Turns to the form of the arguments that have been read.
+    fn find_form(&mut self, x: impl FnOnce() -> X) {
+        if self.forms.find(x) {
+            self.gradient = self.forms.form.zeros();
+            self.product = self.forms.form.zeros();
         }
-        Ok(())
-    }
-
-    /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new.
-    fn find_form(&mut self, form: impl FnOnce() -> X) {
-        if self.known.fits(&self.data) {
-            return;
-        }
-        self.form = form();
-        self.gradient = self.form.zeros();
-        self.product = self.form.zeros();
-        let found = match self.others.iter().position(|known| known.fits(&self.data)) {
-            Some(found) => self.others.remove(found),
-            None => Known::of(&self.form),
-        };
-        self.others.push(std::mem::replace(&mut self.known, found));
-        if self.others.len() == MOST_FORMS {
-            self.others.remove(0);
-        }
-    }
-}
-
-/// So many forms of the arguments are kept; beyond, the one that was not used for longest goes.
-const MOST_FORMS: usize = 16;
-
-/// The paths for arguments of one form.
-struct Known<T: Float> {
-    numbers: usize,
-    shapes: Vec<Shape>,
-    /// How many results the function has, once it has been recorded.
-    results: Option<usize>,
-    paths: Paths<T>,
-}
-
-impl<T: Float> Known<T> {
-    fn of<X: Inputs<T>>(x: &X) -> Self {
-        let mut shapes = Vec::new();
-        let numbers = form(x, &mut |shape| shapes.push(shape.clone()));
-        Known { numbers, shapes, results: None, paths: Paths::default() }
-    }
-
-    /// Whether numbers and tensors are of this form.
-    #[inline]
-    fn fits(&self, data: &Data<T>) -> bool {
-        data.numbers.len() == self.numbers && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
-    }
-
-    fn has_form<X: Inputs<T>>(&self, x: &X) -> bool {
-        let mut shapes = self.shapes.iter();
-        let mut fits = true;
-        let numbers = form(x, &mut |shape| fits &= shapes.next() == Some(shape));
-        fits && shapes.next().is_none() && numbers == self.numbers
     }
 }
 
@@ -446,37 +365,6 @@ fn only<T: Float>(results: &Data<T>) -> Result<Tensor<T>> {
 
 fn halves<R>(list: &[R]) -> (&[R], &[R]) {
     list.split_at(list.len() / 2)
-}
-
-fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
-    let mut found = false;
-    form(x, &mut |_| found = true);
-    found
-}
-
-/// Appends all numbers of the arguments, in their order.
-fn flatten<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) {
-    x.parts(&mut |part| match part {
-        Part::Numbers(part) => numbers.extend_from_slice(part),
-        Part::Tensor(tensor) => numbers.extend(tensor.iter()),
-    });
-}
-
-/// One for the k-th of all numbers of the arguments, zero for the others.
-fn one_at<T: Float, X: Inputs<T>>(x: &X, k: usize) -> X {
-    let mut unit = x.zeros();
-    let mut before = 0;
-    unit.parts_mut(&mut |part| {
-        let elements = match part {
-            PartMut::Numbers(part) => part,
-            PartMut::Tensor(tensor) => tensor.as_mut_slice(),
-        };
-        if let Some(one) = k.checked_sub(before).and_then(|k| elements.get_mut(k)) {
-            *one = T::ONE;
-        }
-        before += elements.len();
-    });
-    unit
 }
 
 /// A tensor; if it was gathered from scalars, these themselves.

@@ -20,7 +20,7 @@ use crate::float::Float;
 use crate::ops::custom::CustomRule;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Op, Reshape, Saved};
-use crate::param::Param;
+use crate::param::{Buffer, Param};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -81,6 +81,8 @@ pub(crate) enum Subject<T> {
     Tensor(u32),
     /// Whether all elements of a node pass a test.
     All(u32, fn(T) -> bool),
+    /// Given indices, with themselves.
+    Given(usize),
 }
 
 impl<T: Float> Entry<T> {
@@ -185,16 +187,49 @@ impl Mode {
 
 /// What a program must know of a recording besides its operations.
 #[derive(Debug)]
-pub(crate) struct Guards<T> {
+pub(crate) struct Guards<T: Float> {
     /// In the order of execution.
     pub outcomes: Vec<Outcome<T>>,
     /// Leaves that stand for entries without their history, with those entries.
     pub detached: Vec<(u32, u32)>,
+    /// Indices that are arguments.
+    pub given: Vec<Tensor<usize>>,
+    /// What is drawn anew, by node.
+    pub drawn: Vec<(u32, Rc<Drawn<T>>)>,
+    /// The buffers of the model that is an argument, with their nodes.
+    pub buffers: Vec<(*const Buffer<T>, u32)>,
+    /// Buffers that get another value, by their place in the list, with the node that holds it.
+    pub written: Vec<(usize, u32)>,
 }
 
-impl<T> Default for Guards<T> {
+impl<T: Float> Default for Guards<T> {
     fn default() -> Self {
-        Guards { outcomes: Vec::new(), detached: Vec::new() }
+        Guards {
+            outcomes: Vec::new(),
+            detached: Vec::new(),
+            given: Vec::new(),
+            drawn: Vec::new(),
+            buffers: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+}
+
+/// Something that is drawn anew each time a program runs. What was drawn for the recording is for the run that follows it.
+pub(crate) struct Drawn<T: Float> {
+    first: Cell<Option<Tensor<T>>>,
+    draw: Box<dyn Fn() -> Result<Tensor<T>, Rule>>,
+}
+
+impl<T: Float> Drawn<T> {
+    pub fn next(&self) -> Result<Tensor<T>, Rule> {
+        self.first.take().map_or_else(|| (self.draw)(), Ok)
+    }
+}
+
+impl<T: Float> std::fmt::Debug for Drawn<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("drawn")
     }
 }
 
@@ -297,6 +332,100 @@ impl<T: Float> Tape<T> {
         var
     }
 
+    /// A tensor that is drawn, such as a mask of dropout: data, and in a [`Program`](crate::Program) drawn anew for every run.
+    ///
+    /// ```
+    /// use autograd::{Program, Tensor};
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// let rng = Rc::new(RefCell::new(StdRng::seed_from_u64(1)));
+    /// let mut noisy = Program::record(&2.0_f64, move |tape, x| {
+    ///     let rng = rng.clone();
+    ///     x * tape.drawn(move || Ok(Tensor::normal([1], 0.0, 1.0, &mut *rng.borrow_mut()))).item()
+    /// })?;
+    /// assert_ne!(noisy.value(&2.0)?, noisy.value(&2.0)?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `draw` returns.
+    #[track_caller]
+    pub fn drawn(&self, draw: impl Fn() -> Result<Tensor<T>, Rule> + 'static) -> Var<'_, T> {
+        let site = Location::caller();
+        let value = match draw() {
+            Ok(value) => value,
+            Err(rule) => return Var::new(self, self.fail(Error { op: "drawn", rule, site })),
+        };
+        let var = self.leaf(value.clone(), false, site);
+        if self.is_for_program() && !var.is_failed() {
+            let drawn = Drawn { first: Cell::new(Some(value)), draw: Box::new(draw) };
+            self.guards.borrow_mut().drawn.push((var.slot, Rc::new(drawn)));
+        }
+        var
+    }
+
+    /// The value of a buffer of a model, as data.
+    #[track_caller]
+    pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
+        match self.guards.borrow().buffers.iter().find(|(known, _)| std::ptr::eq(*known, buffer)) {
+            Some(&(_, slot)) => Var::new(self, slot),
+            None => self.leaf(buffer.value(), false, Location::caller()),
+        }
+    }
+
+    /// Gives a buffer of a model a new value; in a [`ModelProgram`](crate::ModelProgram) every run does.
+    ///
+    /// # Errors
+    /// In a program of which the model is no argument.
+    #[track_caller]
+    pub fn set_buffer(&self, buffer: &Buffer<T>, value: Var<'_, T>) {
+        if value.is_failed() {
+            return;
+        }
+        if !self.is_for_program() {
+            return buffer.set(self.node_value(value.slot));
+        }
+        let mut guards = self.guards.borrow_mut();
+        match guards.buffers.iter().position(|(known, _)| std::ptr::eq(*known, buffer)) {
+            Some(place) => {
+                guards.buffers[place].1 = value.slot;
+                guards.written.retain(|&(other, _)| other != place);
+                guards.written.push((place, value.slot));
+            }
+            None => {
+                let why = "a layer changes a buffer; `ModelProgram` takes the model as an argument".to_string();
+                self.fail(Error::new("set_buffer", Rule::NotReplayable { why }));
+            }
+        }
+    }
+
+    /// Buffers of the model that a program is recorded of.
+    pub(crate) fn know_buffers<'m>(&self, buffers: impl Iterator<Item = (&'m Buffer<T>, u32)>) {
+        self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
+    }
+
+    /// Indices that are an argument of the function that is recorded.
+    pub(crate) fn know_indices(&self, indices: &Tensor<usize>) {
+        if self.is_for_program() {
+            self.guards.borrow_mut().given.push(indices.clone());
+        }
+    }
+
+    /// Remembers that code looked at indices, if they are an argument: its path holds for these very indices.
+    pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
+        let mut guards = self.guards.borrow_mut();
+        let address = |x: &Tensor<usize>| x.buffer.as_slice().as_ptr();
+        let Some(place) = guards.given.iter().position(|given| address(given) == address(indices)) else { return };
+        if !guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Given(known) if known == place)) {
+            let mut hasher = DefaultHasher::new();
+            indices.iter().for_each(|index| index.hash(&mut hasher));
+            let subject = Subject::Given(place);
+            guards.outcomes.push(Outcome { subject, holds: true, read: Some(hasher.finish()) });
+        }
+    }
+
     /// Runs `f` without recording derivatives: what it computes are constants.
     pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
@@ -354,8 +483,10 @@ impl<T: Float> Tape<T> {
         self.mode.get().recording
     }
 
+    /// Whether the recording is for a [`Program`](crate::Program): what is drawn must come from [`drawn`](Self::drawn), to be
+    /// drawn anew in every run.
     #[inline(always)]
-    pub(crate) fn is_guarding(&self) -> bool {
+    pub fn is_for_program(&self) -> bool {
         self.mode.get().guarding
     }
 
@@ -383,7 +514,7 @@ impl<T: Float> Tape<T> {
     /// Whether all elements of a node pass a test: what a rule may branch on.
     pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
         let holds = self.with_node(slot, |node| node.value.iter().all(test));
-        if self.is_guarding() {
+        if self.is_for_program() {
             self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
         }
         holds
@@ -407,7 +538,7 @@ impl<T: Float> Tape<T> {
     /// In a recording for a program: what a sweep on numbers finds would be a constant there.
     #[track_caller]
     pub(crate) fn refuse_numbers(&self, op: &'static str) -> Result<()> {
-        if !self.is_guarding() {
+        if !self.is_for_program() {
             return Ok(());
         }
         let why = "its results are numbers outside of the recording; `grad` records a derivative".to_string();
@@ -417,7 +548,7 @@ impl<T: Float> Tape<T> {
     /// The index of a number without its history: of none at all, except for a program, whose number may change.
     #[inline]
     pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
-        if !self.is_guarding() {
+        if !self.is_for_program() {
             return CONSTANT;
         }
         let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
@@ -564,7 +695,7 @@ impl<T: Float> Tape<T> {
 
     /// What the operation of a node keeps, as a constant; in a recording for a program, as a result of that operation.
     pub(crate) fn kept(&self, of: u32, kept: Tensor<T>) -> Var<'_, T> {
-        let (op, inputs) = match self.is_guarding() {
+        let (op, inputs) = match self.is_for_program() {
             true => (Op::Kept, Inputs::from_slice(&[Input::Node(of)])),
             false => (Op::Constant, Inputs::new()),
         };

@@ -160,7 +160,7 @@ impl<'c, 't> Call<'c, 't> {
         }
         let (y, found) = x.batch_norm(weight, bias, eps);
         let (rate, n) = (self.number("momentum", 0.1), found.count as f64);
-        let [new_mean, new_variance] = [found.mean, found.variance].map(|x| self.tape.constant(x));
+        let [new_mean, new_variance] = [found.mean, found.variance];
         let towards = |old: V<'t>, new: V<'t>| old * (1.0 - rate) + new * rate;
         Ok(vec![y, towards(mean, new_mean), towards(variance, new_variance * (n / (n - 1.0)))])
     }

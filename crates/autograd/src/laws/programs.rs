@@ -35,11 +35,7 @@ fn weighted<'t, T: Float>(tape: &'t Tape<T>, y: Var<'t, T>, weights: &Tensor<T>)
 type Draw<'d, T> = dyn FnMut() -> [Vec<Tensor<T>>; 2] + 'd;
 
 /// Records `f` at one point, and runs it at others, for which it is not recorded again.
-fn law<T: Float>(
-    f: &dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>,
-    point: &mut Draw<'_, T>,
-    what: impl Debug + Copy,
-) {
+fn law<T: Float>(f: &dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>, point: &mut Draw<'_, T>, what: impl Debug + Copy) {
     let [first, _] = point();
     let mut values = Program::record_vector(&first, |_, x| f(&x)).unwrap_or_else(|error| panic!("{what:?}: {error}"));
     let weights = draw::<T>(values.values(&first).unwrap().shape(), &mut Draws(1));

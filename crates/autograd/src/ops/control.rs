@@ -46,7 +46,7 @@ impl<'t, T: Float> Var<'t, T> {
             let value = node.value.as_slice().map_or_else(|| node.value.iter().nth(flat), |all| all.get(flat).copied());
             (value.unwrap_or(T::NAN), node.tracked)
         });
-        if !tracked && !self.tape.is_guarding() {
+        if !tracked && !self.tape.is_for_program() {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
         }
         Scalar::on(self.tape, value, flat as u64, self.slot, Step::Element)

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::{Cotangents, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
+use crate::indices::AsIndices;
 use crate::kernel;
 use crate::kernel::lines::Lines;
 use crate::kernel::math::Math;
@@ -102,6 +103,7 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
         let weight = rule.x.get(2).and_then(|weight| weight.value().ok());
+        log.tape().guard_indices(&self.0.targets);
         let (a, total) = match self.0.coefficients(&log.shape(), weight.as_ref()) {
             Ok(coefficients) => coefficients,
             Err(broken) => {
@@ -302,9 +304,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn softmax_cross_entropy(self, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Self {
+    pub fn softmax_cross_entropy(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
         let shape = self.shape();
-        let op = match check(&shape, targets, options) {
+        let op = match check(&shape, targets.places(), options) {
             Ok(targets) => SoftmaxCrossEntropy(targets),
             Err(rule) => return self.fail("softmax_cross_entropy", rule),
         };

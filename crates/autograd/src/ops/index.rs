@@ -3,6 +3,7 @@
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::AsIndices;
 use crate::kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -195,7 +196,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn gather(self, axis: isize, index: &Tensor<usize>) -> Self {
+    pub fn gather(self, axis: isize, index: &impl AsIndices) -> Self {
+        let index = index.places();
         match check_gather(index, axis, &self.shape()) {
             Ok(axis) => self.record(Gather { axis, index: index.clone() }, &[]),
             Err(rule) => self.fail("gather", rule),
@@ -206,9 +208,9 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, added where the elements were picked.
     #[track_caller]
-    pub fn take_along_dim(self, index: &Tensor<usize>, axis: isize) -> Self {
+    pub fn take_along_dim(self, index: &impl AsIndices, axis: isize) -> Self {
         let shape = self.shape();
-        let (x, index) = match take_along(&shape, index, axis) {
+        let (x, index) = match take_along(&shape, index.places(), axis) {
             Ok(shapes) => shapes,
             Err(rule) => return self.fail("take_along_dim", rule),
         };
@@ -221,7 +223,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient; the source gets it from where its elements went.
     /// Shapes: any, `index` and `source` of one shape that fits as in `gather` → the shape of this.
     #[track_caller]
-    pub fn scatter_add(self, axis: isize, index: &Tensor<usize>, source: Self) -> Self {
+    pub fn scatter_add(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
+        let index = index.places();
         match self.check_scatter(axis, index, source) {
             Ok(axis) => self + source.record(ScatterAdd { axis, index: index.clone(), to: self.shape() }, &[]),
             Err(rule) => self.and(source).fail("scatter_add", rule),
@@ -234,7 +237,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient where nothing was put; the source gets it from where its elements stayed.
     /// Shapes: as [`scatter_add`](Self::scatter_add).
     #[track_caller]
-    pub fn scatter(self, axis: isize, index: &Tensor<usize>, source: Self) -> Self {
+    pub fn scatter(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
+        let index = &index.read();
         let axis = match self.check_scatter(axis, index, source) {
             Ok(axis) => axis,
             Err(rule) => return self.and(source).fail("scatter", rule),
@@ -312,7 +316,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn embedding(self, index: &Tensor<usize>) -> Self {
+    pub fn embedding(self, index: &impl AsIndices) -> Self {
+        let index = index.places();
         let shape = self.shape();
         let [_, width] = *shape else {
             return self.fail("embedding", Rule::Rank { what: "the table", expected: 2, found: shape });
@@ -340,8 +345,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn embedding_padded(self, index: &Tensor<usize>, padding: usize) -> Self {
-        let rows = self.embedding(index);
+    pub fn embedding_padded(self, index: &impl AsIndices, padding: usize) -> Self {
+        let (rows, index) = (self.embedding(index), index.read());
         let stands_for_nothing = index.map(|i| if i == padding { T::ONE } else { T::ZERO });
         self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows).called("embedding_padded")
     }

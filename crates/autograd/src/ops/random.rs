@@ -1,11 +1,13 @@
 //! Ops that draw: dropout, and samples whose gradients reach the distribution's parameters. What was drawn is a constant of
-//! the recording; every number comes from a generator that the caller holds.
+//! the recording; every number comes from a generator that the caller holds. A program draws anew, and so needs to hold what
+//! makes the generators.
 
 use rand::{Rng, RngExt};
 
 use crate::error::Rule;
 use crate::float::Float;
 use crate::shape::Shape;
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -18,6 +20,46 @@ fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) 
     Tensor::build(shape, |out| {
         out.fill_with(|| if rng.random::<u32>() < dropped { T::ZERO } else { kept });
     })
+}
+
+/// Where generators come from.
+trait Source {
+    /// A tensor that is drawn.
+    fn drawn<T: Float>(
+        self,
+        tape: &Tape<T>,
+        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
+    ) -> Result<Var<'_, T>, Rule>;
+}
+
+/// A generator that the caller goes on with.
+struct Once<'r, R: ?Sized>(&'r mut R);
+
+impl<R: Rng + ?Sized> Source for Once<'_, R> {
+    fn drawn<T: Float>(
+        mut self,
+        tape: &Tape<T>,
+        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
+    ) -> Result<Var<'_, T>, Rule> {
+        if tape.is_for_program() {
+            let why = "it draws from a generator that is borrowed; in a program use `Tape::drawn`, or dropout `anew`";
+            return Err(Rule::NotReplayable { why: why.into() });
+        }
+        Ok(tape.constant(draw(&mut self.0)?))
+    }
+}
+
+/// A generator for each run.
+struct Anew<F>(F);
+
+impl<G: Rng, F: Fn() -> G + 'static> Source for Anew<F> {
+    fn drawn<T: Float>(
+        self,
+        tape: &Tape<T>,
+        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
+    ) -> Result<Var<'_, T>, Rule> {
+        Ok(tape.drawn(move || draw(&mut self.0())))
+    }
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -40,7 +82,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Reference: N. Srivastava et al., Dropout, JMLR 15 (2014).
     #[track_caller]
     pub fn dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        self.dropout_with_mask("dropout", self.shape(), p, rng)
+        self.dropout_with_mask("dropout", self.shape(), p, Once(rng))
+    }
+
+    /// As [`dropout`](Self::dropout), with a generator for every run of a [`Program`](crate::Program).
+    #[track_caller]
+    pub fn dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
+        self.dropout_with_mask("dropout", self.shape(), p, Anew(generators))
     }
 
     /// As [`dropout`](Self::dropout), for whole channels: an element of `[N, C, ..]` is dropped with all others of its
@@ -49,12 +97,23 @@ impl<'t, T: Float> Var<'t, T> {
     /// Reference: J. Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR 2015.
     #[track_caller]
     pub fn feature_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        self.dropout_of_features(p, Once(rng))
+    }
+
+    /// As [`feature_dropout`](Self::feature_dropout), with a generator for every run of a [`Program`](crate::Program).
+    #[track_caller]
+    pub fn feature_dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
+        self.dropout_of_features(p, Anew(generators))
+    }
+
+    #[track_caller]
+    fn dropout_of_features(self, p: f64, source: impl Source) -> Self {
         let shape = self.shape();
         if shape.rank() < 2 {
             return self.fail("feature_dropout", Rule::Rank { what: "the input", expected: 2, found: shape });
         }
         let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
-        self.dropout_with_mask("feature_dropout", channels, p, rng)
+        self.dropout_with_mask("feature_dropout", channels, p, source)
     }
 
     /// Dropout that keeps mean 0 and variance 1 after a selu: a dropped element becomes the activation's lower limit
@@ -66,31 +125,47 @@ impl<'t, T: Float> Var<'t, T> {
     /// Reference: G. Klambauer et al., Self-Normalizing Neural Networks, arXiv:1706.02515.
     #[track_caller]
     pub fn alpha_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        if !(0.0..1.0).contains(&p) || p == 0.0 {
-            return self.dropout_with_mask("alpha_dropout", Shape::default(), p, rng);
-        }
-        let scale = (1.0 - p + p * (1.0 - p) * SATURATED * SATURATED).sqrt().recip();
-        let shift = -scale * p * SATURATED;
-        let kept = match mask(self.shape(), p, T::ONE, rng) {
-            Ok(kept) => kept,
-            Err(rule) => return self.fail("alpha_dropout", rule),
-        };
-        let shift = kept.map(|kept| T::from_f64(if kept == T::ZERO { scale * SATURATED + shift } else { shift }));
-        self * self.tape.constant(kept.map(|kept| kept * T::from_f64(scale))) + self.tape.constant(shift)
+        self.dropout_of_selu(p, Once(rng))
+    }
+
+    /// As [`alpha_dropout`](Self::alpha_dropout), with a generator for every run of a [`Program`](crate::Program).
+    #[track_caller]
+    pub fn alpha_dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
+        self.dropout_of_selu(p, Anew(generators))
     }
 
     #[track_caller]
-    fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+    fn dropout_of_selu(self, p: f64, source: impl Source) -> Self {
+        if !(0.0..1.0).contains(&p) || p == 0.0 {
+            return self.dropout_with_mask("alpha_dropout", Shape::default(), p, source);
+        }
+        let scale = (1.0 - p + p * (1.0 - p) * SATURATED * SATURATED).sqrt().recip();
+        let shift = -scale * p * SATURATED;
+        let shape = self.shape();
+        match source.drawn(self.tape, move |rng| mask(shape.clone(), p, T::ONE, rng)) {
+            Ok(kept) => {
+                let number = |x: f64| Term::Number(T::from_f64(x));
+                self * (kept * number(scale)) + kept.select(number(shift), number(scale * SATURATED + shift))
+            }
+            Err(rule) => self.fail("alpha_dropout", rule),
+        }
+    }
+
+    #[track_caller]
+    fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, source: impl Source) -> Self {
         match p {
             _ if !(0.0..=1.0).contains(&p) => {
                 self.fail(op, Rule::Argument { name: "p", must: "between 0 and 1", found: p.to_string() })
             }
             0.0 => self,
             1.0 => self * Term::Number(T::ZERO),
-            _ => match mask(mask_shape, p, T::from_f64(1.0 / (1.0 - p)), rng) {
-                Ok(mask) => self * self.tape.constant(mask),
-                Err(rule) => self.fail(op, rule),
-            },
+            _ => {
+                let kept = T::from_f64(1.0 / (1.0 - p));
+                match source.drawn(self.tape, move |rng| mask(mask_shape.clone(), p, kept, rng)) {
+                    Ok(mask) => self * mask,
+                    Err(rule) => self.fail(op, rule),
+                }
+            }
         }
     }
 }
@@ -119,8 +194,10 @@ pub fn normal<'t, T: Float>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Var<'t, T> {
     let std = std.into();
-    match mean.sample_shape(std).and_then(|shape| Tensor::drawn_normal(shape, T::ZERO, T::ONE, rng)) {
-        Ok(drawn) => mean + std * Term::Var(mean.tape.constant(drawn)),
+    let drawn =
+        |shape: Shape| Once(rng).drawn(mean.tape, move |rng| Tensor::drawn_normal(shape.clone(), T::ZERO, T::ONE, rng));
+    match mean.sample_shape(std).and_then(drawn) {
+        Ok(drawn) => mean + std * Term::Var(drawn),
         Err(rule) => mean.fail("normal", rule),
     }
 }
@@ -136,8 +213,10 @@ pub fn uniform<'t, T: Float>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Var<'t, T> {
     let high = high.into();
-    match low.sample_shape(high).and_then(|shape| Tensor::drawn_uniform(shape, T::ZERO, T::ONE, rng)) {
-        Ok(drawn) => low + (high - Term::Var(low)) * Term::Var(low.tape.constant(drawn)),
+    let drawn =
+        |shape: Shape| Once(rng).drawn(low.tape, move |rng| Tensor::drawn_uniform(shape.clone(), T::ZERO, T::ONE, rng));
+    match low.sample_shape(high).and_then(drawn) {
+        Ok(drawn) => low + (high - Term::Var(low)) * Term::Var(drawn),
         Err(rule) => low.fail("uniform", rule),
     }
 }

@@ -94,7 +94,7 @@ where
         let (x, g, tape) = (rule.x, rule.g, rule.g.tape());
         let packed = match rule.saved {
             // Without a node, whose operands would not fit into it.
-            Saved::Tensor(kept) if !tape.is_recording() && !tape.is_guarding() => {
+            Saved::Tensor(kept) if !tape.is_recording() && !tape.is_for_program() => {
                 let [weight, g] = [x[1], g].map(|x| tape.node_value(x.slot));
                 match self.adjoint(&weight, x.get(3).is_some(), kept, &g) {
                     Ok(packed) => tape.constant(packed),

@@ -108,12 +108,12 @@ impl TensorRule for StandardizeAdjoint {
 }
 
 /// Means and variances of the channels of a batch, as [`Var::batch_norm`] found them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BatchStatistics<T: Float = f32> {
-    /// `[C]`.
-    pub mean: Tensor<T>,
-    /// `[C]`; the squares' mean, divided by the number of elements.
-    pub variance: Tensor<T>,
+#[derive(Debug, Clone, Copy)]
+pub struct BatchStatistics<'t, T: Float = f32> {
+    /// `[C]`; a constant.
+    pub mean: Var<'t, T>,
+    /// `[C]`; the squares' mean, divided by the number of elements. A constant.
+    pub variance: Var<'t, T>,
     /// Elements of a channel. Running variances take variance·count/(count − 1).
     pub count: usize,
 }
@@ -161,23 +161,22 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Reference: S. Ioffe, C. Szegedy, Batch Normalization, arXiv:1502.03167.
     #[track_caller]
-    pub fn batch_norm(self, weight: Option<Self>, bias: Option<Self>, eps: f64) -> (Self, BatchStatistics<T>) {
+    pub fn batch_norm(self, weight: Option<Self>, bias: Option<Self>, eps: f64) -> (Self, BatchStatistics<'t, T>) {
         let shape = self.shape();
-        let nothing = || BatchStatistics { mean: Tensor::zeros([0]), variance: Tensor::zeros([0]), count: 0 };
+        let nothing = |failed| (failed, BatchStatistics { mean: failed, variance: failed, count: 0 });
         let (weight, bias) = match self.channel_operands("batch_norm", [weight, bias]) {
             Ok([weight, bias]) => (weight, bias),
-            Err(failed) => return (failed, nothing()),
+            Err(failed) => return nothing(failed),
         };
         let count = Over::Batch.groups(&shape).size();
         if count == 0 {
-            return (self.fail("batch_norm", Rule::Empty { shape }), nothing());
+            return nothing(self.fail("batch_norm", Rule::Empty { shape }));
         }
         let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
-        let statistics = match self.tape.saved(y.slot) {
-            Saved::Tensor(found) => found.select(0, 0).and_then(|mean| Ok((mean, found.select(0, 1)?))).ok(),
-            _ => None,
-        };
-        let statistics = statistics.map_or_else(nothing, |(mean, variance)| BatchStatistics { mean, variance, count });
+        let Saved::Tensor(found) = self.tape.saved(y.slot) else { return nothing(y) };
+        let statistics = self.tape.kept(y.slot, found);
+        let [mean, variance] = [0, 1].map(|row| statistics.index_axis(0, row));
+        let statistics = BatchStatistics { mean, variance, count };
         (y.scaled_and_shifted(weight, bias), statistics)
     }
 
@@ -424,11 +423,15 @@ mod tests {
         let x = tape.constant([[1.0, 10.0], [3.0, 10.0]]);
         let (y, statistics) = x.batch_norm(None, None, 0.0);
         assert_eq!(
-            (statistics.mean.to_vec(), statistics.variance.to_vec(), statistics.count),
+            (
+                statistics.mean.value().unwrap().to_vec(),
+                statistics.variance.value().unwrap().to_vec(),
+                statistics.count
+            ),
             (vec![2.0, 10.0], vec![1.0, 0.0], 2)
         );
         assert_eq!(y.value().unwrap().select(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
-        let [mean, variance] = [statistics.mean, statistics.variance].map(|x| tape.constant(x));
+        let super::BatchStatistics { mean, variance, .. } = statistics;
         let again = x.batch_norm_eval(mean, variance, None, None, 1e-3).value().unwrap();
         again.close_to(&x.batch_norm(None, None, 1e-3).0.value().unwrap(), 1e-14, 1e-14).unwrap();
     }

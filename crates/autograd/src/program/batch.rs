@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::data::Parts;
 use super::lanes::{into_inner, lock, rows};
 use super::paths::Kind;
 use super::{Number, Program, Vector, count, put, take};
@@ -56,7 +57,9 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
         self.require_form(gradients.iter())?;
-        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| put(&mut gradient[0], results, &[]))
+        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| {
+            put(&mut gradient[0], Parts::of(results, &[]))
+        })
     }
 
     /// f and ∇f at every input.
@@ -68,7 +71,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
         self.require_form(results.iter().map(|(_, gradient)| gradient))?;
         self.evaluate(Kind::Gradient, results, &|_, _| 1, &|out, results| {
             let (value, gradient) = &mut out[0];
-            put(gradient, results, &[]);
+            put(gradient, Parts::of(results, &[]));
             *value = results[results.len() - 1];
         })
     }
@@ -120,15 +123,15 @@ where
             self.gradient.0 = shared.zeros();
             return Ok((T::ZERO, &self.gradient.0));
         };
-        self.data.numbers.clear();
-        take(shared, &mut self.data.numbers)?;
-        let wrt = self.data.numbers.len();
-        take(first, &mut self.data.numbers)?;
+        self.forms.data.numbers.clear();
+        take(shared, &mut self.forms.data.numbers)?;
+        let wrt = self.forms.data.numbers.len();
+        take(first, &mut self.forms.data.numbers)?;
         self.find_form(|| (shared.clone(), first.clone()));
-        same_count("sum", each.iter(), self.data.numbers.len() - wrt)?;
+        same_count("sum", each.iter(), self.forms.data.numbers.len() - wrt)?;
         let sums = self.sums(wrt, each)?;
         let sums = sums.as_slice().unwrap_or_default();
-        put(&mut self.gradient.0, &sums[..wrt], &[]);
+        put(&mut self.gradient.0, Parts::of(&sums[..wrt], &[]));
         Ok((sums[wrt], &self.gradient.0))
     }
 
@@ -140,7 +143,7 @@ where
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
-        let (paths, numbers, mut record) = self.recorder(Kind::Sum, wrt);
+        let (paths, numbers, mut record) = self.forms.recorder(Kind::Sum, wrt, &self.function);
         let at = paths.ready(Kind::Sum, paths.last(Kind::Sum), numbers, &mut record)?;
         numbers.truncate(wrt);
         let shared = &numbers[..];
@@ -200,22 +203,22 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         let Self { program, xs } = self;
         let Some(first) = xs.first() else { return Ok(()) };
         program.read(first, None)?;
-        let n = program.data.numbers.len();
+        let n = program.forms.data.numbers.len();
         same_count("batch", xs.iter(), n)?;
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
         };
-        let (paths, numbers, mut record) = program.recorder(kind, n);
+        let (paths, numbers, mut record) = program.forms.recorder(kind, n, &program.function);
         let at = paths.ready(kind, paths.last(kind), numbers, &mut record)?;
         drop(record);
-        let each = each(program.known.results.unwrap_or(0), n);
+        let each = each(program.forms.count(), n);
         if out.len() != xs.len() * each {
             let (expected, found) = ([xs.len() * each].into(), [out.len()].into());
             return Err(Error::new("batch", Rule::Shape { expected, found }));
         }
 
-        let (paths, _, mut record) = program.recorder(kind, n);
+        let (paths, _, mut record) = program.forms.recorder(kind, n, &program.function);
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Vec::new());
         let work = xs.len().saturating_mul(ready.plan.operations.1);

@@ -13,6 +13,7 @@ use crate::ops::Op;
 use crate::ops::custom::CustomRule;
 use crate::ops::elementwise::Elementwise;
 use crate::shape::Shape;
+use crate::tape::Drawn;
 use crate::tensor::Tensor;
 
 /// A number or a tensor of the code, by its place in [`Code::values`].
@@ -55,6 +56,8 @@ pub(crate) enum ActionKind<T: Float> {
     /// One of the lists of places that are given.
     Places(u32),
     Constant(Tensor<T>),
+    /// Drawn anew in every run.
+    Drawn(Rc<Drawn<T>>),
     /// A tensor operation; its second result is what it keeps for its derivative. Places that are part of it and come from
     /// elsewhere are its last operand.
     Rule(Op),
@@ -93,6 +96,8 @@ pub(crate) enum Look<T: Float> {
     All(fn(T) -> bool, bool),
     /// The elements themselves.
     Elements(Tensor<T>),
+    /// Indices themselves.
+    Indices(Tensor<usize>),
 }
 
 /// A function without branches.

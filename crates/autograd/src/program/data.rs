@@ -3,7 +3,6 @@
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::scalar::Scalar;
-use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::transform::{Inputs, Part, PartMut};
 use crate::var::Var;
@@ -15,6 +14,22 @@ pub(super) struct Data<T: Float> {
     pub tensors: Vec<Tensor<T>>,
     /// Indices, contiguous.
     pub places: Vec<Tensor<usize>>,
+    /// What else a recording depends on: the modes of layers.
+    pub settings: Vec<bool>,
+}
+
+/// The same, seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'d, T: Float> {
+    pub numbers: &'d [T],
+    pub tensors: &'d [Tensor<T>],
+    pub places: &'d [Tensor<usize>],
+}
+
+impl<'d, T: Float> Parts<'d, T> {
+    pub fn of(numbers: &'d [T], tensors: &'d [Tensor<T>]) -> Self {
+        Parts { numbers, tensors, places: &[] }
+    }
 }
 
 /// The same on a recording.
@@ -26,7 +41,7 @@ pub(super) struct Ends<'t, T: Float> {
 
 impl<T: Float> Default for Data<T> {
     fn default() -> Self {
-        Data { numbers: Vec::new(), tensors: Vec::new(), places: Vec::new() }
+        Data { numbers: Vec::new(), tensors: Vec::new(), places: Vec::new(), settings: Vec::new() }
     }
 }
 
@@ -36,6 +51,7 @@ impl<T: Float> Data<T> {
         self.numbers.clear();
         self.tensors.clear();
         self.places.clear();
+        self.settings.clear();
     }
 
     /// Appends the parts of some arguments.
@@ -43,6 +59,7 @@ impl<T: Float> Data<T> {
         x.parts(&mut |part| match part {
             Part::Numbers(part) => self.numbers.extend_from_slice(part),
             Part::Tensor(tensor) => self.tensors.push(tensor.clone()),
+            Part::Indices(indices) => self.places.push(indices.contiguous()),
         });
     }
 }
@@ -74,9 +91,9 @@ impl<'t, T: Float> Ends<'t, T> {
     }
 }
 
-/// Writes numbers and tensors into arguments of their form.
-pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, mut numbers: &[T], tensors: &[Tensor<T>]) {
-    let mut tensors = tensors.iter();
+/// Writes numbers, tensors and indices into arguments of their form.
+pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
+    let (mut numbers, mut tensors, mut places) = (data.numbers, data.tensors.iter(), data.places.iter());
     x.parts_mut(&mut |part| match part {
         PartMut::Numbers(part) => {
             let (these, rest) = numbers.split_at(part.len().min(numbers.len()));
@@ -88,23 +105,57 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, mut numbers: &[T], tensors:
                 *tensor = found.clone();
             }
         }
+        PartMut::Indices(indices) => {
+            if let Some(found) = places.next() {
+                *indices = found.clone();
+            }
+        }
     });
-}
-
-/// How many numbers, and the shapes of all tensors.
-pub(super) fn form<'x, T: Float, X: Inputs<T>>(x: &'x X, shape: &mut dyn FnMut(&'x Shape)) -> usize {
-    let mut count = 0;
-    x.parts(&mut |part| match part {
-        Part::Numbers(numbers) => count += numbers.len(),
-        Part::Tensor(tensor) => shape(tensor.shape()),
-    });
-    count
 }
 
 /// How many numbers there are, in tensors too.
 pub(super) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
-    let mut elements = 0;
-    form(x, &mut |shape| elements += shape.len()) + elements
+    let mut count = 0;
+    x.parts(&mut |part| match part {
+        Part::Numbers(numbers) => count += numbers.len(),
+        Part::Tensor(tensor) => count += tensor.len(),
+        Part::Indices(_) => {}
+    });
+    count
+}
+
+/// Whether there is anything else than numbers.
+pub(super) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
+    let mut found = false;
+    x.parts(&mut |part| found |= !matches!(part, Part::Numbers(_)));
+    found
+}
+
+/// Appends all numbers of the arguments, in their order.
+pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) {
+    x.parts(&mut |part| match part {
+        Part::Numbers(part) => numbers.extend_from_slice(part),
+        Part::Tensor(tensor) => numbers.extend(tensor.iter()),
+        Part::Indices(_) => {}
+    });
+}
+
+/// One for the k-th of all numbers of the arguments, zero for the others.
+pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, k: usize) -> X {
+    let mut unit = x.zeros();
+    let mut before = 0;
+    unit.parts_mut(&mut |part| {
+        let elements = match part {
+            PartMut::Numbers(part) => part,
+            PartMut::Tensor(tensor) => tensor.as_mut_slice(),
+            PartMut::Indices(_) => return,
+        };
+        if let Some(one) = k.checked_sub(before).and_then(|k| elements.get_mut(k)) {
+            *one = T::ONE;
+        }
+        before += elements.len();
+    });
+    unit
 }
 
 /// Appends the numbers of arguments without tensors.
@@ -114,6 +165,7 @@ pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Resul
     x.parts(&mut |part| match part {
         Part::Numbers(part) => numbers.extend_from_slice(part),
         Part::Tensor(found) => tensor = Some(found.shape().clone()),
+        Part::Indices(found) => tensor = Some(found.shape().clone()),
     });
     match tensor {
         None => Ok(()),

@@ -1,9 +1,9 @@
 //! What a program records: its function, and on the same tape the derivatives that are asked for.
 
-use super::Function;
+use super::Recorded;
 use super::code::Code;
-use super::data::{Ends, put};
-use super::paths::{Kind, Recording};
+use super::data::{Ends, Parts};
+use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::reverse::recorded;
@@ -14,22 +14,26 @@ use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::Var;
 
-/// Records the function at some numbers and tensors, with the derivatives that `kind` asks for. How many numbers are shared
-/// matters for a sum; all recordings must have as many results as the first.
+/// Puts on the tape what a function takes besides its arguments; what derivatives are taken of.
+pub(super) type Prelude<'p, T> = dyn for<'t> Fn(&'t Tape<T>) -> Vec<Var<'t, T>> + 'p;
+
+/// Records the function at some arguments, with the derivatives that `kind` asks for. How many numbers are shared matters for
+/// a sum; all recordings must have as many results as the first.
 pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
-    function: &Function<'f, T, X>,
-    form: &mut X,
+    form: &X,
+    data: Parts<'_, T>,
     kind: Kind,
-    (numbers, tensors): (&[T], &[Tensor<T>]),
     (shared, results): (usize, &mut Option<usize>),
+    prelude: &Prelude<'_, T>,
+    function: &Recorded<'f, T, X>,
 ) -> Result<Recording<T>> {
-    put(form, numbers, tensors);
     let tape = Tape::guarding();
     let handles = form.record(&tape);
+    let params = prelude(&tape);
     let x = leaves(&tape);
     let others = Ends {
-        numbers: numbers[x.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
-        tensors: tensors[x.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
+        numbers: data.numbers[x.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
+        tensors: data.tensors[x.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
     let y = function(&tape, handles)?;
     let found = y.numbers.len() + y.tensors.iter().map(|y| y.shape().len()).sum::<usize>();
@@ -38,7 +42,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
         let why = format!("it has {found} results here, and {expected} on another path");
         return Err(Error::new("program", Rule::NotReplayable { why }));
     }
-    derived(&tape, kind, &x, &others, y, shared)
+    derived(&tape, kind, Given { x: &x, others: &others, params: &params, shared }, y)
 }
 
 /// The arguments, with which a recording begins.
@@ -54,25 +58,44 @@ fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
     x
 }
 
-/// The code of y as a function of x, with the derivatives that `kind` asks for. Others are the direction or the weight.
+/// What a recording is a function of.
+pub(super) struct Given<'x, 't, T: Float> {
+    pub x: &'x Ends<'t, T>,
+    /// The direction or the weight.
+    pub others: &'x Ends<'t, T>,
+    pub params: &'x [Var<'t, T>],
+    /// How many numbers are shared.
+    pub shared: usize,
+}
+
+/// The code of y, with the derivatives that `kind` asks for.
 pub(super) fn derived<'t, T: Float>(
     tape: &'t Tape<T>,
     kind: Kind,
-    x: &Ends<'t, T>,
-    others: &Ends<'t, T>,
+    given: Given<'_, 't, T>,
     y: Ends<'t, T>,
-    shared: usize,
 ) -> Result<Recording<T>> {
+    let Given { x, others, params, shared } = given;
     if let Some(error) = tape.failure() {
         return Err(error);
     }
-    let results = match kind {
+    let mut reached = Vec::new();
+    let mut results = match kind {
         Kind::Value => y,
         Kind::Gradient => last_gradient(tape, sum(&y), x)?.and(y),
         Kind::Weighted => last_gradient(tape, dot(others, &y), x)?,
         Kind::Sum => {
             let shared = Ends::numbers(x.numbers[..shared].to_vec());
             last_gradient(tape, sum(&y), &shared)?.and(y)
+        }
+        Kind::Params => {
+            let mut tensors = Vec::new();
+            if y.numbers[0].index < LIMIT {
+                let adjoints = tape.no_grad(|| recorded(tape, Root::Scalar(y.numbers[0])))?;
+                let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
+                (reached, tensors) = (0..params.len()).filter_map(found).unzip();
+            }
+            Ends { numbers: y.numbers, tensors }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
         Kind::Jvp => along(tape, &y, x, others)?.and(y),
@@ -89,9 +112,15 @@ pub(super) fn derived<'t, T: Float>(
         return Err(error);
     }
     let inputs = x.clone().and(others.clone());
-    let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
-    let code = Code::of(tape, &inputs, &results);
-    Ok(Recording { outcomes, inputs: [inputs.numbers.len(), inputs.tensors.len(), 0], code })
+    let guards = tape.guards();
+    results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
+    let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
+    Ok(Recording {
+        outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
+        inputs: [inputs.numbers.len(), inputs.tensors.len(), guards.given.len()],
+        code: Code::of(tape, &inputs, &results),
+        targets: Targets { reached, written },
+    })
 }
 
 /// dy/dx.

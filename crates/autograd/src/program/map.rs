@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use smallvec::{SmallVec, smallvec};
 
 use super::columns::{self, Column};
+use super::data::Ends;
+use super::derived::{Given, derived, gradient};
 use super::lanes::{into_inner, rows};
 use super::paths::{Kind, Paths, Recording, Strays};
-use super::data::Ends;
-use super::derived::{derived, gradient};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
@@ -130,7 +130,8 @@ impl<T: Float, const N: usize> Map<T, N> {
         let others: Vec<_> = numbers[N..].iter().map(|&number| tape.scalar(number)).collect();
         let y = (self.0.function)(x);
         y.ensure()?;
-        derived(&tape, kind, &Ends::numbers(x.to_vec()), &Ends::numbers(others), Ends::number(y), 0)
+        let given = Given { x: &Ends::numbers(x.to_vec()), others: &Ends::numbers(others), params: &[], shared: 0 };
+        derived(&tape, kind, given, Ends::number(y))
     }
 
     fn slopes(&self) -> &[Map<T, N>; N] {

@@ -32,9 +32,11 @@ pub(super) enum Kind {
     Sum,
     /// The gradient times a number that is given with the arguments.
     Weighted,
+    /// The gradient with respect to parameters of a model, where there is one, then the value.
+    Params,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 /// How comparisons came out, in the order of execution, and with which number if it was taken out of the recording.
 pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
@@ -45,12 +47,23 @@ pub(super) struct Recording<T: Float> {
     /// How many numbers, tensors and lists of places it takes.
     pub inputs: [usize; 3],
     pub code: Code<T>,
+    pub targets: Targets,
+}
+
+/// What tensors among the results are for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Targets {
+    /// The parameters whose gradients come first.
+    pub reached: Vec<u32>,
+    /// The buffers whose new values come last.
+    pub written: Vec<usize>,
 }
 
 /// One path.
 struct Path<T: Float> {
     outcomes: Outcomes,
     runs: [Option<Run<T>>; KINDS],
+    targets: [Targets; KINDS],
     /// When it was used last.
     used: u64,
 }
@@ -114,6 +127,16 @@ impl<T: Float> Paths<T> {
     /// The results of the last run.
     pub fn results(&self) -> &Data<T> {
         &self.results
+    }
+
+    /// Lets go of the results.
+    pub fn release(&mut self) {
+        self.results.clear();
+    }
+
+    /// What the tensors among the results of the last run of a kind are for.
+    pub fn targets(&self, kind: Kind) -> &Targets {
+        &self.paths[self.last[kind as usize]].targets[kind as usize]
     }
 
     /// A path with code for `kind`: `at`, or where it has none, the path of the input.
@@ -185,13 +208,14 @@ impl<T: Float> Paths<T> {
 
     /// Records the path of the input, with code for `kind`.
     fn recorded(&mut self, kind: Kind, numbers: &[T], record: &mut Record<'_, T>) -> Result<usize> {
-        let Recording { outcomes, inputs, code } = record(numbers)?;
+        let Recording { outcomes, inputs, code, targets } = record(numbers)?;
         self.recordings += 1;
         let at = match self.paths.iter().position(|path| path.outcomes == outcomes) {
             Some(at) => at,
             None => self.make_room(outcomes),
         };
         self.touch(at);
+        self.paths[at].targets[kind as usize] = targets;
         self.paths[at].runs[kind as usize] = Some(match code.is_of_numbers() {
             true => Run::Numbers(Ready::new(Plan::new(&code, inputs[0]))),
             false => Run::Tensors(Script::new(&code, inputs)),
@@ -207,7 +231,7 @@ impl<T: Float> Paths<T> {
 
     /// A place for a new path.
     fn make_room(&mut self, outcomes: Outcomes) -> usize {
-        let path = Path { outcomes, runs: [const { None }; KINDS], used: 0 };
+        let path = Path { outcomes, runs: [const { None }; KINDS], targets: Default::default(), used: 0 };
         if self.paths.len() < MOST {
             self.paths.push(path);
             return self.paths.len() - 1;

@@ -1,6 +1,8 @@
 //! From a recording to code: constants folded, equal operations merged, tensors of one number known by it.
 
 use std::collections::HashMap;
+use std::panic::Location;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -10,7 +12,7 @@ use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Embed, Op, Saved};
 use crate::shape::Shape;
-use crate::tape::{CONSTANT, Input, LIMIT, Node, Step, Subject, Tape};
+use crate::tape::{CONSTANT, Drawn, Input, LIMIT, Node, Step, Subject, Tape};
 use crate::tensor::Tensor;
 
 impl<T: Float> Code<T> {
@@ -20,6 +22,7 @@ impl<T: Float> Code<T> {
         let mut reading = Reading {
             tape,
             detached: guards.detached.iter().copied().collect(),
+            drawn: guards.drawn.iter().cloned().collect(),
             code: Code::default(),
             merged: HashMap::new(),
             filled: HashMap::new(),
@@ -30,6 +33,13 @@ impl<T: Float> Code<T> {
         reading.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len();
         for (place, input) in inputs.numbers.iter().enumerate() {
             reading.known[input.index as usize] = reading.code.define(Definition::Input(place as u32), NUMBER);
+        }
+        for (place, given) in guards.given.iter().enumerate() {
+            let kind = ActionKind::Places(place as u32);
+            reading.code.actions.push(Action { kind, operands: SmallVec::new(), site: Location::caller() });
+            let action = (reading.code.actions.len() - 1) as u32;
+            let value = reading.code.define(Definition::Output(action, 0), PLACES);
+            reading.found.insert(address(given), Found::Given(value));
         }
         for (place, input) in inputs.tensors.iter().enumerate() {
             let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
@@ -42,9 +52,10 @@ impl<T: Float> Code<T> {
             }
         });
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
-        let subjects = guards.outcomes.iter().map(|outcome| match outcome.subject {
-            Subject::Comparison(entry) => entry,
-            Subject::Tensor(slot) | Subject::All(slot, _) => entry_of(slot),
+        let subjects = guards.outcomes.iter().filter_map(|outcome| match outcome.subject {
+            Subject::Comparison(entry) => Some(entry),
+            Subject::Tensor(slot) | Subject::All(slot, _) => Some(entry_of(slot)),
+            Subject::Given(_) => None,
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
@@ -65,7 +76,16 @@ impl<T: Float> Code<T> {
             reading.code.results.push(value);
         }
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
-            reading.guard(ordinal as u32, outcome.subject, outcome.holds);
+            match outcome.subject {
+                Subject::Given(place) => {
+                    let given = &guards.given[place];
+                    if let Some(tensor) = reading.places(given) {
+                        let look = Look::Indices(given.clone());
+                        reading.code.tensor_guards.push(TensorGuard { ordinal: ordinal as u32, tensor, look });
+                    }
+                }
+                subject => reading.guard(ordinal as u32, subject, outcome.holds),
+            }
         }
         reading.code
     }
@@ -89,6 +109,8 @@ struct Reading<'t, T: Float> {
     tape: &'t Tape<T>,
     /// Leaves that stand for entries without their history.
     detached: HashMap<u32, u32>,
+    /// What is drawn anew, by node.
+    drawn: HashMap<u32, Rc<Drawn<T>>>,
     code: Code<T>,
     /// Where each operation on elements is, and each constant by its bits.
     merged: HashMap<(Option<Elementwise>, u64, Value), Value>,
@@ -214,6 +236,10 @@ impl<T: Float> Reading<'_, T> {
         let site = node.site;
         match &node.op {
             Op::Leaf | Op::Constant => {
+                if let Some(drawn) = self.drawn.get(&slot) {
+                    let kind = ActionKind::Drawn(drawn.clone());
+                    return self.act(Action { kind, operands: SmallVec::new(), site }, Some(shape));
+                }
                 if let (1, Some(&[number])) = (shape.len(), node.value.as_slice()) {
                     return self.constant(number);
                 }
@@ -325,7 +351,7 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn filled(&mut self, number: Value, shape: &Shape, site: &'static std::panic::Location<'static>) -> Value {
+    fn filled(&mut self, number: Value, shape: &Shape, site: &'static Location<'static>) -> Value {
         let extent = self.extent(shape);
         if let Some(&filled) = self.filled.get(&(number, extent)) {
             return filled;
@@ -336,11 +362,7 @@ impl<T: Float> Reading<'_, T> {
                 let tensor = tensor.broadcast_to(shape.clone()).unwrap_or(tensor);
                 Action { kind: ActionKind::Constant(tensor), operands: SmallVec::new(), site }
             }
-            _ => Action {
-                kind: ActionKind::Fill(shape.clone()),
-                operands: SmallVec::from_slice(&[number]),
-                site,
-            },
+            _ => Action { kind: ActionKind::Fill(shape.clone()), operands: SmallVec::from_slice(&[number]), site },
         };
         let filled = self.act(filled, Some(shape));
         self.filled.insert((number, extent), filled);
@@ -365,13 +387,15 @@ impl<T: Float> Reading<'_, T> {
                     self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
                 }
             }
+            Subject::Given(_) => {}
         }
     }
 
     /// An action and its first result, a number where it has no shape.
     fn act(&mut self, action: Action<T>, shape: Option<&Shape>) -> Value {
         let extent = shape.map_or(NUMBER, |shape| self.extent(shape));
-        let is_computed = !matches!(action.kind, ActionKind::Input(_) | ActionKind::Constant(_));
+        let is_computed =
+            !matches!(action.kind, ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_));
         if let (true, Some(shape)) = (is_computed, shape) {
             self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
         }
@@ -425,9 +449,7 @@ impl<T: Float> Reading<'_, T> {
             (add, _, Operation(neg, z, _)) => self.operation(sub, x, z, extent),
             (add, Operation(neg, z, _), _) => self.operation(sub, y, z, extent),
             (sub, _, Operation(neg, z, _)) => self.operation(add, x, z, extent),
-            (add | mul | masked_mul, ..) if x > y => {
-                self.merged((Some(op), y.into(), x), Operation(op, y, x), extent)
-            }
+            (add | mul | masked_mul, ..) if x > y => self.merged((Some(op), y.into(), x), Operation(op, y, x), extent),
             _ => self.merged((Some(op), x.into(), y), Operation(op, x, y), extent),
         }
     }

@@ -9,10 +9,10 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::{Data, Report};
 use super::code;
 use super::code::{ActionKind, Code, Definition, Extent, Guard, Look, NUMBER, PLACES, TensorGuard};
 use super::region::Region;
+use super::{Data, Report};
 use crate::engine::{Factor, elementwise};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -55,7 +55,7 @@ enum Work<T: Float> {
 /// A guard with the place of what it looks at, and how many steps it takes to have that.
 struct Check<L> {
     ordinal: u32,
-    place: u32,
+    place: Place,
     after: usize,
     look: L,
 }
@@ -88,21 +88,21 @@ impl<T: Float> Script<T> {
             members.iter().for_each(|&value| made[value as usize] = steps.len());
         }
         let results: Vec<Place> = code.results.iter().map(|&value| places.of(code, value)).collect();
-        let check = |guard: &Guard| Check {
+        let mut check = |guard: &Guard| Check {
             ordinal: guard.ordinal,
-            place: places.known[guard.comparison as usize].map_or(0, Place::index),
+            place: places.of(code, guard.comparison),
             after: made[guard.comparison as usize],
             look: T::from_f64(f64::from(u8::from(guard.holds))),
         };
-        let comparisons = code.guards.iter().map(check).collect();
-        let look = |guard: &TensorGuard<T>| Check {
+        let comparisons = code.guards.iter().map(&mut check).collect();
+        let mut look = |guard: &TensorGuard<T>| Check {
             ordinal: guard.ordinal,
-            place: places.known[guard.tensor as usize].map_or(0, Place::index),
+            place: places.of(code, guard.tensor),
             after: made[guard.tensor as usize],
             look: guard.look.clone(),
         };
-        let looks: Vec<Check<Look<T>>> = code.tensor_guards.iter().map(look).collect();
-        let kept = results.iter().copied().chain(looks.iter().map(|look| Place::Tensor(look.place)));
+        let looks: Vec<Check<Look<T>>> = code.tensor_guards.iter().map(&mut look).collect();
+        let kept = results.iter().copied().chain(looks.iter().map(|look| look.place));
         let bytes = places.forget(&mut steps, kept);
         let size = Report {
             recorded: code.recorded,
@@ -142,11 +142,11 @@ impl<T: Float> Script<T> {
 
     /// The first comparison that came out differently among those that the first steps have made.
     fn differing(&self, done: usize) -> Option<u32> {
-        let numbers = &self.store.numbers;
+        let store = &self.store;
         let comparison = (self.comparisons.iter().filter(|check| check.after <= done))
-            .find(|check| numbers[check.place as usize] != check.look);
+            .find(|check| store.number(check.place) != check.look);
         let look = (self.looks.iter().filter(|check| check.after <= done))
-            .find(|check| !self.store.tensors[check.place as usize].as_ref().is_some_and(|x| check.look.is_same(x)));
+            .find(|check| !check.look.is_same(store, check.place));
         [comparison.map(|check| check.ordinal), look.map(|check| check.ordinal)].into_iter().flatten().min()
     }
 
@@ -176,13 +176,15 @@ impl<T: Float> Script<T> {
 }
 
 impl<T: Float> Look<T> {
-    fn is_same(&self, tensor: &Tensor<T>) -> bool {
-        match self {
-            Look::All(test, outcome) => tensor.iter().all(test) == *outcome,
-            Look::Elements(expected) => {
+    fn is_same(&self, store: &Store<T>, place: Place) -> bool {
+        match (self, store.tensor(place), store.places_at(place)) {
+            (Look::All(test, outcome), Some(tensor), _) => tensor.iter().all(test) == *outcome,
+            (Look::Elements(expected), Some(tensor), _) => {
                 let bits = |x: T| x.to_f64().to_bits();
                 expected.shape() == tensor.shape() && expected.iter().map(bits).eq(tensor.iter().map(bits))
             }
+            (Look::Indices(expected), _, Some(found)) => expected == found,
+            _ => false,
         }
     }
 }
@@ -318,7 +320,8 @@ impl<T: Float> Places<T> {
 
     /// One pass over the elements of a shape.
     fn region(&mut self, code: &Code<T>, cut: &Cut, extent: Extent, members: &[code::Value]) -> Step<T> {
-        let results: Vec<code::Value> = members.iter().copied().filter(|&value| cut.readers[value as usize] > 0).collect();
+        let results: Vec<code::Value> =
+            members.iter().copied().filter(|&value| cut.readers[value as usize] > 0).collect();
         let shape = code.shapes.get(extent as usize).cloned();
         let (region, operands) = Region::new(code, shape, members, &results);
         Step {
@@ -406,11 +409,17 @@ impl<T: Float> ActionKind<T> {
         let Some(&result) = results.first() else { return Ok(()) };
         let value = match self {
             ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => return Ok(()),
+            ActionKind::Drawn(drawn) => drawn.next()?,
             ActionKind::Rule(op) => {
-                let x: SmallVec<[Tensor<T>; 4]> = operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
+                let x: SmallVec<[Tensor<T>; 4]> =
+                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
                 let found = operands.last().and_then(|&place| store.places_at(place));
                 let Value { tensor, saved } = match found {
-                    Some(places) => value(&op.with_places(places, &x)?, &x)?,
+                    Some(places) => {
+                        // The operation may have a view of the places, which are contiguous.
+                        let layout = op.places().map_or(&places.layout, |recorded| &recorded.layout);
+                        value(&op.with_places(&places.with_layout(layout.clone()), &x)?, &x)?
+                    }
                     None => value(op, &x)?,
                 };
                 match (results.get(1), saved) {
@@ -421,7 +430,8 @@ impl<T: Float> ActionKind<T> {
                 tensor
             }
             ActionKind::Custom(rule) => {
-                let x: SmallVec<[Tensor<T>; 4]> = operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
+                let x: SmallVec<[Tensor<T>; 4]> =
+                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
                 let values = rule.value(&x).map_err(|error| error.rule)?;
                 for (&place, value) in results.iter().zip(values) {
                     store.put(place, value);
@@ -429,13 +439,16 @@ impl<T: Float> ActionKind<T> {
                 return Ok(());
             }
             ActionKind::Gather => {
-                let numbers = |out: &mut [T]| out.iter_mut().zip(operands).for_each(|(x, &place)| *x = store.number(place));
+                let numbers =
+                    |out: &mut [T]| out.iter_mut().zip(operands).for_each(|(x, &place)| *x = store.number(place));
                 Tensor::build([operands.len()].into(), numbers)?
             }
             ActionKind::Fill(shape) => Tensor::scalar(store.number(operands[0])).stretched(shape)?,
             ActionKind::Element(element) => {
                 let tensor = store.tensor(operands[0]);
-                let number = tensor.and_then(|x| x.as_slice().map_or_else(|| x.iter().nth(*element), |all| all.get(*element).copied()));
+                let number = tensor.and_then(|x| {
+                    x.as_slice().map_or_else(|| x.iter().nth(*element), |all| all.get(*element).copied())
+                });
                 store.put_number(result, number.unwrap_or(T::NAN));
                 return Ok(());
             }
@@ -490,14 +503,6 @@ impl<T: Float> Store<T> {
     pub fn put(&mut self, place: Place, tensor: Tensor<T>) {
         if let Place::Tensor(place) = place {
             self.tensors[place as usize] = Some(tensor);
-        }
-    }
-}
-
-impl Place {
-    fn index(self) -> u32 {
-        match self {
-            Place::Number(place) | Place::Tensor(place) | Place::Places(place) => place,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Programs against recordings: values, derivatives, branches, lanes.
 
 use super::*;
+use crate::error::Rule;
 use crate::kernel::samples::{Draws, assert_same_bits};
 use crate::ops::elementwise::Elementwise;
 use crate::{Real, gradient, hvp, value_and_gradient};
@@ -339,12 +340,17 @@ fn tensors_replay() -> Result<()> {
         Tensor::from(Draws(seed).numbers(shape.len())).reshape(shape)
     };
     type Args = (Tensor<f64>, Tensor<f64>, Tensor<f64>, f64);
-    fn f<'t>(_: &'t Tape<f64>, (x, w, b, s): (Var<'t, f64>, Var<'t, f64>, Var<'t, f64>, Scalar<'t, f64>)) -> Scalar<'t, f64> {
+    fn f<'t>(
+        _: &'t Tape<f64>,
+        (x, w, b, s): (Var<'t, f64>, Var<'t, f64>, Var<'t, f64>, Scalar<'t, f64>),
+    ) -> Scalar<'t, f64> {
         let h = (x.matmul(w) + b).tanh() * s;
         let p = h.softmax(-1) + h.sum_keepdim(1).exp() * 0.1;
         (p * h).sum() + h.square().mean() * s.sin()
     }
-    let args = |seed| -> Result<Args> { Ok((numbers(&[4, 3], seed)?, numbers(&[3, 5], seed + 1)?, numbers(&[5], seed + 2)?, 0.3 * seed as f64)) };
+    let args = |seed| -> Result<Args> {
+        Ok((numbers(&[4, 3], seed)?, numbers(&[3, 5], seed + 1)?, numbers(&[5], seed + 2)?, 0.3 * seed as f64))
+    };
     let x = args(1)?;
     let mut program = Program::record(&x, f)?;
     for seed in [1, 7, 9] {

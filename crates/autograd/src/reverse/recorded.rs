@@ -77,10 +77,14 @@ impl<'t, T: Float> Adjoints<'t, T> {
         self.scalars.get(x.index as usize).copied().flatten().unwrap_or(Scalar::constant(T::ZERO))
     }
 
+    /// The adjoint of a tensor, if a gradient arrived.
+    pub fn found(&self, x: Var<'t, T>) -> Option<Var<'t, T>> {
+        self.nodes.get(x.slot as usize).copied().flatten()
+    }
+
     /// The adjoint of a tensor; zeros if no gradient arrived.
     pub fn of_var(&self, x: Var<'t, T>) -> Var<'t, T> {
-        let found = self.nodes.get(x.slot as usize).copied().flatten();
-        found.unwrap_or_else(|| self.tape.constant(Tensor::zeros(x.shape())))
+        self.found(x).unwrap_or_else(|| self.tape.constant(Tensor::zeros(x.shape())))
     }
 
     fn entry(&mut self, index: u32) -> Result<()> {

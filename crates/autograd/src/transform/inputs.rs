@@ -9,7 +9,8 @@ use crate::tensor::Tensor;
 use crate::transform::Handle;
 use crate::var::Var;
 
-/// Arguments of a differentiated function: numbers, tensors, and arrays, vectors and tuples of such.
+/// Arguments of a differentiated function: numbers, tensors, indices (of which no derivative is taken), and arrays, vectors
+/// and tuples of such.
 pub trait Inputs<T: Float>: Clone {
     /// The handles that the function gets.
     type Handles<'t>: Handle<'t, T, Value = Self>
@@ -35,7 +36,7 @@ pub trait Inputs<T: Float>: Clone {
 
     /// The handles for tensors in the order of [`tensors`](Self::tensors); `None` when there are too few.
     #[doc(hidden)]
-    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
+    fn handles<'t>(&self, tape: &'t Tape<T>, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
 
     /// Shows every number and every tensor, in order.
     #[doc(hidden)]
@@ -62,6 +63,7 @@ pub trait Inputs<T: Float>: Clone {
 pub enum Part<'x, T: Float> {
     Numbers(&'x [T]),
     Tensor(&'x Tensor<T>),
+    Indices(&'x Tensor<usize>),
 }
 
 /// A part of the arguments, for writing.
@@ -69,6 +71,7 @@ pub enum Part<'x, T: Float> {
 pub enum PartMut<'x, T: Float> {
     Numbers(&'x mut [T]),
     Tensor(&'x mut Tensor<T>),
+    Indices(&'x mut Tensor<usize>),
 }
 
 macro_rules! number {
@@ -89,7 +92,7 @@ macro_rules! number {
             fn tensors(&self) -> Vec<Tensor<$float>> {
                 vec![Tensor::scalar(*self)]
             }
-            fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
+            fn handles<'t>(&self, _: &'t Tape<$float>, vars: &mut dyn Iterator<Item = Var<'t, $float>>) -> Option<Scalar<'t, $float>> {
                 vars.next().map(Var::item)
             }
             fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, $float>)) {
@@ -126,7 +129,7 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     fn tensors(&self) -> Vec<Tensor<T>> {
         vec![self.clone()]
     }
-    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
+    fn handles<'t>(&self, _: &'t Tape<T>, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
         vars.next()
     }
     fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
@@ -175,8 +178,12 @@ impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
     fn tensors(&self) -> Vec<Tensor<T>> {
         self.iter().flat_map(|x| x.tensors()).collect()
     }
-    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<[X::Handles<'t>; N]> {
-        self.iter().map(|x| x.handles(vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
+    fn handles<'t>(
+        &self,
+        tape: &'t Tape<T>,
+        vars: &mut dyn Iterator<Item = Var<'t, T>>,
+    ) -> Option<[X::Handles<'t>; N]> {
+        self.iter().map(|x| x.handles(tape, vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
     }
     fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
         parts_of(self, show);
@@ -209,8 +216,12 @@ impl<T: Float, X: Inputs<T>> Inputs<T> for Vec<X> {
     fn tensors(&self) -> Vec<Tensor<T>> {
         self.iter().flat_map(|x| x.tensors()).collect()
     }
-    fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Vec<X::Handles<'t>>> {
-        self.iter().map(|x| x.handles(vars)).collect()
+    fn handles<'t>(
+        &self,
+        tape: &'t Tape<T>,
+        vars: &mut dyn Iterator<Item = Var<'t, T>>,
+    ) -> Option<Vec<X::Handles<'t>>> {
+        self.iter().map(|x| x.handles(tape, vars)).collect()
     }
     fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
         parts_of(self, show);
@@ -241,8 +252,8 @@ macro_rules! tuple {
             fn tensors(&self) -> Vec<Tensor<T>> {
                 [$(self.$place.tensors()),*].concat()
             }
-            fn handles<'t>(&self, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>> {
-                Some(($(self.$place.handles(vars)?,)*))
+            fn handles<'t>(&self, tape: &'t Tape<T>, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>> {
+                Some(($(self.$place.handles(tape, vars)?,)*))
             }
             fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
                 $(self.$place.parts(show);)*

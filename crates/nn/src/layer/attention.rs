@@ -175,6 +175,10 @@ impl<T: Float> MultiheadAttention<T> {
             x.reshape(leading.chain([self.heads, width / self.heads]).collect::<autograd::Shape>()).permute(apart)
         });
         let (dropout, seed) = self.dropout.draw();
+        if dropout > 0.0 && query.tape().is_for_program() {
+            let why = "the seed of its dropout would be the same in every run; use the model with `eval`".to_string();
+            return query.fail(NAME, Rule::NotReplayable { why });
+        }
         let options = match mask.options(query) {
             Ok(options) => AttentionOptions { dropout, seed, ..options },
             Err(error) => return query.fail(NAME, error.rule),

@@ -1,5 +1,6 @@
 //! Dropout.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use autograd::{Float, Mode, Var};
@@ -37,7 +38,7 @@ macro_rules! dropout {
             #[track_caller]
             pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
                 match self.mode {
-                    Mode::Train => x.$method(self.probability, &mut self.masks.next()),
+                    Mode::Train => x.$method(self.probability, self.masks.generators()),
                     Mode::Eval => x,
                 }
             }
@@ -75,7 +76,7 @@ dropout! {
     /// ```
     ///
     /// Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 2014.
-    Dropout: dropout
+    Dropout: dropout_anew
 }
 
 dropout! {
@@ -85,7 +86,7 @@ dropout! {
     /// `[n, channels, ..]`, unchanged.
     ///
     /// Tompson et al., *Efficient object localization using convolutional networks*, CVPR 2015.
-    Dropout2d: feature_dropout
+    Dropout2d: feature_dropout_anew
 }
 
 dropout! {
@@ -95,14 +96,14 @@ dropout! {
     /// Any, unchanged.
     ///
     /// Klambauer et al., *Self-normalizing neural networks*, NeurIPS 2017.
-    AlphaDropout: alpha_dropout
+    AlphaDropout: alpha_dropout_anew
 }
 
 impl Dropout {
     /// The probability now, and the seed of the next mask: for an operation that drops something inside.
     pub(super) fn draw(&self) -> (f64, u64) {
         match self.mode {
-            Mode::Train if self.probability != 0.0 => (self.probability, self.masks.next().random()),
+            Mode::Train if self.probability != 0.0 => (self.probability, self.masks.generators()().random()),
             _ => (0.0, 0),
         }
     }
@@ -112,25 +113,27 @@ impl Dropout {
 #[derive(Debug)]
 struct Masks {
     seed: u64,
-    /// Masks drawn so far.
-    drawn: AtomicU64,
+    /// Masks drawn so far: here, and by programs that the layer is recorded in.
+    drawn: Arc<AtomicU64>,
 }
 
 impl Masks {
     fn new(rng: &mut (impl Rng + ?Sized)) -> Self {
-        Self { seed: rng.random(), drawn: AtomicU64::new(0) }
+        Self { seed: rng.random(), drawn: Arc::default() }
     }
 
     fn copy(&self) -> Self {
-        Self { seed: self.seed, drawn: AtomicU64::new(self.drawn.load(Ordering::Relaxed)) }
+        Self { seed: self.seed, drawn: Arc::new(self.drawn.load(Ordering::Relaxed).into()) }
     }
 
-    fn next(&self) -> StdRng {
-        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        seed[8..16].copy_from_slice(&drawn.to_le_bytes());
-        StdRng::from_seed(seed)
+    fn generators(&self) -> impl Fn() -> StdRng + 'static {
+        let (key, drawn) = (self.seed, self.drawn.clone());
+        move || {
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&key.to_le_bytes());
+            seed[8..16].copy_from_slice(&drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+            StdRng::from_seed(seed)
+        }
     }
 }
 

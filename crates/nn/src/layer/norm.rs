@@ -1,6 +1,6 @@
 //! Normalisation.
 
-use autograd::{BatchStatistics, Buffer, Float, Mode, Param, Rule, Shape, Tensor, Var};
+use autograd::{BatchStatistics, Buffer, Float, Mode, Param, Rule, Shape, Tape, Tensor, Term, Var};
 
 use super::layer;
 
@@ -64,7 +64,7 @@ macro_rules! batch_norm {
                 }
                 let (weight, bias) = (Some(x.param(&self.weight)), Some(x.param(&self.bias)));
                 if self.mode == Mode::Eval {
-                    let [mean, variance] = [&self.running_mean, &self.running_var].map(|b| x.tape().constant(b.value()));
+                    let [mean, variance] = [&self.running_mean, &self.running_var].map(|b| x.tape().buffer(b));
                     return x.batch_norm_eval(mean, variance, weight, bias, self.epsilon);
                 }
                 let channels = shape.get(1).copied().unwrap_or(0);
@@ -74,19 +74,24 @@ macro_rules! batch_norm {
                 }
                 let (y, statistics) = x.batch_norm(weight, bias, self.epsilon);
                 if !y.is_failed() {
-                    self.track(&statistics);
+                    x.tape().no_grad(|| self.track(x.tape(), &statistics));
                 }
                 y
             }
 
-            fn track(&self, statistics: &BatchStatistics<T>) {
-                let seen = self.num_batches_tracked.value().map(|n| n + T::ONE);
-                let batches = seen.iter().next().map_or(1.0, T::to_f64);
-                self.num_batches_tracked.set(seen);
-                let part = self.momentum.unwrap_or(1.0 / batches);
+            fn track(&self, tape: &Tape<T>, statistics: &BatchStatistics<'_, T>) {
+                let seen = tape.buffer(&self.num_batches_tracked) + number(1.0);
+                tape.set_buffer(&self.num_batches_tracked, seen);
+                let part = self.momentum.map_or_else(|| Term::Var(seen.reciprocal()), number);
                 let unbiased = statistics.count as f64 / (statistics.count as f64 - 1.0);
-                average(&self.running_mean, &statistics.mean, part, 1.0);
-                average(&self.running_var, &statistics.variance, part, unbiased);
+                for (running, new, scale) in
+                    [(&self.running_mean, statistics.mean, 1.0), (&self.running_var, statistics.variance, unbiased)]
+                {
+                    let old = tape.buffer(running);
+                    if old.shape() == new.shape() {
+                        tape.set_buffer(running, old * (number(1.0) - part) + new * (part * number(scale)));
+                    }
+                }
             }
         }
 
@@ -94,16 +99,8 @@ macro_rules! batch_norm {
     };
 }
 
-/// running ← (1 − part)·running + part·(scale·new).
-fn average<T: Float>(running: &Buffer<T>, new: &Tensor<T>, part: f64, scale: f64) {
-    let [keep, part] = [1.0 - part, part * scale].map(T::from_f64);
-    let old = running.value();
-    if old.shape() == new.shape() {
-        let averages = old.iter().zip(new).map(|(old, new)| keep * old + part * new);
-        let mut result = Tensor::zeros(old.shape().clone());
-        result.as_mut_slice().iter_mut().zip(averages).for_each(|(result, average)| *result = average);
-        running.set(result);
-    }
+fn number<'t, T: Float>(x: f64) -> Term<'t, T> {
+    Term::Number(T::from_f64(x))
 }
 
 batch_norm! {

@@ -63,6 +63,7 @@ pub fn cross_entropy_with<'t, T: Float>(
 ) -> Var<'t, T> {
     match labels.into() {
         Labels::Classes(classes) => logits.softmax_cross_entropy(&classes, options),
+        Labels::Indices(classes) => logits.softmax_cross_entropy(&classes, options),
         Labels::Probabilities(probabilities) => {
             let [logits, probabilities] = probabilities.meet(logits, "cross_entropy");
             of_probabilities(logits.log_softmax(class_axis(&logits.shape())), probabilities, options)
@@ -103,15 +104,17 @@ pub fn nll_with<'t, T: Float>(
     labels: impl Into<Labels<'t, T>>,
     options: &CrossEntropy<T>,
 ) -> Var<'t, T> {
-    match labels.into() {
-        Labels::Classes(classes) => match Picked::new(&log_probabilities.shape(), classes, options) {
-            Ok(picked) => picked.losses(log_probabilities, options.reduction),
-            Err(rule) => log_probabilities.fail("nll", rule),
-        },
+    let classes = match labels.into() {
+        Labels::Classes(classes) => classes,
+        Labels::Indices(classes) => classes.value(),
         Labels::Probabilities(probabilities) => {
             let [log_p, probabilities] = probabilities.meet(log_probabilities, "nll");
-            of_probabilities(log_p, probabilities, options)
+            return of_probabilities(log_p, probabilities, options);
         }
+    };
+    match Picked::new(&log_probabilities.shape(), classes, options) {
+        Ok(picked) => picked.losses(log_probabilities, options.reduction),
+        Err(rule) => log_probabilities.fail("nll", rule),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a prediction is compared with.
 
-use autograd::{Float, Rule, Tensor, Var};
+use autograd::{Float, Indices, Rule, Tensor, Var};
 
 /// Numbers that a prediction is compared with: data, or a tensor on the tape that gets a gradient too.
 ///
@@ -55,12 +55,14 @@ impl<'t, T: Float> From<&Var<'t, T>> for Target<'t, T> {
 
 /// What classes a prediction is compared with: one class for each sample, or a distribution over classes.
 ///
-/// Made by `into` from class indices (`&Tensor<usize>`, `&[usize]`, `&Vec<usize>`, arrays) or from probabilities as a
-/// [`Target`] is.
+/// Made by `into` from class indices (`&Tensor<usize>`, `&[usize]`, `&Vec<usize>`, arrays, [`Indices`]) or from
+/// probabilities as a [`Target`] is.
 #[derive(Debug, Clone)]
 pub enum Labels<'t, T: Float = f32> {
     /// The index of the class of each sample.
     Classes(Tensor<usize>),
+    /// The same as an argument of a function that is recorded.
+    Indices(Indices<'t, T>),
     /// The probability of each class, in the shape of the prediction.
     Probabilities(Target<'t, T>),
 }
@@ -92,6 +94,18 @@ impl<T: Float> From<&Vec<usize>> for Labels<'_, T> {
 impl<T: Float, const N: usize> From<&[usize; N]> for Labels<'_, T> {
     fn from(classes: &[usize; N]) -> Self {
         classes.as_slice().into()
+    }
+}
+
+impl<'t, T: Float> From<Indices<'t, T>> for Labels<'t, T> {
+    fn from(indices: Indices<'t, T>) -> Self {
+        Labels::Indices(indices)
+    }
+}
+
+impl<'t, T: Float> From<&Indices<'t, T>> for Labels<'t, T> {
+    fn from(indices: &Indices<'t, T>) -> Self {
+        Labels::Indices(indices.clone())
     }
 }
 

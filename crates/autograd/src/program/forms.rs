@@ -1,0 +1,179 @@
+//! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
+
+use super::data::{Data, Parts, put};
+use super::derived::{Prelude, record};
+use super::paths::{Kind, Paths, Recording, Targets};
+use super::{Recorded, Report};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use crate::transform::Inputs;
+
+/// So many forms are kept; beyond, the one that was not used for longest goes.
+const MOST: usize = 16;
+
+/// What is known of a function, by the form of its arguments.
+pub(super) struct Forms<T: Float, X> {
+    /// Arguments of the last form; a recording puts its own in.
+    pub form: X,
+    /// The arguments in parts, and after them those of a direction.
+    pub data: Data<T>,
+    /// What is known of arguments of the last form.
+    known: Known<T>,
+    /// Of arguments of other forms; the last used is the last.
+    others: Vec<Known<T>>,
+}
+
+/// The paths for arguments of one form.
+struct Known<T: Float> {
+    numbers: usize,
+    shapes: Vec<Shape>,
+    places: Vec<Shape>,
+    settings: Vec<bool>,
+    /// How many results the function has, once it has been recorded.
+    results: Option<usize>,
+    paths: Paths<T>,
+}
+
+/// The paths, the numbers of the arguments, and what records the function at some numbers.
+type Recorder<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, Record);
+
+impl<T: Float, X: Inputs<T>> Forms<T, X> {
+    pub fn new(x: &X) -> Self {
+        let mut data = Data::default();
+        data.take(x);
+        Forms { form: x.clone(), known: Known::of(&data), data, others: Vec::new() }
+    }
+
+    /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new. Whether it is
+    /// another form than the last.
+    pub fn find(&mut self, x: impl FnOnce() -> X) -> bool {
+        if self.known.fits(&self.data) {
+            return false;
+        }
+        self.form = x();
+        let found = match self.others.iter().position(|known| known.fits(&self.data)) {
+            Some(found) => self.others.remove(found),
+            None => Known::of(&self.data),
+        };
+        self.others.push(std::mem::replace(&mut self.known, found));
+        if self.others.len() == MOST {
+            self.others.remove(0);
+        }
+        true
+    }
+
+    /// Appends a direction, which must have the form of the arguments.
+    #[track_caller]
+    pub fn take_direction(&mut self, x: &X, along: &X) -> Result<()> {
+        let [n, m, k] = [self.data.numbers.len(), self.data.tensors.len(), self.data.places.len()];
+        self.data.take(along);
+        let Data { numbers, tensors, places, .. } = &mut self.data;
+        places.truncate(k);
+        if numbers.len() != 2 * n || !tensors[m..].iter().map(Tensor::shape).eq(&self.known.shapes) {
+            let (expected, found) = ([super::count(x)].into(), [super::count(along)].into());
+            return Err(Error::new("program", Rule::Shape { expected, found }));
+        }
+        Ok(())
+    }
+
+    /// Runs on the arguments that have been read.
+    #[track_caller]
+    pub fn replay<'f>(&mut self, kind: Kind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
+    where
+        X: 'f,
+    {
+        self.replay_after(kind, &|_| Vec::new(), function)
+    }
+
+    /// As [`replay`](Self::replay), where something stands on the tape before the function is recorded.
+    #[track_caller]
+    pub fn replay_after<'f>(
+        &mut self,
+        kind: Kind,
+        prelude: &Prelude<'_, T>,
+        function: &Recorded<'f, T, X>,
+    ) -> Result<&Data<T>>
+    where
+        X: 'f,
+    {
+        let Self { form, known, data, .. } = self;
+        let Known { paths, results, .. } = known;
+        let done = paths.run(kind, data, &mut |numbers: &[T]| {
+            let data = Parts { numbers, tensors: &data.tensors, places: &data.places };
+            put(form, data);
+            record(form, data, kind, (0, results), prelude, function)
+        });
+        // What is held here could not be updated in place.
+        self.data.tensors.clear();
+        done
+    }
+
+    /// What a run of many inputs works on, apart from each other.
+    pub fn recorder<'p, 'f>(
+        &'p mut self,
+        kind: Kind,
+        shared: usize,
+        function: &'p Recorded<'f, T, X>,
+    ) -> Recorder<'p, T, impl FnMut(&[T]) -> Result<Recording<T>>>
+    where
+        X: 'f,
+    {
+        let Self { form, known, data, .. } = self;
+        let Known { paths, results, .. } = known;
+        let Data { numbers, tensors, places, .. } = data;
+        let record = move |numbers: &[T]| {
+            let data = Parts { numbers, tensors, places };
+            put(form, data);
+            record(form, data, kind, (shared, results), &|_| Vec::new(), function)
+        };
+        (paths, numbers, record)
+    }
+
+    /// The results of the last run.
+    pub fn results(&self) -> &Data<T> {
+        self.known.paths.results()
+    }
+
+    /// Lets go of the results, which are in use elsewhere now.
+    pub fn release(&mut self) {
+        self.known.paths.release();
+    }
+
+    /// What the tensors among the results of the last run of a kind are for.
+    pub fn targets(&self, kind: Kind) -> &Targets {
+        self.known.paths.targets(kind)
+    }
+
+    /// How many results the function has.
+    pub fn count(&self) -> usize {
+        self.known.results.unwrap_or(0)
+    }
+
+    pub fn report(&self) -> Report {
+        self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()))
+    }
+}
+
+impl<T: Float> Known<T> {
+    fn of(data: &Data<T>) -> Self {
+        Known {
+            numbers: data.numbers.len(),
+            shapes: data.tensors.iter().map(|tensor| tensor.shape().clone()).collect(),
+            places: data.places.iter().map(|places| places.shape().clone()).collect(),
+            settings: data.settings.clone(),
+            results: None,
+            paths: Paths::default(),
+        }
+    }
+
+    /// Whether numbers and tensors are of this form.
+    #[inline]
+    fn fits(&self, data: &Data<T>) -> bool {
+        data.numbers.len() == self.numbers
+            && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
+            && data.places.iter().map(Tensor::shape).eq(&self.places)
+            && data.settings == self.settings
+    }
+}

@@ -1,0 +1,199 @@
+//! Training steps that are replayed are those that are recorded anew each time, bit for bit.
+
+use autograd::{Inputs, Leaf, MaxPool2dOptions, ModelProgram, Path, Program, Scalar, Tape, Tensor, Var};
+use nn::loss::{cross_entropy, mse, nll};
+use nn::{
+    BatchNorm2d, Conv2d, Dropout, Embedding, Gru, Linear, Lstm, Module, ModuleExt, TransformerConfig,
+    TransformerEncoder,
+};
+use optim::Adam;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+fn wave(shape: &[usize], frequency: f64) -> Tensor<f32> {
+    let mut k = 0.0;
+    Tensor::from_fn(shape, |_| {
+        k += 1.0;
+        f64::sin(k * frequency) as f32
+    })
+}
+
+fn labels(n: usize, step: usize) -> Tensor<usize> {
+    (0..n).map(|i| (i * step + step) % 5).collect()
+}
+
+/// The bits of all parameters and buffers.
+fn bits<M: Module>(model: &M) -> Vec<u32> {
+    let mut bits = Vec::new();
+    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'_, f32>| match leaf {
+        Leaf::Param(param) => bits.extend(param.value().iter().map(f32::to_bits)),
+        Leaf::Buffer(buffer) => bits.extend(buffer.value().iter().map(f32::to_bits)),
+        Leaf::Mode(_) => {}
+    });
+    bits
+}
+
+/// Trains two equal models, one eagerly and one by a program, which is recorded for each form of the batches.
+fn assert_replays<M: Module, X: Inputs<f32>>(
+    [mut eager, mut replayed]: [M; 2],
+    batches: &[X],
+    loss: impl for<'t> Fn(&M, &'t Tape, X::Handles<'t>) -> Scalar<'t> + Copy,
+    forms: usize,
+) -> M {
+    let (mut adam, mut other) = (Adam::new(0.01), Adam::new(0.01));
+    let mut tape = Tape::new();
+    let mut program = ModelProgram::record(&replayed, &batches[0], loss).unwrap();
+    for x in batches.iter().chain(batches) {
+        let y = loss(&eager, &tape, x.record(&tape));
+        let (value, found) = program.value_and_gradients(&replayed, x).unwrap();
+        assert_eq!(value, y.value().unwrap());
+        adam.step(&mut eager, &y.backward().unwrap()).unwrap();
+        other.step(&mut replayed, &found).unwrap();
+        tape.clear();
+        assert!(bits(&eager) == bits(&replayed), "{}", program.report());
+    }
+    assert_eq!(program.report().recordings, 1 + forms, "{}", program.report());
+    replayed
+}
+
+fn twice<M: Clone>(model: M) -> [M; 2] {
+    [model.clone(), model]
+}
+
+#[test]
+fn dense() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let layers = vec![Linear::new(2, 16, &mut rng), Linear::new(16, 16, &mut rng), Linear::new(16, 1, &mut rng)];
+    let batch = |n, frequency| (wave(&[n, 2], frequency), wave(&[n, 1], 2.0 * frequency));
+    let batches = [batch(64, 0.1), batch(64, 0.3), batch(10, 0.2)];
+    assert_replays(
+        twice(layers),
+        &batches,
+        |layers: &Vec<Linear>, _, (x, y)| {
+            let hidden = layers[1].forward(layers[0].forward(x).relu()).gelu();
+            mse(layers[2].forward(hidden).sigmoid(), y)
+        },
+        2,
+    );
+}
+
+#[derive(Module, Clone)]
+struct Pooled {
+    convolution: Conv2d,
+    norm: BatchNorm2d,
+    dropout: Dropout,
+    out: Linear,
+}
+
+#[test]
+fn convolutional() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let model = Pooled {
+        convolution: Conv2d::new(3, 4, [3, 3], &mut rng),
+        norm: BatchNorm2d::new(4),
+        dropout: Dropout::new(0.3, &mut rng),
+        out: Linear::new(4 * 4 * 4, 5, &mut rng),
+    };
+    let batch = |n, step| (wave(&[n, 3, 10, 10], 0.37 * step as f64), labels(n, step));
+    let models = twice(model);
+    // Recording draws a mask, too.
+    let _ = models[0].dropout.forward(Tape::<f32>::new().constant(1.0));
+    let batches = [batch(6, 1), batch(6, 2), batch(3, 3)];
+    let mut model =
+        assert_replays(models, &batches, |model: &Pooled, _, (x, y)| cross_entropy(forward(model, x), y), 2);
+
+    let mut program =
+        ModelProgram::record(&model, &batches[0], |model: &Pooled, _, (x, y)| cross_entropy(forward(model, x), y))
+            .unwrap();
+    let in_training = program.value(&model, &batches[0]).unwrap();
+    model.eval();
+    let tape = Tape::new();
+    let expected = cross_entropy(forward(&model, tape.constant(&batches[0].0)), &batches[0].1).value().unwrap();
+    assert_eq!(program.value(&model, &batches[0]).unwrap(), expected);
+    assert_ne!(in_training, expected);
+}
+
+fn forward<'t>(model: &Pooled, x: Var<'t>) -> Var<'t> {
+    let maps = model.norm.forward(model.convolution.forward(x)).relu();
+    let n = maps.size(0);
+    let pooled = maps.max_pool2d([2, 2], MaxPool2dOptions::default()).reshape([n, 64]);
+    model.out.forward(model.dropout.forward(pooled))
+}
+
+#[derive(Module, Clone)]
+struct Sequence<L> {
+    tokens: Embedding,
+    layer: L,
+    out: Linear,
+}
+
+#[test]
+fn recurrent() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let tokens = |step: usize| Tensor::from_fn([7, 3], |i| (i[0] * step + i[1]) % 5);
+    let batches = [(tokens(1), labels(3, 1)), (tokens(2), labels(3, 2))];
+    let [table, out] = [0, 1].map(|_| (Embedding::new(5, 8, &mut rng), Linear::new(16, 5, &mut rng)));
+    let lstm = Sequence { tokens: table.0, layer: Lstm::new(8, 16, &mut rng), out: table.1 };
+    let gru = Sequence { tokens: out.0, layer: Gru::new(8, 16, &mut rng), out: out.1 };
+    assert_replays(
+        twice(lstm),
+        &batches,
+        |model: &Sequence<Lstm>, tape, (x, y)| {
+            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            cross_entropy(model.out.forward(states.index_axis(0, 6)), y)
+        },
+        1,
+    );
+    assert_replays(
+        twice(gru),
+        &batches,
+        |model: &Sequence<Gru>, tape, (x, y)| {
+            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            cross_entropy(model.out.forward(states.index_axis(0, 6)), y)
+        },
+        1,
+    );
+}
+
+#[test]
+fn attending() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let config = TransformerConfig { feedforward: 32, dropout: 0.0, batch_first: true, ..Default::default() };
+    let model = Sequence {
+        tokens: Embedding::new(5, 16, &mut rng),
+        layer: TransformerEncoder::new(2, 16, 4, &config, &mut rng),
+        out: Linear::new(16, 5, &mut rng),
+    };
+    let tokens = |step: usize| Tensor::from_fn([2, 9], |i| (i[0] * step + i[1]) % 5);
+    assert_replays(
+        twice(model),
+        &[(tokens(1), labels(18, 1)), (tokens(2), labels(18, 3))],
+        |model: &Sequence<TransformerEncoder>, tape, (x, y)| {
+            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            cross_entropy(model.out.forward(states).reshape([18, 5]), y)
+        },
+        1,
+    );
+}
+
+/// Code that computes with indices, or with the elements of a tensor, is recorded again for others.
+#[test]
+fn what_is_looked_at_is_never_frozen() {
+    let x = wave(&[4, 5], 0.7);
+    let mut nlls = Program::record(&(x.clone(), labels(4, 1)), |_, (x, y)| nll(x.log_softmax(-1), y)).unwrap();
+    let mut sorted = Program::record(&x, |tape, x| {
+        let n = x.value().map_or(0, |x| x.iter().filter(|x| *x > 0.0).count());
+        let (top, _) = x.flatten().topk(2, 0, autograd::Order::Descending);
+        top.sum() * n as f32 + tape.constant(1.0).item()
+    })
+    .unwrap();
+    for step in 1..4 {
+        let x = wave(&[4, 5], 0.3 * step as f64);
+        let tape = Tape::new();
+        let expected = nll(tape.constant(&x).log_softmax(-1), labels(4, step)).value().unwrap();
+        assert_eq!(nlls.value(&(x.clone(), labels(4, step))).unwrap(), expected);
+        let n = x.iter().filter(|x| *x > 0.0).count() as f32;
+        let (top, _) = tape.constant(&x).flatten().topk(2, 0, autograd::Order::Descending);
+        assert_eq!(sorted.value(&x).unwrap(), top.value().unwrap().sum() * n + 1.0);
+    }
+}
