@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
+use autograd::petgraph::graph::NodeIndex;
 use autograd::petgraph::{Direction, Graph};
 use autograd::{Float, GraphEdge, GraphNode, Leaf, Module, NodeKind, Path, Result, Shape, Tape, Var};
 
@@ -94,7 +95,7 @@ pub fn summary_of<T: Float>(
     for (name, param) in model.named_parameters() {
         tape.param(param).named(name);
     }
-    run(&tape).value()?;
+    run(&tape).named(RESULT).value()?;
     let mut summary = summary(model);
     let mut layers = std::mem::take(&mut summary.layers);
     for stage in stages(&tape.graph()) {
@@ -110,6 +111,9 @@ pub fn summary_of<T: Float>(
     Ok(summary)
 }
 
+/// The name of the result of a run.
+const RESULT: &str = "result";
+
 /// Operations that were called from one place in the model, and share one layer at most.
 struct Stage {
     place: (Option<&'static Location<'static>>, usize),
@@ -121,7 +125,16 @@ struct Stage {
 
 fn stages(graph: &Graph<GraphNode, GraphEdge>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    for node in graph.node_indices().filter(|&node| graph[node].kind == NodeKind::Operation) {
+    // Running averages and the like are beside the way to the result.
+    let mut needed = vec![false; graph.node_count()];
+    for node in graph.node_indices().rev() {
+        if graph[node].name.as_deref() == Some(RESULT) || needed[node.index()] {
+            needed[node.index()] = true;
+            graph.neighbors_directed(node, Direction::Incoming).for_each(|operand| needed[operand.index()] = true);
+        }
+    }
+    let is_operation = |&node: &NodeIndex| graph[node].kind == NodeKind::Operation && needed[node.index()];
+    for node in graph.node_indices().filter(is_operation) {
         let GraphNode { op, site, section, shape: output, .. } = graph[node].clone();
         let place = (site, section);
         let parameters = graph.neighbors_directed(node, Direction::Incoming);
