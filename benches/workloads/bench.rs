@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use autograd::{Result, Scalar, Tape, Tensor};
+use autograd::{Gradients, Inputs, ModelProgram, Module, Result, Scalar, Tape, Tensor};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -15,29 +15,35 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Measures the three phases of a step.
-    pub fn supervised<M>(
+    /// Measures the three phases of a step on a batch, and the whole of it replayed.
+    pub fn supervised<M: Module, X: Inputs<f32>>(
         &mut self,
         model: &mut M,
-        loss: impl for<'t> Fn(&M, &'t Tape) -> Scalar<'t>,
-        mut update: impl FnMut(&mut M, &autograd::Gradients) -> Result<()>,
+        batch: &X,
+        loss: impl for<'t> Fn(&M, &'t Tape, X::Handles<'t>) -> Scalar<'t>,
+        mut update: impl FnMut(&mut M, &Gradients) -> Result<()>,
     ) -> Result<()> {
         let mut tape = Tape::new();
         self.report("fwd", || {
-            tape.no_grad(|| loss(model, &tape)).value()?;
+            tape.no_grad(|| loss(model, &tape, data(batch, &tape))).value()?;
             tape.clear();
             Ok(())
         })?;
         self.report("fwdbwd", || {
-            loss(model, &tape).backward()?;
+            loss(model, &tape, data(batch, &tape)).backward()?;
             tape.clear();
             Ok(())
         })?;
         self.report("step", || {
-            let gradients = loss(model, &tape).backward()?;
+            let gradients = loss(model, &tape, data(batch, &tape)).backward()?;
             update(model, &gradients)?;
             tape.clear();
             Ok(())
+        })?;
+        let mut program = ModelProgram::record(model, batch, &loss)?;
+        self.report("step replayed", || {
+            let (_, gradients) = program.value_and_gradients(model, batch)?;
+            update(model, &gradients)
         })
     }
 
@@ -60,6 +66,11 @@ impl Bench<'_> {
         report::print(self.name, phase, &mut times, ("ms", 1e3 / units));
         Ok(())
     }
+}
+
+/// A batch on a tape, without derivatives.
+fn data<'t, X: Inputs<f32>>(batch: &X, tape: &'t Tape) -> X::Handles<'t> {
+    tape.no_grad(|| batch.record(tape))
 }
 
 /// Numbers of the standard normal distribution.

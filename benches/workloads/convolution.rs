@@ -18,7 +18,8 @@ pub fn w4(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut sgd = Sgd::with_config(SgdConfig { rate: 0.01, momentum: 0.9, ..SgdConfig::default() });
     bench.supervised(
         &mut model,
-        |model, tape| cross_entropy(model.forward(tape.constant(&x)), &y),
+        &(x, y),
+        |model: &LeNet, _, (x, y)| cross_entropy(model.forward(x), y),
         |model, gradients| sgd.step(model, gradients),
     )
 }

@@ -15,7 +15,8 @@ pub fn w1(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut sgd = Sgd::new(0.01);
     bench.supervised(
         &mut model,
-        |model, tape| mse(model.forward(tape.constant(&x), Var::tanh), &y),
+        &(x, y),
+        |model: &Mlp, _, (x, y)| mse(model.forward(x, Var::tanh), y),
         |model, gradients| sgd.step(model, gradients),
     )
 }
@@ -27,7 +28,8 @@ pub fn w2(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut adam = Adam::new(1e-3);
     bench.supervised(
         &mut model,
-        |model, tape| mse(model.forward(tape.constant(&x), Var::relu).sigmoid(), &y),
+        &(x, y),
+        |model: &Mlp, _, (x, y)| mse(model.forward(x, Var::relu).sigmoid(), y),
         |model, gradients| adam.step(model, gradients),
     )
 }
@@ -39,7 +41,8 @@ pub fn w3(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut adam = Adam::new(1e-3);
     bench.supervised(
         &mut model,
-        |model, tape| cross_entropy(model.forward(tape.constant(&x), Var::relu), &y),
+        &(x, y),
+        |model: &Mlp, _, (x, y)| cross_entropy(model.forward(x, Var::relu), y),
         |model, gradients| adam.step(model, gradients),
     )
 }

@@ -17,7 +17,8 @@ pub fn w5(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut adam = Adam::new(1e-3);
     bench.supervised(
         &mut model,
-        |model, tape| cross_entropy(model.forward(tape.constant(&x)), &y),
+        &(x, y),
+        |model: &LastHidden, _, (x, y)| cross_entropy(model.forward(x), y),
         |model, gradients| adam.step(model, gradients),
     )
 }

@@ -1,6 +1,6 @@
 //! A small language model.
 
-use autograd::{AttentionOptions, Result, Tape, Tensor, Var};
+use autograd::{AttentionOptions, Indices, Result, Tape, Var};
 use nn::loss::cross_entropy;
 use nn::{Embedding, LayerNorm, Linear};
 use optim::AdamW;
@@ -21,7 +21,8 @@ pub fn w6(bench: &mut Bench<'_>, mut rng: StdRng) -> Result<()> {
     let mut adamw = AdamW::new(1e-3);
     bench.supervised(
         &mut model,
-        |model, tape| cross_entropy(model.forward(tape, &x).reshape([8 * LENGTH, TOKENS]), &y),
+        &(x, y),
+        |model: &Gpt, tape, (x, y)| cross_entropy(model.forward(tape, &x).reshape([8 * LENGTH, TOKENS]), y),
         |model, gradients| adamw.step(model, gradients),
     )
 }
@@ -46,7 +47,7 @@ impl Gpt {
         }
     }
 
-    fn forward<'t>(&self, tape: &'t Tape, tokens: &Tensor<usize>) -> Var<'t> {
+    fn forward<'t>(&self, tape: &'t Tape, tokens: &Indices<'t, f32>) -> Var<'t> {
         let x = self.token.forward(tape, tokens) + tape.param(&self.position.weight);
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         self.head.forward(self.norm.forward(x))
