@@ -21,7 +21,7 @@ use crate::tensor::View;
 const LANES: usize = 32;
 
 /// Elements folded in lanes before the tree takes over.
-const CHUNK: usize = 2048;
+pub(crate) const CHUNK: usize = 2048;
 
 /// Short runs folded one after another before the tree takes over.
 const RUNS: usize = 64;
@@ -145,6 +145,20 @@ pub(crate) fn abs_max<T: Float>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
 #[inline(always)]
 pub(crate) fn slice_sum<T: Float>(x: &[T]) -> T {
     fold_chunk::<T, Sum>(x)
+}
+
+/// The sum of a chunk, for [`sum_of_chunks`].
+pub(crate) fn chunk_sum<T: Float>(x: &[T]) -> T {
+    debug_assert!(x.len() <= CHUNK);
+    vectorized!(fold_chunk::<T, Sum>(x))
+}
+
+/// The sum of all elements from the sums of their chunks: the bits of [`sum`].
+pub(crate) fn sum_of_chunks<T: Float>(chunks: &[T]) -> T {
+    match chunks.len() {
+        0 => T::ZERO,
+        len => parallel::tree(len, 0, &|k| chunks[k], &<Sum as Fold<T>>::join),
+    }
 }
 
 /// The largest element of a short slice; a NaN wins. The caller brings the vector instructions.

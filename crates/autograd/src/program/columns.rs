@@ -11,12 +11,13 @@ use super::lanes::lock;
 use super::paths::{Ready, Strays};
 use crate::float::Float;
 use crate::kernel::parallel;
+use crate::kernel::reduce::{CHUNK, chunk_sum};
 use crate::kernel::replay::Numbers;
 use crate::kernel::runs::Runs;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
-/// Elements that a thread takes at once.
+/// Elements that a thread takes at once, in whole chunks.
 const PIECE: usize = 1 << 14;
 
 /// The numbers of one operand.
@@ -65,24 +66,47 @@ impl<'x, T: Float> Column<'x, T> {
     }
 }
 
-/// Runs the elements from `start` on, as many as `out` has room for.
+/// What becomes of a result.
+pub(super) enum Out<'o, T> {
+    /// It is stored for every element.
+    Each(&'o mut [T]),
+    /// It is summed: chunk by chunk, as `kernel::reduce` sums.
+    Sums(&'o mut [T]),
+}
+
+impl<T> Out<'_, T> {
+    /// The parts for the elements before and after one that begins a chunk.
+    fn split_at(&mut self, middle: usize) -> [Out<'_, T>; 2] {
+        match self {
+            Out::Each(all) => {
+                let (left, right) = all.split_at_mut(middle);
+                [Out::Each(left), Out::Each(right)]
+            }
+            Out::Sums(all) => {
+                let (left, right) = all.split_at_mut(middle / CHUNK);
+                [Out::Sums(left), Out::Sums(right)]
+            }
+        }
+    }
+}
+
+/// Runs `len` elements from `start` on.
 pub(super) fn run<T: Float>(
     ready: &Ready<T>,
     columns: &[Column<'_, T>],
-    start: usize,
-    out: &mut [&mut [T]],
+    (start, len): (usize, usize),
+    out: &mut [Out<'_, T>],
     strays: &Mutex<Strays>,
 ) {
-    let len = out[0].len();
     if len > PIECE {
         let middle = len.div_ceil(PIECE) / 2 * PIECE;
-        let halves = out.iter_mut().map(|out| out.split_at_mut(middle));
+        let halves = out.iter_mut().map(|out| out.split_at(middle).into());
         let (mut left, mut right): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = halves.unzip();
         let work = len.saturating_mul(ready.plan.operations.1);
         parallel::join(
             work,
-            || run(ready, columns, start, &mut left, strays),
-            || run(ready, columns, start + middle, &mut right, strays),
+            || run(ready, columns, (start, middle), &mut left, strays),
+            || run(ready, columns, (start + middle, len - middle), &mut right, strays),
         );
         return;
     }
@@ -92,12 +116,33 @@ pub(super) fn run<T: Float>(
         }
     };
     ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
-        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
-            out[at - start..][..taken].copy_from_slice(&numbers.of(slot)[..taken]);
+        let mut chunks = std::mem::take(&mut numbers.rows);
+        chunks.resize(out.len() * CHUNK, T::ZERO);
+        for ((out, &slot), chunk) in out.iter_mut().zip(&ready.plan.results).zip(chunks.chunks_exact_mut(CHUNK)) {
+            let lanes = &numbers.of(slot)[..taken];
+            match out {
+                Out::Each(all) => all[at - start..][..taken].copy_from_slice(lanes),
+                Out::Sums(sums) => add(lanes, (at - start, len), chunk, sums),
+            }
         }
+        numbers.rows = chunks;
         if !ready.plan.guards.is_empty() {
             let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
             lock(strays).extend((0..taken).filter_map(failed));
         }
     });
+}
+
+/// Puts elements that follow `done` others, of `len` in all, into their chunks; a chunk that is full is summed.
+fn add<T: Float>(mut elements: &[T], (mut done, len): (usize, usize), chunk: &mut [T], sums: &mut [T]) {
+    while !elements.is_empty() {
+        let place = done % CHUNK;
+        let (these, rest) = elements.split_at(elements.len().min(CHUNK - place));
+        chunk[place..place + these.len()].copy_from_slice(these);
+        done += these.len();
+        if done % CHUNK == 0 || done == len {
+            sums[(done - 1) / CHUNK] = chunk_sum(&chunk[..place + these.len()]);
+        }
+        elements = rest;
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::columns::{self, Column};
+use super::columns::{self, Column, Out};
 use super::data::Ends;
 use super::derived::{Given, derived, gradient};
 use super::lanes::{into_inner, rows};
@@ -111,8 +111,10 @@ impl<T: Float, const N: usize> Map<T, N> {
         };
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Strays::new());
+        let mut slices: SmallVec<[Out<'_, T>; 4]> = out.iter_mut().map(|out| Out::Each(out.as_mut_slice())).collect();
+        columns::run(ready, &columns, (0, len), &mut slices, &strays);
+        drop(slices);
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
-        columns::run(ready, &columns, 0, &mut slices, &strays);
         paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {

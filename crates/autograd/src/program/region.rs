@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use smallvec::SmallVec;
 
 use super::code::{Code, Definition, NUMBER, Value};
-use super::columns::{self, Column};
+use super::columns::{self, Column, Out};
 use super::paths::Ready;
 use super::plan::Plan;
 use super::script::{Place, Store};
 use crate::error::Rule;
 use crate::float::Float;
+use crate::kernel::reduce::{CHUNK, sum_of_chunks};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -21,11 +22,19 @@ pub(super) struct Region<T: Float> {
     ready: Ready<T>,
     shape: Option<Shape>,
     numbers: Vec<T>,
+    /// Of each result that is summed over all elements, the shape of its sum.
+    sums: Vec<Option<Shape>>,
 }
 
 impl<T: Float> Region<T> {
     /// The operations of `members` that `results` need, and the values that they need from elsewhere.
-    pub fn new(code: &Code<T>, shape: Option<Shape>, members: &[Value], results: &[Value]) -> (Self, Vec<Value>) {
+    pub fn new(
+        code: &Code<T>,
+        shape: Option<Shape>,
+        members: &[Value],
+        results: &[Value],
+        sums: Vec<Option<Shape>>,
+    ) -> (Self, Vec<Value>) {
         let mut part = Code { recorded: members.len(), ..Code::default() };
         let mut known: HashMap<Value, Value> = HashMap::with_capacity(2 * members.len());
         let mut operands = Vec::new();
@@ -44,7 +53,7 @@ impl<T: Float> Region<T> {
         }
         part.results = results.iter().map(|result| known[result]).collect();
         let ready = Ready::new(Plan::new(&part, operands.len()));
-        (Region { ready, shape, numbers: vec![T::ZERO; operands.len()] }, operands)
+        (Region { ready, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
     pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
@@ -59,8 +68,9 @@ impl<T: Float> Region<T> {
             return Ok(());
         };
         let mut out: SmallVec<[Tensor<T>; 4]> = SmallVec::new();
-        for _ in results {
-            out.push(Tensor::build(shape.clone(), |_| {})?);
+        for sum in &self.sums {
+            let shape = sum.as_ref().map_or_else(|| shape.clone(), |_| shape.len().div_ceil(CHUNK).into());
+            out.push(Tensor::build(shape, |_| {})?);
         }
         if !shape.is_empty() {
             let mut layouts: SmallVec<[Option<Layout>; 8]> = SmallVec::new();
@@ -74,10 +84,23 @@ impl<T: Float> Region<T> {
             };
             let columns: SmallVec<[Column<'_, T>; 8]> =
                 operands.iter().zip(layouts.iter().map(Option::as_ref)).map(column).collect();
-            let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
-            columns::run(&self.ready, &columns, 0, &mut slices, &Mutex::default());
+            let mut slices: SmallVec<[Out<'_, T>; 4]> = (out.iter_mut().zip(&self.sums))
+                .map(|(out, sum)| match sum {
+                    Some(_) => Out::Sums(out.as_mut_slice()),
+                    None => Out::Each(out.as_mut_slice()),
+                })
+                .collect();
+            columns::run(&self.ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
         }
-        results.iter().zip(out).for_each(|(&place, tensor)| store.put(place, tensor));
+        for ((&place, out), sum) in results.iter().zip(out).zip(&self.sums) {
+            store.put(
+                place,
+                match sum {
+                    Some(shape) => Tensor::full(shape, sum_of_chunks(out.as_slice().unwrap_or_default())),
+                    None => out,
+                },
+            );
+        }
         Ok(())
     }
 }

@@ -85,7 +85,12 @@ impl<T: Float> Script<T> {
                 Key::Action(action) => places.action(code, *action, members),
             };
             steps.push(step);
-            members.iter().for_each(|&value| made[value as usize] = steps.len());
+            for &value in members {
+                made[value as usize] = steps.len();
+                if let Some(&sum) = cut.sums.get(&value) {
+                    made[sum as usize] = steps.len();
+                }
+            }
         }
         let results: Vec<Place> = code.results.iter().map(|&value| places.of(code, value)).collect();
         let mut check = |guard: &Guard| Check {
@@ -199,6 +204,8 @@ enum Key {
 /// The values that are needed, by stage and step.
 struct Cut {
     groups: BTreeMap<(u32, Key), Vec<code::Value>>,
+    /// The sum of all elements of a value that nothing else needs: the pass that makes the value makes the sum.
+    sums: BTreeMap<code::Value, code::Value>,
     /// How many steps need each value, besides the one it belongs to; results and guards count too.
     readers: Vec<u32>,
 }
@@ -239,7 +246,21 @@ impl Cut {
             }
         }
         ends().for_each(|value| readers[value as usize] += 1);
-        Cut { groups, readers }
+        let mut sums = BTreeMap::new();
+        groups.retain(|(_, key), members: &mut Vec<code::Value>| {
+            let Key::Action(action) = *key else { return true };
+            let action = &code.actions[action as usize];
+            let (ActionKind::Rule(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else { return true };
+            let shape = code.shapes.get(code.extents[*x as usize] as usize);
+            let is_fused = matches!(code.values[*x as usize], Definition::Operation(..))
+                && readers[*x as usize] == 1
+                && shape.is_some_and(|shape| shape.rank() == sum.axes.len());
+            if is_fused {
+                sums.insert(*x, members[0]);
+            }
+            !is_fused
+        });
+        Cut { groups, sums, readers }
     }
 }
 
@@ -323,11 +344,13 @@ impl<T: Float> Places<T> {
         let results: Vec<code::Value> =
             members.iter().copied().filter(|&value| cut.readers[value as usize] > 0).collect();
         let shape = code.shapes.get(extent as usize).cloned();
-        let (region, operands) = Region::new(code, shape, members, &results);
+        let sum = |value: &code::Value| cut.sums.get(value).copied();
+        let sums = results.iter().map(|value| Some(code.shapes[code.extents[sum(value)? as usize] as usize].clone()));
+        let (region, operands) = Region::new(code, shape, members, &results, sums.collect());
         Step {
             work: Work::Region(region),
             operands: operands.into_iter().map(|value| self.of(code, value)).collect(),
-            results: results.into_iter().map(|value| self.of(code, value)).collect(),
+            results: results.into_iter().map(|value| self.of(code, sum(&value).unwrap_or(value))).collect(),
             last: SmallVec::new(),
             site: Location::caller(),
         }

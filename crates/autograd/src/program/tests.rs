@@ -333,6 +333,26 @@ fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
     Ok(())
 }
 
+/// A pass over many elements, in pieces on threads, with a sum at its end and operands that are repeated.
+#[test]
+fn long_chains_and_their_sums_have_the_bits_of_the_recording() -> Result<()> {
+    let x: Tensor<f32> = Tensor::from(Draws(1).numbers(250 * 201)).reshape([250, 201])?;
+    let (row, column): (Tensor<f32>, Tensor<f32>) = (x.select(0, 0)?, x.slice(1, ..1)?.contiguous());
+    fn f<'t>(_: &'t Tape<f32>, [x, row, column]: [Var<'t, f32>; 3]) -> Scalar<'t, f32> {
+        let y = (x * row + column).tanh() * (-x * x).exp();
+        y.sum() + (y + row).square().sum() * 0.1
+    }
+    let args = [x, row, column];
+    let (value, gradient) = value_and_gradient(f, args.clone())?;
+    assert_same_bits(|| {
+        let mut program = Program::record(&args, f).expect("arithmetic");
+        let (found, slopes) = program.value_and_gradient(&args).expect("arithmetic");
+        assert_eq!((found, slopes), (value, &gradient));
+        slopes.iter().flat_map(|slope| slope.to_vec()).collect::<Vec<f32>>()
+    });
+    Ok(())
+}
+
 #[test]
 fn tensors_replay() -> Result<()> {
     let numbers = |shape: &[usize], seed| {
