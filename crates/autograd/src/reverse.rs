@@ -17,7 +17,7 @@ use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::gradients::{Found, Gradients, Spare};
 use crate::kernel::{self, prefetch::prefetch};
-use crate::ops::custom::Handles;
+use crate::ops::custom::{Handles, NumericAdjoint};
 use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
 use crate::ops::shape::sum_to;
 use crate::ops::{Cotangents, Op, Vjp};
@@ -428,7 +428,11 @@ fn custom_vjp<'t, T: Float>(
         return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
     }
     let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
-    let gradients = rule.vjp(x, &y, g)?;
+    let is_step = tape.is_for_program() && !tape.is_recording() && rule.is_numeric();
+    let gradients = match is_step {
+        true => NumericAdjoint::record(rule.clone(), x, &y, g, site)?,
+        false => rule.vjp(x, &y, g)?,
+    };
     for (gradient, x) in gradients.iter().zip(x).filter(|(gradient, _)| !gradient.is_failed()) {
         if gradient.shape() != x.shape() {
             let rule_broken = Rule::Shape { expected: x.shape(), found: gradient.shape() };

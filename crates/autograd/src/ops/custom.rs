@@ -27,6 +27,55 @@ pub(crate) trait CustomRule<T: Float> {
     fn vjp<'t>(&self, x: &[Var<'t, T>], y: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>>;
     /// Whether the derivative is written on handles.
     fn is_differentiable_again(&self) -> bool;
+    /// Whether the derivative, where it is not differentiated again, is computed on plain tensors.
+    fn is_numeric(&self) -> bool {
+        !self.is_differentiable_again()
+    }
+}
+
+/// The derivative of a rule on plain tensors as an operation of its own, for programs: of the operands, the outputs and
+/// their gradients.
+#[derive(Debug)]
+pub(crate) struct NumericAdjoint<T: Float> {
+    rule: Rc<dyn CustomRule<T>>,
+    operands: usize,
+}
+
+impl<T: Float> NumericAdjoint<T> {
+    /// The gradients of the operands.
+    pub fn record<'t>(
+        rule: Rc<dyn CustomRule<T>>,
+        x: &[Var<'t, T>],
+        y: &[Var<'t, T>],
+        g: &[Var<'t, T>],
+        site: &'static Location<'static>,
+    ) -> Result<Handles<'t, T>> {
+        let inputs = x.iter().chain(y).chain(g).map(|x| Input::Node(x.slot)).collect();
+        record_rule(g[0].tape, Rc::new(NumericAdjoint { rule, operands: x.len() }), &inputs, site)
+    }
+}
+
+impl<T: Float> CustomRule<T> for NumericAdjoint<T> {
+    fn name(&self) -> &'static str {
+        self.rule.name()
+    }
+
+    fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>> {
+        let tape = Tape::new();
+        let handles: Handles<'_, T> = x.iter().map(|x| tape.constant(x)).collect();
+        let (x, outputs) = handles.split_at(self.operands);
+        let (y, g) = outputs.split_at(outputs.len() / 2);
+        tape.no_grad(|| self.rule.vjp(x, y, g))?.into_iter().map(Var::value).collect()
+    }
+
+    fn vjp<'t>(&self, _: &[Var<'t, T>], _: &[Var<'t, T>], _: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
+        let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
+        Err(Error::new(self.name(), Rule::NotDifferentiable { why }))
+    }
+
+    fn is_differentiable_again(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Float> fmt::Debug for dyn CustomRule<T> {

@@ -180,6 +180,10 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
     fn is_differentiable_again(&self) -> bool {
         true
     }
+
+    fn is_numeric(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Float, const N: usize> std::fmt::Debug for Map<T, N> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Rule;
 use crate::kernel::samples::{Draws, assert_same_bits};
 use crate::ops::elementwise::Elementwise;
-use crate::{Real, gradient, hvp, value_and_gradient};
+use crate::{Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
 
 fn rosenbrock<R: Real>(x: &[R]) -> R {
     let term = |x: &[R]| {
@@ -350,6 +350,25 @@ fn long_chains_and_their_sums_have_the_bits_of_the_recording() -> Result<()> {
         assert_eq!((found, slopes), (value, &gradient));
         slopes.iter().flat_map(|slope| slope.to_vec()).collect::<Vec<f32>>()
     });
+    Ok(())
+}
+
+#[test]
+fn operations_of_users_are_steps() -> Result<()> {
+    fn f<'t>(_: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
+        let map = Map::new("bump", |[x, y]| if x < y { x * y.sin() } else { x.exp() });
+        let slope = |[x]: [&Tensor<f64>; 1], _: &Tensor<f64>, g: &Tensor<f64>| Ok([x.mul(g)?.mul(&2.0.into())?]);
+        let square = custom_numeric("own_square", [x], |[x]| x.mul(x), slope);
+        (map.of([square, x]) + custom("twice", [x], |[x]| x.add(x), |_, _, g| [g + g])).sum()
+    }
+    let mut program = Program::record(&Tensor::from([0.5, 2.0, -1.0]), f)?;
+    for x in [[0.5, 2.0, -1.0], [3.0, 0.1, 0.2], [0.5, 2.0, -3.0]].map(Tensor::from) {
+        let (value, gradient) = value_and_gradient(f, x.clone())?;
+        assert_eq!(program.value_and_gradient(&x)?, (value, &gradient));
+    }
+    assert_eq!(program.report().recordings, 2);
+    let error = program.hvp(&Tensor::from([0.5, 2.0, -1.0]), &Tensor::ones([3])).unwrap_err();
+    assert_eq!(error.op, "own_square", "{error}");
     Ok(())
 }
 
