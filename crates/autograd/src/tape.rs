@@ -433,6 +433,7 @@ impl<T: Float> Tape<T> {
     }
 
     /// Writes a node and returns its index.
+    #[inline]
     pub(crate) fn push_node(&self, mut node: Node<T>) -> u32 {
         let mut nodes = self.nodes.borrow_mut();
         let slot = nodes.len() as u32;
