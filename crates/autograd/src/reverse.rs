@@ -8,6 +8,8 @@
 
 pub(crate) mod recorded;
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 pub(crate) use recorded::{pullback, recorded};
@@ -62,7 +64,7 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], unt
         (std::mem::take(&mut workspace.adjoints), workspace.spare.clone())
     };
     adjoints.clear();
-    adjoints.resize(tape.node_count(), None);
+    adjoints.resize_with(tape.node_count(), || None);
     let mut found = spare.borrow_mut().pop().unwrap_or_default();
     match root_node {
         Some((slot, gradient)) => adjoints[slot as usize] = Some(gradient),
@@ -190,7 +192,7 @@ impl<T: Float> Sweep<'_, '_, T> {
         let nodes = self.tape.nodes();
         for (input, gradient) in nodes[slot as usize].inputs.iter().zip(gradients) {
             if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
-                self.add(&nodes, x, gradient)?;
+                self.add(&nodes, x, Cow::Owned(gradient))?;
             }
         }
         Ok(())
@@ -211,49 +213,54 @@ impl<T: Float> Sweep<'_, '_, T> {
         Some(g)
     }
 
-    /// The fused loops gx = g·slope, then the sum over what was broadcast.
+    /// The fused loops gx = g·slope, then the sum over what was broadcast. From the last operand to the first: to the first
+    /// one, most often the chain that the sweep follows, the gradient itself may move.
     fn elementwise(&mut self, nodes: &[Node<T>], node: &Node<T>, op: Elementwise, g: Tensor<T>) -> Result<()> {
-        let constant = op.facts().constant;
-        let mut g = Some(g);
+        let constant = op.constant_slopes();
         let needs = |input: &Input<T>| matches!(*input, Input::Node(x) if nodes[x as usize].tracked);
-        let last = node.inputs.iter().rposition(needs);
-        for (operand, input) in node.inputs.iter().enumerate() {
+        let first = node.inputs.iter().position(needs);
+        for (operand, input) in node.inputs.iter().enumerate().rev() {
             let (Input::Node(x), true) = (*input, needs(input)) else { continue };
-            let Some(incoming) = (if last == Some(operand) { g.take() } else { g.clone() }) else { continue };
             let gradient = match constant.get(operand).copied().flatten() {
                 Some(0.0) => continue,
-                Some(1.0) => incoming,
-                Some(slope) => scaled(&incoming, slope).map_err(|rule| node.error(rule))?,
+                Some(1.0) if first == Some(operand) => return self.add_summed(nodes, node, x, Cow::Owned(g)),
+                Some(1.0) => Cow::Borrowed(&g),
+                Some(slope) => Cow::Owned(scaled(&g, slope).map_err(|rule| node.error(rule))?),
                 None => {
-                    let mut factors = [Factor::Tensor(&incoming); 5];
+                    let mut factors = [Factor::Tensor(&g); 5];
                     let operands = node.inputs.len();
                     for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
                         *factor = Factor::of(nodes, input);
                     }
                     factors[1 + operands] = Factor::Tensor(&node.value);
-                    map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
-                        .map_err(|rule| node.error(rule))?
+                    let gradient = map_blocks(g.shape(), &factors[..operands + 2], op.reverse_block(operand));
+                    Cow::Owned(gradient.map_err(|rule| node.error(rule))?)
                 }
             };
-            let shape = nodes[x as usize].value.shape();
-            let gradient = match gradient.shape() == shape {
-                true => gradient,
-                false => sum_to(&gradient, shape).map_err(|rule| node.error(rule))?,
-            };
-            self.add(nodes, x, gradient)?;
+            self.add_summed(nodes, node, x, gradient)?;
         }
         Ok(())
     }
 
+    /// Adds to the gradient of an operand of `node`, summed over what was broadcast.
+    #[inline]
+    fn add_summed(&mut self, nodes: &[Node<T>], node: &Node<T>, x: u32, gradient: Cow<'_, Tensor<T>>) -> Result<()> {
+        let shape = nodes[x as usize].value.shape();
+        match gradient.shape() == shape {
+            true => self.add(nodes, x, gradient),
+            false => self.add(nodes, x, Cow::Owned(sum_to(&gradient, shape).map_err(|rule| node.error(rule))?)),
+        }
+    }
+
     /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
     #[inline]
-    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) -> Result<()> {
+    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Cow<'_, Tensor<T>>) -> Result<()> {
         if !nodes[slot as usize].tracked {
             return Ok(());
         }
         let adjoint = &mut self.adjoints[slot as usize];
         match adjoint {
-            None => *adjoint = Some(gradient),
+            None => *adjoint = Some(gradient.into_owned()),
             Some(sum) => match sum.unique_mut() {
                 Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
                 None => *sum = engine::sum(sum, &gradient).map_err(|rule| nodes[slot as usize].error(rule))?,

@@ -286,6 +286,16 @@ macro_rules! table {
                 }
             }
 
+            /// The slopes that do not depend on the operands.
+            #[inline]
+            pub(crate) fn constant_slopes(self) -> [Option<f64>; 2] {
+                match self {
+                    $(Elementwise::$unary => rule::$unary::FACTS.constant,)*
+                    $(Elementwise::$binary => rule::$binary::FACTS.constant,)*
+                    Elementwise::select => [Some(0.0), None],
+                }
+            }
+
             pub(crate) fn arity(self) -> usize {
                 match self {
                     $(Elementwise::$unary => 1,)*
