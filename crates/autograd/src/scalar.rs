@@ -144,11 +144,10 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn apply<Op: UnaryRule>(self) -> Self {
-        let value = Op::value(self.number);
+        let (value, slope) = Op::value_and_slope(self.number);
         match self.tape {
             Some(tape) if self.index < LIMIT => {
-                let slope = Op::slope(self.number, value).to_f64().to_bits();
-                Self::on(tape, value, slope, self.index, Step::Unary(Op::CODE))
+                Self::on(tape, value, slope().to_f64().to_bits(), self.index, Step::Unary(Op::CODE))
             }
             _ => Self { number: value, ..self },
         }

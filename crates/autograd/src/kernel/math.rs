@@ -38,6 +38,8 @@ pub trait Math: Copy {
     fn log1p(self) -> Self;
     fn sin(self) -> Self;
     fn cos(self) -> Self;
+    /// The bits of `sin` and of `cos`.
+    fn sin_cos(self) -> (Self, Self);
     fn tan(self) -> Self;
     fn asin(self) -> Self;
     fn acos(self) -> Self;
@@ -115,6 +117,11 @@ macro_rules! common_methods {
             trunc() = $float::trunc;
             copysign(sign) = $float::copysign;
             fmod(y) = std::ops::Rem::rem;
+        }
+
+        #[inline(always)]
+        fn sin_cos(self) -> ($float, $float) {
+            $module::sin_cos(self)
         }
     };
 }
