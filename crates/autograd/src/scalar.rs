@@ -157,8 +157,8 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub(crate) fn apply_with<Op: BinaryRule>(self, other: Self) -> Self {
         let number = Op::value(self.number, other.number);
-        match (self.tape, other.tape) {
-            (Some(tape), Some(with)) if self.index.max(other.index) < LIMIT && std::ptr::eq(tape, with) => {
+        match self.tape {
+            Some(tape) if std::ptr::eq(tape, other.address()) && (self.index | other.index) < LIMIT => {
                 Self::on(tape, number, other.index.into(), self.index, Step::Both(Op::CODE))
             }
             _ => {
@@ -166,6 +166,12 @@ impl<'t, T: Float> Scalar<'t, T> {
                 Self { tape, number: if index == FAILED { T::NAN } else { number }, index }
             }
         }
+    }
+
+    /// Where the tape is; null for a plain number.
+    #[inline(always)]
+    fn address(self) -> *const Tape<T> {
+        self.tape.map_or(std::ptr::null(), std::ptr::from_ref)
     }
 
     #[inline(always)]

@@ -28,8 +28,12 @@ use crate::var::Var;
 pub(crate) const CONSTANT: u32 = u32::MAX;
 /// The index of the result of a failed operation.
 pub(crate) const FAILED: u32 = u32::MAX - 1;
-/// Indices of entries and nodes lie below.
-pub(crate) const LIMIT: u32 = u32::MAX - 16;
+/// Indices of entries and nodes lie below: a power of two, so that one test of `a | b` tells it of both.
+pub(crate) const LIMIT: u32 = 1 << 31;
+
+/// How far ahead of the last entry memory is fetched to be written: about a kilobyte, which takes as long to record as to
+/// fetch. Entries are written too fast and in too many pieces for the processor to see what comes next.
+const AHEAD: usize = 40;
 
 /// One recorded scalar operation, or the place of a tensor operation in the order of execution.
 #[derive(Clone, Copy, Debug)]
