@@ -107,18 +107,19 @@ impl<T: Float> Sweep<'_, '_, T> {
             let mut chain = Chain { entries, adjoints: &mut self.scalars[..end], index: end, carried: T::ZERO };
             while chain.index > until {
                 let entry = chain.next();
-                if entry.step == Step::Node {
-                    return Ok(Some(chain.index));
-                }
                 let g = chain.adjoint();
-                // A zero stays zero, as in every product below: the branch not taken sends nothing.
+                // A zero stays zero, as in every product below: the branch not taken sends nothing. The place of a node
+                // gets nothing either.
                 if g == T::ZERO {
+                    if entry.step == Step::Node {
+                        return Ok(Some(chain.index));
+                    }
                     continue;
                 }
                 match entry.step {
                     Step::Leaf | Step::Node => {}
                     Step::Element => add_element(tape, adjoints, entry, g)?,
-                    Step::Unary(_) => chain.add(entry.operand as usize, product(g, entry.slope())),
+                    Step::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
                     Step::Both(Elementwise::add) => chain.both::<rule::add>(entry, g),
                     Step::Both(Elementwise::sub) => chain.both::<rule::sub>(entry, g),
                     Step::Both(Elementwise::mul) => chain.both::<rule::mul>(entry, g),
@@ -130,8 +131,8 @@ impl<T: Float> Sweep<'_, '_, T> {
                     Step::Left(Elementwise::sub) => chain.left::<rule::sub>(entry, g),
                     Step::Left(Elementwise::mul) => chain.left::<rule::mul>(entry, g),
                     Step::Both(op) | Step::Right(op) | Step::Left(op) => {
-                        let [by_x, by_y] = other_slopes(op, entry, entries);
-                        chain.other(entry, product(g, by_x), product(g, by_y));
+                        let slopes = other_slopes(op, entry, entries);
+                        chain.other(entry, slopes.map(|slope| product(g, slope)));
                     }
                 }
             }
@@ -327,10 +328,25 @@ impl<'s, T: Float> Chain<'s, T> {
     }
 
     #[inline(always)]
-    fn add(&mut self, to: usize, g: T) {
-        match to + 1 == self.index {
-            true => self.carried += g,
-            false => self.adjoints[to] += g,
+    fn send(&mut self, x: usize, gx: T) {
+        match x + 1 == self.index {
+            true => self.carried = gx,
+            false => self.adjoints[x] += gx,
+        }
+    }
+
+    #[inline(always)]
+    fn send_both(&mut self, [x, y]: [usize; 2], [gx, gy]: [T; 2]) {
+        match y + 1 == self.index {
+            true if x == y => self.carried = gx + gy,
+            true => {
+                self.adjoints[x] += gx;
+                self.carried = gy;
+            }
+            false => {
+                self.send(x, gx);
+                self.adjoints[y] += gy;
+            }
         }
     }
 
@@ -344,32 +360,29 @@ impl<'s, T: Float> Chain<'s, T> {
     #[inline(always)]
     fn both<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let (x, y) = (entry.operand as usize, entry.second());
-        let [by_x, by_y] = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
-        self.add(x, product(g, by_x));
-        self.add(y, product(g, by_y));
+        let slopes = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
+        self.send_both([x, y], slopes.map(|slope| product(g, slope)));
     }
 
     #[inline(always)]
     fn right<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let x = entry.operand as usize;
-        self.add(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
+        self.send(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
     }
 
     #[inline(always)]
     fn left<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let y = entry.operand as usize;
-        self.add(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
+        self.send(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
     }
 
     #[inline(always)]
-    fn other(&mut self, entry: &Entry<T>, gx: T, gy: T) {
+    fn other(&mut self, entry: &Entry<T>, [gx, gy]: [T; 2]) {
+        let x = entry.operand as usize;
         match entry.step {
-            Step::Left(_) => self.add(entry.operand as usize, gy),
-            Step::Right(_) => self.add(entry.operand as usize, gx),
-            _ => {
-                self.add(entry.operand as usize, gx);
-                self.add(entry.second(), gy);
-            }
+            Step::Left(_) => self.send(x, gy),
+            Step::Right(_) => self.send(x, gx),
+            _ => self.send_both([x, entry.second()], [gx, gy]),
         }
     }
 }
