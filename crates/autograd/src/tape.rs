@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::kernel::prefetch::prefetch;
 use crate::ops::custom::CustomRule;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Op, Reshape, Saved};
@@ -409,6 +410,7 @@ impl<T: Float> Tape<T> {
             (&raw mut (*entry).step).write(step);
             entries.set_len(index + 1);
         }
+        prefetch(entries, index + AHEAD);
         index as u32
     }
 
