@@ -6,125 +6,28 @@
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
 //! Invariant: a value on a tape never changes.
 
-use std::cell::{Cell, Ref, RefCell, UnsafeCell};
+mod entry;
+mod guard;
+mod node;
+
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use smallvec::SmallVec;
+pub(crate) use entry::{CONSTANT, Entry, FAILED, LIMIT, Step};
+pub(crate) use guard::Guards;
+pub(crate) use node::{Input, Inputs, Node};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::kernel::prefetch::prefetch;
 use crate::ops::custom::CustomRule;
-use crate::ops::elementwise::Elementwise;
 use crate::ops::{Op, Reshape, Saved};
 use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::var::Var;
-
-/// The index of a number that is on no tape.
-pub(crate) const CONSTANT: u32 = u32::MAX;
-/// The index of the result of a failed operation.
-pub(crate) const FAILED: u32 = u32::MAX - 1;
-/// Indices of entries and nodes lie below: a power of two, so that one test of `a | b` tells it of both.
-pub(crate) const LIMIT: u32 = 1 << 31;
-
-/// How far ahead of the last entry memory is fetched to be written: about a kilobyte, which takes as long to record as to
-/// fetch. Entries are written too fast and in too many pieces for the processor to see what comes next.
-const AHEAD: usize = 40;
-
-/// One recorded scalar operation, or the place of a tensor operation in the order of execution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<T> {
-    pub value: T,
-    /// The second operand: an index, or the bits of a constant (as `f64`), or the element that was read; for a function of
-    /// one operand the bits of its slope.
-    pub argument: u64,
-    /// The first operand.
-    pub operand: u32,
-    pub step: Step,
-}
-
-/// What an entry stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A variable: a number that derivatives are taken of.
-    Leaf,
-    /// One element of a tensor; `operand` is the node, `argument` the row-major index.
-    Element,
-    /// A tensor operation; `operand` is the node.
-    Node,
-    /// f(x).
-    Unary(Elementwise),
-    /// f(x, y).
-    Both(Elementwise),
-    /// f(x, c) with a constant c.
-    Right(Elementwise),
-    /// f(c, y) with a constant c.
-    Left(Elementwise),
-}
-
-/// A comparison that code branched on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome {
-    /// The entry of the comparison.
-    pub comparison: u32,
-    pub holds: bool,
-    /// The number that was taken out of the recording, if that is what the comparison is with.
-    pub read: Option<u64>,
-}
-
-impl<T: Float> Entry<T> {
-    #[inline(always)]
-    pub fn constant(&self) -> T {
-        T::from_f64(f64::from_bits(self.argument))
-    }
-
-    /// dy/dx of a function of one operand.
-    #[inline(always)]
-    pub fn slope(&self) -> T {
-        T::from_f64(f64::from_bits(self.argument))
-    }
-
-    #[inline(always)]
-    pub fn second(&self) -> usize {
-        self.argument as usize
-    }
-}
-
-/// An operand of a tensor operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Input<T> {
-    Node(u32),
-    /// A plain number, which fits every shape.
-    Number(T),
-}
-
-pub(crate) type Inputs<T> = SmallVec<[Input<T>; 4]>;
-
-/// One recorded tensor operation, or one output of an operation with several.
-#[derive(Debug)]
-pub(crate) struct Node<T: Float> {
-    pub op: Op,
-    pub inputs: Inputs<T>,
-    pub value: Tensor<T>,
-    /// The caller's line.
-    pub site: &'static Location<'static>,
-    /// Its entry: its place in the order of execution.
-    pub entry: u32,
-    /// Whether a derivative can flow through it.
-    pub tracked: bool,
-}
-
-impl<T: Float> Node<T> {
-    /// A rule that its operation, or the derivative of it, breaks.
-    pub fn error(&self, rule: Rule) -> Error {
-        Error { op: self.op.name(), rule, site: self.site }
-    }
-}
 
 /// A recording of scalar and tensor operations.
 ///
@@ -175,15 +78,6 @@ struct Mode {
 
 impl Mode {
     const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false };
-}
-
-/// What a program must know of a recording besides its operations.
-#[derive(Debug, Default)]
-pub(crate) struct Guards {
-    /// In the order of execution.
-    pub outcomes: Vec<Outcome>,
-    /// Leaves that stand for entries without their history, with those entries.
-    pub detached: Vec<(u32, u32)>,
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -342,114 +236,8 @@ impl<T: Float> Tape<T> {
         self.mode.get().recording
     }
 
-    #[inline(always)]
-    pub(crate) fn is_guarding(&self) -> bool {
-        self.mode.get().guarding
-    }
-
-    /// Remembers that code branched on a comparison.
-    #[cold]
-    pub(crate) fn guard(&self, comparison: Scalar<'_, T>, holds: bool, read: Option<u64>) {
-        if comparison.index < LIMIT {
-            self.guards.borrow_mut().outcomes.push(Outcome { comparison: comparison.index, holds, read });
-        }
-    }
-
-    /// Remembers that code took a number out of the recording: its path holds for that very number.
-    #[cold]
-    pub(crate) fn guard_number(&self, x: Scalar<'_, T>) {
-        let read = Some(x.number.to_f64().to_bits());
-        match x.number.is_nan() {
-            true => self.guard(x.ne(x), true, read),
-            false => self.guard(x.eq(x.number), true, read),
-        }
-        if x.number == T::ZERO {
-            let sign = Scalar::constant(T::ONE).copysign(x);
-            self.guard(sign.eq(sign.number), true, read);
-        }
-    }
-
-    /// The index of a number without its history: of none at all, except for a program, whose number may change.
-    #[inline]
-    pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
-        if !self.is_guarding() {
-            return CONSTANT;
-        }
-        let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
-        self.guards.borrow_mut().detached.push((leaf, index));
-        leaf
-    }
-
-    pub(crate) fn guards(&self) -> Ref<'_, Guards> {
-        self.guards.borrow()
-    }
-
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.
-    ///
-    /// The fields go straight to their places: an entry put together on the stack first is read back in wider pieces
-    /// than it was written in, and that costs more than the operation.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn push(&self, value: T, argument: u64, operand: u32, step: Step) -> u32 {
-        // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
-        let entries = unsafe { &mut *self.entries.get() };
-        let index = entries.len();
-        if index >= self.room.get() {
-            return self.push_rarely(value, argument, operand, step, Location::caller());
-        }
-        // SAFETY: the room is no more than the capacity, and all fields of the entry are written before it counts.
-        unsafe {
-            let entry = entries.as_mut_ptr().add(index);
-            (&raw mut (*entry).value).write(value);
-            (&raw mut (*entry).argument).write(argument);
-            (&raw mut (*entry).operand).write(operand);
-            (&raw mut (*entry).step).write(step);
-            entries.set_len(index + 1);
-        }
-        prefetch(entries, index + AHEAD);
-        index as u32
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
-        let mode = self.mode.get();
-        if !mode.recording && step != Step::Node && !mode.guarding {
-            return CONSTANT;
-        }
-        // SAFETY: as in `push`.
-        let entries = unsafe { &mut *self.entries.get() };
-        if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
-        }
-        self.set_mode(mode);
-        entries.push(Entry { value, argument, operand, step });
-        if mode.sites {
-            self.sites.borrow_mut().push(site);
-        }
-        let index = (entries.len() - 1) as u32;
-        match mode.recording || matches!(step, Step::Node | Step::Leaf) {
-            true => index,
-            false => self.detached(index, value),
-        }
-    }
-
-    /// Writes a node and returns its index.
-    #[inline]
-    pub(crate) fn push_node(&self, mut node: Node<T>) -> u32 {
-        let mut nodes = self.nodes.borrow_mut();
-        let slot = nodes.len() as u32;
-        node.tracked &= self.mode.get().recording;
-        node.entry = self.push(T::ZERO, 0, slot, Step::Node);
-        if node.entry == FAILED {
-            return FAILED;
-        }
-        nodes.push(node);
-        slot
     }
 
     fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
@@ -473,67 +261,12 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn entry(&self, index: usize) -> Entry<T> {
-        // SAFETY: as in `push`; the entry is copied out.
-        unsafe { (&*self.entries.get())[index] }
-    }
-
-    /// The entries up to `end`. Nothing may be recorded while they are read.
-    #[inline]
-    pub(crate) fn with_entries<R>(&self, end: usize, read: impl FnOnce(&[Entry<T>]) -> R) -> R {
-        // SAFETY: as in `push`, and `read` writes no entry.
-        read(unsafe { &(&*self.entries.get())[..end] })
-    }
-
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
     pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
             Entry { step: Step::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
             _ => self.sites.borrow().get(entry).copied(),
         }
-    }
-
-    #[inline]
-    pub(crate) fn with_node<R>(&self, slot: u32, read: impl FnOnce(&Node<T>) -> R) -> R {
-        read(&self.nodes.borrow()[slot as usize])
-    }
-
-    /// The nodes. Nothing may be recorded while they are borrowed.
-    #[inline]
-    pub(crate) fn nodes(&self) -> Ref<'_, Vec<Node<T>>> {
-        self.nodes.borrow()
-    }
-
-    pub(crate) fn node_count(&self) -> usize {
-        self.nodes.borrow().len()
-    }
-
-    pub(crate) fn node_value(&self, slot: u32) -> Tensor<T> {
-        self.with_node(slot, |node| node.value.clone())
-    }
-
-    pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
-        if slot < LIMIT && !matches!(saved, Saved::Nothing) {
-            self.saved.borrow_mut().push((slot, saved));
-        }
-    }
-
-    pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
-        let saved = self.saved.borrow();
-        let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
-        found.map_or(Saved::Nothing, |found| saved[found].1.clone())
-    }
-
-    pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {
-        let mut gathered = self.gathered.borrow_mut();
-        let start = gathered.len();
-        gathered.extend(scalars);
-        (start, gathered.len() - start)
-    }
-
-    pub(crate) fn gathered(&self, start: usize, len: usize) -> SmallVec<[u32; 8]> {
-        SmallVec::from_slice(&self.gathered.borrow()[start..start + len])
     }
 
     pub(crate) fn add_custom(&self, rule: Rc<dyn CustomRule<T>>) -> u32 {
@@ -613,15 +346,6 @@ impl<T: Float> Tape<T> {
     pub(crate) fn failed<R>(&self) -> Result<R> {
         Err(self.failure().unwrap_or_else(|| Error::new("value", Rule::NoTape)))
     }
-}
-
-/// Makes room for more entries; false at the limit.
-#[cold]
-fn grow<T>(entries: &mut Vec<Entry<T>>) -> bool {
-    let room = LIMIT as usize - entries.len();
-    let more = entries.len().max(64).min(room);
-    entries.reserve_exact(more);
-    more > 0
 }
 
 impl<T: Float> std::fmt::Debug for Tape<T> {
