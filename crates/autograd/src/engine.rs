@@ -39,8 +39,24 @@ impl<T: Float> Engine<T> {
 
 /// Computes and records `op`; the index of its node, or of a failed handle.
 fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static Location<'static>) -> u32 {
-    match evaluate(tape, &op, inputs) {
-        Ok((Value { tensor, saved }, tracked)) => {
+    let nodes = tape.nodes();
+    let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
+    // Apart from the others, whose larger values would be moved with it.
+    if let Op::Elementwise(code) = op {
+        let value = evaluate_elementwise(&nodes, code, inputs);
+        drop(nodes);
+        return match value {
+            Ok(value) => {
+                let inputs = Inputs::from_slice(inputs);
+                tape.push_node(Node { op: Op::Elementwise(code), inputs, value, site, entry: 0, tracked })
+            }
+            Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
+        };
+    }
+    let value = evaluate(&nodes, &op, inputs);
+    drop(nodes);
+    match value {
+        Ok(Value { tensor, saved }) => {
             let tracked = tracked && !matches!(op, Op::Detach);
             let inputs = Inputs::from_slice(inputs);
             let slot = tape.push_node(Node { op, inputs, value: tensor, site, entry: 0, tracked });
@@ -51,19 +67,17 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
     }
 }
 
-/// The value of `op`, and whether an operand is tracked.
-fn evaluate<T: Float>(tape: &Tape<T>, op: &Op, inputs: &[Input<T>]) -> Result<(Value<T>, bool), Rule> {
-    let nodes = tape.nodes();
-    let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
-    if let Op::Elementwise(op) = op {
-        let mut operands = [Factor::Number(T::ZERO); 3];
-        operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = Factor::of(&nodes, input));
-        return Ok((elementwise(*op, &operands[..inputs.len()])?.into(), tracked));
-    }
-    let operands: SmallVec<[Tensor<T>; 4]> = inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
+fn evaluate_elementwise<T: Float>(nodes: &[Node<T>], op: Elementwise, inputs: &[Input<T>]) -> Result<Tensor<T>, Rule> {
+    let mut operands = [Factor::Number(T::ZERO); 3];
+    operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = Factor::of(nodes, input));
+    elementwise(op, &operands[..inputs.len()])
+}
+
+fn evaluate<T: Float>(nodes: &[Node<T>], op: &Op, inputs: &[Input<T>]) -> Result<Value<T>, Rule> {
+    let operands: SmallVec<[Tensor<T>; 4]> = inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     match op.value(&operands) {
-        Some(value) => Ok((value?, tracked)),
-        None => Ok((operands.into_iter().next().ok_or(Rule::NoOperands)?.into(), tracked)),
+        Some(value) => value,
+        None => Ok(operands.into_iter().next().ok_or(Rule::NoOperands)?.into()),
     }
 }
 

@@ -8,6 +8,8 @@
 
 pub(crate) mod recorded;
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 pub(crate) use recorded::{pullback, recorded};
@@ -62,7 +64,7 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], unt
         (std::mem::take(&mut workspace.adjoints), workspace.spare.clone())
     };
     adjoints.clear();
-    adjoints.resize(tape.node_count(), None);
+    adjoints.resize_with(tape.node_count(), || None);
     let mut found = spare.borrow_mut().pop().unwrap_or_default();
     match root_node {
         Some((slot, gradient)) => adjoints[slot as usize] = Some(gradient),
@@ -105,18 +107,19 @@ impl<T: Float> Sweep<'_, '_, T> {
             let mut chain = Chain { entries, adjoints: &mut self.scalars[..end], index: end, carried: T::ZERO };
             while chain.index > until {
                 let entry = chain.next();
-                if entry.step == Step::Node {
-                    return Ok(Some(chain.index));
-                }
                 let g = chain.adjoint();
-                // A zero stays zero, as in every product below: the branch not taken sends nothing.
+                // A zero stays zero, as in every product below: the branch not taken sends nothing. The place of a node
+                // gets nothing either.
                 if g == T::ZERO {
+                    if entry.step == Step::Node {
+                        return Ok(Some(chain.index));
+                    }
                     continue;
                 }
                 match entry.step {
                     Step::Leaf | Step::Node => {}
                     Step::Element => add_element(tape, adjoints, entry, g)?,
-                    Step::Unary(_) => chain.add(entry.operand as usize, product(g, entry.slope())),
+                    Step::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
                     Step::Both(Elementwise::add) => chain.both::<rule::add>(entry, g),
                     Step::Both(Elementwise::sub) => chain.both::<rule::sub>(entry, g),
                     Step::Both(Elementwise::mul) => chain.both::<rule::mul>(entry, g),
@@ -128,8 +131,8 @@ impl<T: Float> Sweep<'_, '_, T> {
                     Step::Left(Elementwise::sub) => chain.left::<rule::sub>(entry, g),
                     Step::Left(Elementwise::mul) => chain.left::<rule::mul>(entry, g),
                     Step::Both(op) | Step::Right(op) | Step::Left(op) => {
-                        let [by_x, by_y] = other_slopes(op, entry, entries);
-                        chain.other(entry, product(g, by_x), product(g, by_y));
+                        let slopes = other_slopes(op, entry, entries);
+                        chain.other(entry, slopes.map(|slope| product(g, slope)));
                     }
                 }
             }
@@ -190,7 +193,7 @@ impl<T: Float> Sweep<'_, '_, T> {
         let nodes = self.tape.nodes();
         for (input, gradient) in nodes[slot as usize].inputs.iter().zip(gradients) {
             if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
-                self.add(&nodes, x, gradient)?;
+                self.add(&nodes, x, Cow::Owned(gradient))?;
             }
         }
         Ok(())
@@ -211,49 +214,54 @@ impl<T: Float> Sweep<'_, '_, T> {
         Some(g)
     }
 
-    /// The fused loops gx = g·slope, then the sum over what was broadcast.
+    /// The fused loops gx = g·slope, then the sum over what was broadcast. From the last operand to the first: to the first
+    /// one, most often the chain that the sweep follows, the gradient itself may move.
     fn elementwise(&mut self, nodes: &[Node<T>], node: &Node<T>, op: Elementwise, g: Tensor<T>) -> Result<()> {
-        let constant = op.facts().constant;
-        let mut g = Some(g);
+        let constant = op.constant_slopes();
         let needs = |input: &Input<T>| matches!(*input, Input::Node(x) if nodes[x as usize].tracked);
-        let last = node.inputs.iter().rposition(needs);
-        for (operand, input) in node.inputs.iter().enumerate() {
+        let first = node.inputs.iter().position(needs);
+        for (operand, input) in node.inputs.iter().enumerate().rev() {
             let (Input::Node(x), true) = (*input, needs(input)) else { continue };
-            let Some(incoming) = (if last == Some(operand) { g.take() } else { g.clone() }) else { continue };
             let gradient = match constant.get(operand).copied().flatten() {
                 Some(0.0) => continue,
-                Some(1.0) => incoming,
-                Some(slope) => scaled(&incoming, slope).map_err(|rule| node.error(rule))?,
+                Some(1.0) if first == Some(operand) => return self.add_summed(nodes, node, x, Cow::Owned(g)),
+                Some(1.0) => Cow::Borrowed(&g),
+                Some(slope) => Cow::Owned(scaled(&g, slope).map_err(|rule| node.error(rule))?),
                 None => {
-                    let mut factors = [Factor::Tensor(&incoming); 5];
+                    let mut factors = [Factor::Tensor(&g); 5];
                     let operands = node.inputs.len();
                     for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
                         *factor = Factor::of(nodes, input);
                     }
                     factors[1 + operands] = Factor::Tensor(&node.value);
-                    map_blocks(incoming.shape(), &factors[..operands + 2], op.reverse_block(operand))
-                        .map_err(|rule| node.error(rule))?
+                    let gradient = map_blocks(g.shape(), &factors[..operands + 2], op.reverse_block(operand));
+                    Cow::Owned(gradient.map_err(|rule| node.error(rule))?)
                 }
             };
-            let shape = nodes[x as usize].value.shape();
-            let gradient = match gradient.shape() == shape {
-                true => gradient,
-                false => sum_to(&gradient, shape).map_err(|rule| node.error(rule))?,
-            };
-            self.add(nodes, x, gradient)?;
+            self.add_summed(nodes, node, x, gradient)?;
         }
         Ok(())
     }
 
+    /// Adds to the gradient of an operand of `node`, summed over what was broadcast.
+    #[inline]
+    fn add_summed(&mut self, nodes: &[Node<T>], node: &Node<T>, x: u32, gradient: Cow<'_, Tensor<T>>) -> Result<()> {
+        let shape = nodes[x as usize].value.shape();
+        match gradient.shape() == shape {
+            true => self.add(nodes, x, gradient),
+            false => self.add(nodes, x, Cow::Owned(sum_to(&gradient, shape).map_err(|rule| node.error(rule))?)),
+        }
+    }
+
     /// Adds to a node's gradient: the first contribution is moved, the next ones are added in place where possible.
     #[inline]
-    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Tensor<T>) -> Result<()> {
+    fn add(&mut self, nodes: &[Node<T>], slot: u32, gradient: Cow<'_, Tensor<T>>) -> Result<()> {
         if !nodes[slot as usize].tracked {
             return Ok(());
         }
         let adjoint = &mut self.adjoints[slot as usize];
         match adjoint {
-            None => *adjoint = Some(gradient),
+            None => *adjoint = Some(gradient.into_owned()),
             Some(sum) => match sum.unique_mut() {
                 Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
                 None => *sum = engine::sum(sum, &gradient).map_err(|rule| nodes[slot as usize].error(rule))?,
@@ -320,10 +328,25 @@ impl<'s, T: Float> Chain<'s, T> {
     }
 
     #[inline(always)]
-    fn add(&mut self, to: usize, g: T) {
-        match to + 1 == self.index {
-            true => self.carried += g,
-            false => self.adjoints[to] += g,
+    fn send(&mut self, x: usize, gx: T) {
+        match x + 1 == self.index {
+            true => self.carried = gx,
+            false => self.adjoints[x] += gx,
+        }
+    }
+
+    #[inline(always)]
+    fn send_both(&mut self, [x, y]: [usize; 2], [gx, gy]: [T; 2]) {
+        match y + 1 == self.index {
+            true if x == y => self.carried = gx + gy,
+            true => {
+                self.adjoints[x] += gx;
+                self.carried = gy;
+            }
+            false => {
+                self.send(x, gx);
+                self.adjoints[y] += gy;
+            }
         }
     }
 
@@ -337,32 +360,29 @@ impl<'s, T: Float> Chain<'s, T> {
     #[inline(always)]
     fn both<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let (x, y) = (entry.operand as usize, entry.second());
-        let [by_x, by_y] = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
-        self.add(x, product(g, by_x));
-        self.add(y, product(g, by_y));
+        let slopes = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
+        self.send_both([x, y], slopes.map(|slope| product(g, slope)));
     }
 
     #[inline(always)]
     fn right<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let x = entry.operand as usize;
-        self.add(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
+        self.send(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
     }
 
     #[inline(always)]
     fn left<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let y = entry.operand as usize;
-        self.add(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
+        self.send(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
     }
 
     #[inline(always)]
-    fn other(&mut self, entry: &Entry<T>, gx: T, gy: T) {
+    fn other(&mut self, entry: &Entry<T>, [gx, gy]: [T; 2]) {
+        let x = entry.operand as usize;
         match entry.step {
-            Step::Left(_) => self.add(entry.operand as usize, gy),
-            Step::Right(_) => self.add(entry.operand as usize, gx),
-            _ => {
-                self.add(entry.operand as usize, gx);
-                self.add(entry.second(), gy);
-            }
+            Step::Left(_) => self.send(x, gy),
+            Step::Right(_) => self.send(x, gx),
+            _ => self.send_both([x, entry.second()], [gx, gy]),
         }
     }
 }

@@ -144,11 +144,10 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn apply<Op: UnaryRule>(self) -> Self {
-        let value = Op::value(self.number);
+        let (value, slope) = Op::value_and_slope(self.number);
         match self.tape {
             Some(tape) if self.index < LIMIT => {
-                let slope = Op::slope(self.number, value).to_f64().to_bits();
-                Self::on(tape, value, slope, self.index, Step::Unary(Op::CODE))
+                Self::on(tape, value, slope().to_f64().to_bits(), self.index, Step::Unary(Op::CODE))
             }
             _ => Self { number: value, ..self },
         }
@@ -158,8 +157,8 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub(crate) fn apply_with<Op: BinaryRule>(self, other: Self) -> Self {
         let number = Op::value(self.number, other.number);
-        match (self.tape, other.tape) {
-            (Some(tape), Some(with)) if self.index.max(other.index) < LIMIT && std::ptr::eq(tape, with) => {
+        match self.tape {
+            Some(tape) if std::ptr::eq(tape, other.address()) && (self.index | other.index) < LIMIT => {
                 Self::on(tape, number, other.index.into(), self.index, Step::Both(Op::CODE))
             }
             _ => {
@@ -167,6 +166,12 @@ impl<'t, T: Float> Scalar<'t, T> {
                 Self { tape, number: if index == FAILED { T::NAN } else { number }, index }
             }
         }
+    }
+
+    /// Where the tape is; null for a plain number.
+    #[inline(always)]
+    fn address(self) -> *const Tape<T> {
+        self.tape.map_or(std::ptr::null(), std::ptr::from_ref)
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Sizes along axes, and the small arithmetic on them: broadcasting, axes counted from the end.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use smallvec::SmallVec;
@@ -17,18 +18,20 @@ use crate::error::Rule;
 /// let shape = Shape::from([2, 3]);
 /// assert_eq!((shape.rank(), shape.len(), shape.to_string()), (2, 6, "[2, 3]".to_string()));
 /// ```
-#[derive(PartialEq, Eq, Hash, Default)]
+#[derive(Eq, Default)]
 pub struct Shape(SmallVec<[usize; 4]>);
 
 impl Shape {
     /// The number of axes.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.0.len()
     }
 
     /// The number of elements: the product of the sizes, saturating.
+    #[inline]
     pub fn len(&self) -> usize {
-        if self.is_empty() { 0 } else { self.0.iter().fold(1, |n, &size| n.saturating_mul(size)) }
+        self.0.iter().fold(1, |n, &size| n.saturating_mul(size))
     }
 
     /// Whether there is no element, because a size is 0.
@@ -128,8 +131,23 @@ impl Clone for Shape {
     }
 }
 
+impl PartialEq for Shape {
+    /// Size by size: shapes are too short for a call that compares memory.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank() && self.iter().zip(other.iter()).all(|(size, other)| size == other)
+    }
+}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }

@@ -6,133 +6,28 @@
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
 //! Invariant: a value on a tape never changes.
 
-use std::cell::{Cell, Ref, RefCell, UnsafeCell};
+mod entry;
+mod guard;
+mod node;
+
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use smallvec::SmallVec;
+pub(crate) use entry::{CONSTANT, Entry, FAILED, LIMIT, Step};
+pub(crate) use guard::{Drawn, Guards, Subject};
+pub(crate) use node::{Input, Inputs, Node};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::custom::CustomRule;
-use crate::ops::elementwise::Elementwise;
 use crate::ops::{Op, Reshape, Saved};
-use crate::param::{Buffer, Param};
+use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::var::Var;
-
-/// The index of a number that is on no tape.
-pub(crate) const CONSTANT: u32 = u32::MAX;
-/// The index of the result of a failed operation.
-pub(crate) const FAILED: u32 = u32::MAX - 1;
-/// Indices of entries and nodes lie below.
-pub(crate) const LIMIT: u32 = u32::MAX - 16;
-
-/// One recorded scalar operation, or the place of a tensor operation in the order of execution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<T> {
-    pub value: T,
-    /// The second operand: an index, or the bits of a constant (as `f64`), or the element that was read; for a function of
-    /// one operand the bits of its slope.
-    pub argument: u64,
-    /// The first operand.
-    pub operand: u32,
-    pub step: Step,
-}
-
-/// What an entry stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A variable: a number that derivatives are taken of.
-    Leaf,
-    /// One element of a tensor; `operand` is the node, `argument` the row-major index.
-    Element,
-    /// A tensor operation; `operand` is the node.
-    Node,
-    /// f(x).
-    Unary(Elementwise),
-    /// f(x, y).
-    Both(Elementwise),
-    /// f(x, c) with a constant c.
-    Right(Elementwise),
-    /// f(c, y) with a constant c.
-    Left(Elementwise),
-}
-
-/// A comparison that code branched on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome<T> {
-    pub subject: Subject<T>,
-    pub holds: bool,
-    /// The number that was taken out of the recording, or a hash of the elements, if that is what the comparison is with.
-    pub read: Option<u64>,
-}
-
-/// What was compared.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Subject<T> {
-    /// An entry that is a comparison.
-    Comparison(u32),
-    /// The elements of a node, with themselves.
-    Tensor(u32),
-    /// Whether all elements of a node pass a test.
-    All(u32, fn(T) -> bool),
-    /// Given indices, with themselves.
-    Given(usize),
-}
-
-impl<T: Float> Entry<T> {
-    #[inline(always)]
-    pub fn constant(&self) -> T {
-        T::from_f64(f64::from_bits(self.argument))
-    }
-
-    /// dy/dx of a function of one operand.
-    #[inline(always)]
-    pub fn slope(&self) -> T {
-        T::from_f64(f64::from_bits(self.argument))
-    }
-
-    #[inline(always)]
-    pub fn second(&self) -> usize {
-        self.argument as usize
-    }
-}
-
-/// An operand of a tensor operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Input<T> {
-    Node(u32),
-    /// A plain number, which fits every shape.
-    Number(T),
-}
-
-pub(crate) type Inputs<T> = SmallVec<[Input<T>; 4]>;
-
-/// One recorded tensor operation, or one output of an operation with several.
-#[derive(Debug)]
-pub(crate) struct Node<T: Float> {
-    pub op: Op,
-    pub inputs: Inputs<T>,
-    pub value: Tensor<T>,
-    /// The caller's line.
-    pub site: &'static Location<'static>,
-    /// Its entry: its place in the order of execution.
-    pub entry: u32,
-    /// Whether a derivative can flow through it.
-    pub tracked: bool,
-}
-
-impl<T: Float> Node<T> {
-    /// A rule that its operation, or the derivative of it, breaks.
-    pub fn error(&self, rule: Rule) -> Error {
-        Error { op: self.op.name(), rule, site: self.site }
-    }
-}
 
 /// A recording of scalar and tensor operations.
 ///
@@ -183,54 +78,6 @@ struct Mode {
 
 impl Mode {
     const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false };
-}
-
-/// What a program must know of a recording besides its operations.
-#[derive(Debug)]
-pub(crate) struct Guards<T: Float> {
-    /// In the order of execution.
-    pub outcomes: Vec<Outcome<T>>,
-    /// Leaves that stand for entries without their history, with those entries.
-    pub detached: Vec<(u32, u32)>,
-    /// Indices that are arguments.
-    pub given: Vec<Tensor<usize>>,
-    /// What is drawn anew, by node.
-    pub drawn: Vec<(u32, Rc<Drawn<T>>)>,
-    /// The buffers of the model that is an argument, with their nodes.
-    pub buffers: Vec<(*const Buffer<T>, u32)>,
-    /// Buffers that get another value, by their place in the list, with the node that holds it.
-    pub written: Vec<(usize, u32)>,
-}
-
-impl<T: Float> Default for Guards<T> {
-    fn default() -> Self {
-        Guards {
-            outcomes: Vec::new(),
-            detached: Vec::new(),
-            given: Vec::new(),
-            drawn: Vec::new(),
-            buffers: Vec::new(),
-            written: Vec::new(),
-        }
-    }
-}
-
-/// Something that is drawn anew each time a program runs. What was drawn for the recording is for the run that follows it.
-pub(crate) struct Drawn<T: Float> {
-    first: Cell<Option<Tensor<T>>>,
-    draw: Box<dyn Fn() -> Result<Tensor<T>, Rule>>,
-}
-
-impl<T: Float> Drawn<T> {
-    pub fn next(&self) -> Result<Tensor<T>, Rule> {
-        self.first.take().map_or_else(|| (self.draw)(), Ok)
-    }
-}
-
-impl<T: Float> std::fmt::Debug for Drawn<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("drawn")
-    }
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -332,100 +179,6 @@ impl<T: Float> Tape<T> {
         var
     }
 
-    /// A tensor that is drawn, such as a mask of dropout: data, and in a [`Program`](crate::Program) drawn anew for every run.
-    ///
-    /// ```
-    /// use autograd::{Program, Tensor};
-    /// use rand::{SeedableRng, rngs::StdRng};
-    /// use std::cell::RefCell;
-    /// use std::rc::Rc;
-    ///
-    /// let rng = Rc::new(RefCell::new(StdRng::seed_from_u64(1)));
-    /// let mut noisy = Program::record(&2.0_f64, move |tape, x| {
-    ///     let rng = rng.clone();
-    ///     x * tape.drawn(move || Ok(Tensor::normal([1], 0.0, 1.0, &mut *rng.borrow_mut()))).item()
-    /// })?;
-    /// assert_ne!(noisy.value(&2.0)?, noisy.value(&2.0)?);
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What `draw` returns.
-    #[track_caller]
-    pub fn drawn(&self, draw: impl Fn() -> Result<Tensor<T>, Rule> + 'static) -> Var<'_, T> {
-        let site = Location::caller();
-        let value = match draw() {
-            Ok(value) => value,
-            Err(rule) => return Var::new(self, self.fail(Error { op: "drawn", rule, site })),
-        };
-        let var = self.leaf(value.clone(), false, site);
-        if self.is_for_program() && !var.is_failed() {
-            let drawn = Drawn { first: Cell::new(Some(value)), draw: Box::new(draw) };
-            self.guards.borrow_mut().drawn.push((var.slot, Rc::new(drawn)));
-        }
-        var
-    }
-
-    /// The value of a buffer of a model, as data.
-    #[track_caller]
-    pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
-        match self.guards.borrow().buffers.iter().find(|(known, _)| std::ptr::eq(*known, buffer)) {
-            Some(&(_, slot)) => Var::new(self, slot),
-            None => self.leaf(buffer.value(), false, Location::caller()),
-        }
-    }
-
-    /// Gives a buffer of a model a new value; in a [`ModelProgram`](crate::ModelProgram) every run does.
-    ///
-    /// # Errors
-    /// In a program of which the model is no argument.
-    #[track_caller]
-    pub fn set_buffer(&self, buffer: &Buffer<T>, value: Var<'_, T>) {
-        if value.is_failed() {
-            return;
-        }
-        if !self.is_for_program() {
-            return buffer.set(self.node_value(value.slot));
-        }
-        let mut guards = self.guards.borrow_mut();
-        match guards.buffers.iter().position(|(known, _)| std::ptr::eq(*known, buffer)) {
-            Some(place) => {
-                guards.buffers[place].1 = value.slot;
-                guards.written.retain(|&(other, _)| other != place);
-                guards.written.push((place, value.slot));
-            }
-            None => {
-                let why = "a layer changes a buffer; `ModelProgram` takes the model as an argument".to_string();
-                self.fail(Error::new("set_buffer", Rule::NotReplayable { why }));
-            }
-        }
-    }
-
-    /// Buffers of the model that a program is recorded of.
-    pub(crate) fn know_buffers<'m>(&self, buffers: impl Iterator<Item = (&'m Buffer<T>, u32)>) {
-        self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
-    }
-
-    /// Indices that are an argument of the function that is recorded.
-    pub(crate) fn know_indices(&self, indices: &Tensor<usize>) {
-        if self.is_for_program() {
-            self.guards.borrow_mut().given.push(indices.clone());
-        }
-    }
-
-    /// Remembers that code looked at indices, if they are an argument: its path holds for these very indices.
-    pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
-        let mut guards = self.guards.borrow_mut();
-        let address = |x: &Tensor<usize>| x.buffer.as_slice().as_ptr();
-        let Some(place) = guards.given.iter().position(|given| address(given) == address(indices)) else { return };
-        if !guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Given(known) if known == place)) {
-            let mut hasher = DefaultHasher::new();
-            indices.iter().for_each(|index| index.hash(&mut hasher));
-            let subject = Subject::Given(place);
-            guards.outcomes.push(Outcome { subject, holds: true, read: Some(hasher.finish()) });
-        }
-    }
-
     /// Runs `f` without recording derivatives: what it computes are constants.
     pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
@@ -483,147 +236,8 @@ impl<T: Float> Tape<T> {
         self.mode.get().recording
     }
 
-    /// Whether the recording is for a [`Program`](crate::Program): what is drawn must come from [`drawn`](Self::drawn), to be
-    /// drawn anew in every run.
-    #[inline(always)]
-    pub fn is_for_program(&self) -> bool {
-        self.mode.get().guarding
-    }
-
-    /// Remembers that code branched on a comparison.
-    #[cold]
-    pub(crate) fn guard(&self, comparison: Scalar<'_, T>, holds: bool, read: Option<u64>) {
-        if comparison.index < LIMIT {
-            let subject = Subject::Comparison(comparison.index);
-            self.guards.borrow_mut().outcomes.push(Outcome { subject, holds, read });
-        }
-    }
-
-    /// Remembers that code looked at the elements of a tensor: its path holds for these very elements.
-    #[cold]
-    pub(crate) fn guard_elements(&self, slot: u32) {
-        let mut guards = self.guards.borrow_mut();
-        if guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Tensor(known) if known == slot)) {
-            return;
-        }
-        let mut hasher = DefaultHasher::new();
-        self.with_node(slot, |node| node.value.iter().for_each(|x| x.to_f64().to_bits().hash(&mut hasher)));
-        guards.outcomes.push(Outcome { subject: Subject::Tensor(slot), holds: true, read: Some(hasher.finish()) });
-    }
-
-    /// Whether all elements of a node pass a test: what a rule may branch on.
-    pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
-        let holds = self.with_node(slot, |node| node.value.iter().all(test));
-        if self.is_for_program() {
-            self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
-        }
-        holds
-    }
-
-    /// Remembers that code took a number out of the recording: its path holds for that very number.
-    #[cold]
-    pub(crate) fn guard_number(&self, x: Scalar<'_, T>) {
-        let read = Some(x.number.to_f64().to_bits());
-        match x.number.is_nan() {
-            true => self.guard(x.ne(x), true, read),
-            false => self.guard(x.eq(x.number), true, read),
-        }
-        if x.number == T::ZERO {
-            let sign = Scalar::constant(T::ONE).copysign(x);
-            self.guard(sign.eq(sign.number), true, read);
-        }
-    }
-
-    /// # Errors
-    /// In a recording for a program: what a sweep on numbers finds would be a constant there.
-    #[track_caller]
-    pub(crate) fn refuse_numbers(&self, op: &'static str) -> Result<()> {
-        if !self.is_for_program() {
-            return Ok(());
-        }
-        let why = "its results are numbers outside of the recording; `grad` records a derivative".to_string();
-        Err(Error::new(op, Rule::NotReplayable { why }))
-    }
-
-    /// The index of a number without its history: of none at all, except for a program, whose number may change.
-    #[inline]
-    pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
-        if !self.is_for_program() {
-            return CONSTANT;
-        }
-        let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
-        self.guards.borrow_mut().detached.push((leaf, index));
-        leaf
-    }
-
-    pub(crate) fn guards(&self) -> Ref<'_, Guards<T>> {
-        self.guards.borrow()
-    }
-
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Writes an entry and returns its index, or [`CONSTANT`] where nothing is recorded.
-    ///
-    /// The fields go straight to their places: an entry put together on the stack first is read back in wider pieces
-    /// than it was written in, and that costs more than the operation.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn push(&self, value: T, argument: u64, operand: u32, step: Step) -> u32 {
-        // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
-        let entries = unsafe { &mut *self.entries.get() };
-        let index = entries.len();
-        if index >= self.room.get() {
-            return self.push_rarely(value, argument, operand, step, Location::caller());
-        }
-        // SAFETY: the room is no more than the capacity, and all fields of the entry are written before it counts.
-        unsafe {
-            let entry = entries.as_mut_ptr().add(index);
-            (&raw mut (*entry).value).write(value);
-            (&raw mut (*entry).argument).write(argument);
-            (&raw mut (*entry).operand).write(operand);
-            (&raw mut (*entry).step).write(step);
-            entries.set_len(index + 1);
-        }
-        index as u32
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
-        let mode = self.mode.get();
-        if !mode.recording && step != Step::Node && !mode.guarding {
-            return CONSTANT;
-        }
-        // SAFETY: as in `push`.
-        let entries = unsafe { &mut *self.entries.get() };
-        if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
-        }
-        self.set_mode(mode);
-        entries.push(Entry { value, argument, operand, step });
-        if mode.sites {
-            self.sites.borrow_mut().push(site);
-        }
-        let index = (entries.len() - 1) as u32;
-        match mode.recording || matches!(step, Step::Node | Step::Leaf) {
-            true => index,
-            false => self.detached(index, value),
-        }
-    }
-
-    /// Writes a node and returns its index.
-    pub(crate) fn push_node(&self, mut node: Node<T>) -> u32 {
-        let mut nodes = self.nodes.borrow_mut();
-        let slot = nodes.len() as u32;
-        node.tracked &= self.mode.get().recording;
-        node.entry = self.push(T::ZERO, 0, slot, Step::Node);
-        if node.entry == FAILED {
-            return FAILED;
-        }
-        nodes.push(node);
-        slot
     }
 
     fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
@@ -647,81 +261,12 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn entry(&self, index: usize) -> Entry<T> {
-        // SAFETY: as in `push`; the entry is copied out.
-        unsafe { (&*self.entries.get())[index] }
-    }
-
-    /// The entries up to `end`. Nothing may be recorded while they are read.
-    #[inline]
-    pub(crate) fn with_entries<R>(&self, end: usize, read: impl FnOnce(&[Entry<T>]) -> R) -> R {
-        // SAFETY: as in `push`, and `read` writes no entry.
-        read(unsafe { &(&*self.entries.get())[..end] })
-    }
-
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
     pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
             Entry { step: Step::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
             _ => self.sites.borrow().get(entry).copied(),
         }
-    }
-
-    #[inline]
-    pub(crate) fn with_node<R>(&self, slot: u32, read: impl FnOnce(&Node<T>) -> R) -> R {
-        read(&self.nodes.borrow()[slot as usize])
-    }
-
-    /// The nodes. Nothing may be recorded while they are borrowed.
-    #[inline]
-    pub(crate) fn nodes(&self) -> Ref<'_, Vec<Node<T>>> {
-        self.nodes.borrow()
-    }
-
-    pub(crate) fn node_count(&self) -> usize {
-        self.nodes.borrow().len()
-    }
-
-    pub(crate) fn node_value(&self, slot: u32) -> Tensor<T> {
-        self.with_node(slot, |node| node.value.clone())
-    }
-
-    pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
-        if slot < LIMIT && !matches!(saved, Saved::Nothing) {
-            self.saved.borrow_mut().push((slot, saved));
-        }
-    }
-
-    /// What the operation of a node keeps, as a constant; in a recording for a program, as a result of that operation.
-    pub(crate) fn kept(&self, of: u32, kept: Tensor<T>) -> Var<'_, T> {
-        let (op, inputs) = match self.is_for_program() {
-            true => (Op::Kept, Inputs::from_slice(&[Input::Node(of)])),
-            false => (Op::Constant, Inputs::new()),
-        };
-        let site = self.with_node(of, |node| node.site);
-        Var::new(self, self.push_node(Node { op, inputs, value: kept, site, entry: 0, tracked: false }))
-    }
-
-    pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
-        let saved = self.saved.borrow();
-        let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
-        found.map_or(Saved::Nothing, |found| saved[found].1.clone())
-    }
-
-    pub(crate) fn for_each_saved(&self, mut show: impl FnMut(u32, &Saved<T>)) {
-        self.saved.borrow().iter().for_each(|(slot, saved)| show(*slot, saved));
-    }
-
-    pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {
-        let mut gathered = self.gathered.borrow_mut();
-        let start = gathered.len();
-        gathered.extend(scalars);
-        (start, gathered.len() - start)
-    }
-
-    pub(crate) fn gathered(&self, start: usize, len: usize) -> SmallVec<[u32; 8]> {
-        SmallVec::from_slice(&self.gathered.borrow()[start..start + len])
     }
 
     pub(crate) fn add_custom(&self, rule: Rc<dyn CustomRule<T>>) -> u32 {
@@ -801,15 +346,6 @@ impl<T: Float> Tape<T> {
     pub(crate) fn failed<R>(&self) -> Result<R> {
         Err(self.failure().unwrap_or_else(|| Error::new("value", Rule::NoTape)))
     }
-}
-
-/// Makes room for more entries; false at the limit.
-#[cold]
-fn grow<T>(entries: &mut Vec<Entry<T>>) -> bool {
-    let room = LIMIT as usize - entries.len();
-    let more = entries.len().max(64).min(room);
-    entries.reserve_exact(more);
-    more > 0
 }
 
 impl<T: Float> std::fmt::Debug for Tape<T> {

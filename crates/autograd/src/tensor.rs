@@ -86,6 +86,7 @@ impl<E: Element> Tensor<E> {
     }
 
     /// A contiguous tensor whose every element `fill` writes, unless memory has no room for them.
+    #[inline]
     pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Result<Self, Rule> {
         let Some(mut buffer) = Buffer::new(shape.len()) else { return Err(Rule::Memory { shape }) };
         fill(buffer.get_mut().expect("a new buffer has one handle"));

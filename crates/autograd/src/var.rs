@@ -177,7 +177,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     #[track_caller]
     pub(crate) fn elementwise2(self, op: Elementwise, other: Term<'t, T>) -> Self {
-        Term::Var(self).elementwise(op, &[other]).on(self.tape)
+        Term::elementwise(op, [Term::Var(self), other]).on(self.tape)
     }
 
     /// xⁿ for an integer n, element by element.
@@ -222,7 +222,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn select(self, x: impl Into<Term<'t, T>>, y: impl Into<Term<'t, T>>) -> Self {
-        Term::Var(self).elementwise(Elementwise::select, &[x.into(), y.into()]).on(self.tape)
+        Term::elementwise(Elementwise::select, [Term::Var(self), x.into(), y.into()]).on(self.tape)
     }
 }
 
@@ -245,23 +245,25 @@ impl<'t, T: Float> Term<'t, T> {
         }
     }
 
-    /// Records an elementwise op of this and other operands; numbers alone give a number.
+    /// Records an elementwise op; numbers alone give a number.
     #[track_caller]
-    fn elementwise(self, op: Elementwise, others: &[Self]) -> Self {
-        let operands: SmallVec<[Self; 3]> = [self].iter().chain(others).copied().collect();
-        let Some(first) = operands.iter().find_map(|term| term.var()) else {
-            let numbers: SmallVec<[T; 3]> = operands.iter().filter_map(|term| term.number()).collect();
+    fn elementwise<const N: usize>(op: Elementwise, operands: [Self; N]) -> Self {
+        let Some(first) = operands.iter().find_map(Term::var) else {
+            let numbers: SmallVec<[T; 3]> = operands.iter().filter_map(Term::number).collect();
             return Term::Number(op.at(&numbers));
         };
-        let mut inputs = Inputs::new();
-        for operand in &operands {
-            inputs.push(match *operand {
-                Term::Number(number) => Input::Number(number),
-                Term::Var(var) if var.is_failed() => return Term::Var(Var::new(first.tape, FAILED)),
-                Term::Var(var) if std::ptr::eq(var.tape, first.tape) => Input::Node(var.slot),
-                Term::Var(_) => return Term::Var(first.fail(op.facts().name, Rule::TwoTapes)),
-            });
+        for var in operands.iter().filter_map(Term::var) {
+            if var.is_failed() {
+                return Term::Var(Var::new(first.tape, FAILED));
+            }
+            if !std::ptr::eq(var.tape, first.tape) {
+                return Term::Var(first.fail(op.facts().name, Rule::TwoTapes));
+            }
         }
+        let inputs = operands.map(|operand| match operand {
+            Term::Number(number) => Input::Number(number),
+            Term::Var(var) => Input::Node(var.slot),
+        });
         Term::Var(first.record_op(Op::Elementwise(op), &inputs))
     }
 
@@ -286,15 +288,15 @@ impl<T: Float> Algebra for Term<'_, T> {
     }
     #[track_caller]
     fn unary<Op: UnaryRule>(self) -> Self {
-        self.elementwise(Op::CODE, &[])
+        Self::elementwise(Op::CODE, [self])
     }
     #[track_caller]
     fn binary<Op: BinaryRule>(self, other: Self) -> Self {
-        self.elementwise(Op::CODE, &[other])
+        Self::elementwise(Op::CODE, [self, other])
     }
     #[track_caller]
     fn select(condition: Self, x: Self, y: Self) -> Self {
-        condition.elementwise(Elementwise::select, &[x, y])
+        Self::elementwise(Elementwise::select, [condition, x, y])
     }
 }
 
@@ -355,7 +357,7 @@ macro_rules! operator {
             type Output = Var<'t, T>;
             #[track_caller]
             fn $method(self, other: Var<'t, T>) -> Var<'t, T> {
-                Term::from(self).elementwise(Elementwise::$method, &[Term::Var(other)]).on(other.tape)
+                Term::elementwise(Elementwise::$method, [Term::from(self), Term::Var(other)]).on(other.tape)
             }
         }
 
@@ -363,7 +365,7 @@ macro_rules! operator {
             type Output = Self;
             #[track_caller]
             fn $method(self, other: Self) -> Self {
-                self.elementwise(Elementwise::$method, &[other])
+                Self::elementwise(Elementwise::$method, [self, other])
             }
         }
 
@@ -375,7 +377,7 @@ macro_rules! operator {
             type Output = Var<'t, $float>;
             #[track_caller]
             fn $method(self, other: Var<'t, $float>) -> Var<'t, $float> {
-                Term::Number(self).elementwise(Elementwise::$method, &[Term::Var(other)]).on(other.tape)
+                Term::elementwise(Elementwise::$method, [Term::Number(self), Term::Var(other)]).on(other.tape)
             }
         }
     };
@@ -403,7 +405,7 @@ impl<T: Float> Neg for Term<'_, T> {
     type Output = Self;
     #[track_caller]
     fn neg(self) -> Self {
-        self.elementwise(Elementwise::neg, &[])
+        Self::elementwise(Elementwise::neg, [self])
     }
 }
 

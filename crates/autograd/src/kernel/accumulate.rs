@@ -12,7 +12,13 @@ const PIECE: usize = 1 << 14;
 /// `out += x`.
 pub(crate) fn accumulate<T: Float>(x: View<'_, T>, out: &mut [T]) {
     debug_assert_eq!(x.layout.shape.len(), out.len());
-    let (runs, work) = (Runs::new(x.layout), out.len());
+    let work = out.len();
+    if let Some(x) = x.as_slice() {
+        return parallel::pieces(out, PIECE, work, &|start, piece| {
+            vectorized!(piece.iter_mut().zip(&x[start..]).for_each(|(y, &x)| *y += x));
+        });
+    }
+    let runs = Runs::new(x.layout);
     parallel::pieces(out, PIECE, work, &|start, piece| {
         vectorized!({
             runs.each(start, piece.len(), |done, run| {

@@ -20,6 +20,12 @@ pub trait UnaryRule: 'static {
     fn value<T: Float>(x: T) -> T;
     /// dy/dx.
     fn slope<R: Algebra>(x: R, y: R) -> R;
+    /// The value, and the slope for who asks: with the same bits, and less work where the two share some.
+    #[inline(always)]
+    fn value_and_slope<T: Float>(x: T) -> (T, impl FnOnce() -> T) {
+        let y = Self::value(x);
+        (y, move || Self::slope(x, y))
+    }
 }
 
 /// An elementwise function of two operands.
@@ -52,10 +58,11 @@ macro_rules! unary {
     ($(#[$doc:meta])* $name:ident($x:ident) -> $y:ident {
         value: $value:expr,
         slope: $slope:expr,
+        $(both: $both:expr,)?
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, $y, $value, $slope, None, $domain, [$($kink),*]);
+        unary!(@rule $name, $x, $y, $value, $slope, [$($both)?], None, $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident) {
@@ -64,10 +71,11 @@ macro_rules! unary {
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
     }) => {
-        unary!(@rule $name, $x, _y, $value, R::of($slope), Some($slope), $domain, [$($kink),*]);
+        unary!(@rule $name, $x, _y, $value, R::of($slope), [], Some($slope), $domain, [$($kink),*]);
         unary!(@methods $(#[$doc])* $name);
     };
-    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
+    (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, [$($both:expr)?], $constant:expr, $domain:expr,
+        [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
         #[derive(Debug)]
         pub struct $name;
@@ -89,6 +97,11 @@ macro_rules! unary {
             fn slope<R: crate::real::Algebra>($x: R, $y: R) -> R {
                 $slope
             }
+            $(#[inline(always)]
+            fn value_and_slope<T: crate::float::Float>($x: T) -> (T, impl FnOnce() -> T) {
+                let (value, slope) = $both;
+                (value, move || slope)
+            })?
         }
     };
     // Negation is the operator.
@@ -283,6 +296,16 @@ macro_rules! table {
                         domain: [(-1.0, 1.0); 2],
                         kinks: |_| SmallVec::new(),
                     },
+                }
+            }
+
+            /// The slopes that do not depend on the operands.
+            #[inline]
+            pub(crate) fn constant_slopes(self) -> [Option<f64>; 2] {
+                match self {
+                    $(Elementwise::$unary => rule::$unary::FACTS.constant,)*
+                    $(Elementwise::$binary => rule::$binary::FACTS.constant,)*
+                    Elementwise::select => [Some(0.0), None],
                 }
             }
 

@@ -10,6 +10,7 @@ unary! {
     sin(x) -> y {
         value: Math::sin(x),
         slope: x.cos(),
+        both: Math::sin_cos(x),
         domain: (-3.0, 3.0),
         kinks: [],
     }
@@ -22,6 +23,10 @@ unary! {
     cos(x) -> y {
         value: Math::cos(x),
         slope: -x.sin(),
+        both: {
+            let (sine, cosine) = Math::sin_cos(x);
+            (cosine, -sine)
+        },
         domain: (-3.0, 3.0),
         kinks: [],
     }

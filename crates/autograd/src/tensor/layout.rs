@@ -27,25 +27,30 @@ impl Clone for Layout {
 
 impl Layout {
     /// Row-major order from the start of the buffer.
+    #[inline]
     pub fn contiguous(shape: Shape) -> Self {
-        let mut strides: Strides = SmallVec::from_elem(1, shape.rank());
-        for axis in (1..shape.rank()).rev() {
-            strides[axis - 1] = strides[axis].saturating_mul(shape[axis] as isize);
+        let mut strides: Strides = match shape.rank() {
+            rank @ ..=4 => SmallVec::from_buf_and_len([1; 4], rank),
+            rank => SmallVec::from_elem(1, rank),
+        };
+        let mut next: isize = 1;
+        for (stride, &size) in strides.iter_mut().zip(shape.iter()).rev() {
+            *stride = next;
+            next = next.saturating_mul(size as isize);
         }
         Layout { shape, strides, offset: 0 }
     }
 
     /// Whether the elements lie in row-major order without gaps, wherever they start.
+    #[inline]
     pub fn is_contiguous(&self) -> bool {
-        if self.shape.contains(&0) {
-            return true;
-        }
-        let mut expected = 1;
+        let mut expected: isize = 1;
         for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
             if size != 1 && stride != expected {
-                return false;
+                // Without elements there are no gaps.
+                return self.shape.is_empty();
             }
-            expected *= size as isize;
+            expected = expected.wrapping_mul(size as isize);
         }
         true
     }

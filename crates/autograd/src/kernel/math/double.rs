@@ -36,7 +36,7 @@ elementary!(f64, u64);
 /// (e^r − 1 − r)/r² on |r| ≤ ln 2 / 2, error 2⁻⁵³ (of r²).
 #[inline(always)]
 fn exp_tail(r: f64) -> f64 {
-    horner!(r; 0.500_000_000_000_000_1, 0.166_666_666_666_666_74, 0.041_666_666_666_623_99, 0.008_333_333_333_322_17,
+    pairs!(r; 0.500_000_000_000_000_1, 0.166_666_666_666_666_74, 0.041_666_666_666_623_99, 0.008_333_333_333_322_17,
         0.001_388_888_891_728_350_7, 0.000_198_412_698_867_023_22, 2.480_152_118_791_057_7e-5,
         2.755_724_221_121_345_7e-6, 2.762_013_968_255_051e-7, 2.511_009_705_562_331_6e-8)
 }
@@ -52,7 +52,7 @@ fn exp2_tail(r: f64) -> f64 {
 /// (2·artanh(s)/s − 2)/z, z = s² ≤ 0.0295, error 2⁻⁵⁸.
 #[inline(always)]
 fn log_tail(z: f64) -> f64 {
-    horner!(z; 0.666_666_666_666_673_5, 0.399_999_999_994_110_9, 0.285_714_287_432_627_4, 0.222_221_984_759_887_41,
+    pairs!(z; 0.666_666_666_666_673_5, 0.399_999_999_994_110_9, 0.285_714_287_432_627_4, 0.222_221_984_759_887_41,
         0.181_835_697_393_543_9, 0.153_139_032_645_347_78, 0.147_975_074_793_537)
 }
 
@@ -96,9 +96,9 @@ fn sin_cos_reduced(a: f64) -> (u64, f64, f64) {
         reduce_near(a)
     };
     let z = r * r;
-    let sin_tail = horner!(z; -0.166_666_666_666_666_32, 0.008_333_333_333_322_37, -0.000_198_412_698_297_711_45,
+    let sin_tail = pairs!(z; -0.166_666_666_666_666_32, 0.008_333_333_333_322_37, -0.000_198_412_698_297_711_45,
         2.755_731_367_865_991_3e-6, -2.505_075_596_063_291_5e-8, 1.589_666_646_934_738_5e-10); // error 2⁻⁵⁷
-    let cos_tail = horner!(z; 0.041_666_666_666_666_6, -0.001_388_888_888_887_406_4, 2.480_158_728_944_351e-5,
+    let cos_tail = pairs!(z; 0.041_666_666_666_666_6, -0.001_388_888_888_887_406_4, 2.480_158_728_944_351e-5,
         -2.755_731_434_066_734e-7, 2.087_572_162_480_904e-9, -1.135_955_938_764_714_7e-11); // error 2⁻⁵⁹
     let half = 0.5 * z;
     let one = 1.0 - half;
@@ -110,7 +110,8 @@ fn sin_cos_reduced(a: f64) -> (u64, f64, f64) {
 /// Up to here the number of quarter turns has 26 bits, and its products with 27-bit pieces of π/2 are exact.
 const NEAR: f64 = (1_u64 << 26) as f64;
 
-/// Cody and Waite's reduction with π/2 in four pieces; the rest is returned as an unevaluated sum.
+/// Cody and Waite's reduction with π/2 in four pieces; the rest is returned as an unevaluated sum, of which the second
+/// term is at most 2⁻⁵³ and nothing waits for it.
 #[inline(always)]
 fn reduce_near(a: f64) -> (u64, f64, f64) {
     const PIECES: [f64; 4] =
@@ -119,9 +120,7 @@ fn reduce_near(a: f64) -> (u64, f64, f64) {
     let n = shifted - ROUNDER;
     let (first, first_lost) = difference(a - n * PIECES[0], n * PIECES[1]);
     let (second, second_lost) = difference(first, n * PIECES[2]);
-    let lost = (first_lost + second_lost) - n * PIECES[3];
-    let r = second + lost;
-    (shifted.to_bits(), r, (second - r) + lost)
+    (shifted.to_bits(), second, (first_lost + second_lost) - n * PIECES[3])
 }
 
 /// x − y rounded, and what the rounding lost (Knuth's two-sum).

@@ -12,6 +12,21 @@ macro_rules! horner {
     ($x:expr; $c:expr, $($rest:expr),+) => { $c + $x * horner!($x; $($rest),+) };
 }
 
+/// The same polynomial by pairs of terms, pairs of pairs and so on, each independent of the others: a few more
+/// multiplications, and a third of the time where a single number waits for the result.
+macro_rules! pairs {
+    (@ $x:ident; [$($pair:expr),*];) => { pairs!($x * $x; $($pair),*) };
+    (@ $x:ident; [$($pair:expr),*]; $last:expr) => { pairs!($x * $x; $($pair,)* $last) };
+    (@ $x:ident; [$($pair:expr),*]; $a:expr, $b:expr $(, $rest:expr)*) => {
+        pairs!(@ $x; [$($pair,)* $a + $x * $b]; $($rest),*)
+    };
+    ($x:expr; $c:expr) => { $c };
+    ($x:expr; $($c:expr),+) => {{
+        let x = $x;
+        pairs!(@ x; []; $($c),+)
+    }};
+}
+
 macro_rules! elementary {
     ($float:ident, $bits:ident) => {
         const DIGITS: u32 = $float::MANTISSA_DIGITS - 1;
@@ -252,21 +267,25 @@ macro_rules! elementary {
             y.copysign(x)
         }
 
+        /// Both at once, for little more than one of them.
+        #[inline(always)]
+        pub(super) fn sin_cos(x: $float) -> ($float, $float) {
+            let (quadrant, s, c) = sin_cos_reduced(x.abs());
+            let (sin, cos) = if quadrant & 1 == 0 { (s, c) } else { (c, s) };
+            let sin_sign = ((quadrant & 2) << ($bits::BITS - 2)) ^ (x.to_bits() & SIGN_BIT);
+            let cos_sign = (quadrant.wrapping_add(1) & 2) << ($bits::BITS - 2);
+            let sin = $float::from_bits(sin.to_bits() ^ sin_sign);
+            (if x.abs() < TINY { x } else { sin }, $float::from_bits(cos.to_bits() ^ cos_sign))
+        }
+
         #[inline(always)]
         pub(super) fn sin(x: $float) -> $float {
-            let (quadrant, s, c) = sin_cos_reduced(x.abs());
-            let y = if quadrant & 1 == 0 { s } else { c };
-            let sign = ((quadrant & 2) << ($bits::BITS - 2)) ^ (x.to_bits() & SIGN_BIT);
-            let y = $float::from_bits(y.to_bits() ^ sign);
-            if x.abs() < TINY { x } else { y }
+            sin_cos(x).0
         }
 
         #[inline(always)]
         pub(super) fn cos(x: $float) -> $float {
-            let (quadrant, s, c) = sin_cos_reduced(x.abs());
-            let quadrant = quadrant.wrapping_add(1);
-            let y = if quadrant & 1 == 0 { s } else { c };
-            $float::from_bits(y.to_bits() ^ ((quadrant & 2) << ($bits::BITS - 2)))
+            sin_cos(x).1
         }
 
         /// erfc a for a ≥ ½: exp(−a²)·g(t)/(1 + 2a), t = (a − k)/(a + k), after Shepherd and Laframboise (1981).

@@ -200,6 +200,18 @@ fn every_level_gives_the_same_bits() {
     }
 }
 
+#[test]
+fn sine_and_cosine_together_have_the_bits_of_each() {
+    for x in sweep(39_989) {
+        let (sin, cos) = Math::sin_cos(x);
+        let same = [(sin, Math::sin(x)), (cos, Math::cos(x))].map(|(a, b)| identity(a.into()) == identity(b.into()));
+        assert_eq!(same, [true; 2], "{x:e}");
+        let x = f64::from_bits(u64::from(x.to_bits()) * 0x1_0000_0001);
+        let (sin, cos) = Math::sin_cos(x);
+        assert_eq!([sin, cos].map(identity), [Math::sin(x), Math::cos(x)].map(identity), "{x:e}");
+    }
+}
+
 macro_rules! special_values {
     ($float:ident: $($function:ident: $($x:expr => $y:expr),*;)*) => {
         $($({
