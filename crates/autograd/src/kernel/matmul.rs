@@ -3,6 +3,7 @@
 //! Most products go to `faer`'s GEMM; those with one vector or a few are plain loops, which are faster there.
 
 mod panels;
+pub(crate) mod tiles;
 
 use std::any::TypeId;
 use std::ops::Range;

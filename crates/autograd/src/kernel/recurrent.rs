@@ -6,10 +6,11 @@
 use std::ops::Range;
 
 use faer::reborrow::{Reborrow, ReborrowMut};
-use faer::{ContiguousFwd, MatMut};
+use faer::{ContiguousFwd, MatMut, MatRef};
 
 use crate::float::Float;
-use crate::kernel::matmul::{Matrix, cost, multiply};
+use crate::kernel::matmul::tiles::Strips;
+use crate::kernel::matmul::{Matrix, Start, cost, multiply};
 use crate::kernel::scan::Direction;
 use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel, reduce};
@@ -120,9 +121,7 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
         return;
     }
     let width = sequence.width;
-    // GEMM packs a right factor whose rows are not together again in every step.
-    let transposed = Matrix::row_major(weight, G * width, width).transpose().packed();
-    let weight = Matrix::row_major(transposed.as_slice(), width, G * width);
+    let weight = Strips::new(MatRef::from_row_major_slice(weight, G * width, width).transpose());
     let (kept, before) = kept.split_at_mut(sequence.len(K));
     let steps = sequence.steps;
     let mut hidden = Buffer::scratch(sequence.batch * G * width);
@@ -131,7 +130,7 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..steps).map(|turn| sequence.time(turn)) {
             let [out, _, before, hidden] = &mut piece;
-            project(out.at(steps), weight, bias, hidden.at(0));
+            project(out.at(steps), &weight, bias, hidden.at(0));
             (0..S).for_each(|state| before.at(state * steps + time).copy_from_slice(out.at(steps + state)));
             vectorized!(advance(cell, sequence, time, &samples, x, &mut piece));
         }
@@ -139,16 +138,15 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
 }
 
 /// `out = hidden · weight + bias`.
-fn project<T: Float>(hidden: &[T], weight: Matrix<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
-    let write = match bias {
-        Some(bias) => {
-            out.chunks_exact_mut(bias.len()).for_each(|out| out.copy_from_slice(bias));
-            Write::Add
-        }
-        None => Write::Replace,
-    };
-    let width = weight.rows.0;
-    multiply(Matrix::row_major(hidden, hidden.len() / width, width), weight, out, write);
+fn project<T: Float>(hidden: &[T], weight: &Strips<T>, bias: Option<&[T]>, out: &mut [T]) {
+    let [width, gates] = weight.shape();
+    let samples = hidden.len() / width;
+    let hidden = MatRef::from_row_major_slice(hidden, samples, width);
+    weight.multiply(
+        hidden,
+        MatMut::from_row_major_slice_mut(out, samples, gates),
+        &bias.map_or(Start::Nothing, Start::Row),
+    );
 }
 
 /// A step of some samples.
@@ -237,14 +235,16 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let mut separate = Buffer::scratch(if C::SEPARATE { dx.len() } else { 0 });
     let dhidden = separate.get_mut().unwrap_or_default();
     let whole = [Rows::new(dx, sequence.steps), Rows::new(dhidden, sequence.steps), Rows::new(dstates, S)];
-    let weight = Matrix::row_major(weight, G * width, width);
+    let weight = Strips::new(MatRef::from_row_major_slice(weight, G * width, width));
     let (kept, before) = kept.split_at(sequence.len(K));
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..sequence.steps).rev().map(|turn| sequence.time(turn)) {
             vectorized!(retreat(cell, sequence, time, &samples, (kept, before, g), &mut piece));
             let [dx, dhidden, dstates] = &mut piece;
             let dhidden = if C::SEPARATE { dhidden } else { dx }.at(time);
-            multiply(Matrix::row_major(dhidden, samples.len(), G * width), weight, dstates.at(0), Write::Add);
+            let dhidden = MatRef::from_row_major_slice(dhidden, samples.len(), G * width);
+            let dstates = MatMut::from_row_major_slice_mut(dstates.at(0), samples.len(), width);
+            weight.multiply(dhidden, dstates, &Start::Old);
         }
     });
     let dhidden = if C::SEPARATE { separate.as_slice() } else { dx };
