@@ -196,6 +196,7 @@ pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [
         (_, _, 1) if a.rows.1 == 1 => multiply_vector(a, b.transpose(), out, write),
         (_, _, 1) if a.columns.1 == 1 => multiply_by_rows(a, b, out, write),
         (1, _, _) if b.columns.1 == 1 => multiply_vector(b.transpose(), a, out, write),
+        (1, _, _) if b.rows.1 == 1 => multiply_by_rows(b.transpose(), a.transpose(), out, write),
         (_, DEEP.., 2..=FEW) if a.rows.1 == 1 => multiply_few_columns(a, b, out, write),
         _ => multiply_into(a, b, (out, n), write),
     }

@@ -3,10 +3,8 @@
 //! The right factor is packed into strips of columns as wide as a tile; the left one is read where it lies. So a factor that
 //! many products share, as the steps of a sequence do, is packed once.
 
-use faer::{MatMut, MatRef};
-
 use crate::float::Float;
-use crate::kernel::matmul::Start;
+use crate::kernel::matmul::{Matrix, Start};
 use crate::kernel::register::{Register, lanes, register, tile};
 use crate::kernel::simd::Level;
 #[cfg(target_arch = "x86_64")]
@@ -33,8 +31,12 @@ pub(crate) struct Strips<T: Float> {
 
 impl<T: Float> Strips<T> {
     /// Packs a matrix whose rows or columns are runs of neighbours.
-    pub fn new(b: MatRef<'_, T>) -> Self {
-        let (depth, columns) = b.shape();
+    pub fn new(b: Matrix<'_, T>) -> Self {
+        let (depth, columns) = (b.rows.0, b.columns.0);
+        let by_rows = b.columns.1 == 1;
+        let apart = if by_rows { b.rows.1 } else { b.columns.1 };
+        assert!((by_rows || b.rows.1 == 1) && apart >= 0);
+        let apart = apart as usize;
         let width = REGISTERS * register::<T>();
         let mut elements = Buffer::scratch(depth * lanes::<T>(columns));
         let strips = elements.get_mut().unwrap_or_default().chunks_mut((width * depth).max(1));
@@ -43,31 +45,27 @@ impl<T: Float> Strips<T> {
             if count < pitch {
                 strip.fill(T::ZERO);
             }
-            let b = b.subcols(first, count);
-            if let Some(b) = b.try_as_row_major() {
-                for (into, row) in strip.chunks_exact_mut(pitch).zip(b.row_iter()) {
-                    into[..count].copy_from_slice(row.as_slice());
+            let b = &b.data[(b.position + first as isize * b.columns.1) as usize..];
+            if by_rows {
+                for (row, into) in strip.chunks_exact_mut(pitch).enumerate() {
+                    into[..count].copy_from_slice(&b[row * apart..][..count]);
                 }
-                continue;
+            } else {
+                transpose((b, apart), (strip, pitch), (depth, count));
             }
-            assert!(b.row_stride() == 1 && b.col_stride() > 0);
-            let apart = b.col_stride() as usize;
-            // SAFETY: from the first element to the last one, columns are `apart`.
-            let columns = unsafe { std::slice::from_raw_parts(b.as_ptr(), (count - 1) * apart + depth) };
-            transpose((columns, apart), (strip, pitch), (depth, count));
         }
         Strips { elements, depth, columns }
     }
 
-    /// Rows and columns.
-    pub fn shape(&self) -> [usize; 2] {
-        [self.depth, self.columns]
+    /// Rows of the factor.
+    pub fn depth(&self) -> usize {
+        self.depth
     }
 
-    /// `out = start + a·b`, where rows of `a` and of `out` are runs of neighbours.
-    pub fn multiply(&self, a: MatRef<'_, T>, out: MatMut<'_, T>, start: &Start<'_, T>) {
-        assert!((a.ncols(), a.col_stride()) == (self.depth, 1) && self.depth > 0);
-        assert!((out.nrows(), out.ncols(), out.col_stride()) == (a.nrows(), self.columns, 1));
+    /// `out = start + a·b`, where rows of `a` are runs of neighbours.
+    pub fn multiply(&self, a: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
+        assert!((a.columns.0, a.columns.1) == (self.depth, 1) && self.depth > 0 && a.is_inside());
+        assert!(out.len() == a.rows.0 * self.columns);
         if let Start::Row(row) = start {
             assert!(row.len() == self.columns);
         }
@@ -86,8 +84,8 @@ impl<T: Float> Strips<T> {
     /// # Safety
     /// The processor has the level of `R`, which is that of the strips, and the sizes fit.
     #[inline(always)]
-    unsafe fn run<R: Register<T>, const P: usize>(&self, a: MatRef<'_, T>, out: MatMut<'_, T>, start: &Start<'_, T>) {
-        let (rows, width) = (a.nrows(), REGISTERS * R::LEN);
+    unsafe fn run<R: Register<T>, const P: usize>(&self, a: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
+        let (rows, width) = (a.rows.0, REGISTERS * R::LEN);
         for block in (0..rows).step_by(ROWS) {
             for column in (0..self.columns).step_by(width) {
                 let strip = &self.elements.as_slice()[column * self.depth..];
@@ -96,9 +94,9 @@ impl<T: Float> Strips<T> {
                     // SAFETY: by this function's contract; the strip has as many registers as are left.
                     unsafe {
                         match (self.columns - column).div_ceil(R::LEN) {
-                            1 => self.tile::<R, P, 1>(a, strip, &out, start, place),
-                            2 => self.tile::<R, P, 2>(a, strip, &out, start, place),
-                            _ => self.tile::<R, P, REGISTERS>(a, strip, &out, start, place),
+                            1 => self.tile::<R, P, 1>(a, strip, out, start, place),
+                            2 => self.tile::<R, P, 2>(a, strip, out, start, place),
+                            _ => self.tile::<R, P, REGISTERS>(a, strip, out, start, place),
                         }
                     }
                 }
@@ -107,24 +105,25 @@ impl<T: Float> Strips<T> {
     }
 
     /// # Safety
-    /// As for `run`; `strip` has `V` registers in each row, and the place lies in `out`, which is not shared.
+    /// As for `run`; `strip` has `V` registers in each row, and the place lies in `out`.
     #[inline(always)]
     unsafe fn tile<R: Register<T>, const P: usize, const V: usize>(
         &self,
-        a: MatRef<'_, T>,
+        a: Matrix<'_, T>,
         strip: &[T],
-        out: &MatMut<'_, T>,
+        out: &mut [T],
         start: &Start<'_, T>,
         Place { row, column, count }: Place,
     ) {
         debug_assert!(strip.len() >= self.depth * V * R::LEN);
         // SAFETY: by this function's contract. Rows beyond the last repeat it and are not written.
         unsafe {
-            let x = std::array::from_fn(|p| a.as_ptr().offset((row + p.min(count - 1)) as isize * a.row_stride()));
+            let a = a.some_rows(row..row + count);
+            let x = std::array::from_fn(|p| a.data.as_ptr().offset(a.position + p.min(count - 1) as isize * a.rows.1));
             let factor = std::array::from_fn(|v| strip.as_ptr().add(v * R::LEN));
             let sums = tile::<T, R, P, V>(x, 0..self.depth, factor, V * R::LEN);
             for (p, sums) in sums.into_iter().enumerate().take(count) {
-                let out = out.as_ptr().cast_mut().offset((row + p) as isize * out.row_stride()).add(column);
+                let out = out.as_mut_ptr().add((row + p) * self.columns + column);
                 for (v, sum) in sums.into_iter().enumerate() {
                     let (first, room) = (v * R::LEN, self.columns - column - v * R::LEN);
                     let old = match start {
@@ -159,9 +158,9 @@ unsafe fn put<T: Float, R: Register<T>>(sum: R, old: Option<*const T>, to: *mut 
             let sum = old.map_or(sum, |old| R::load(old).plus(sum));
             return sum.store(to);
         }
+        let mut numbers = [T::ZERO; LONGEST];
+        sum.store(numbers.as_mut_ptr());
         for k in 0..room {
-            let mut numbers = [T::ZERO; LONGEST];
-            sum.store(numbers.as_mut_ptr());
             *to.add(k) = old.map_or(numbers[k], |old| *old.add(k) + numbers[k]);
         }
     }
@@ -178,13 +177,11 @@ mod tests {
             let (a, b) = (draws.numbers::<T>(m * k), draws.numbers::<T>(k * n));
             let (old, row) = (draws.numbers::<T>(m * n), draws.numbers::<T>(n));
             let transposed: Vec<T> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();
-            let columns = MatRef::from_row_major_slice(&transposed, n, k).transpose();
-            for strips in [Strips::new(MatRef::from_row_major_slice(&b, k, n)), Strips::new(columns)] {
-                assert_eq!(strips.shape(), [k, n]);
+            let factors = [Matrix::row_major(&b, k, n), Matrix::row_major(&transposed, n, k).transpose()];
+            for strips in factors.map(Strips::new) {
                 for start in [Start::Nothing, Start::Old, Start::Row(&row)] {
                     let mut out = old.clone();
-                    let into = MatMut::from_row_major_slice_mut(&mut out, m, n);
-                    strips.multiply(MatRef::from_row_major_slice(&a, m, k), into, &start);
+                    strips.multiply(Matrix::row_major(&a, m, k), &mut out, &start);
                     let expected: Vec<f64> = (0..m * n)
                         .map(|at| {
                             let (i, j) = (at / n, at % n);
