@@ -160,8 +160,8 @@ unsafe fn put<T: Float, R: Register<T>>(sum: R, old: Option<*const T>, to: *mut 
         }
         let mut numbers = [T::ZERO; LONGEST];
         sum.store(numbers.as_mut_ptr());
-        for k in 0..room {
-            *to.add(k) = old.map_or(numbers[k], |old| *old.add(k) + numbers[k]);
+        for (k, &number) in numbers.iter().enumerate().take(room) {
+            *to.add(k) = old.map_or(number, |old| *old.add(k) + number);
         }
     }
 }
