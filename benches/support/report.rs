@@ -22,7 +22,8 @@ impl Options {
     /// The options of the command line, and the threads that they ask for.
     pub fn start() -> Result<Self, rayon::ThreadPoolBuildError> {
         let options = Options::parse();
-        rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
+        // The main thread is one of them. Else it would wait while others work, and wake one for every loop.
+        rayon::ThreadPoolBuilder::new().num_threads(options.threads).use_current_thread().build_global()?;
         Ok(options)
     }
 

@@ -8,12 +8,13 @@ use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
+use crate::kernel::register::lanes;
 use crate::kernel::transpose::transpose;
 use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
-use product::{Patches, add_adjoint, lanes};
+use product::{Patches, add_adjoint};
 use windows::Windows;
 
 mod planes;
@@ -316,7 +317,7 @@ mod tests {
             let windows = Windows::new(&case.conv, &case.x, &case.w);
             [windows.filters, windows.channels].map(|planes| windows.are_few::<f32>(planes))
         };
-        if product::register::<f32>() >= 8 {
+        if crate::kernel::register::register::<f32>() >= 8 {
             assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);
         }
     }

@@ -1,16 +1,18 @@
 //! Products of matrices and of batches of matrices, of any strides.
 //!
-//! Most products go to `faer`'s GEMM; some with a vector are plain loops, which are faster there.
+//! Most products go to `faer`'s GEMM; those with one vector or a few are plain loops, which are faster there.
+
+mod panels;
+pub(crate) mod tiles;
 
 use std::any::TypeId;
 use std::ops::Range;
 
-use faer::linalg::matmul::matmul as gemm_of_faer;
-use faer::traits::ComplexField;
-use faer::{Accum, MatMut, MatRef, Par, RowMut};
-
 use crate::float::Float;
-use crate::kernel::product::{inner_product, multiply_vector};
+use crate::kernel::matmul::panels::gemm;
+use crate::kernel::product::{
+    FEW, add_few_terms, inner_product, multiply_by_rows, multiply_few_columns, multiply_vector,
+};
 use crate::kernel::runs::{Axis, Nest, push_merged, shift};
 use crate::kernel::{Write, parallel};
 use crate::shape::Shape;
@@ -19,17 +21,19 @@ use crate::tensor::buffer::Buffer;
 use crate::tensor::copy::copy_to;
 use crate::tensor::layout::Layout;
 
+pub(crate) use panels::Start;
+
 /// Multiply-adds from which a product is worth a second thread.
 const WORTH: usize = 1 << 21;
 
 /// Multiply-adds of a panel or of a share of a batch at least.
 pub(crate) const PIECE: usize = 1 << 20;
 
-/// Panels that a large product is cut into at most: each packs its factors again.
-const PANELS: usize = 4;
+/// Columns from which loops over them are faster than GEMM for a product of few terms.
+const LONG: usize = 16;
 
-/// Rows or columns of a panel at least.
-const SIDE: usize = 64;
+/// Terms from which loops over them are faster than GEMM for a product with few columns.
+const DEEP: usize = 1 << 8;
 
 /// `out = a·b`, or `out += a·b`, for `a` of shape `[.., m, k]` and `b` of `[.., k, n]` whose leading axes are equal.
 pub(crate) fn matmul<T: Float>(a: View<'_, T>, b: View<'_, T>, out: &mut [T], write: Write) {
@@ -190,28 +194,11 @@ pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [
     match (m, k, n) {
         (1, _, 1) => write.put(&mut out[0], inner_product(a, b)),
         (_, _, 1) if a.rows.1 == 1 => multiply_vector(a, b.transpose(), out, write),
+        (_, _, 1) if a.columns.1 == 1 => multiply_by_rows(a, b, out, write),
         (1, _, _) if b.columns.1 == 1 => multiply_vector(b.transpose(), a, out, write),
+        (1, _, _) if b.rows.1 == 1 => multiply_by_rows(b.transpose(), a.transpose(), out, write),
+        (_, DEEP.., 2..=FEW) if a.rows.1 == 1 => multiply_few_columns(a, b, out, write),
         _ => multiply_into(a, b, (out, n), write),
-    }
-}
-
-/// What a product is added to.
-enum Start<'a, T> {
-    Nothing,
-    /// What is there.
-    Old,
-    /// The same row everywhere.
-    Row(&'a [T]),
-}
-
-impl<T> Start<'_, T> {
-    /// The start of some columns.
-    fn columns(&self, range: Range<usize>) -> Start<'_, T> {
-        match self {
-            Start::Nothing => Start::Nothing,
-            Start::Old => Start::Old,
-            Start::Row(row) => Start::Row(&row[range]),
-        }
     }
 }
 
@@ -225,10 +212,18 @@ pub(crate) fn multiply_into<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (
 }
 
 fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), start: Start<'_, T>) {
+    let (m, k, n) = (a.rows.0, a.columns.0, b.columns.0);
+    if k <= FEW && n >= LONG && m >= n && b.columns.1 == 1 && out.1 == n {
+        return add_few_terms(a, b, out.0, &|out| match start {
+            Start::Nothing => out.fill(T::ZERO),
+            Start::Old => {}
+            Start::Row(row) => out.copy_from_slice(row),
+        });
+    }
     let packed_a = (!a.has_unit_stride()).then(|| a.packed());
     let packed_b = (!b.has_unit_stride()).then(|| b.packed());
-    let a = packed_a.as_ref().map_or(a, |x| Matrix::row_major(x.as_slice(), a.rows.0, a.columns.0));
-    let b = packed_b.as_ref().map_or(b, |x| Matrix::row_major(x.as_slice(), b.rows.0, b.columns.0));
+    let a = packed_a.as_ref().map_or(a, |x| Matrix::row_major(x.as_slice(), m, k));
+    let b = packed_b.as_ref().map_or(b, |x| Matrix::row_major(x.as_slice(), k, n));
     if TypeId::of::<T>() == TypeId::of::<f32>() {
         gemm::<T, f32>(a, b, out, start);
     } else {
@@ -236,87 +231,12 @@ fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], u
     }
 }
 
-/// `T` is `E` under its own name, which generic code cannot know.
-fn gemm<T: Float, E: ComplexField + 'static>(
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    (out, stride): (&mut [T], usize),
-    start: Start<'_, T>,
-) {
-    assert!(TypeId::of::<T>() == TypeId::of::<E>());
-    let (m, n) = (a.rows.0, b.columns.0);
-    assert!(a.is_inside() && b.is_inside() && stride >= n && out.len() >= (m - 1) * stride + n);
-    let matrix = |x: Matrix<'_, T>| {
-        let start = x.data.as_ptr().wrapping_offset(x.position).cast::<E>();
-        // SAFETY: `T` is `E`, and all elements lie in the slice that `x` borrows, which outlives the call below.
-        unsafe { MatRef::from_raw_parts(start, x.rows.0, x.columns.0, x.rows.1, x.columns.1) }
-    };
-    // SAFETY: `T` is `E`, and `out`, borrowed for writing, holds m rows of n elements, `stride` apart.
-    let product = unsafe { MatMut::from_raw_parts_mut(out.as_mut_ptr().cast::<E>(), m, n, stride as isize, 1) };
-    let start = match start {
-        Start::Nothing => Start::Nothing,
-        Start::Old => Start::Old,
-        // SAFETY: `T` is `E`.
-        Start::Row(row) => Start::Row(unsafe { std::slice::from_raw_parts(row.as_ptr().cast::<E>(), row.len()) }),
-    };
-    let least = (m * n * a.columns.0 / PANELS).max(PIECE);
-    multiply_panels(product, &start, matrix(a), matrix(b), least);
-}
-
-/// GEMM on one thread for every panel of the product; panels are halves of halves, so they depend on the sizes alone.
-fn multiply_panels<E: ComplexField>(
-    product: MatMut<'_, E>,
-    start: &Start<'_, E>,
-    a: MatRef<'_, E>,
-    b: MatRef<'_, E>,
-    least: usize,
-) {
-    let (m, n, work) = (product.nrows(), product.ncols(), product.nrows() * product.ncols() * a.ncols());
-    if work < 2 * least || m.max(n) < 2 * SIDE {
-        return multiply_panel(product, start, a, b);
-    }
-    if m >= n {
-        let half = (m / 2).next_multiple_of(16);
-        let ((top, bottom), (a_top, a_bottom)) = (product.split_at_row_mut(half), a.split_at_row(half));
-        parallel::join(
-            cost(work),
-            || multiply_panels(top, start, a_top, b, least),
-            || multiply_panels(bottom, start, a_bottom, b, least),
-        );
-        return;
-    }
-    let half = (n / 2).next_multiple_of(16);
-    let ((left, right), (b_left, b_right)) = (product.split_at_col_mut(half), b.split_at_col(half));
-    parallel::join(
-        cost(work),
-        || multiply_panels(left, &start.columns(0..half), a, b_left, least),
-        || multiply_panels(right, &start.columns(half..n), a, b_right, least),
-    );
-}
-
-fn multiply_panel<E: ComplexField>(
-    mut product: MatMut<'_, E>,
-    start: &Start<'_, E>,
-    a: MatRef<'_, E>,
-    b: MatRef<'_, E>,
-) {
-    if let Start::Row(row) = start {
-        // Here and not for the whole product: what was just written is in the cache when the product is added. Neighbours
-        // in a row of the product are neighbours in memory.
-        for out in product.as_mut().row_iter_mut().filter_map(RowMut::try_as_row_major_mut) {
-            out.as_slice_mut().clone_from_slice(row);
-        }
-    }
-    let accumulate = if let Start::Nothing = start { Accum::Replace } else { Accum::Add };
-    gemm_of_faer(product, accumulate, a, b, E::one_impl(), Par::Seq);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::samples::{Draws, Sample, assert_close, assert_same_bits, indices, samples};
 
-    const SIZES: [[usize; 3]; 18] = [
+    const SIZES: [[usize; 3]; 24] = [
         [1, 1, 1],
         [2, 3, 4],
         [4, 4, 4],
@@ -335,6 +255,12 @@ mod tests {
         [64, 5, 3],
         [70, 64, 9],
         [3, 50, 90],
+        [70, 1, 33],
+        [40, 2, 17],
+        [33, 3, 20],
+        [16, 4, 16],
+        [9, 300, 2],
+        [5, 1100, 3],
     ];
 
     fn by_definition(a: &Sample<f64>, b: &Sample<f64>) -> Vec<f64> {
@@ -384,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn many_terms_for_few_rows_and_columns() {
+        // Whole numbers, whose sums are exact in any order.
+        let numbers = |seed, len| Draws(seed).numbers::<f64>(len).into_iter().map(|x| (8.0 * x).round()).collect();
+        let (a, b) = (numbers(1, 40 * 4100), numbers(2, 4100 * 24));
+        check(&Sample::contiguous(a, &[40, 4100]), &Sample::contiguous(b, &[4100, 24]));
+    }
+
+    #[test]
     fn batches() {
         for [m, k, n] in [[2, 3, 4], [1, 5, 6], [9, 8, 7], [4, 0, 2]] {
             for a in samples(&[3, 2, m, k], 1) {
@@ -411,7 +345,16 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
-        let sizes = [[300, 200, 100], [128, 784, 512], [3, 2000, 900], [1, 2000, 900], [900, 2000, 1], [2000, 1, 300]];
+        let sizes = [
+            [300, 200, 100],
+            [128, 784, 512],
+            [3, 2000, 900],
+            [1, 2000, 900],
+            [900, 2000, 1],
+            [2000, 1, 300],
+            [100, 4100, 20],
+            [2000, 300, 3],
+        ];
         for [m, k, n] in sizes {
             let (a, b) = (Draws(1).numbers::<f32>(m * k), Draws(2).numbers::<f32>(k * n));
             let (a, b) = (Sample::contiguous(a, &[m, k]), Sample::contiguous(b, &[k, n]));

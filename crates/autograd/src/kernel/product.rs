@@ -1,4 +1,4 @@
-//! Products that GEMM is not made for: of a matrix and a vector, and of two vectors.
+//! Products that GEMM is not made for: of a matrix and one vector or a few, and of two vectors.
 
 use std::mem::MaybeUninit;
 
@@ -8,12 +8,16 @@ use crate::kernel::reduce::fold_halves;
 use crate::kernel::runs::{Axis, Run};
 use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel};
+use crate::tensor::buffer::Buffer;
 
 /// Elements of a vector, or of a result, held on the stack at once.
 const BLOCK: usize = 1024;
 
 /// Elements that start on a cache line when the first one does.
 const LINE: usize = 16;
+
+/// Terms that a product of few has at most.
+pub(crate) const FEW: usize = 4;
 
 /// Multiply-adds that a thread takes at once.
 const PIECE: usize = 1 << 15;
@@ -33,6 +37,82 @@ pub(crate) fn multiply_vector<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out:
             vectorized!(add_columns(part, v, piece, write));
         }
     });
+}
+
+/// `out = a·v`, where rows of `a` are runs of neighbours and `v` is a matrix of one column.
+pub(crate) fn multiply_by_rows<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out: &mut [T], write: Write) {
+    debug_assert_eq!((v.rows.0, v.columns.0, a.rows.0, a.columns.1), (a.columns.0, 1, out.len(), 1));
+    let rows_per_piece = PIECE.div_ceil(a.columns.0).next_multiple_of(LINE);
+    let work = out.len().saturating_mul(a.columns.0);
+    parallel::pieces(out, rows_per_piece, work, &|start, piece| {
+        let mut space = [const { MaybeUninit::uninit() }; BLOCK];
+        for first in (0..a.columns.0).step_by(BLOCK) {
+            let columns = BLOCK.min(a.columns.0 - first);
+            let v = read((v.data, v.position), (columns, v.rows.1), first, &mut space[..columns]);
+            let write = if first == 0 { write } else { Write::Add };
+            vectorized!({
+                for (k, out) in piece.iter_mut().enumerate() {
+                    let row = (a.position + (start + k) as isize * a.rows.1) as usize + first;
+                    write.put(out, dot(&a.data[row..row + columns], v));
+                }
+            });
+        }
+    });
+}
+
+/// `out = a·b` for a `b` of few columns, where columns of `a` are runs of neighbours.
+pub(crate) fn multiply_few_columns<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], write: Write) {
+    let columns = b.columns.0;
+    let mut column = Buffer::scratch(a.rows.0);
+    let Some(column) = column.get_mut() else { return };
+    for k in 0..columns {
+        multiply_vector(a, b.transpose().some_rows(k..k + 1), column, Write::Replace);
+        out.iter_mut().skip(k).step_by(columns).zip(&*column).for_each(|(out, &x)| write.put(out, x));
+    }
+}
+
+/// `out += a·b` for an `a` of at most [`FEW`] columns, where rows of `b` are runs of neighbours. `prepare` is called for each
+/// row of `out` before.
+pub(crate) fn add_few_terms<T: Float>(
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    out: &mut [T],
+    prepare: &(impl Fn(&mut [T]) + Sync),
+) {
+    let (terms, n) = (a.columns.0, b.columns.0);
+    debug_assert!(terms <= FEW && b.columns.1 == 1 && out.len() == a.rows.0 * n);
+    let rows: [_; FEW] = std::array::from_fn(|k| {
+        let start = (b.position + k.min(terms - 1) as isize * b.rows.1) as usize;
+        &b.data[start..start + n]
+    });
+    parallel::pieces(out, PIECE.div_ceil(n) * n, out.len().saturating_mul(terms + 1), &|start, piece| {
+        for (k, out) in piece.chunks_exact_mut(n).enumerate() {
+            prepare(out);
+            let position = a.position + (start / n + k) as isize * a.rows.1;
+            let factors: [_; FEW] = std::array::from_fn(|k| match k < terms {
+                true => a.data[(position + k as isize * a.columns.1) as usize],
+                false => T::ZERO,
+            });
+            vectorized!(add_terms(&factors, &rows, terms, out));
+        }
+    });
+}
+
+#[inline(always)]
+fn add_terms<T: Float>(&[p, q, r, s]: &[T; FEW], &[x0, x1, x2, x3]: &[&[T]; FEW], terms: usize, out: &mut [T]) {
+    match terms {
+        1 => out.iter_mut().zip(x0).for_each(|(y, &x0)| *y += x0 * p),
+        2 => out.iter_mut().zip(x0).zip(x1).for_each(|((y, &x0), &x1)| *y += x0 * p + x1 * q),
+        3 => {
+            let elements = out.iter_mut().zip(x0).zip(x1).zip(x2);
+            elements.for_each(|(((y, &x0), &x1), &x2)| *y += x0 * p + x1 * q + x2 * r);
+        }
+        _ => {
+            for ((((y, &x0), &x1), &x2), &x3) in out.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3) {
+                *y += (x0 * p + x1 * q) + (x2 * r + x3 * s);
+            }
+        }
+    }
 }
 
 /// `Σ xᵢyᵢ` of a row and a column.

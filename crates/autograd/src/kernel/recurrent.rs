@@ -9,7 +9,8 @@ use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{ContiguousFwd, MatMut};
 
 use crate::float::Float;
-use crate::kernel::matmul::{Matrix, cost, multiply};
+use crate::kernel::matmul::tiles::Strips;
+use crate::kernel::matmul::{Matrix, Start, cost, multiply};
 use crate::kernel::scan::Direction;
 use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel, reduce};
@@ -120,9 +121,7 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
         return;
     }
     let width = sequence.width;
-    // GEMM packs a right factor whose rows are not together again in every step.
-    let transposed = Matrix::row_major(weight, G * width, width).transpose().packed();
-    let weight = Matrix::row_major(transposed.as_slice(), width, G * width);
+    let weight = Weight::new(Matrix::row_major(weight, G * width, width).transpose(), sequence.batch);
     let (kept, before) = kept.split_at_mut(sequence.len(K));
     let steps = sequence.steps;
     let mut hidden = Buffer::scratch(sequence.batch * G * width);
@@ -131,24 +130,43 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..steps).map(|turn| sequence.time(turn)) {
             let [out, _, before, hidden] = &mut piece;
-            project(out.at(steps), weight, bias, hidden.at(0));
+            weight.multiply(out.at(steps), hidden.at(0), &bias.map_or(Start::Nothing, Start::Row));
             (0..S).for_each(|state| before.at(state * steps + time).copy_from_slice(out.at(steps + state)));
             vectorized!(advance(cell, sequence, time, &samples, x, &mut piece));
         }
     });
 }
 
-/// `out = hidden · weight + bias`.
-fn project<T: Float>(hidden: &[T], weight: Matrix<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
-    let write = match bias {
-        Some(bias) => {
-            out.chunks_exact_mut(bias.len()).for_each(|out| out.copy_from_slice(bias));
-            Write::Add
+/// What every step multiplies with: packed where several samples share it.
+enum Weight<'a, T: Float> {
+    Packed(Strips<T>),
+    Plain(Matrix<'a, T>),
+}
+
+impl<'a, T: Float> Weight<'a, T> {
+    fn new(weight: Matrix<'a, T>, samples: usize) -> Self {
+        if samples > 1 { Weight::Packed(Strips::new(weight)) } else { Weight::Plain(weight) }
+    }
+
+    /// `out = start + x·weight`, for a row of `x` and of `out` for each sample.
+    fn multiply(&self, x: &[T], out: &mut [T], start: &Start<'_, T>) {
+        match self {
+            Weight::Packed(strips) => {
+                strips.multiply(Matrix::row_major(x, x.len() / strips.depth(), strips.depth()), out, start)
+            }
+            Weight::Plain(weight) => {
+                let write = match start {
+                    Start::Nothing => Write::Replace,
+                    Start::Old => Write::Add,
+                    Start::Row(row) => {
+                        out.copy_from_slice(row);
+                        Write::Add
+                    }
+                };
+                multiply(Matrix::row_major(x, 1, x.len()), *weight, out, write);
+            }
         }
-        None => Write::Replace,
-    };
-    let width = weight.rows.0;
-    multiply(Matrix::row_major(hidden, hidden.len() / width, width), weight, out, write);
+    }
 }
 
 /// A step of some samples.
@@ -237,14 +255,14 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let mut separate = Buffer::scratch(if C::SEPARATE { dx.len() } else { 0 });
     let dhidden = separate.get_mut().unwrap_or_default();
     let whole = [Rows::new(dx, sequence.steps), Rows::new(dhidden, sequence.steps), Rows::new(dstates, S)];
-    let weight = Matrix::row_major(weight, G * width, width);
+    let weight = Weight::new(Matrix::row_major(weight, G * width, width), sequence.batch);
     let (kept, before) = kept.split_at(sequence.len(K));
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..sequence.steps).rev().map(|turn| sequence.time(turn)) {
             vectorized!(retreat(cell, sequence, time, &samples, (kept, before, g), &mut piece));
             let [dx, dhidden, dstates] = &mut piece;
             let dhidden = if C::SEPARATE { dhidden } else { dx }.at(time);
-            multiply(Matrix::row_major(dhidden, samples.len(), G * width), weight, dstates.at(0), Write::Add);
+            weight.multiply(dhidden, dstates.at(0), &Start::Old);
         }
     });
     let dhidden = if C::SEPARATE { separate.as_slice() } else { dx };

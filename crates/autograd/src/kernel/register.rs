@@ -5,6 +5,7 @@
 use std::arch::x86_64::*;
 
 use crate::float::Float;
+use crate::kernel::simd::Level;
 
 /// A register of `LEN` numbers of one vector level.
 ///
@@ -163,11 +164,56 @@ unsafe impl<T: Float> Register<T> for [T; 4] {
     }
 }
 
+/// Numbers in a register of this machine.
+pub(crate) fn register<T: Float>() -> usize {
+    match Level::best() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => T::Avx512::LEN,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => T::Avx2::LEN,
+        Level::Plain => T::Plain::LEN,
+    }
+}
+
+/// The number of columns that `columns` of the right factor are padded to: whole registers.
+pub(crate) fn lanes<T: Float>(columns: usize) -> usize {
+    columns.next_multiple_of(register::<T>())
+}
+
+/// `tile[p][v] = Σₖ x[p][offsets[k]]·factor[v][k]`, where `factor` has a register every `pitch` elements.
+///
+/// # Safety
+/// The processor has the level of `R`; all offsets are good for all `x`, and each `factor` has a register for every offset.
+#[inline(always)]
+pub(crate) unsafe fn tile<T: Float, R: Register<T>, const P: usize, const V: usize>(
+    x: [*const T; P],
+    offsets: impl Iterator<Item = usize>,
+    mut factor: [*const T; V],
+    pitch: usize,
+) -> [[R; V]; P] {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut tile = [[R::splat(T::ZERO); V]; P];
+        for offset in offsets {
+            let mut y = [R::splat(T::ZERO); V];
+            for v in 0..V {
+                y[v] = R::load(factor[v]);
+                factor[v] = factor[v].wrapping_add(pitch);
+            }
+            for p in 0..P {
+                let x = R::splat(*x[p].add(offset));
+                for v in 0..V {
+                    tile[p][v] = tile[p][v].plus_product(x, y[v]);
+                }
+            }
+        }
+        tile
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_arch = "x86_64")]
-    use crate::kernel::simd::Level;
 
     /// # Safety
     /// The processor has the level of `R`.

@@ -63,6 +63,11 @@ impl Runs {
         Runs { outer, inner, offset: layout.offset as isize }
     }
 
+    /// Whether elements that are `period` apart are the same: one run is seen again and again.
+    pub fn repeat_every(&self, period: usize) -> bool {
+        self.outer.iter().all(|&(_, stride)| stride == 0) && period.is_multiple_of(self.inner.0)
+    }
+
     /// Calls `f(done, run)` for the runs of elements `start .. start + len`; `done` counts the elements before it.
     #[inline]
     pub fn each(&self, start: usize, len: usize, mut f: impl FnMut(usize, Run)) {

@@ -112,30 +112,41 @@ struct Step<'a, 'r, T, R, const N: usize> {
 
 /// Elements per block. A block is computed in local arrays of this constant size: the compiler vectorises the loop only
 /// where it sees that no index is out of range and that nothing written is read again, and of so many slices it does not
-/// see it. A part's last block computes on leftovers in the places that it does not fill.
+/// see it. A part's last block computes on zeros in the places that it does not fill.
 const BLOCK: usize = 64;
 
 impl<T: Float, R: Fn(T, T, [T; N]) -> (T, [T; N]), const N: usize> Kernel for Step<'_, '_, T, R, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        let Part { old, new, gradient, mut state } = self.part;
-        let (mut x, mut g, mut s) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK], [[T::ZERO; BLOCK]; N]);
-        for start in (0..new.len()).step_by(BLOCK) {
-            let range = start..new.len().min(start + BLOCK);
-            let n = range.len();
-            x[..n].copy_from_slice(&old.unwrap_or(new)[range.clone()]);
-            g[..n].copy_from_slice(&gradient[range.clone()]);
-            s.iter_mut().zip(&state).for_each(|(s, state)| s[..n].copy_from_slice(&state[range.clone()]));
-            for i in 0..BLOCK {
-                let (moved, kept) = (self.rule)(x[i], g[i], std::array::from_fn(|k| s[k][i]));
-                x[i] = moved;
-                (0..N).for_each(|k| s[k][i] = kept[k]);
-            }
-            new[range.clone()].copy_from_slice(&x[..n]);
-            s.iter().zip(&mut state).for_each(|(s, state)| state[range.clone()].copy_from_slice(&s[..n]));
+    fn run(mut self) {
+        let whole = self.part.new.len() / BLOCK * BLOCK;
+        for start in (0..whole).step_by(BLOCK) {
+            self.block(start, BLOCK);
         }
+        if whole < self.part.new.len() {
+            self.block(whole, self.part.new.len() - whole);
+        }
+    }
+}
+
+impl<T: Float, R: Fn(T, T, [T; N]) -> (T, [T; N]), const N: usize> Step<'_, '_, T, R, N> {
+    /// The `n` elements from `start` on; where `n` is a constant, copies are a few instructions.
+    #[inline(always)]
+    fn block(&mut self, start: usize, n: usize) {
+        let Part { old, new, gradient, state } = &mut self.part;
+        let range = start..start + n;
+        let (mut x, mut g, mut s) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK], [[T::ZERO; BLOCK]; N]);
+        x[..n].copy_from_slice(&old.unwrap_or(new)[range.clone()]);
+        g[..n].copy_from_slice(&gradient[range.clone()]);
+        s.iter_mut().zip(&*state).for_each(|(s, state)| s[..n].copy_from_slice(&state[range.clone()]));
+        for i in 0..BLOCK {
+            let (moved, kept) = (self.rule)(x[i], g[i], std::array::from_fn(|k| s[k][i]));
+            x[i] = moved;
+            (0..N).for_each(|k| s[k][i] = kept[k]);
+        }
+        new[range.clone()].copy_from_slice(&x[..n]);
+        s.iter().zip(state).for_each(|(s, state)| state[range.clone()].copy_from_slice(&s[..n]));
     }
 }
 

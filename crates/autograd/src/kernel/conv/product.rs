@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::float::Float;
-use crate::kernel::register::Register;
+use crate::kernel::register::{Register, register, tile};
 use crate::kernel::simd::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::simd::{avx2, avx512};
@@ -49,22 +49,6 @@ pub(super) struct Patches<'a, T> {
     pub data: &'a [T],
     pub rows: &'a Offsets,
     pub columns: &'a Offsets,
-}
-
-/// Numbers in a register of this machine.
-pub(super) fn register<T: Float>() -> usize {
-    match Level::best() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => T::Avx512::LEN,
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => T::Avx2::LEN,
-        Level::Plain => T::Plain::LEN,
-    }
-}
-
-/// The number of columns that `columns` of the right factor are padded to: whole registers.
-pub(super) fn lanes<T: Float>(columns: usize) -> usize {
-    columns.next_multiple_of(register::<T>())
 }
 
 impl<T: Float> Patches<'_, T> {
@@ -185,37 +169,6 @@ unsafe fn scatter<T: Float, R: Register<T>, const P: usize>(
                 }
             }
         }
-    }
-}
-
-/// `tile[p][v] = Σₖ x[p][offsets[k]]·factor[v][k]`, where `factor` has a register every `pitch` elements.
-///
-/// # Safety
-/// The processor has the level of `R`; all offsets are good for all `x`, and each `factor` has a register for every offset.
-#[inline(always)]
-unsafe fn tile<T: Float, R: Register<T>, const P: usize, const V: usize>(
-    x: [*const T; P],
-    offsets: impl Iterator<Item = usize>,
-    mut factor: [*const T; V],
-    pitch: usize,
-) -> [[R; V]; P] {
-    // SAFETY: by this function's contract.
-    unsafe {
-        let mut tile = [[R::splat(T::ZERO); V]; P];
-        for offset in offsets {
-            let mut y = [R::splat(T::ZERO); V];
-            for v in 0..V {
-                y[v] = R::load(factor[v]);
-                factor[v] = factor[v].wrapping_add(pitch);
-            }
-            for p in 0..P {
-                let x = R::splat(*x[p].add(offset));
-                for v in 0..V {
-                    tile[p][v] = tile[p][v].plus_product(x, y[v]);
-                }
-            }
-        }
-        tile
     }
 }
 

@@ -1,9 +1,10 @@
 //! The sizes of a convolution, and where its windows lie.
 
 use super::Conv;
-use super::product::{Offsets, register};
+use super::product::Offsets;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
+use crate::kernel::register::register;
 use crate::tensor::buffer::Buffer;
 
 /// The windows of one image, which is framed by zeros so that every window lies inside. Places count elements of a framed
