@@ -12,6 +12,7 @@
 mod batch;
 mod code;
 mod lanes;
+mod layout;
 mod map;
 mod paths;
 mod plan;
@@ -442,7 +443,8 @@ fn derived<'t, T: Float>(
     };
     let inputs = [x, others].concat();
     let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
-    Ok(Recording { outcomes, inputs: inputs.len(), code: Code::of(tape, &inputs, &results)? })
+    let shared = (kind == Kind::Sum).then_some(shared);
+    Ok(Recording { outcomes, inputs: inputs.len(), shared, code: Code::of(tape, &inputs, &results)? })
 }
 
 /// dy/dx.

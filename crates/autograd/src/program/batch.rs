@@ -146,12 +146,13 @@ where
         let shared = &numbers[..];
 
         let ready = &*paths.ready_at(at, Kind::Sum)?;
+        let uniform = ready.plan.uniform(shared);
         let strays = Mutex::new(Vec::new());
         let leaf = |k: usize| {
             let mut sums = Tensor::zeros([wrt + 1]);
             let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
             let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
-            ready.sum(inputs, shared, &rows(&load), sums.as_mut_slice(), &mut stray);
+            ready.sum(inputs, &uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
             sums
         };
         let add = |mut sums: Tensor<T>, more: Tensor<T>| {
@@ -168,7 +169,7 @@ where
         paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-            ready.sum(0..inputs.len(), shared, &load, sums.as_mut_slice(), &mut stray);
+            ready.sum(0..inputs.len(), &ready.plan.uniform(shared), &load, sums.as_mut_slice(), &mut stray);
         })?;
         Ok(sums)
     }
@@ -222,7 +223,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         parallel::pieces(out, PIECE * each.max(1), work, &|start, piece| {
             let start = start / each.max(1);
             let inputs = start..start + piece.len() / each.max(1);
-            ready.each(inputs, &[], &rows(&load), &mut |i, results| match results {
+            ready.each(inputs, &rows(&load), &mut |i, results| match results {
                 Ok(results) => store(&mut piece[(i - start) * each..][..each], results),
                 Err(ordinal) => lock(&strays).push((i, ordinal)),
             });
@@ -230,7 +231,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
 
         paths.regroup(kind, at, into_inner(strays), &mut { load }, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
                 Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });

@@ -12,7 +12,7 @@ use super::{derived, gradient};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::kernel::parallel;
-use crate::kernel::replay::Numbers;
+use crate::kernel::replay::{Column, Numbers};
 use crate::ops::custom::{self, CustomRule, Handles};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -99,7 +99,7 @@ impl<T: Float, const N: usize> Map<T, N> {
             return Ok(out);
         }
         let dense: SmallVec<[Tensor<T>; 4]> = operands.iter().map(|x| one_if_repeated(x).contiguous()).collect();
-        let columns: SmallVec<[Column<'_, T>; 4]> = dense.iter().map(|x| Column::of(x, len)).collect();
+        let columns: SmallVec<[Column<'_, T>; 4]> = dense.iter().map(|x| column(x, len)).collect();
         let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
         let record = &mut |numbers: &[T]| self.record(kind, numbers);
 
@@ -119,7 +119,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         piece(ready, &columns, 0, &mut slices, &strays);
         paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
                 Ok(results) => slices.iter_mut().zip(results).for_each(|(out, &result)| out[inputs[k]] = result),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });
@@ -183,29 +183,12 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
     }
 }
 
-/// The numbers of one operand.
-#[derive(Clone, Copy)]
-enum Column<'x, T> {
-    Each(&'x [T]),
-    /// One for all elements.
-    Same(T),
-}
-
-impl<'x, T: Float> Column<'x, T> {
-    /// The elements of a tensor, or its only one.
-    fn of(x: &'x Tensor<T>, len: usize) -> Self {
-        match x.as_slice() {
-            Some(&[number]) if len != 1 => Column::Same(number),
-            Some(elements) => Column::Each(elements),
-            None => Column::Same(T::NAN),
-        }
-    }
-
-    fn at(&self, i: usize) -> T {
-        match self {
-            Column::Each(elements) => elements[i],
-            Column::Same(number) => *number,
-        }
+/// The elements of a tensor, or its only one.
+fn column<T: Float>(x: &Tensor<T>, len: usize) -> Column<'_, T> {
+    match x.as_slice() {
+        Some(&[number]) if len != 1 => Column::Same(number),
+        Some(elements) => Column::Each(elements),
+        None => Column::Same(T::NAN),
     }
 }
 
@@ -238,18 +221,15 @@ fn piece<T: Float>(
         );
         return;
     }
-    let load = |inputs: std::ops::Range<usize>, first: u32, numbers: &mut Numbers<T>| {
-        for (slot, column) in (first..).zip(columns) {
-            let lanes = &mut numbers.of_mut(slot)[..inputs.len()];
-            match column {
-                Column::Each(elements) => lanes.copy_from_slice(&elements[inputs.clone()]),
-                Column::Same(number) => lanes.fill(*number),
-            }
+    let load = |inputs: std::ops::Range<usize>, numbers: &mut Numbers<T>| {
+        for (place, column) in columns.iter().enumerate() {
+            column.copy_to(&mut numbers.of_mut(place)[..inputs.len()], inputs.start);
         }
     };
     ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
+        ready.plan.replay.run(numbers);
         for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
-            out[at - start..][..taken].copy_from_slice(&numbers.of(slot)[..taken]);
+            numbers.of(slot).copy_to(&mut out[at - start..][..taken], 0);
         }
         if !ready.plan.guards.is_empty() {
             let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));

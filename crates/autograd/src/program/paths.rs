@@ -42,6 +42,8 @@ pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
 pub(super) struct Recording<T: Float> {
     pub outcomes: Outcomes,
     pub inputs: usize,
+    /// Where the results are to be summed over many inputs: how many of the first numbers these share.
+    pub shared: Option<usize>,
     pub code: Code<T>,
 }
 
@@ -176,14 +178,14 @@ impl<T: Float> Paths<T> {
 
     /// Records the path of the input, with code for `kind`.
     fn recorded(&mut self, kind: Kind, numbers: &[T], record: &mut Record<'_, T>) -> Result<usize> {
-        let Recording { outcomes, inputs, code } = record(numbers)?;
+        let Recording { outcomes, inputs, shared, code } = record(numbers)?;
         self.recordings += 1;
         let at = match self.paths.iter().position(|path| path.outcomes == outcomes) {
             Some(at) => at,
             None => self.make_room(outcomes),
         };
         self.touch(at);
-        self.paths[at].plans[kind as usize] = Some(Ready::new(Plan::new(&code, inputs)));
+        self.paths[at].plans[kind as usize] = Some(Ready::new(Plan::new(&code, inputs, shared)));
         Ok(at)
     }
 
@@ -248,13 +250,11 @@ impl<T: Float> Ready<T> {
     fn run(&mut self, numbers: &[T]) -> Option<u32> {
         self.single.values[..numbers.len()].copy_from_slice(numbers);
         self.plan.replay.run(&mut self.single);
-        let values = &self.single.values;
-        let failed = self.plan.guards.iter().find(|guard| values[guard.slot as usize] != guard.expected);
-        failed.map(|guard| guard.ordinal)
+        self.failed(&self.single, 0)
     }
 
     fn results(&self, results: &mut Vec<T>) {
         results.clear();
-        results.extend(self.plan.results.iter().map(|&slot| self.single.values[slot as usize]));
+        results.extend(self.plan.results.iter().map(|&slot| self.single.of(slot).at(0)));
     }
 }
