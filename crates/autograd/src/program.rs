@@ -10,6 +10,7 @@
 //! Invariant: a result is returned only from a path all of whose guards held.
 
 mod batch;
+mod chain;
 mod code;
 mod lanes;
 mod layout;

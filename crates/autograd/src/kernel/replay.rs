@@ -30,6 +30,27 @@ pub(crate) enum Body<T> {
     MaskedMul(Loop<T>),
     Neg(Loop<T>),
     Other(Loop<T>),
+    /// A number, and terms added to it one after the other.
+    Chain(Terms),
+}
+
+/// What a chain adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terms {
+    Numbers,
+    Products,
+    /// Products that are 0 where a factor is.
+    MaskedProducts,
+}
+
+impl Terms {
+    /// How many factors a term has.
+    pub fn factors(self) -> usize {
+        match self {
+            Terms::Numbers => 1,
+            Terms::Products | Terms::MaskedProducts => 2,
+        }
+    }
 }
 
 /// The slots of one operand of all operations of a group.
@@ -44,14 +65,17 @@ pub(crate) enum Span {
 }
 
 /// Equal operations that do not depend on each other. Of each operand, all slots are uniform or none is; not all operands are.
+/// Of chains, all first factors are uniform or none is; second ones are not.
 #[derive(Clone, Debug)]
 pub(crate) struct Group<T> {
     pub body: Body<T>,
     /// The slot of the first result; the others follow.
     pub out: u32,
     pub len: u32,
-    /// Where the slots of the first operand begin in the list; those of the second follow.
+    /// Where the slots of the first operand begin in the list; those of the second follow. Of chains: for each where it
+    /// starts, how many terms it has, and these, factor by factor.
     pub list: u32,
+    /// How many operands there are; of chains 0.
     pub arity: u8,
     pub spans: [Span; 2],
 }
@@ -90,14 +114,27 @@ impl<T: Float> Replay<T> {
         let is_uniform = |slot: u32| (slot as usize) < uniform;
         for group in &groups {
             let (out, len) = (group.out as usize, group.len as usize);
+            assert!(len > 0 && uniform <= out && out + len <= slots);
+            let is_right = |&slot: &u32| (slot as usize) < slots && !(out..out + len).contains(&(slot as usize));
+            let all_equal = |slots: &[u32]| slots.iter().all(|&slot| is_uniform(slot) == is_uniform(slots[0]));
+            if let Body::Chain(terms) = group.body {
+                let mut rest = &list[group.list as usize..];
+                let mut firsts = Vec::new();
+                for _ in 0..len {
+                    let (chain, behind) = rest[2..].split_at(rest[1] as usize * terms.factors());
+                    assert!(!chain.is_empty() && is_right(&rest[0]) && chain.iter().all(is_right));
+                    firsts.extend(chain.chunks(terms.factors()).map(|factors| factors[0]));
+                    assert!(chain.chunks(terms.factors()).all(|factors| !factors[1..].iter().any(|&slot| is_uniform(slot))));
+                    rest = behind;
+                }
+                assert!(all_equal(&firsts));
+                continue;
+            }
             let operands = &list[group.list as usize..][..len * group.arity as usize];
-            assert!(len > 0 && uniform <= out && out + len <= slots && (1..=2).contains(&group.arity));
-            assert!(
-                operands.iter().all(|&slot| (slot as usize) < slots && !(out..out + len).contains(&(slot as usize)))
-            );
+            assert!((1..=2).contains(&group.arity) && operands.iter().all(is_right));
             for (operand, span) in operands.chunks(len).zip(group.spans) {
                 assert!(span == Span::Scattered || span == span_of(operand));
-                assert!(operand.iter().all(|&slot| is_uniform(slot) == is_uniform(operand[0])));
+                assert!(all_equal(operand));
             }
             assert!(operands.chunks(len).any(|operand| !is_uniform(operand[0])));
         }
@@ -235,6 +272,12 @@ pub(crate) fn span_of(slots: &[u32]) -> Span {
     if slots.iter().all(|&slot| slot == first) { Span::Same(first) } else { Span::Scattered }
 }
 
+/// x · y, and 0 where either is 0.
+#[inline(always)]
+fn masked<T: Float>(x: T, y: T) -> T {
+    if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y }
+}
+
 /// What a running replay works on.
 #[derive(Clone, Copy)]
 struct Machine<T> {
@@ -279,10 +322,15 @@ impl<T: Float> Machine<T> {
                     Body::Mul(_) => self.any::<WIDTH>(group, |x, y| x * y),
                     Body::Div(_) => self.any::<WIDTH>(group, |x, y| x / y),
                     Body::MaskedMul(_) => {
-                        self.any::<WIDTH>(group, |x, y| if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y });
+                        self.any::<WIDTH>(group, masked);
                     }
                     Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices(group, block, copies),
+                    Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),
+                    Body::Chain(Terms::Products) => self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + x * y),
+                    Body::Chain(Terms::MaskedProducts) => {
+                        self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + masked(x, y));
+                    }
                 }
             }
         }
@@ -335,6 +383,58 @@ impl<T: Float> Machine<T> {
                         z[k] = f(x[k], y[k]);
                     }
                     out.add(lane).cast::<[T; WIDTH]>().write(z);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn any_chain<const WIDTH: usize, const FACTORS: usize>(self, group: &Group<T>, f: impl Fn(T, T, T) -> T) {
+        // SAFETY: the caller vouches for the group. Behind its start and its length, the first chain has a first factor.
+        unsafe {
+            match (*self.list.add(group.list as usize + 2) as usize) < self.first {
+                true => self.chains::<WIDTH, FACTORS, true>(group, f),
+                false => self.chains::<WIDTH, FACTORS, false>(group, f),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run); the first factors are uniform if and only if `X` says so.
+    #[inline(always)]
+    unsafe fn chains<const WIDTH: usize, const FACTORS: usize, const X: bool>(
+        self,
+        group: &Group<T>,
+        f: impl Fn(T, T, T) -> T,
+    ) {
+        // SAFETY: `list` has a start, a length and as many terms for each chain; their slots lie in `uniform` or `values`,
+        // and the results are not among them.
+        unsafe {
+            let mut list = self.list.add(group.list as usize);
+            for i in 0..group.len as usize {
+                let (start, len) = (*list as usize, *list.add(1) as usize);
+                let terms = list.add(2);
+                list = terms.add(len * FACTORS);
+                for lane in (0..self.lanes).step_by(WIDTH) {
+                    let mut sum: [T; WIDTH] = match start < self.first {
+                        true => self.read::<WIDTH, true>(start, lane),
+                        false => self.read::<WIDTH, false>(start, lane),
+                    };
+                    let mut term = terms;
+                    while term != list {
+                        let x = self.read::<WIDTH, X>(*term as usize, lane);
+                        let y = match FACTORS {
+                            2 => self.read::<WIDTH, false>(*term.add(1) as usize, lane),
+                            _ => x,
+                        };
+                        for k in 0..WIDTH {
+                            sum[k] = f(sum[k], x[k], y[k]);
+                        }
+                        term = term.add(FACTORS);
+                    }
+                    self.of(group.out as usize + i).add(lane).cast::<[T; WIDTH]>().write(sum);
                 }
             }
         }

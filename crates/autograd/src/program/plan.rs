@@ -7,11 +7,13 @@
 
 use std::ops::Range;
 
+use super::chain::{Chain, chains};
 use super::code::{Code, Definition, Value};
 use super::layout::Layout;
 use crate::float::Float;
-use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, span_of};
+use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, Terms, span_of};
 use crate::ops::elementwise::Elementwise;
+use smallvec::SmallVec;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
 const STRETCH: usize = 1024;
@@ -60,11 +62,12 @@ impl<T: Float> Plan<T> {
     /// The plan of code with so many inputs. If some of these are shared, the results are to be summed over the others.
     pub fn new(code: &Code<T>, inputs: usize, shared: Option<usize>) -> Self {
         let uniform = uniform(code, shared.unwrap_or(0));
-        let mut order = Order::by_demand(code, &uniform);
-        let operations = order.operations();
-        let mut groups = Groups::new(code, &uniform, &order, shared.is_some());
+        let steps = Steps { code, chains: chains(code, &uniform), uniform };
+        let mut order = Order::by_demand(&steps);
+        let operations = order.operations(&steps);
+        let mut groups = Groups::new(&steps, &order, shared.is_some());
         order.as_recorded();
-        let recorded = Groups::new(code, &uniform, &order, shared.is_some());
+        let recorded = Groups::new(&steps, &order, shared.is_some());
         if WORTH * recorded.count() < groups.count() {
             groups = recorded;
         }
@@ -142,6 +145,47 @@ fn uniform<T: Float>(code: &Code<T>, shared: usize) -> Vec<bool> {
     uniform
 }
 
+/// The operations of code, with chains as one.
+struct Steps<'c, T> {
+    code: &'c Code<T>,
+    /// By value; those that are a part of a chain are nobody's operands.
+    chains: Vec<Option<Chain>>,
+    uniform: Vec<bool>,
+}
+
+impl<T: Float> Steps<'_, T> {
+    /// The operation that makes a value, and its operands.
+    fn of(&self, value: Value) -> Option<(Kind, SmallVec<[Value; 2]>)> {
+        let is_uniform = |operand: Value| self.uniform[operand as usize];
+        match (&self.chains[value as usize], self.code.values[value as usize]) {
+            (Some(chain), _) => Some((Kind::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
+            (None, Definition::Operation(op, x, y)) => {
+                let operands = &[x, y][..op.arity()];
+                let uniform = [x, y].map(is_uniform);
+                Some((Kind::Operation(op, uniform), SmallVec::from_slice(operands)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What operations must have in common to run together: what they compute, and which operands are uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Operation(Elementwise, [bool; 2]),
+    Chain(Terms, bool),
+}
+
+impl Kind {
+    /// Any order of kinds.
+    fn rank(self) -> (u8, [bool; 2]) {
+        match self {
+            Kind::Operation(op, uniform) => (op as u8, uniform),
+            Kind::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false]),
+        }
+    }
+}
+
 /// The operations that results and guards need, in an order in which they can run.
 #[derive(Default)]
 struct Order {
@@ -154,7 +198,8 @@ struct Order {
 
 impl Order {
     /// Each after its operands and before what needs it next.
-    fn by_demand<T: Float>(code: &Code<T>, uniform: &[bool]) -> Self {
+    fn by_demand<T: Float>(steps: &Steps<'_, T>) -> Self {
+        let code = steps.code;
         let mut seen = vec![false; code.values.len()];
         let mut order = Order::default();
         // A value to visit, or one whose operands have all been visited.
@@ -163,22 +208,19 @@ impl Order {
             stack.push((root, false));
             while let Some((value, ready)) = stack.pop() {
                 if ready {
-                    match uniform[value as usize] {
+                    match steps.uniform[value as usize] {
                         true => order.once.push(value),
                         false if number < code.guards.len() => order.guards.push(value),
                         false => order.rest.push(value),
                     }
                     continue;
                 }
-                let Definition::Operation(op, x, y) = code.values[value as usize] else { continue };
+                let Some((_, operands)) = steps.of(value) else { continue };
                 if std::mem::replace(&mut seen[value as usize], true) {
                     continue;
                 }
                 stack.push((value, true));
-                if op.arity() == 2 {
-                    stack.push((y, false));
-                }
-                stack.push((x, false));
+                stack.extend(operands.iter().rev().map(|&operand| (operand, false)));
             }
         }
         order
@@ -191,16 +233,17 @@ impl Order {
         self.rest.sort_unstable();
     }
 
-    fn operations(&self) -> usize {
-        self.once.len() + self.guards.len() + self.rest.len()
+    fn operations<T: Float>(&self, steps: &Steps<'_, T>) -> usize {
+        let all = [&self.once, &self.guards, &self.rest].into_iter().flatten();
+        all.map(|&value| steps.chains[value as usize].as_ref().map_or(1, Chain::operations)).sum()
     }
 }
 
 /// Equal operations that can run together.
 pub(super) struct Together {
-    op: Elementwise,
+    kind: Kind,
     pub results: Vec<Value>,
-    operands: [Vec<Value>; 2],
+    operands: Vec<SmallVec<[Value; 2]>>,
 }
 
 /// All operations, in groups.
@@ -213,8 +256,9 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    fn new<T: Float>(code: &Code<T>, uniform: &[bool], order: &Order, summed: bool) -> Self {
-        let mut grouping = Grouping { code, uniform, depth: vec![(NOWHERE, 0); code.values.len()], stretch: 0 };
+    fn new<T: Float>(steps: &Steps<'_, T>, order: &Order, summed: bool) -> Self {
+        let code = steps.code;
+        let mut grouping = Grouping { steps, depth: vec![(NOWHERE, 0); code.values.len()], stretch: 0 };
         let once = order.once.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
         let guards = order.guards.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
         let first = grouping.stretch;
@@ -257,8 +301,7 @@ impl Stretch<Vec<Together>, Value> {
 
 /// What groups are made of.
 struct Grouping<'c, T> {
-    code: &'c Code<T>,
-    uniform: &'c [bool],
+    steps: &'c Steps<'c, T>,
     /// Of each operation, the stretch that it is computed in, and how many operations of that stretch it waits for.
     depth: Vec<(u32, u32)>,
     stretch: u32,
@@ -267,25 +310,30 @@ struct Grouping<'c, T> {
 impl<T: Float> Grouping<'_, T> {
     /// The groups of the next stretch.
     fn groups(&mut self, values: &[Value]) -> Vec<Together> {
-        let mut keyed: Vec<(u32, (Elementwise, [bool; 2]), Value, [Value; 2])> = Vec::with_capacity(values.len());
+        let mut waiting: Vec<(u32, Kind, Value, SmallVec<[Value; 2]>)> = Vec::with_capacity(values.len());
         for &value in values {
-            let Definition::Operation(op, x, y) = self.code.values[value as usize] else { continue };
-            let after = |operand: Value| match self.depth[operand as usize] {
+            let Some((kind, operands)) = self.steps.of(value) else { continue };
+            let after = |&operand: &Value| match self.depth[operand as usize] {
                 (at, depth) if at == self.stretch => depth + 1,
                 _ => 0,
             };
-            let own = after(x).max(after(y));
-            self.depth[value as usize] = (self.stretch, own);
-            keyed.push((own, (op, [x, y].map(|operand| self.uniform[operand as usize])), value, [x, y]));
+            let depth = operands.iter().map(after).max().unwrap_or(0);
+            self.depth[value as usize] = (self.stretch, depth);
+            waiting.push((depth, kind, value, operands));
         }
         self.stretch += 1;
-        keyed.sort_by_key(|&(depth, (op, uniform), ..)| (depth, op as u8, uniform));
-        let together = |equal: &[(u32, (Elementwise, [bool; 2]), Value, [Value; 2])]| Together {
-            op: equal[0].1.0,
-            results: equal.iter().map(|operation| operation.2).collect(),
-            operands: [0, 1].map(|k| equal.iter().map(|operation| operation.3[k]).collect()),
-        };
-        keyed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(together).collect()
+        waiting.sort_by_key(|&(depth, kind, ..)| (depth, kind.rank()));
+        let mut groups: Vec<(u32, Together)> = Vec::new();
+        for (depth, kind, value, operands) in waiting {
+            match groups.last_mut() {
+                Some((at, group)) if (*at, group.kind) == (depth, kind) => {
+                    group.results.push(value);
+                    group.operands.push(operands);
+                }
+                _ => groups.push((depth, Together { kind, results: vec![value], operands: vec![operands] })),
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
     }
 }
 
@@ -296,31 +344,41 @@ impl Together {
 
     /// The group with its slots.
     fn placed<T: Float>(&self, slots: &[u32], list: &mut Vec<u32>) -> Group<T> {
-        let arity = self.op.arity();
         let start = list.len();
+        let slot = |value: Value| slots[value as usize];
         let mut spans = [Span::Scattered; 2];
-        for (span, operands) in spans.iter_mut().zip(&self.operands).take(arity) {
-            let first = list.len();
-            list.extend(operands.iter().map(|&value| slots[value as usize]));
-            *span = span_of(&list[first..]);
-        }
-        let block = self.op.value_block();
-        let body = match self.op {
-            Elementwise::add => Body::Add(block),
-            Elementwise::sub => Body::Sub(block),
-            Elementwise::mul => Body::Mul(block),
-            Elementwise::div => Body::Div(block),
-            Elementwise::masked_mul => Body::MaskedMul(block),
-            Elementwise::neg => Body::Neg(block),
-            _ => Body::Other(block),
+        let (body, arity) = match self.kind {
+            Kind::Chain(terms, _) => {
+                for operands in &self.operands {
+                    list.push(slot(operands[0]));
+                    list.push(((operands.len() - 1) / terms.factors()) as u32);
+                    list.extend(operands[1..].iter().map(|&value| slot(value)));
+                }
+                (Body::Chain(terms), 0)
+            }
+            Kind::Operation(op, _) => {
+                for (k, span) in spans.iter_mut().enumerate().take(op.arity()) {
+                    let first = list.len();
+                    list.extend(self.operands.iter().map(|operands| slot(operands[k])));
+                    *span = span_of(&list[first..]);
+                }
+                (body(op), op.arity())
+            }
         };
-        Group {
-            body,
-            out: slots[self.results[0] as usize],
-            len: self.results.len() as u32,
-            list: start as u32,
-            arity: arity as u8,
-            spans,
-        }
+        let (out, len) = (slot(self.results[0]), self.results.len() as u32);
+        Group { body, out, len, list: start as u32, arity: arity as u8, spans }
+    }
+}
+
+fn body<T: Float>(op: Elementwise) -> Body<T> {
+    let block = op.value_block();
+    match op {
+        Elementwise::add => Body::Add(block),
+        Elementwise::sub => Body::Sub(block),
+        Elementwise::mul => Body::Mul(block),
+        Elementwise::div => Body::Div(block),
+        Elementwise::masked_mul => Body::MaskedMul(block),
+        Elementwise::neg => Body::Neg(block),
+        _ => Body::Other(block),
     }
 }
