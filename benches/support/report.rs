@@ -31,22 +31,24 @@ impl Options {
     }
 }
 
-/// Prints the median and the minimum of some times, in seconds, each multiplied by `scale`.
-pub fn print(workload: &str, phase: &str, times: &mut [f64], (unit, scale): (&str, f64)) {
+/// Prints the median and the minimum of some times, in seconds, each multiplied by `scale`; and the memory of an operation, where
+/// somebody asks for it.
+pub fn print(workload: &str, phase: &str, times: &mut [f64], (unit, scale): (&str, f64), bytes_per_op: Option<f64>) {
     times.sort_by(f64::total_cmp);
+    let bytes_per_op = bytes_per_op.map_or(String::new(), |bytes| format!(r#", "bytes_per_op": {bytes:.1}"#));
     println!(
-        r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{workload}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}}}"#,
+        r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{workload}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}{bytes_per_op}}}"#,
         env!("CARGO_PKG_VERSION"),
         rayon::current_num_threads(),
         times[times.len() / 2] * scale,
         times[0] * scale,
-        peak_memory() / 1024,
+        memory("VmHWM:") / 1024,
     );
 }
 
-/// Peak resident memory in KiB; 0 where the system does not tell.
-fn peak_memory() -> u64 {
+/// Resident memory in KiB, now (`VmRSS:`) or at its peak (`VmHWM:`); 0 where the system does not tell.
+pub fn memory(which: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

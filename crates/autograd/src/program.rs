@@ -68,6 +68,8 @@ pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
     product: X,
     /// The numbers of the arguments, and after them those of a direction.
     numbers: Vec<T>,
+    /// For every number of the arguments, whether derivatives are taken of it.
+    varies: Vec<bool>,
     /// How many results the function has, once it has been recorded.
     results: Option<usize>,
     paths: Paths<T>,
@@ -122,11 +124,10 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradient(&mut self, x: &X) -> Result<(T, &X)> {
-        let n = count(x);
-        let results = self.run(Kind::Gradient, x, None)?;
-        let value = results[n];
-        put(&mut self.gradient, &self.paths.results()[..n]);
-        Ok((value, &self.gradient))
+        self.run(Kind::Gradient, x, None)?;
+        let results = self.paths.results();
+        put(&mut self.gradient, &self.varies, results);
+        Ok((results[results.len() - 1], &self.gradient))
     }
 
     /// ∇f(x) and H·v: the gradient and the Hessian times a direction.
@@ -135,15 +136,14 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn hvp(&mut self, x: &X, v: &X) -> Result<(&X, &X)> {
-        let n = count(x);
         self.run(Kind::Hvp, x, Some(v))?;
-        let results = self.paths.results();
-        put(&mut self.product, &results[..n]);
-        put(&mut self.gradient, &results[n..2 * n]);
+        let (product, gradient) = halves(self.paths.results());
+        put(&mut self.product, &self.varies, product);
+        put(&mut self.gradient, &self.varies, gradient);
         Ok((&self.gradient, &self.product))
     }
 
-    /// The Hessian of f, over all numbers of the arguments in their order.
+    /// The Hessian of f, over all numbers of the arguments in their order, without [`Data`](crate::Data).
     ///
     /// Shapes: n numbers give `[n, n]`.
     ///
@@ -151,8 +151,9 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
-        let n = count(x);
-        tensor([n, n], self.run(Kind::Hessian, x, None)?)
+        self.run(Kind::Hessian, x, None)?;
+        let n = variables(&self.varies);
+        tensor([n, n], self.paths.results())
     }
 
     /// f(x) and its derivative along the direction `dx`.
@@ -203,12 +204,12 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`]; a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(Tensor<T>, Tensor<T>)> {
-        let results = self.run(Kind::Jvp, x, Some(dx))?;
-        let (tangents, values) = results.split_at(results.len() / 2);
+        let (tangents, values) = halves(self.run(Kind::Jvp, x, Some(dx))?);
         Ok((tensor(values.len(), values)?, tensor(tangents.len(), tangents)?))
     }
 
-    /// The Jacobian: row i is the gradient of the i-th result over all numbers of the arguments in their order.
+    /// The Jacobian: row i is the gradient of the i-th result over all numbers of the arguments in their order, without
+    /// [`Data`](crate::Data).
     ///
     /// Shapes: n numbers and m results give `[m, n]`.
     ///
@@ -217,7 +218,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
         self.run(Kind::Jacobian, x, None)?;
-        tensor([self.results.unwrap_or(0), count(x)], self.paths.results())
+        tensor([self.results.unwrap_or(0), variables(&self.varies)], self.paths.results())
     }
 }
 
@@ -230,6 +231,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             gradient: x.zeros(),
             product: x.zeros(),
             numbers: Vec::new(),
+            varies: varies(x),
             results: None,
             paths: Paths::default(),
             result: PhantomData,
@@ -261,8 +263,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
 
     /// What a run works on, apart from each other.
     fn recorder(&mut self, kind: Kind, shared: usize) -> Parts<'_, T, impl FnMut(&[T]) -> Result<Recording<T>>> {
-        let Self { function, form, paths, numbers, results, .. } = self;
-        (paths, numbers, move |numbers: &[T]| record(function, form, kind, numbers, (shared, results)))
+        let Self { function, form, paths, numbers, varies, results, .. } = self;
+        (paths, numbers, move |numbers: &[T]| record(function, form, varies, kind, numbers, (shared, results)))
     }
 
     /// Takes the numbers out of the arguments. Arguments of another form begin the program anew.
@@ -270,27 +272,24 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     fn read(&mut self, x: &X, along: Option<&X>) -> Result<()> {
         self.numbers.clear();
         take(x, &mut self.numbers)?;
-        self.renew_unless_known(|| x.clone());
-        let n = self.numbers.len();
+        if !self.form.has_form_of(x) {
+            self.renew(x.clone());
+        }
         if let Some(along) = along {
+            require_form("program", [along], x)?;
             take(along, &mut self.numbers)?;
-            if self.numbers.len() != 2 * n {
-                let (expected, found) = ([n].into(), [self.numbers.len() - n].into());
-                return Err(Error::new("program", Rule::Shape { expected, found }));
-            }
         }
         Ok(())
     }
 
-    /// Begins anew where the numbers are not as many as in the recorded form.
-    fn renew_unless_known(&mut self, form: impl FnOnce() -> X) {
-        if self.numbers.len() != count(&self.form) {
-            self.form = form();
-            self.gradient = self.form.zeros();
-            self.product = self.form.zeros();
-            self.results = None;
-            self.paths = Paths::default();
-        }
+    /// Begins anew with arguments of another form.
+    fn renew(&mut self, form: X) {
+        self.form = form;
+        self.gradient = self.form.zeros();
+        self.product = self.form.zeros();
+        self.varies = varies(&self.form);
+        self.results = None;
+        self.paths = Paths::default();
     }
 }
 
@@ -335,13 +334,37 @@ impl std::fmt::Display for Report {
 
 fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
     let mut count = 0;
-    x.parts(&mut |part| {
-        count += match part {
-            Part::Numbers(numbers) => numbers.len(),
-            Part::Tensor(tensor) => tensor.len(),
-        }
-    });
+    x.parts(&mut |part| count += part.len());
     count
+}
+
+/// For every number of the arguments, whether derivatives are taken of it.
+fn varies<T: Float, X: Inputs<T>>(x: &X) -> Vec<bool> {
+    let mut varies = Vec::new();
+    x.varies(&mut varies);
+    varies
+}
+
+/// How many numbers derivatives are taken of.
+fn variables(varies: &[bool]) -> usize {
+    varies.iter().filter(|&&varies| varies).count()
+}
+
+fn halves<T>(results: &[T]) -> (&[T], &[T]) {
+    results.split_at(results.len() / 2)
+}
+
+/// Refuses arguments of another form.
+#[track_caller]
+fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
+    op: &'static str,
+    xs: impl IntoIterator<Item = &'x X>,
+    form: &X,
+) -> Result<()> {
+    match xs.into_iter().find(|x| !x.has_form_of(form)) {
+        Some(x) => Err(Error::new(op, Rule::Shape { expected: [count(form)].into(), found: [count(x)].into() })),
+        None => Ok(()),
+    }
 }
 
 /// Appends the numbers of the arguments.
@@ -361,13 +384,21 @@ fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Result<()> {
     }
 }
 
-/// Writes numbers into arguments of the same form.
-fn put<T: Float, X: Inputs<T>>(x: &mut X, mut numbers: &[T]) {
+/// Writes numbers into the variables among arguments of the same form, and zeros into data.
+fn put<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool], mut numbers: &[T]) {
     x.parts_mut(&mut |part| {
         if let PartMut::Numbers(part) = part {
-            let (these, rest) = numbers.split_at(part.len().min(numbers.len()));
-            part[..these.len()].copy_from_slice(these);
-            numbers = rest;
+            let vary = varies.split_off(..part.len().min(varies.len())).unwrap_or_default();
+            let n = variables(vary).min(numbers.len());
+            let these = numbers.split_off(..n).unwrap_or_default();
+            match n == part.len() {
+                true => part.copy_from_slice(these),
+                false => {
+                    part.fill(T::ZERO);
+                    let places = part.iter_mut().zip(vary).filter(|(_, varies)| **varies);
+                    places.zip(these).for_each(|((place, _), &number)| *place = number);
+                }
+            }
         }
     });
 }
@@ -396,43 +427,51 @@ fn elements<T: Float>(vector: Var<'_, T>) -> Result<Vec<Scalar<'_, T>>> {
 fn record<'f, T: Float, X: Inputs<T> + 'f>(
     function: &Function<'f, T, X>,
     form: &mut X,
+    varies: &[bool],
     kind: Kind,
     numbers: &[T],
     (shared, results): (usize, &mut Option<usize>),
 ) -> Result<Recording<T>> {
-    let n = count(form);
-    put(form, &numbers[..n]);
+    let n = varies.len();
+    put(form, &vec![true; n], &numbers[..n]);
     let tape = Tape::guarding();
     let handles = form.record(&tape);
     let leaf = |index: usize| Scalar { tape: Some(&tape), number: tape.entry(index).value, index: index as u32 };
-    let x: Vec<_> = (0..n).map(leaf).collect();
-    let others: Vec<_> = numbers[n..].iter().map(|&number| tape.scalar(number)).collect();
+    let mut inputs: Vec<_> = (0..n).map(leaf).collect();
+    inputs.extend(numbers[n..].iter().map(|&number| tape.scalar(number)));
     let y = function(&tape, handles)?;
     let expected = *results.get_or_insert(y.len());
     if y.len() != expected {
         let why = format!("it has {} results here, and {expected} on another path", y.len());
         return Err(Error::new("program", Rule::NotReplayable { why }));
     }
-    derived(&tape, kind, &x, &others, y, shared)
+    let shared = (kind == Kind::Sum).then_some(shared);
+    let x = of_variables(&inputs[..shared.unwrap_or(n)], varies);
+    let others = of_variables(&inputs[n..], varies);
+    derived(&tape, kind, &inputs, (&x, &others), y, shared)
 }
 
-/// The code of y as a function of x, with the derivatives that `kind` asks for. Others are the direction or the weight.
+fn of_variables<X: Copy>(numbers: &[X], varies: &[bool]) -> Vec<X> {
+    numbers.iter().zip(varies).filter(|(_, varies)| **varies).map(|(&number, _)| number).collect()
+}
+
+/// The code of y as a function of the inputs, with the derivatives with respect to x that `kind` asks for. Others are the
+/// direction or the weight.
 fn derived<'t, T: Float>(
     tape: &'t Tape<T>,
     kind: Kind,
-    x: &[Scalar<'t, T>],
-    others: &[Scalar<'t, T>],
+    inputs: &[Scalar<'t, T>],
+    (x, others): (&[Scalar<'t, T>], &[Scalar<'t, T>]),
     y: Vec<Scalar<'t, T>>,
-    shared: usize,
+    shared: Option<usize>,
 ) -> Result<Recording<T>> {
     if let Some(error) = tape.failure() {
         return Err(error);
     }
     let results = match kind {
         Kind::Value => y,
-        Kind::Gradient => [gradient(tape, y[0], x)?, y].concat(),
+        Kind::Gradient | Kind::Sum => [gradient(tape, y[0], x)?, y].concat(),
         Kind::Weighted => gradient(tape, dot(others, &y), x)?,
-        Kind::Sum => [gradient(tape, y[0], &x[..shared])?, y].concat(),
         Kind::Jacobian => jacobian(tape, &y, x)?,
         Kind::Jvp => [along(tape, &y, x, others)?, y].concat(),
         Kind::Hvp => {
@@ -442,10 +481,8 @@ fn derived<'t, T: Float>(
         }
         Kind::Hessian => jacobian(tape, &gradient(tape, y[0], x)?, x)?,
     };
-    let inputs = [x, others].concat();
     let outcomes = tape.guards().outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect();
-    let shared = (kind == Kind::Sum).then_some(shared);
-    Ok(Recording { outcomes, inputs: inputs.len(), shared, code: Code::of(tape, &inputs, &results)? })
+    Ok(Recording { outcomes, inputs: inputs.len(), shared, code: Code::of(tape, inputs, &results)? })
 }
 
 /// dy/dx.

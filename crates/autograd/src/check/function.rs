@@ -50,7 +50,7 @@ where
     F: for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
 {
     fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>> {
-        let handles = self.form.handles(&mut x.iter().copied()).ok_or_else(no_operand)?;
+        let handles = self.form.handles(tape, &mut x.iter().copied()).ok_or_else(no_operand)?;
         let y = (self.f)(tape, handles);
         y.ensure()?;
         Ok(vec![Term::from(y).on(tape)])

@@ -124,7 +124,9 @@ impl<T: Float> Replay<T> {
                     let (chain, behind) = rest[2..].split_at(rest[1] as usize * terms.factors());
                     assert!(!chain.is_empty() && is_right(&rest[0]) && chain.iter().all(is_right));
                     firsts.extend(chain.chunks(terms.factors()).map(|factors| factors[0]));
-                    assert!(chain.chunks(terms.factors()).all(|factors| !factors[1..].iter().any(|&slot| is_uniform(slot))));
+                    assert!(
+                        chain.chunks(terms.factors()).all(|factors| !factors[1..].iter().any(|&slot| is_uniform(slot)))
+                    );
                     rest = behind;
                 }
                 assert!(all_equal(&firsts));
@@ -226,6 +228,14 @@ impl<T> Numbers<T> {
 }
 
 impl<T: Copy> Numbers<T> {
+    #[inline]
+    pub fn at(&self, slot: u32, lane: usize) -> T {
+        match (slot as usize).checked_sub(self.uniform.len()) {
+            Some(place) => self.values[place * self.lanes + lane],
+            None => self.uniform[slot as usize],
+        }
+    }
+
     /// The numbers in a slot.
     #[inline]
     pub fn of(&self, slot: u32) -> Column<'_, T> {

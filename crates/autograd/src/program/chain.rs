@@ -5,7 +5,7 @@ use crate::kernel::replay::Terms;
 use crate::ops::elementwise::Elementwise;
 
 /// Fewer terms are operations like others.
-const SHORTEST: usize = 2;
+const SHORTEST: usize = 4;
 
 /// start + x₁y₁ + x₂y₂ + …, added from left to right.
 #[derive(Debug)]
@@ -38,9 +38,7 @@ pub(super) fn chains<T: Copy>(code: &Code<T>, uniform: &[bool]) -> Vec<Option<Ch
             chains.push(None);
             continue;
         };
-        let is_part = |operand: Value| {
-            readers[operand as usize] == 1 && uniform[operand as usize] == uniform[value]
-        };
+        let is_part = |operand: Value| readers[operand as usize] == 1 && uniform[operand as usize] == uniform[value];
         let product = |operand: Value| match code.values[operand as usize] {
             Definition::Operation(Elementwise::mul, x, y) if is_part(operand) => Some((Terms::Products, [x, y])),
             Definition::Operation(Elementwise::masked_mul, x, y) if is_part(operand) => {

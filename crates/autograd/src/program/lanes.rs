@@ -13,7 +13,6 @@ const MOST_LANES: usize = 128;
 
 /// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
 const CACHE: usize = 24 << 10;
-fn cache() -> usize { std::env::var("CACHE").ok().and_then(|x| x.parse().ok()).map_or(CACHE, |k: usize| k << 10) }
 
 /// Puts the numbers of some inputs into the lanes.
 pub(super) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
@@ -25,7 +24,7 @@ impl<T: Float> Ready<T> {
     /// How many inputs run at once.
     fn lanes(&self, inputs: usize) -> usize {
         let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
-        let fitting = cache() / (in_lanes.max(1) * size_of::<T>());
+        let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
         fitting.min(inputs).clamp(LANES, MOST_LANES).next_multiple_of(LANES).min(MOST_LANES)
     }
 
@@ -37,8 +36,12 @@ impl<T: Float> Ready<T> {
             let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
             for (place, &slot) in self.plan.results.iter().enumerate() {
-                let column = numbers.of(slot);
-                (0..taken).for_each(|lane| rows[lane * width + place] = column.at(lane));
+                match numbers.of(slot) {
+                    Column::Each(lanes) => {
+                        lanes[..taken].iter().enumerate().for_each(|(lane, &x)| rows[lane * width + place] = x);
+                    }
+                    Column::Same(x) => (0..taken).for_each(|lane| rows[lane * width + place] = x),
+                }
             }
             for lane in 0..taken {
                 let results = &rows[lane * width..][..width];
@@ -99,7 +102,7 @@ impl<T: Float> Ready<T> {
 
     /// The first comparison that came out differently in a lane.
     pub fn failed(&self, numbers: &Numbers<T>, lane: usize) -> Option<u32> {
-        let failed = self.plan.guards.iter().find(|guard| numbers.of(guard.slot).at(lane) != guard.expected);
+        let failed = self.plan.guards.iter().find(|guard| numbers.at(guard.slot, lane) != guard.expected);
         failed.map(|guard| guard.ordinal)
     }
 

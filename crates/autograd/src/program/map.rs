@@ -130,11 +130,10 @@ impl<T: Float, const N: usize> Map<T, N> {
 
     fn record(&self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
         let tape = Tape::guarding();
-        let x: [Scalar<'_, T>; N] = std::array::from_fn(|i| tape.scalar(numbers[i]));
-        let others: Vec<_> = numbers[N..].iter().map(|&number| tape.scalar(number)).collect();
-        let y = (self.0.function)(x);
+        let inputs: Vec<_> = numbers.iter().map(|&number| tape.scalar(number)).collect();
+        let y = (self.0.function)(std::array::from_fn(|i| inputs[i]));
         y.ensure()?;
-        derived(&tape, kind, &x, &others, vec![y], 0)
+        derived(&tape, kind, &inputs, inputs.split_at(N), vec![y], None)
     }
 
     fn slopes(&self) -> &[Map<T, N>; N] {

@@ -255,6 +255,6 @@ impl<T: Float> Ready<T> {
 
     fn results(&self, results: &mut Vec<T>) {
         results.clear();
-        results.extend(self.plan.results.iter().map(|&slot| self.single.of(slot).at(0)));
+        results.extend(self.plan.results.iter().map(|&slot| self.single.at(slot, 0)));
     }
 }

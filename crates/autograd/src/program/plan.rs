@@ -7,13 +7,14 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::chain::{Chain, chains};
 use super::code::{Code, Definition, Value};
 use super::layout::Layout;
 use crate::float::Float;
 use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, Terms, span_of};
 use crate::ops::elementwise::Elementwise;
-use smallvec::SmallVec;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
 const STRETCH: usize = 1024;
@@ -155,14 +156,14 @@ struct Steps<'c, T> {
 
 impl<T: Float> Steps<'_, T> {
     /// The operation that makes a value, and its operands.
-    fn of(&self, value: Value) -> Option<(Kind, SmallVec<[Value; 2]>)> {
+    fn of(&self, value: Value) -> Option<(Sort, SmallVec<[Value; 2]>)> {
         let is_uniform = |operand: Value| self.uniform[operand as usize];
         match (&self.chains[value as usize], self.code.values[value as usize]) {
-            (Some(chain), _) => Some((Kind::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
+            (Some(chain), _) => Some((Sort::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
             (None, Definition::Operation(op, x, y)) => {
                 let operands = &[x, y][..op.arity()];
                 let uniform = [x, y].map(is_uniform);
-                Some((Kind::Operation(op, uniform), SmallVec::from_slice(operands)))
+                Some((Sort::Operation(op, uniform), SmallVec::from_slice(operands)))
             }
             _ => None,
         }
@@ -171,17 +172,17 @@ impl<T: Float> Steps<'_, T> {
 
 /// What operations must have in common to run together: what they compute, and which operands are uniform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Sort {
     Operation(Elementwise, [bool; 2]),
     Chain(Terms, bool),
 }
 
-impl Kind {
-    /// Any order of kinds.
+impl Sort {
+    /// An order of sorts, whichever.
     fn rank(self) -> (u8, [bool; 2]) {
         match self {
-            Kind::Operation(op, uniform) => (op as u8, uniform),
-            Kind::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false]),
+            Sort::Operation(op, uniform) => (op as u8, uniform),
+            Sort::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false]),
         }
     }
 }
@@ -204,7 +205,9 @@ impl Order {
         let mut order = Order::default();
         // A value to visit, or one whose operands have all been visited.
         let mut stack: Vec<(Value, bool)> = Vec::new();
-        for (number, root) in code.guards.iter().map(|guard| guard.comparison).chain(code.results.iter().copied()).enumerate() {
+        for (number, root) in
+            code.guards.iter().map(|guard| guard.comparison).chain(code.results.iter().copied()).enumerate()
+        {
             stack.push((root, false));
             while let Some((value, ready)) = stack.pop() {
                 if ready {
@@ -241,7 +244,7 @@ impl Order {
 
 /// Equal operations that can run together.
 pub(super) struct Together {
-    kind: Kind,
+    sort: Sort,
     pub results: Vec<Value>,
     operands: Vec<SmallVec<[Value; 2]>>,
 }
@@ -310,27 +313,27 @@ struct Grouping<'c, T> {
 impl<T: Float> Grouping<'_, T> {
     /// The groups of the next stretch.
     fn groups(&mut self, values: &[Value]) -> Vec<Together> {
-        let mut waiting: Vec<(u32, Kind, Value, SmallVec<[Value; 2]>)> = Vec::with_capacity(values.len());
+        let mut waiting: Vec<(u32, Sort, Value, SmallVec<[Value; 2]>)> = Vec::with_capacity(values.len());
         for &value in values {
-            let Some((kind, operands)) = self.steps.of(value) else { continue };
+            let Some((sort, operands)) = self.steps.of(value) else { continue };
             let after = |&operand: &Value| match self.depth[operand as usize] {
                 (at, depth) if at == self.stretch => depth + 1,
                 _ => 0,
             };
             let depth = operands.iter().map(after).max().unwrap_or(0);
             self.depth[value as usize] = (self.stretch, depth);
-            waiting.push((depth, kind, value, operands));
+            waiting.push((depth, sort, value, operands));
         }
         self.stretch += 1;
-        waiting.sort_by_key(|&(depth, kind, ..)| (depth, kind.rank()));
+        waiting.sort_by_key(|&(depth, sort, ..)| (depth, sort.rank()));
         let mut groups: Vec<(u32, Together)> = Vec::new();
-        for (depth, kind, value, operands) in waiting {
+        for (depth, sort, value, operands) in waiting {
             match groups.last_mut() {
-                Some((at, group)) if (*at, group.kind) == (depth, kind) => {
+                Some((at, group)) if (*at, group.sort) == (depth, sort) => {
                     group.results.push(value);
                     group.operands.push(operands);
                 }
-                _ => groups.push((depth, Together { kind, results: vec![value], operands: vec![operands] })),
+                _ => groups.push((depth, Together { sort, results: vec![value], operands: vec![operands] })),
             }
         }
         groups.into_iter().map(|(_, group)| group).collect()
@@ -347,8 +350,8 @@ impl Together {
         let start = list.len();
         let slot = |value: Value| slots[value as usize];
         let mut spans = [Span::Scattered; 2];
-        let (body, arity) = match self.kind {
-            Kind::Chain(terms, _) => {
+        let (body, arity) = match self.sort {
+            Sort::Chain(terms, _) => {
                 for operands in &self.operands {
                     list.push(slot(operands[0]));
                     list.push(((operands.len() - 1) / terms.factors()) as u32);
@@ -356,7 +359,7 @@ impl Together {
                 }
                 (Body::Chain(terms), 0)
             }
-            Kind::Operation(op, _) => {
+            Sort::Operation(op, _) => {
                 for (k, span) in spans.iter_mut().enumerate().take(op.arity()) {
                     let first = list.len();
                     list.extend(self.operands.iter().map(|operands| slot(operands[k])));

@@ -77,6 +77,11 @@ impl<'t, T: Float> Adjoints<'t, T> {
         self.scalars.get(x.index as usize).copied().flatten().unwrap_or(Scalar::constant(T::ZERO))
     }
 
+    /// As if no gradient had arrived anywhere.
+    pub fn of_nothing(&self) -> Self {
+        Adjoints { tape: self.tape, scalars: Vec::new(), nodes: Vec::new() }
+    }
+
     /// The adjoint of a tensor; zeros if no gradient arrived.
     pub fn of_var(&self, x: Var<'t, T>) -> Var<'t, T> {
         let found = self.nodes.get(x.slot as usize).copied().flatten();
