@@ -1,7 +1,7 @@
 //! `Program`: a function recorded once and run again on new inputs, one or many at a time.
 //!
-//! A recording is straight-line code. [`code`] folds constants and merges equal operations, [`plan`] puts what is left in
-//! groups and gives every number its place, `kernel/replay.rs` runs it. Derivatives are recorded on the same tape before, so
+//! A recording is straight-line code. [`code`] folds constants and merges equal operations, [`chain`] finds long sums, [`plan`]
+//! puts what is left in groups, [`layout`] gives every number its place, `kernel/replay.rs` runs it. Derivatives are recorded on the same tape before, so
 //! the code of a gradient is code like any other.
 //!
 //! A branch of the user's code is followed as recorded. What decided it is a guard: an input on which a comparison comes out
