@@ -165,7 +165,11 @@ impl Bench<'_> {
             Ok(())
         })?;
         let mut tape = Tape::new();
-        let bytes_per_op = self.growth(|| drop(record(&tape, f, x)));
+        drop(record(&tape, f, x));
+        let bytes_per_op = match self.unit {
+            Unit::Nanoseconds { operations } => Some(tape.bytes() as f64 / operations as f64),
+            Unit::Milliseconds => None,
+        };
         self.report_each("record", 1, bytes_per_op, || {
             tape.clear();
             record(&tape, f, black_box(x)).1.value().map(drop)
@@ -181,14 +185,6 @@ impl Bench<'_> {
 
     fn report(&self, phase: &str, step: impl FnMut() -> Result<()>) -> Result<()> {
         self.report_each(phase, 1, None, step)
-    }
-
-    /// By how many bytes for each operation the memory of the process grows in a step; where operations are counted.
-    fn growth(&self, step: impl FnOnce()) -> Option<f64> {
-        let Unit::Nanoseconds { operations } = self.unit else { return None };
-        let before = report::memory("VmRSS:");
-        step();
-        Some((report::memory("VmRSS:").saturating_sub(before) * 1024) as f64 / operations as f64)
     }
 
     /// Measures a step that does something several times, and has so many bytes for each operation.

@@ -42,13 +42,13 @@ pub fn print(workload: &str, phase: &str, times: &mut [f64], (unit, scale): (&st
         rayon::current_num_threads(),
         times[times.len() / 2] * scale,
         times[0] * scale,
-        memory("VmHWM:") / 1024,
+        peak_memory() / 1024,
     );
 }
 
-/// Resident memory in KiB, now (`VmRSS:`) or at its peak (`VmHWM:`); 0 where the system does not tell.
-pub fn memory(which: &str) -> u64 {
+/// Peak resident memory in KiB; 0 where the system does not tell.
+fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(which));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

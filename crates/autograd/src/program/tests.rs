@@ -454,7 +454,7 @@ fn no_derivative_is_taken_of_data() -> Result<()> {
     let mut rows = Program::record_vector(&x, |tape, (p, Data(x))| tape.from_scalars(&[f(p, &x), x[0] * p[1]]))?;
     assert_eq!(rows.jacobian(&x)?.to_vec(), [expected.0[0], expected.0[1], 0.0, 1.0]);
     let mut jacobians = [0.0; 4];
-    rows.batch(&[x.clone()]).jacobian(&mut jacobians)?;
+    rows.batch(std::slice::from_ref(&x)).jacobian(&mut jacobians)?;
     assert_eq!(jacobians, [expected.0[0], expected.0[1], 0.0, 1.0]);
 
     let mut sum = Program::record(&((0.5_f64, Data(2.0)), 1.0), |_, ((a, Data(b)), x)| a * b * x)?;
