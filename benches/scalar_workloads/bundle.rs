@@ -4,7 +4,7 @@
 //! The arguments of an observation are, in this order, its camera (rotation vector, centre, focal length, principal point,
 //! two coefficients of distortion), its point and its weight.
 
-use autograd::{Algebra, Program, Real, Result, Tape, Vector};
+use autograd::{Algebra, Data, Program, Real, Result, Tape, Vector};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -87,7 +87,7 @@ impl Scene {
 }
 
 /// The arguments of an observation, and where it was seen.
-type Arguments = ([f64; ARGUMENTS], [f64; 2]);
+type Arguments = ([f64; ARGUMENTS], Data<[f64; 2]>);
 
 /// The derivatives by programs, for all observations together.
 pub struct Replay {
@@ -95,33 +95,26 @@ pub struct Replay {
     weight: Program<'static, f64, f64>,
     arguments: Vec<Arguments>,
     weights: Vec<f64>,
-    rows: Vec<f64>,
 }
 
 impl Replay {
     pub fn new(scene: &Scene) -> Result<Self> {
-        let first = (scene.arguments(&scene.observations[0]), scene.observations[0].feature);
-        let reprojection =
-            Program::record_vector(&first, |tape, (x, feature)| tape.from_scalars(&reprojection_error(&x, feature)))?;
+        let first = (scene.arguments(&scene.observations[0]), Data(scene.observations[0].feature));
+        let reprojection = Program::record_vector(&first, |tape, (x, Data(feature))| {
+            tape.from_scalars(&reprojection_error(&x, feature))
+        })?;
         let weight = Program::record(&1.0, |_, weight| weight_error(weight))?;
-        let (arguments, weights, rows) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Replay { reprojection, weight, arguments, weights, rows })
+        Ok(Replay { reprojection, weight, arguments: Vec::new(), weights: Vec::new() })
     }
 
     pub fn jacobian(&mut self, scene: &Scene, jacobian: &mut Jacobian) -> Result<()> {
         let observations = || scene.observations.iter();
         self.arguments.clear();
-        self.arguments.extend(observations().map(|seen| (scene.arguments(seen), seen.feature)));
+        self.arguments.extend(observations().map(|seen| (scene.arguments(seen), Data(seen.feature))));
         self.weights.clear();
         self.weights.extend(observations().map(|seen| seen.weight));
-        // A row has the derivatives by the feature too, which nobody asks for.
-        const ROW: usize = ARGUMENTS + 2;
-        self.rows.resize(2 * ROW * self.arguments.len(), 0.0);
-        self.reprojection.batch(&self.arguments).jacobian(&mut self.rows)?;
         let (reprojection, weights) = jacobian.values.split_at_mut(2 * ARGUMENTS * self.arguments.len());
-        for (to, from) in reprojection.chunks_exact_mut(ARGUMENTS).zip(self.rows.chunks_exact(ROW)) {
-            to.copy_from_slice(&from[..ARGUMENTS]);
-        }
+        self.reprojection.batch(&self.arguments).jacobian(reprojection)?;
         self.weight.batch(&self.weights).gradient(weights)
     }
 }

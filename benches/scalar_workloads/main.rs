@@ -9,7 +9,7 @@
 //! Phases: `plain` is the function on `f64`; `record` writes it on a tape; `reverse` is one sweep over that recording;
 //! `recorded` is the gradient from the start, both together; `by_hand` a gradient written by hand; `tensors` the gradient
 //! of the same function written with tensors. `replayed` is the gradient by a `Program`; `lanes` one of eight gradients that
-//! it computes together, or of a sum over data.
+//! it computes together, or of a sum over data. `bytes_per_op` is what a recording takes.
 
 mod bundle;
 mod chain;
@@ -155,7 +155,7 @@ impl Bench<'_> {
         self.report("replayed", || program.value_and_gradient(black_box(&x)).map(drop))?;
         let xs = vec![x; 8];
         let mut gradients = xs.clone();
-        self.report_each("lanes", xs.len(), || program.batch(black_box(&xs)).gradient(&mut gradients))
+        self.report_each("lanes", xs.len(), None, || program.batch(black_box(&xs)).gradient(&mut gradients))
     }
 
     /// Measures a function plain and recorded.
@@ -165,7 +165,12 @@ impl Bench<'_> {
             Ok(())
         })?;
         let mut tape = Tape::new();
-        self.report("record", || {
+        drop(record(&tape, f, x));
+        let bytes_per_op = match self.unit {
+            Unit::Nanoseconds { operations } => Some(tape.bytes() as f64 / operations as f64),
+            Unit::Milliseconds => None,
+        };
+        self.report_each("record", 1, bytes_per_op, || {
             tape.clear();
             record(&tape, f, black_box(x)).1.value().map(drop)
         })?;
@@ -179,11 +184,17 @@ impl Bench<'_> {
     }
 
     fn report(&self, phase: &str, step: impl FnMut() -> Result<()>) -> Result<()> {
-        self.report_each(phase, 1, step)
+        self.report_each(phase, 1, None, step)
     }
 
-    /// Measures a step that does something several times.
-    fn report_each(&self, phase: &str, parts: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {
+    /// Measures a step that does something several times, and has so many bytes for each operation.
+    fn report_each(
+        &self,
+        phase: &str,
+        parts: usize,
+        bytes_per_op: Option<f64>,
+        mut step: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
         let mut time = |calls: u32| -> Result<f64> {
             let start = Instant::now();
             for _ in 0..calls {
@@ -201,7 +212,7 @@ impl Bench<'_> {
             Unit::Milliseconds => ("ms", 1e3),
             Unit::Nanoseconds { operations } => ("ns", 1e9 / operations as f64),
         };
-        report::print(&self.name, phase, &mut times, (unit, scale / parts as f64));
+        report::print(&self.name, phase, &mut times, (unit, scale / parts as f64), bytes_per_op);
         Ok(())
     }
 }

@@ -32,11 +32,13 @@ impl Options {
     }
 }
 
-/// Prints the median and the minimum of some times, in seconds, each multiplied by `scale`.
-pub fn print(workload: &str, phase: &str, times: &mut [f64], (unit, scale): (&str, f64)) {
+/// Prints the median and the minimum of some times, in seconds, each multiplied by `scale`; and the memory of an operation, where
+/// somebody asks for it.
+pub fn print(workload: &str, phase: &str, times: &mut [f64], (unit, scale): (&str, f64), bytes_per_op: Option<f64>) {
     times.sort_by(f64::total_cmp);
+    let bytes_per_op = bytes_per_op.map_or(String::new(), |bytes| format!(r#", "bytes_per_op": {bytes:.1}"#));
     println!(
-        r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{workload}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}}}"#,
+        r#"{{"peer": "retrace", "version": "{}", "threads": {}, "workload": "{workload}", "phase": "{phase}", "median_{unit}": {:.6}, "min_{unit}": {:.6}, "rss_mb": {}{bytes_per_op}}}"#,
         env!("CARGO_PKG_VERSION"),
         rayon::current_num_threads(),
         times[times.len() / 2] * scale,

@@ -63,7 +63,7 @@ impl Bench<'_> {
             step()?;
             times.push(start.elapsed().as_secs_f64());
         }
-        report::print(self.name, phase, &mut times, ("ms", 1e3 / units));
+        report::print(self.name, phase, &mut times, ("ms", 1e3 / units), None);
         Ok(())
     }
 }

@@ -102,11 +102,17 @@ impl<T: Float> Inputs<T> for Tensor<usize> {
         tape.know_indices(&list);
         Indices { tape, list }
     }
+    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        self.record(tape)
+    }
     fn gradients<'t>(&self, _: Indices<'t, T>, _: &Gradients<T>) -> Result<Self> {
         Ok(Inputs::<T>::zeros(self))
     }
     fn zeros(&self) -> Self {
         Tensor::zeros(self.shape())
+    }
+    fn has_form_of(&self, other: &Self) -> bool {
+        self.shape() == other.shape()
     }
     fn tensors(&self) -> Vec<Tensor<T>> {
         Vec::new()

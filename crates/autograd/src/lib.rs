@@ -96,5 +96,5 @@ pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
 pub use tape::Tape;
 pub use tensor::{Difference, Elements, Tensor, release_memory};
-pub use transform::{Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient, vjp};
+pub use transform::{Data, Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient, vjp};
 pub use var::{Term, Var};

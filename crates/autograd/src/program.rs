@@ -1,8 +1,9 @@
-//! `Program`: a function recorded once and run again on new inputs, one or many at a time.
+//! `Program`: a function recorded once and run again on new arguments, numbers one or many at a time, and tensors.
 //!
-//! A recording is straight-line code. [`code`] folds constants and merges equal operations, [`plan`] puts what is left in
-//! groups and gives every number its place, `kernel/replay.rs` runs it. Derivatives are recorded on the same tape before, so
-//! the code of a gradient is code like any other.
+//! A recording is straight-line code. [`reading`] folds constants and merges equal operations. Code on numbers: [`chain`] finds
+//! long sums, [`plan`] puts what is left in groups, [`layout`] gives every number its place, `kernel/replay.rs` runs it. Code
+//! with tensors is a [`script`], whose functions of elements are such plans. Derivatives are recorded on the same tape before,
+//! so the code of a gradient is code like any other.
 //!
 //! A branch of the user's code is followed as recorded. What decided it is a guard: an input on which a comparison comes out
 //! differently is on another path, which is recorded when it is met and kept beside the others.
@@ -10,12 +11,14 @@
 //! Invariant: a result is returned only from a path all of whose guards held.
 
 mod batch;
+mod chain;
 mod code;
 mod columns;
 mod data;
 mod derived;
 mod forms;
 mod lanes;
+mod layout;
 mod map;
 mod model;
 mod paths;
@@ -37,7 +40,7 @@ use crate::transform::Inputs;
 use crate::var::Var;
 
 pub use batch::Batch;
-use data::{Data, Ends, Parts, count, flatten, has_tensors, one_at, put, take};
+use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, variables};
 use forms::Forms;
 pub use map::Map;
 pub use model::ModelProgram;
@@ -122,7 +125,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
         self.run(Kind::Gradient, x, None)?;
         let Data { numbers, tensors, .. } = self.forms.results();
         let (value, slopes) = numbers.split_last().map_or((T::NAN, &[][..]), |(&value, slopes)| (value, slopes));
-        put(&mut self.gradient, Parts::of(slopes, tensors));
+        put_found(&mut self.gradient, self.forms.varies(), slopes, tensors);
         Ok((value, &self.gradient))
     }
 
@@ -135,12 +138,12 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
         self.run(Kind::Hvp, x, Some(v))?;
         let Data { numbers, tensors, .. } = self.forms.results();
         let ((by_v, slopes), (tensors_by_v, tensor_slopes)) = (halves(numbers), halves(tensors));
-        put(&mut self.product, Parts::of(by_v, tensors_by_v));
-        put(&mut self.gradient, Parts::of(slopes, tensor_slopes));
+        put_found(&mut self.product, self.forms.varies(), by_v, tensors_by_v);
+        put_found(&mut self.gradient, self.forms.varies(), slopes, tensor_slopes);
         Ok((&self.gradient, &self.product))
     }
 
-    /// The Hessian of f, over all numbers of the arguments in their order.
+    /// The Hessian of f, over all numbers of the arguments in their order, without [`Data`](crate::Data).
     ///
     /// Shapes: n numbers give `[n, n]`.
     ///
@@ -148,13 +151,16 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
-        let n = count(x);
         if !has_tensors(x) {
-            return tensor([n, n], &self.run(Kind::Hessian, x, None)?.numbers);
+            self.run(Kind::Hessian, x, None)?;
+            let n = variables(&self.forms.varies().numbers);
+            return tensor([n, n], &self.forms.results().numbers);
         }
+        let places = places(x);
+        let n = places.len();
         let mut rows = Vec::with_capacity(n * n);
-        for k in 0..n {
-            flatten(self.hvp(x, &one_at(x, k))?.1, &mut rows);
+        for &place in &places {
+            flatten(self.hvp(x, &one_at(x, place))?.1, &places, &mut rows);
         }
         tensor([n, n], &rows)
     }
@@ -215,7 +221,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     }
 
     /// The Jacobian: row i is the gradient of the i-th element of the result over all numbers of the arguments, in their
-    /// order.
+    /// order, without [`Data`](crate::Data).
     ///
     /// Shapes: n numbers and m elements give `[m, n]`.
     ///
@@ -223,11 +229,13 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`].
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
-        let n = count(x);
         if !has_tensors(x) {
-            let rows = &self.run(Kind::Jacobian, x, None)?.numbers;
-            return tensor([rows.len().checked_div(n).unwrap_or(0), n], rows);
+            self.run(Kind::Jacobian, x, None)?;
+            let n = variables(&self.forms.varies().numbers);
+            return tensor([self.forms.count(), n], &self.forms.results().numbers);
         }
+        let places = places(x);
+        let n = places.len();
         let value = only(self.run(Kind::Value, x, None)?)?;
         let is_gathered = self.forms.results().tensors.is_empty();
         let mut rows = Vec::with_capacity(n.saturating_mul(value.len()));
@@ -241,8 +249,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
             }
             self.forms.replay(Kind::Weighted, &self.function)?;
             let Data { numbers, tensors, .. } = self.forms.results();
-            put(&mut self.gradient, Parts::of(numbers, tensors));
-            flatten(&self.gradient, &mut rows);
+            put_found(&mut self.gradient, self.forms.varies(), numbers, tensors);
+            flatten(&self.gradient, &places, &mut rows);
         }
         tensor([value.len(), n], &rows)
     }
@@ -282,15 +290,15 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     fn read(&mut self, x: &X, along: Option<&X>) -> Result<()> {
         self.forms.data.clear();
         self.forms.data.take(x);
-        self.find_form(|| x.clone());
+        self.find_form(x);
         along.map_or(Ok(()), |along| self.forms.take_direction(x, along))
     }
 
     /// Turns to the form of the arguments that have been read.
-    fn find_form(&mut self, x: impl FnOnce() -> X) {
+    fn find_form(&mut self, x: &X) {
         if self.forms.find(x) {
-            self.gradient = self.forms.form.zeros();
-            self.product = self.forms.form.zeros();
+            self.gradient = x.zeros();
+            self.product = x.zeros();
         }
     }
 }

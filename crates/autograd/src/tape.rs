@@ -221,6 +221,11 @@ impl<T: Float> Tape<T> {
         unsafe { (*self.entries.get()).len() }
     }
 
+    /// The bytes that the recorded operations take, without the numbers of tensors.
+    pub fn bytes(&self) -> usize {
+        self.len() * size_of::<Entry<T>>() + self.nodes.borrow().len() * size_of::<Node<T>>()
+    }
+
     /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -4,7 +4,7 @@ mod handle;
 mod inputs;
 
 pub use handle::{Gradient, Handle};
-pub use inputs::{Inputs, Part, PartMut};
+pub use inputs::{Data, Inputs, Part, PartMut};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;

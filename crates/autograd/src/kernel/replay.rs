@@ -1,8 +1,11 @@
 //! Straight-line programs on numbers: groups of equal, independent operations, on one input or on many in lanes.
 //!
-//! Every number of a program has a slot, and in a slot stand as many numbers as there are lanes. A [`Group`] reads slots and
-//! writes consecutive ones. Arithmetic runs here, over lists of slots; every other function is a loop over slices,
-//! to which scattered operands are copied first.
+//! Every number of a program has a slot, and in a slot stand as many numbers as there are lanes. The first slots are uniform:
+//! they hold one number, the same for all lanes, which stands there before the run. A [`Group`] reads slots and writes
+//! consecutive ones. Arithmetic runs here, over lists of slots; every other function is a loop over slices, to which
+//! scattered and uniform operands are copied first.
+
+use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::simd::{Kernel, dispatch};
@@ -27,6 +30,27 @@ pub(crate) enum Body<T> {
     MaskedMul(Loop<T>),
     Neg(Loop<T>),
     Other(Loop<T>),
+    /// A number, and terms added to it one after the other.
+    Chain(Terms),
+}
+
+/// What a chain adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terms {
+    Numbers,
+    Products,
+    /// Products that are 0 where a factor is.
+    MaskedProducts,
+}
+
+impl Terms {
+    /// How many factors a term has.
+    pub fn factors(self) -> usize {
+        match self {
+            Terms::Numbers => 1,
+            Terms::Products | Terms::MaskedProducts => 2,
+        }
+    }
 }
 
 /// The slots of one operand of all operations of a group.
@@ -40,15 +64,18 @@ pub(crate) enum Span {
     Scattered,
 }
 
-/// Equal operations that do not depend on each other.
+/// Equal operations that do not depend on each other. Of each operand, all slots are uniform or none is; not all operands are.
+/// Of chains, all first factors are uniform or none is; second ones are not.
 #[derive(Clone, Debug)]
 pub(crate) struct Group<T> {
     pub body: Body<T>,
     /// The slot of the first result; the others follow.
     pub out: u32,
     pub len: u32,
-    /// Where the slots of the first operand begin in the list; those of the second follow.
+    /// Where the slots of the first operand begin in the list; those of the second follow. Of chains: for each where it
+    /// starts, how many terms it has, and these, factor by factor.
     pub list: u32,
+    /// How many operands there are; of chains 0.
     pub arity: u8,
     pub spans: [Span; 2],
 }
@@ -59,13 +86,18 @@ pub(crate) struct Replay<T> {
     groups: Vec<Group<T>>,
     list: Vec<u32>,
     slots: usize,
+    /// The slots below are uniform.
+    uniform: usize,
     /// The most operations in one group.
     longest: usize,
 }
 
-/// The numbers of a replay, by slot and lane, and room for copies of operands.
+/// The numbers of a replay, and room for copies of operands.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T> {
+    /// Those that are the same for all lanes, by slot.
+    pub uniform: Vec<T>,
+    /// The others, by slot and lane.
     pub values: Vec<T>,
     /// Room for inputs and results in rows, for whoever fills and reads the lanes.
     pub rows: Vec<T>,
@@ -75,21 +107,41 @@ pub(crate) struct Numbers<T> {
 
 impl<T: Float> Replay<T> {
     /// # Panics
-    /// When a group reads or writes a slot that is not there, or reads one that it writes: a plan must not.
-    pub fn new(groups: Vec<Group<T>>, list: Vec<u32>, slots: usize) -> Self {
+    /// When a group reads or writes a slot that is not there, reads one that it writes, or writes a uniform one: a plan
+    /// must not.
+    pub fn new(groups: Vec<Group<T>>, list: Vec<u32>, slots: usize, uniform: usize) -> Self {
+        assert!(uniform <= slots);
+        let is_uniform = |slot: u32| (slot as usize) < uniform;
         for group in &groups {
             let (out, len) = (group.out as usize, group.len as usize);
+            assert!(len > 0 && uniform <= out && out + len <= slots);
+            let is_right = |&slot: &u32| (slot as usize) < slots && !(out..out + len).contains(&(slot as usize));
+            let all_equal = |slots: &[u32]| slots.iter().all(|&slot| is_uniform(slot) == is_uniform(slots[0]));
+            if let Body::Chain(terms) = group.body {
+                let mut rest = &list[group.list as usize..];
+                let mut firsts = Vec::new();
+                for _ in 0..len {
+                    let (chain, behind) = rest[2..].split_at(rest[1] as usize * terms.factors());
+                    assert!(!chain.is_empty() && is_right(&rest[0]) && chain.iter().all(is_right));
+                    firsts.extend(chain.chunks(terms.factors()).map(|factors| factors[0]));
+                    assert!(
+                        chain.chunks(terms.factors()).all(|factors| !factors[1..].iter().any(|&slot| is_uniform(slot)))
+                    );
+                    rest = behind;
+                }
+                assert!(all_equal(&firsts));
+                continue;
+            }
             let operands = &list[group.list as usize..][..len * group.arity as usize];
-            assert!(len > 0 && out + len <= slots && (1..=2).contains(&group.arity));
-            assert!(
-                operands.iter().all(|&slot| (slot as usize) < slots && !(out..out + len).contains(&(slot as usize)))
-            );
+            assert!((1..=2).contains(&group.arity) && operands.iter().all(is_right));
             for (operand, span) in operands.chunks(len).zip(group.spans) {
                 assert!(span == Span::Scattered || span == span_of(operand));
+                assert!(all_equal(operand));
             }
+            assert!(operands.chunks(len).any(|operand| !is_uniform(operand[0])));
         }
         let longest = groups.iter().map(|group| group.len as usize).max().unwrap_or(0);
-        Self { groups, list, slots, longest }
+        Self { groups, list, slots, uniform, longest }
     }
 
     pub fn groups(&self) -> usize {
@@ -101,20 +153,42 @@ impl<T: Float> Replay<T> {
         self.slots
     }
 
+    /// How many of these are the same for all inputs.
+    pub fn uniform(&self) -> usize {
+        self.uniform
+    }
+
     /// Room for `lanes` inputs at once: one, or a multiple of [`LANES`].
     pub fn numbers(&self, lanes: usize) -> Numbers<T> {
         debug_assert!(lanes == 1 || lanes.is_multiple_of(LANES));
         let copies = || vec![T::ZERO; self.longest * lanes];
-        Numbers { values: vec![T::ZERO; self.slots * lanes], rows: Vec::new(), copies: [copies(), copies()], lanes }
+        Numbers {
+            uniform: vec![T::ZERO; self.uniform],
+            values: vec![T::ZERO; (self.slots - self.uniform) * lanes],
+            rows: Vec::new(),
+            copies: [copies(), copies()],
+            lanes,
+        }
     }
 
     /// Runs every group on the numbers that stand in the slots.
     pub fn run(&self, numbers: &mut Numbers<T>) {
+        self.run_some(0..self.groups.len(), numbers);
+    }
+
+    /// Runs some of the groups.
+    pub fn run_some(&self, groups: Range<usize>, numbers: &mut Numbers<T>) {
         let lanes = numbers.lanes;
-        assert_eq!(numbers.values.len(), self.slots * lanes);
+        assert!(numbers.uniform.len() == self.uniform && numbers.values.len() == (self.slots - self.uniform) * lanes);
         assert!(numbers.copies.iter().all(|copies| copies.len() >= self.longest * lanes));
-        let machine = Machine { list: self.list.as_ptr(), values: numbers.values.as_mut_ptr(), lanes };
-        dispatch(Run { machine, groups: &self.groups, copies: &mut numbers.copies });
+        let machine = Machine {
+            list: self.list.as_ptr(),
+            uniform: numbers.uniform.as_ptr(),
+            values: numbers.values.as_mut_ptr().wrapping_sub(self.uniform * lanes),
+            first: self.uniform,
+            lanes,
+        };
+        dispatch(Run { machine, groups: &self.groups[groups], copies: &mut numbers.copies });
     }
 }
 
@@ -146,22 +220,48 @@ impl<T> Numbers<T> {
         self.lanes
     }
 
-    /// The numbers in a slot, one for each lane.
+    /// The numbers in the slot `place` behind the uniform ones, one for each lane.
     #[inline]
-    pub fn of(&self, slot: u32) -> &[T] {
-        &self.values[slot as usize * self.lanes..][..self.lanes]
-    }
-
-    #[inline]
-    pub fn of_mut(&mut self, slot: u32) -> &mut [T] {
-        &mut self.values[slot as usize * self.lanes..][..self.lanes]
+    pub fn of_mut(&mut self, place: usize) -> &mut [T] {
+        &mut self.values[place * self.lanes..][..self.lanes]
     }
 }
 
 impl<T: Copy> Numbers<T> {
     #[inline]
     pub fn at(&self, slot: u32, lane: usize) -> T {
-        self.values[slot as usize * self.lanes + lane]
+        match (slot as usize).checked_sub(self.uniform.len()) {
+            Some(place) => self.values[place * self.lanes + lane],
+            None => self.uniform[slot as usize],
+        }
+    }
+
+    /// The numbers in a slot.
+    #[inline]
+    pub fn of(&self, slot: u32) -> Column<'_, T> {
+        match (slot as usize).checked_sub(self.uniform.len()) {
+            Some(place) => Column::Each(&self.values[place * self.lanes..][..self.lanes]),
+            None => Column::Same(self.uniform[slot as usize]),
+        }
+    }
+}
+
+/// The numbers of several inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Column<'x, T> {
+    Each(&'x [T]),
+    /// One for all.
+    Same(T),
+}
+
+impl<T: Copy> Column<'_, T> {
+    /// Copies the numbers from `start` on.
+    #[inline]
+    pub fn copy_to(&self, out: &mut [T], start: usize) {
+        match self {
+            Column::Each(numbers) => out.copy_from_slice(&numbers[start..][..out.len()]),
+            Column::Same(number) => out.fill(*number),
+        }
     }
 }
 
@@ -174,19 +274,34 @@ pub(crate) fn span_of(slots: &[u32]) -> Span {
     if slots.iter().all(|&slot| slot == first) { Span::Same(first) } else { Span::Scattered }
 }
 
+/// x · y, and 0 where either is 0.
+#[inline(always)]
+fn masked<T: Float>(x: T, y: T) -> T {
+    if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y }
+}
+
 /// What a running replay works on.
 #[derive(Clone, Copy)]
 struct Machine<T> {
     list: *const u32,
+    uniform: *const T,
+    /// Where the first slot would begin if the uniform ones had lanes too.
     values: *mut T,
+    /// The first slot that is not uniform.
+    first: usize,
     lanes: usize,
 }
 
 impl<T: Float> Machine<T> {
     /// # Safety
-    /// The slots that the groups name lie in `values`, with `lanes` numbers each, a multiple of `WIDTH`; no group reads a slot that it writes; `list` has the slots of all operands.
+    /// The slots below `first` lie in `uniform`. The others that the groups name lie in `values`, with `lanes` numbers each,
+    /// a multiple of `WIDTH`; no group reads a slot that it writes; `list` has the slots of all operands, each of which is
+    /// all uniform or not at all, and not both.
     #[inline(always)]
-    unsafe fn run<const WIDTH: usize>(self, groups: &[Group<T>], copies: &mut [Vec<T>; 2]) {
+    unsafe fn run<const WIDTH: usize>(mut self, groups: &[Group<T>], copies: &mut [Vec<T>; 2]) {
+        if WIDTH == 1 {
+            self.lanes = 1;
+        }
         for group in groups {
             let in_slices = WIDTH == 1
                 && group.len as usize >= WORTH_A_SLICE
@@ -204,15 +319,20 @@ impl<T: Float> Machine<T> {
                     {
                         self.in_slices(group, block, copies);
                     }
-                    Body::Add(_) => self.each::<WIDTH>(group, |x, y| x + y),
-                    Body::Sub(_) => self.each::<WIDTH>(group, |x, y| x - y),
-                    Body::Mul(_) => self.each::<WIDTH>(group, |x, y| x * y),
-                    Body::Div(_) => self.each::<WIDTH>(group, |x, y| x / y),
+                    Body::Add(_) => self.any::<WIDTH>(group, |x, y| x + y),
+                    Body::Sub(_) => self.any::<WIDTH>(group, |x, y| x - y),
+                    Body::Mul(_) => self.any::<WIDTH>(group, |x, y| x * y),
+                    Body::Div(_) => self.any::<WIDTH>(group, |x, y| x / y),
                     Body::MaskedMul(_) => {
-                        self.each::<WIDTH>(group, |x, y| if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y });
+                        self.any::<WIDTH>(group, masked);
                     }
-                    Body::Neg(_) => self.each::<WIDTH>(group, |x, _| -x),
+                    Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices(group, block, copies),
+                    Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),
+                    Body::Chain(Terms::Products) => self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + x * y),
+                    Body::Chain(Terms::MaskedProducts) => {
+                        self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + masked(x, y));
+                    }
                 }
             }
         }
@@ -221,7 +341,31 @@ impl<T: Float> Machine<T> {
     /// # Safety
     /// As [`run`](Self::run).
     #[inline(always)]
-    unsafe fn each<const WIDTH: usize>(self, group: &Group<T>, f: impl Fn(T, T) -> T) {
+    unsafe fn any<const WIDTH: usize>(self, group: &Group<T>, f: impl Fn(T, T) -> T) {
+        // SAFETY: the caller vouches for the group.
+        unsafe {
+            match [0, 1].map(|k| self.is_uniform(group, k)) {
+                [false, false] => self.each::<WIDTH, false, false>(group, f),
+                [true, _] => self.each::<WIDTH, true, false>(group, f),
+                [false, true] => self.each::<WIDTH, false, true>(group, f),
+            }
+        }
+    }
+
+    /// Whether an operand is the same for all lanes.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn is_uniform(self, group: &Group<T>, operand: usize) -> bool {
+        // SAFETY: `list` has `len` slots for each operand from here.
+        unsafe { (*self.list.add(group.list as usize + operand * group.len as usize) as usize) < self.first }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run); the first operand is uniform if `X` says so, the second if `Y` does.
+    #[inline(always)]
+    unsafe fn each<const WIDTH: usize, const X: bool, const Y: bool>(self, group: &Group<T>, f: impl Fn(T, T) -> T) {
         let len = group.len as usize;
         // SAFETY: `list` has `len` slots for each operand from here; with one operand the first serves as both.
         let (xs, ys) = unsafe {
@@ -229,22 +373,94 @@ impl<T: Float> Machine<T> {
             (xs, xs.add(len * (group.arity as usize - 1)))
         };
         for i in 0..len {
-            // SAFETY: the slots lie in `values`, and the results are not among the operands.
+            // SAFETY: the slots lie in `uniform` or `values`, and the results are not among the operands.
             unsafe {
                 let (x, y) = (*xs.add(i) as usize, *ys.add(i) as usize);
-                let out = group.out as usize + i;
-                let lanes = if WIDTH == 1 { 1 } else { self.lanes };
-                for lane in (0..lanes).step_by(WIDTH) {
-                    let x = self.values.add(x * lanes + lane).cast::<[T; WIDTH]>().read();
-                    let y = self.values.add(y * lanes + lane).cast::<[T; WIDTH]>().read();
+                let out = self.of(group.out as usize + i);
+                for lane in (0..self.lanes).step_by(WIDTH) {
+                    let x = self.read::<WIDTH, X>(x, lane);
+                    let y = self.read::<WIDTH, Y>(y, lane);
                     let mut z = [T::ZERO; WIDTH];
                     for k in 0..WIDTH {
                         z[k] = f(x[k], y[k]);
                     }
-                    self.values.add(out * lanes + lane).cast::<[T; WIDTH]>().write(z);
+                    out.add(lane).cast::<[T; WIDTH]>().write(z);
                 }
             }
         }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn any_chain<const WIDTH: usize, const FACTORS: usize>(self, group: &Group<T>, f: impl Fn(T, T, T) -> T) {
+        // SAFETY: the caller vouches for the group. Behind its start and its length, the first chain has a first factor.
+        unsafe {
+            match (*self.list.add(group.list as usize + 2) as usize) < self.first {
+                true => self.chains::<WIDTH, FACTORS, true>(group, f),
+                false => self.chains::<WIDTH, FACTORS, false>(group, f),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run); the first factors are uniform if and only if `X` says so.
+    #[inline(always)]
+    unsafe fn chains<const WIDTH: usize, const FACTORS: usize, const X: bool>(
+        self,
+        group: &Group<T>,
+        f: impl Fn(T, T, T) -> T,
+    ) {
+        // SAFETY: `list` has a start, a length and as many terms for each chain; their slots lie in `uniform` or `values`,
+        // and the results are not among them.
+        unsafe {
+            let mut list = self.list.add(group.list as usize);
+            for i in 0..group.len as usize {
+                let (start, len) = (*list as usize, *list.add(1) as usize);
+                let terms = list.add(2);
+                list = terms.add(len * FACTORS);
+                for lane in (0..self.lanes).step_by(WIDTH) {
+                    let mut sum: [T; WIDTH] = match start < self.first {
+                        true => self.read::<WIDTH, true>(start, lane),
+                        false => self.read::<WIDTH, false>(start, lane),
+                    };
+                    let mut term = terms;
+                    while term != list {
+                        let x = self.read::<WIDTH, X>(*term as usize, lane);
+                        let y = match FACTORS {
+                            2 => self.read::<WIDTH, false>(*term.add(1) as usize, lane),
+                            _ => x,
+                        };
+                        for k in 0..WIDTH {
+                            sum[k] = f(sum[k], x[k], y[k]);
+                        }
+                        term = term.add(FACTORS);
+                    }
+                    self.of(group.out as usize + i).add(lane).cast::<[T; WIDTH]>().write(sum);
+                }
+            }
+        }
+    }
+
+    /// The numbers in a slot from a lane on.
+    ///
+    /// # Safety
+    /// The slot and the lanes are there, and the slot is uniform if and only if `UNIFORM` says so.
+    #[inline(always)]
+    unsafe fn read<const WIDTH: usize, const UNIFORM: bool>(self, slot: usize, lane: usize) -> [T; WIDTH] {
+        // SAFETY: the caller says that they are there.
+        unsafe {
+            match UNIFORM {
+                true => [*self.uniform.add(slot); WIDTH],
+                false => self.of(slot).add(lane).cast::<[T; WIDTH]>().read(),
+            }
+        }
+    }
+
+    /// Where the numbers of a slot that is not uniform begin.
+    #[inline(always)]
+    fn of(self, slot: usize) -> *mut T {
+        self.values.wrapping_add(slot * self.lanes)
     }
 
     /// # Safety
@@ -254,18 +470,21 @@ impl<T: Float> Machine<T> {
         let (len, lanes) = (group.len as usize, self.lanes);
         let mut operands = [&[] as &[T]; 2];
         for (k, (operand, copy)) in operands.iter_mut().zip(copies).enumerate().take(group.arity as usize) {
-            // SAFETY: the slots lie in `values`; nothing writes to the operands' while the slices live.
+            // SAFETY: the slots lie in `uniform` or `values`; nothing writes to the operands' while the slices live.
             *operand = unsafe {
+                let uniform = self.is_uniform(group, k);
                 match group.spans[k] {
-                    Span::Run(first) => {
-                        std::slice::from_raw_parts(self.values.add(first as usize * lanes), len * lanes)
-                    }
+                    Span::Run(first) if !uniform => std::slice::from_raw_parts(self.of(first as usize), len * lanes),
+                    Span::Run(first) if lanes == 1 => std::slice::from_raw_parts(self.uniform.add(first as usize), len),
                     _ => {
                         let copy = &mut copy[..len * lanes];
                         let slots = self.list.add(group.list as usize + k * len);
                         for (i, numbers) in copy.chunks_exact_mut(lanes).enumerate() {
-                            let from = self.values.add(*slots.add(i) as usize * lanes);
-                            numbers.copy_from_slice(std::slice::from_raw_parts(from, lanes));
+                            let slot = *slots.add(i) as usize;
+                            match uniform {
+                                true => numbers.fill(*self.uniform.add(slot)),
+                                false => numbers.copy_from_slice(std::slice::from_raw_parts(self.of(slot), lanes)),
+                            }
                         }
                         copy
                     }
@@ -273,7 +492,7 @@ impl<T: Float> Machine<T> {
             };
         }
         // SAFETY: the slots of the results lie in `values` and are not among the operands.
-        let out = unsafe { std::slice::from_raw_parts_mut(self.values.add(group.out as usize * lanes), len * lanes) };
+        let out = unsafe { std::slice::from_raw_parts_mut(self.of(group.out as usize), len * lanes) };
         block(&operands[..group.arity as usize], out);
     }
 }

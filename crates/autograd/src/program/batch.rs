@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use super::data::Parts;
+use super::data::{count, put_numbers, require_form, take, variables};
 use super::lanes::{into_inner, lock, rows};
 use super::paths::Kind;
-use super::{Number, Program, Vector, count, put, take};
+use super::{Number, Program, Vector, halves};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
@@ -47,7 +47,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// As [`Program::value`]; a list of another length.
     #[track_caller]
     pub fn value(self, values: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Value, values, &|_, _| 1, &|value, results| value[0] = results[0])
+        self.evaluate(Kind::Value, &[], values, &|_, _| 1, &|value, _, results| value[0] = results[0])
     }
 
     /// ∇f at every input.
@@ -57,23 +57,65 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
         self.require_form(gradients.iter())?;
-        self.evaluate(Kind::Gradient, gradients, &|_, _| 1, &|gradient, results| {
-            put(&mut gradient[0], Parts::of(results, &[]))
-        })
+        let store = |gradient: &mut [X], varies: &[bool], results: &[T]| put_numbers(&mut gradient[0], varies, results);
+        self.evaluate(Kind::Gradient, &[], gradients, &|_, _| 1, &store)
     }
 
     /// f and ∇f at every input.
     ///
     /// # Errors
-    /// As [`value`](Self::value).
+    /// As [`gradient`](Self::gradient).
     #[track_caller]
     pub fn value_and_gradient(self, results: &mut [(T, X)]) -> Result<()> {
         self.require_form(results.iter().map(|(_, gradient)| gradient))?;
-        self.evaluate(Kind::Gradient, results, &|_, _| 1, &|out, results| {
+        self.evaluate(Kind::Gradient, &[], results, &|_, _| 1, &|out, varies, results| {
             let (value, gradient) = &mut out[0];
-            put(gradient, Parts::of(results, &[]));
+            put_numbers(gradient, varies, results);
             *value = results[results.len() - 1];
         })
+    }
+
+    /// ∇f and H·v at every input: the gradient, and the Hessian times a direction of its own.
+    ///
+    /// ```
+    /// use autograd::Program;
+    ///
+    /// let mut program = Program::record(&[1.0_f64, 2.0], |_, [x, y]| x * x * y)?;
+    /// let mut results = [([0.0; 2], [0.0; 2]); 2];
+    /// program.batch(&[[3.0, 2.0], [1.0, 1.0]]).hvp(&[[1.0, 0.0], [0.0, 1.0]], &mut results)?;
+    /// assert_eq!(results, [([12.0, 9.0], [4.0, 6.0]), ([2.0, 1.0], [2.0, 0.0])]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`gradient`](Self::gradient); other than one direction for each input; a direction of another form.
+    #[track_caller]
+    pub fn hvp(self, directions: &[X], results: &mut [(X, X)]) -> Result<()> {
+        self.require_form(results.iter().flat_map(|(gradient, product)| [gradient, product]))?;
+        self.evaluate(Kind::Hvp, directions, results, &|_, _| 1, &|out, varies, results| {
+            let (product, gradient) = halves(results);
+            put_numbers(&mut out[0].0, varies, gradient);
+            put_numbers(&mut out[0].1, varies, product);
+        })
+    }
+
+    /// f and its derivative along a direction of its own, at every input.
+    ///
+    /// ```
+    /// use autograd::Program;
+    ///
+    /// let mut program = Program::record(&[1.0_f64, 2.0], |_, [x, y]| x * x * y)?;
+    /// let mut results = [(0.0, 0.0); 2];
+    /// program.batch(&[[3.0, 2.0], [1.0, 1.0]]).jvp(&[[1.0, 10.0], [0.0, 1.0]], &mut results)?;
+    /// assert_eq!(results, [(18.0, 12.0 + 90.0), (1.0, 1.0)]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`value`](Self::value); other than one direction for each input; a direction of another form.
+    #[track_caller]
+    pub fn jvp(self, directions: &[X], results: &mut [(T, T)]) -> Result<()> {
+        self.evaluate(Kind::Jvp, directions, results, &|_, _| 1, &|out, _, results| out[0] = (results[1], results[0]))
     }
 }
 
@@ -84,16 +126,40 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// As [`Program::value`]; a list that does not have room for m numbers for each input.
     #[track_caller]
     pub fn values(self, values: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Value, values, &|m, _| m, &|values, results| values.copy_from_slice(results))
+        self.evaluate(Kind::Value, &[], values, &|m, _| m, &|values, _, results| values.copy_from_slice(results))
     }
 
-    /// The Jacobian of f at every input, m rows of n numbers, one after the other.
+    /// f(x) and J·dx at every input, the m values and then their derivatives along a direction, one input after the other.
+    ///
+    /// ```
+    /// use autograd::Program;
+    ///
+    /// let mut squares = Program::record_vector(&[1.0_f64, 2.0], |tape, [x, y]| tape.from_scalars(&[x * x, y * y]))?;
+    /// let mut results = [0.0; 8];
+    /// squares.batch(&[[1.0, 2.0], [3.0, 4.0]]).jvp(&[[1.0, 0.0], [1.0, 1.0]], &mut results)?;
+    /// assert_eq!(results, [1.0, 4.0, 2.0, 0.0, 9.0, 16.0, 6.0, 8.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Program::value`]; a list that does not have room for 2·m numbers for each input; other than one direction for each
+    /// input; a direction of another form.
+    #[track_caller]
+    pub fn jvp(self, directions: &[X], results: &mut [T]) -> Result<()> {
+        self.evaluate(Kind::Jvp, directions, results, &|m, _| 2 * m, &|out, _, results| {
+            let (tangents, values) = halves(results);
+            out[..values.len()].copy_from_slice(values);
+            out[values.len()..].copy_from_slice(tangents);
+        })
+    }
+
+    /// The Jacobian of f at every input, m rows of n numbers, one after the other; without [`Data`](crate::Data).
     ///
     /// # Errors
     /// As [`Program::value`]; a list that does not have room for m·n numbers for each input.
     #[track_caller]
     pub fn jacobian(self, jacobians: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Jacobian, jacobians, &|m, n| m * n, &|jacobian, results| jacobian.copy_from_slice(results))
+        self.evaluate(Kind::Jacobian, &[], jacobians, &|m, n| m * n, &|out, _, results| out.copy_from_slice(results))
     }
 }
 
@@ -123,38 +189,44 @@ where
             self.gradient.0 = shared.zeros();
             return Ok((T::ZERO, &self.gradient.0));
         };
-        self.forms.data.numbers.clear();
-        take(shared, &mut self.forms.data.numbers)?;
-        let wrt = self.forms.data.numbers.len();
-        take(first, &mut self.forms.data.numbers)?;
-        self.find_form(|| (shared.clone(), first.clone()));
-        same_count("sum", each.iter(), self.forms.data.numbers.len() - wrt)?;
-        let sums = self.sums(wrt, each)?;
+        let data = &mut self.forms.data;
+        data.clear();
+        take(shared, &mut data.numbers)?;
+        let shared_count = data.numbers.len();
+        take(first, &mut data.numbers)?;
+        let (known, other) = self.forms.form();
+        if !(known.has_form_of(shared) && other.has_form_of(first)) {
+            self.find_form(&(shared.clone(), first.clone()));
+        }
+        require_form("sum", each, first)?;
+        let sums = self.sums(shared_count, each)?;
         let sums = sums.as_slice().unwrap_or_default();
-        put(&mut self.gradient.0, Parts::of(&sums[..wrt], &[]));
-        Ok((sums[wrt], &self.gradient.0))
+        put_numbers(&mut self.gradient.0, &self.forms.varies().numbers[..shared_count], sums);
+        Ok((sums[sums.len() - 1], &self.gradient.0))
     }
 
     /// The sums of the gradients and of the values over all inputs. The numbers that are shared, and those of one input,
     /// have been read.
     #[track_caller]
-    fn sums(&mut self, wrt: usize, each: &[E]) -> Result<Tensor<T>> {
+    fn sums(&mut self, shared_count: usize, each: &[E]) -> Result<Tensor<T>> {
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
-        let (paths, numbers, mut record) = self.forms.recorder(Kind::Sum, wrt, &self.function);
+        let results = variables(&self.forms.varies().numbers[..shared_count]) + 1;
+        let (paths, numbers, mut record) = self.forms.recorder(Kind::Sum, shared_count, &self.function);
         let at = paths.ready(Kind::Sum, paths.last(Kind::Sum), numbers, &mut record)?;
-        numbers.truncate(wrt);
+        numbers.truncate(shared_count);
         let shared = &numbers[..];
 
         let ready = &*paths.ready_at(at, Kind::Sum)?;
+        let uniform = ready.plan.uniform(shared);
         let strays = Mutex::new(Vec::new());
         let leaf = |k: usize| {
-            let mut sums = Tensor::zeros([wrt + 1]);
+            let mut sums = Tensor::zeros([results]);
             let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
             let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
-            ready.sum(inputs, shared, &rows(&load), sums.as_mut_slice(), &mut stray);
+            ready.sum(inputs, &uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
             sums
         };
         let add = |mut sums: Tensor<T>, more: Tensor<T>| {
@@ -171,17 +243,17 @@ where
         paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-            ready.sum(0..inputs.len(), shared, &load, sums.as_mut_slice(), &mut stray);
+            ready.sum(0..inputs.len(), &ready.plan.uniform(shared), &load, sums.as_mut_slice(), &mut stray);
         })?;
         Ok(sums)
     }
 }
 
-/// How many results there are for one input, of so many values and so many arguments.
+/// How many results there are for one input, of so many values and so many variables.
 type Size<'s> = dyn Fn(usize, usize) -> usize + 's;
 
-/// Takes the results for one input.
-type Store<'s, T, O> = dyn Fn(&mut [O], &[T]) + Sync + 's;
+/// Takes the results for one input, told which of its numbers vary.
+type Store<'s, T, O> = dyn Fn(&mut [O], &[bool], &[T]) + Sync + 's;
 
 impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y> {
     pub(super) fn new(program: &'p mut Program<'f, T, X, Y>, xs: &'p [X]) -> Self {
@@ -194,30 +266,40 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
     where
         X: 'x,
     {
-        self.xs.first().map_or(Ok(()), |x| same_count("batch", gradients, count(x)))
+        self.xs.first().map_or(Ok(()), |x| require_form("batch", gradients, x))
     }
 
-    /// Runs all inputs on the path of the last one, and those that are on another path again, path by path.
+    /// Runs all inputs, each with its direction if there are any, on the path of the last one, and those that are on another path
+    /// again, path by path.
     #[track_caller]
-    fn evaluate<O: Send>(self, kind: Kind, out: &mut [O], each: &Size<'_>, store: &Store<'_, T, O>) -> Result<()> {
+    fn evaluate<O: Send>(
+        self,
+        kind: Kind,
+        directions: &[X],
+        out: &mut [O],
+        each: &Size<'_>,
+        store: &Store<'_, T, O>,
+    ) -> Result<()> {
         let Self { program, xs } = self;
+        if matches!(kind, Kind::Hvp | Kind::Jvp) {
+            same_len(directions.len(), xs.len())?;
+        }
         let Some(first) = xs.first() else { return Ok(()) };
-        program.read(first, None)?;
-        let n = program.forms.data.numbers.len();
-        same_count("batch", xs.iter(), n)?;
+        program.read(first, directions.first())?;
+        let n = count(first);
+        require_form("batch", xs.iter().chain(directions), first)?;
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
+            directions.get(i).into_iter().for_each(|direction| drop(take(direction, numbers)));
         };
         let (paths, numbers, mut record) = program.forms.recorder(kind, n, &program.function);
         let at = paths.ready(kind, paths.last(kind), numbers, &mut record)?;
         drop(record);
-        let each = each(program.forms.count(), n);
-        if out.len() != xs.len() * each {
-            let (expected, found) = ([xs.len() * each].into(), [out.len()].into());
-            return Err(Error::new("batch", Rule::Shape { expected, found }));
-        }
+        let each = each(program.forms.count(), variables(&program.forms.varies().numbers));
+        same_len(out.len(), xs.len() * each)?;
 
+        let varies = program.forms.varies().numbers.clone();
         let (paths, _, mut record) = program.forms.recorder(kind, n, &program.function);
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Vec::new());
@@ -225,31 +307,27 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         parallel::pieces(out, PIECE * each.max(1), work, &|start, piece| {
             let start = start / each.max(1);
             let inputs = start..start + piece.len() / each.max(1);
-            ready.each(inputs, &[], &rows(&load), &mut |i, results| match results {
-                Ok(results) => store(&mut piece[(i - start) * each..][..each], results),
+            ready.each(inputs, &rows(&load), &mut |i, results| match results {
+                Ok(results) => store(&mut piece[(i - start) * each..][..each], &varies, results),
                 Err(ordinal) => lock(&strays).push((i, ordinal)),
             });
         });
 
         paths.regroup(kind, at, into_inner(strays), &mut { load }, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
-                Ok(results) => store(&mut out[inputs[k] * each..][..each], results),
+            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
+                Ok(results) => store(&mut out[inputs[k] * each..][..each], &varies, results),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });
         })
     }
 }
 
-/// Refuses arguments that do not have `n` numbers.
+/// Refuses a list that is not as long as it must be.
 #[track_caller]
-fn same_count<'x, T: Float, X: Inputs<T> + 'x>(
-    op: &'static str,
-    mut xs: impl Iterator<Item = &'x X>,
-    n: usize,
-) -> Result<()> {
-    match xs.find(|&x| count(x) != n) {
-        Some(x) => Err(Error::new(op, Rule::Shape { expected: [n].into(), found: [count(x)].into() })),
-        None => Ok(()),
+fn same_len(found: usize, expected: usize) -> Result<()> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::new("batch", Rule::Shape { expected: [expected].into(), found: [found].into() })),
     }
 }

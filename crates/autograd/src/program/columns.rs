@@ -12,7 +12,7 @@ use super::paths::{Ready, Strays};
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, chunk_sum};
-use crate::kernel::replay::Numbers;
+use crate::kernel::replay::{Column, Numbers};
 use crate::kernel::runs::Runs;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -21,7 +21,7 @@ use crate::tensor::layout::Layout;
 const PIECE: usize = 1 << 14;
 
 /// The numbers of one operand.
-pub(super) enum Column<'x, T> {
+pub(super) enum Operand<'x, T> {
     Each(&'x [T]),
     /// One for all elements.
     Same(T),
@@ -29,23 +29,23 @@ pub(super) enum Column<'x, T> {
     View(&'x [T], Runs),
 }
 
-impl<'x, T: Float> Column<'x, T> {
+impl<'x, T: Float> Operand<'x, T> {
     /// The elements of a tensor that has been broadcast to `layout`.
     pub fn of(x: &'x Tensor<T>, layout: &Layout) -> Self {
         let data = x.buffer.as_slice();
         match layout.shape.len() {
-            0 => Column::Each(&[]),
-            len if layout.is_contiguous() => Column::Each(&data[layout.offset..layout.offset + len]),
-            _ if layout.strides.iter().all(|&stride| stride == 0) => Column::Same(data[layout.offset]),
-            _ => Column::View(data, Runs::new(layout)),
+            0 => Operand::Each(&[]),
+            len if layout.is_contiguous() => Operand::Each(&data[layout.offset..layout.offset + len]),
+            _ if layout.strides.iter().all(|&stride| stride == 0) => Operand::Same(data[layout.offset]),
+            _ => Operand::View(data, Runs::new(layout)),
         }
     }
 
     pub fn at(&self, i: usize) -> T {
         match self {
-            Column::Each(elements) => elements[i],
-            Column::Same(number) => *number,
-            Column::View(data, runs) => {
+            Operand::Each(elements) => elements[i],
+            Operand::Same(number) => *number,
+            Operand::View(data, runs) => {
                 let mut number = T::NAN;
                 runs.each(i, 1, |_, run| number = data[run.position]);
                 number
@@ -55,9 +55,9 @@ impl<'x, T: Float> Column<'x, T> {
 
     fn load(&self, elements: Range<usize>, lanes: &mut [T]) {
         match self {
-            Column::Each(all) => lanes.copy_from_slice(&all[elements]),
-            Column::Same(number) => lanes.fill(*number),
-            Column::View(data, runs) => {
+            Operand::Each(all) => lanes.copy_from_slice(&all[elements]),
+            Operand::Same(number) => lanes.fill(*number),
+            Operand::View(data, runs) => {
                 // SAFETY: what holds numbers may be written as if it held nothing yet, and all of it is written.
                 let lanes = unsafe { &mut *(lanes as *mut [T] as *mut [MaybeUninit<T>]) };
                 runs.gather(data, elements.start, lanes);
@@ -93,7 +93,7 @@ impl<T> Out<'_, T> {
 /// Runs `len` elements from `start` on.
 pub(super) fn run<T: Float>(
     ready: &Ready<T>,
-    columns: &[Column<'_, T>],
+    columns: &[Operand<'_, T>],
     (start, len): (usize, usize),
     out: &mut [Out<'_, T>],
     strays: &Mutex<Strays>,
@@ -110,19 +110,20 @@ pub(super) fn run<T: Float>(
         );
         return;
     }
-    let load = |elements: Range<usize>, first: u32, numbers: &mut Numbers<T>| {
-        for (slot, column) in (first..).zip(columns) {
-            column.load(elements.clone(), &mut numbers.of_mut(slot)[..elements.len()]);
+    let load = |elements: Range<usize>, numbers: &mut Numbers<T>| {
+        for (place, column) in columns.iter().enumerate() {
+            column.load(elements.clone(), &mut numbers.of_mut(place)[..elements.len()]);
         }
     };
     ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
+        ready.plan.replay.run(numbers);
         let mut chunks = std::mem::take(&mut numbers.rows);
         chunks.resize(out.len() * CHUNK, T::ZERO);
         for ((out, &slot), chunk) in out.iter_mut().zip(&ready.plan.results).zip(chunks.chunks_exact_mut(CHUNK)) {
-            let lanes = &numbers.of(slot)[..taken];
+            let lanes = numbers.of(slot);
             match out {
-                Out::Each(all) => all[at - start..][..taken].copy_from_slice(lanes),
-                Out::Sums(sums) => add(lanes, (at - start, len), chunk, sums),
+                Out::Each(all) => lanes.copy_to(&mut all[at - start..][..taken], 0),
+                Out::Sums(sums) => add(lanes, taken, (at - start, len), chunk, sums),
             }
         }
         numbers.rows = chunks;
@@ -133,16 +134,16 @@ pub(super) fn run<T: Float>(
     });
 }
 
-/// Puts elements that follow `done` others, of `len` in all, into their chunks; a chunk that is full is summed.
-fn add<T: Float>(mut elements: &[T], (mut done, len): (usize, usize), chunk: &mut [T], sums: &mut [T]) {
-    while !elements.is_empty() {
+/// Puts so many elements, which follow `done` others of `len` in all, into their chunks; a chunk that is full is summed.
+fn add<T: Float>(lanes: Column<'_, T>, taken: usize, (mut done, len): (usize, usize), chunk: &mut [T], sums: &mut [T]) {
+    let mut lane = 0;
+    while lane < taken {
         let place = done % CHUNK;
-        let (these, rest) = elements.split_at(elements.len().min(CHUNK - place));
-        chunk[place..place + these.len()].copy_from_slice(these);
-        done += these.len();
+        let count = (taken - lane).min(CHUNK - place);
+        lanes.copy_to(&mut chunk[place..place + count], lane);
+        (done, lane) = (done + count, lane + count);
         if done % CHUNK == 0 || done == len {
-            sums[(done - 1) / CHUNK] = chunk_sum(&chunk[..place + these.len()]);
+            sums[(done - 1) / CHUNK] = chunk_sum(&chunk[..place + count]);
         }
-        elements = rest;
     }
 }

@@ -26,12 +26,6 @@ pub(super) struct Parts<'d, T: Float> {
     pub places: &'d [Tensor<usize>],
 }
 
-impl<'d, T: Float> Parts<'d, T> {
-    pub fn of(numbers: &'d [T], tensors: &'d [Tensor<T>]) -> Self {
-        Parts { numbers, tensors, places: &[] }
-    }
-}
-
 /// The same on a recording.
 #[derive(Clone, Debug)]
 pub(super) struct Ends<'t, T: Float> {
@@ -91,6 +85,77 @@ impl<'t, T: Float> Ends<'t, T> {
     }
 }
 
+/// Of which arguments derivatives are taken.
+#[derive(Clone, Debug)]
+pub(super) struct Varies {
+    pub numbers: Vec<bool>,
+    pub tensors: Vec<bool>,
+}
+
+impl Varies {
+    pub fn of<T: Float, X: Inputs<T>>(x: &X) -> Self {
+        let mut all = Vec::new();
+        x.varies(&mut all);
+        let (mut varies, mut start) = (Varies { numbers: Vec::new(), tensors: Vec::new() }, 0);
+        x.parts(&mut |part| {
+            let these = &all[start..start + part.len()];
+            start += these.len();
+            match part {
+                Part::Numbers(_) => varies.numbers.extend_from_slice(these),
+                Part::Tensor(_) => varies.tensors.push(these.first().is_none_or(|&varies| varies)),
+                Part::Indices(_) => {}
+            }
+        });
+        varies
+    }
+
+    /// Those of some handles that derivatives are taken of.
+    pub fn among<'t, T: Float>(&self, all: &Ends<'t, T>) -> Ends<'t, T> {
+        fn chosen<H: Copy>(handles: &[H], varies: &[bool]) -> Vec<H> {
+            handles.iter().zip(varies).filter(|(_, varies)| **varies).map(|(&handle, _)| handle).collect()
+        }
+        Ends { numbers: chosen(&all.numbers, &self.numbers), tensors: chosen(&all.tensors, &self.tensors) }
+    }
+}
+
+/// How many of the first numbers derivatives are taken of.
+pub(super) fn variables(varies: &[bool]) -> usize {
+    varies.iter().filter(|&&varies| varies).count()
+}
+
+/// Writes what was found for the variables among arguments of this form, and zeros in the place of data.
+pub(super) fn put_found<T: Float, X: Inputs<T>>(x: &mut X, varies: &Varies, numbers: &[T], tensors: &[Tensor<T>]) {
+    put_numbers(x, &varies.numbers, numbers);
+    let (mut found, mut varies) = (tensors.iter(), varies.tensors.iter());
+    x.parts_mut(&mut |part| {
+        if let PartMut::Tensor(tensor) = part
+            && varies.next() == Some(&true)
+            && let Some(found) = found.next()
+        {
+            *tensor = found.clone();
+        }
+    });
+}
+
+/// Writes numbers into the variables among arguments of the same form, and zeros into data.
+pub(super) fn put_numbers<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool], mut numbers: &[T]) {
+    x.parts_mut(&mut |part| {
+        if let PartMut::Numbers(part) = part {
+            let vary = varies.split_off(..part.len().min(varies.len())).unwrap_or_default();
+            let n = variables(vary).min(numbers.len());
+            let these = numbers.split_off(..n).unwrap_or_default();
+            match n == part.len() {
+                true => part.copy_from_slice(these),
+                false => {
+                    part.fill(T::ZERO);
+                    let places = part.iter_mut().zip(vary).filter(|(_, varies)| **varies);
+                    places.zip(these).for_each(|((place, _), &number)| *place = number);
+                }
+            }
+        }
+    });
+}
+
 /// Writes numbers, tensors and indices into arguments of their form.
 pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
     let (mut numbers, mut tensors, mut places) = (data.numbers, data.tensors.iter(), data.places.iter());
@@ -116,11 +181,7 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
 /// How many numbers there are, in tensors too.
 pub(super) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
     let mut count = 0;
-    x.parts(&mut |part| match part {
-        Part::Numbers(numbers) => count += numbers.len(),
-        Part::Tensor(tensor) => count += tensor.len(),
-        Part::Indices(_) => {}
-    });
+    x.parts(&mut |part| count += part.len());
     count
 }
 
@@ -131,17 +192,26 @@ pub(super) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
     found
 }
 
-/// Appends all numbers of the arguments, in their order.
-pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) {
-    x.parts(&mut |part| match part {
-        Part::Numbers(part) => numbers.extend_from_slice(part),
-        Part::Tensor(tensor) => numbers.extend(tensor.iter()),
-        Part::Indices(_) => {}
-    });
+/// Of all numbers of the arguments, in their order, the places of those that derivatives are taken of.
+pub(super) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
+    let mut varies = Vec::new();
+    x.varies(&mut varies);
+    (0..varies.len()).filter(|&place| varies[place]).collect()
 }
 
-/// One for the k-th of all numbers of the arguments, zero for the others.
-pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, k: usize) -> X {
+/// Appends the numbers at these places, which ascend.
+pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: &mut Vec<T>) {
+    let mut all = Vec::new();
+    x.parts(&mut |part| match part {
+        Part::Numbers(part) => all.extend_from_slice(part),
+        Part::Tensor(tensor) => all.extend(tensor.iter()),
+        Part::Indices(_) => {}
+    });
+    numbers.extend(places.iter().map(|&place| all[place]));
+}
+
+/// One for one of all numbers of the arguments, zero for the others.
+pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, place: usize) -> X {
     let mut unit = x.zeros();
     let mut before = 0;
     unit.parts_mut(&mut |part| {
@@ -150,12 +220,25 @@ pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, k: usize) -> X {
             PartMut::Tensor(tensor) => tensor.as_mut_slice(),
             PartMut::Indices(_) => return,
         };
-        if let Some(one) = k.checked_sub(before).and_then(|k| elements.get_mut(k)) {
+        if let Some(one) = place.checked_sub(before).and_then(|place| elements.get_mut(place)) {
             *one = T::ONE;
         }
         before += elements.len();
     });
     unit
+}
+
+/// Refuses arguments of another form.
+#[track_caller]
+pub(super) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
+    op: &'static str,
+    xs: impl IntoIterator<Item = &'x X>,
+    form: &X,
+) -> Result<()> {
+    match xs.into_iter().find(|x| !x.has_form_of(form)) {
+        Some(x) => Err(Error::new(op, Rule::Shape { expected: [count(form)].into(), found: [count(x)].into() })),
+        None => Ok(()),
+    }
 }
 
 /// Appends the numbers of arguments without tensors.

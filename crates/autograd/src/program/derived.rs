@@ -2,7 +2,7 @@
 
 use super::Recorded;
 use super::code::Code;
-use super::data::{Ends, Parts};
+use super::data::{Ends, Parts, Varies};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -20,7 +20,7 @@ pub(super) type Prelude<'p, T> = dyn for<'t> Fn(&'t Tape<T>) -> Vec<Var<'t, T>> 
 /// Records the function at some arguments, with the derivatives that `kind` asks for. How many numbers are shared matters for
 /// a sum; all recordings must have as many results as the first.
 pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
-    form: &X,
+    (form, varies): (&X, &Varies),
     data: Parts<'_, T>,
     kind: Kind,
     (shared, results): (usize, &mut Option<usize>),
@@ -30,10 +30,10 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let tape = Tape::guarding();
     let handles = form.record(&tape);
     let params = prelude(&tape);
-    let x = leaves(&tape);
+    let given = leaves(&tape);
     let others = Ends {
-        numbers: data.numbers[x.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
-        tensors: data.tensors[x.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
+        numbers: data.numbers[given.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
+        tensors: data.tensors[given.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
     let y = function(&tape, handles)?;
     let found = y.numbers.len() + y.tensors.iter().map(|y| y.shape().len()).sum::<usize>();
@@ -42,7 +42,12 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
         let why = format!("it has {found} results here, and {expected} on another path");
         return Err(Error::new("program", Rule::NotReplayable { why }));
     }
-    derived(&tape, kind, Given { x: &x, others: &others, params: &params, shared }, y)
+    let inputs = given.clone().and(others.clone());
+    let shared = (kind == Kind::Sum).then_some(shared);
+    let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].to_vec();
+    let x = varies.among(&Ends { numbers, tensors: given.tensors });
+    let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
+    derived(&tape, kind, Given { inputs: &inputs, x: &x, others: &others, params: &params, shared }, y)
 }
 
 /// The arguments, with which a recording begins.
@@ -60,12 +65,14 @@ fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
 
 /// What a recording is a function of.
 pub(super) struct Given<'x, 't, T: Float> {
+    pub inputs: &'x Ends<'t, T>,
+    /// What derivatives are taken of.
     pub x: &'x Ends<'t, T>,
     /// The direction or the weight.
     pub others: &'x Ends<'t, T>,
     pub params: &'x [Var<'t, T>],
-    /// How many numbers are shared.
-    pub shared: usize,
+    /// Where the results are to be summed over many inputs: how many of the first numbers these share.
+    pub shared: Option<usize>,
 }
 
 /// The code of y, with the derivatives that `kind` asks for.
@@ -75,19 +82,15 @@ pub(super) fn derived<'t, T: Float>(
     given: Given<'_, 't, T>,
     y: Ends<'t, T>,
 ) -> Result<Recording<T>> {
-    let Given { x, others, params, shared } = given;
+    let Given { inputs, x, others, params, shared } = given;
     if let Some(error) = tape.failure() {
         return Err(error);
     }
     let mut reached = Vec::new();
     let mut results = match kind {
         Kind::Value => y,
-        Kind::Gradient => last_gradient(tape, sum(&y), x)?.and(y),
+        Kind::Gradient | Kind::Sum => last_gradient(tape, sum(&y), x)?.and(y),
         Kind::Weighted => last_gradient(tape, dot(others, &y), x)?,
-        Kind::Sum => {
-            let shared = Ends::numbers(x.numbers[..shared].to_vec());
-            last_gradient(tape, sum(&y), &shared)?.and(y)
-        }
         Kind::Params => {
             let mut tensors = Vec::new();
             if y.numbers[0].index < LIMIT {
@@ -111,14 +114,14 @@ pub(super) fn derived<'t, T: Float>(
     if let Some(error) = tape.failure() {
         return Err(error);
     }
-    let inputs = x.clone().and(others.clone());
     let guards = tape.guards();
     results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
     let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
     Ok(Recording {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), guards.given.len()],
-        code: Code::of(tape, &inputs, &results),
+        shared,
+        code: Code::of(tape, inputs, &results),
         targets: Targets { reached, written },
     })
 }

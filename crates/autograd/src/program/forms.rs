@@ -1,10 +1,10 @@
 //! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
 
-use super::data::{Data, Parts, put};
+use super::data::{Data, Parts, Varies, put, require_form};
 use super::derived::{Prelude, record};
 use super::paths::{Kind, Paths, Recording, Targets};
 use super::{Recorded, Report};
-use crate::error::{Error, Result, Rule};
+use crate::error::Result;
 use crate::float::Float;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -15,21 +15,21 @@ const MOST: usize = 16;
 
 /// What is known of a function, by the form of its arguments.
 pub(super) struct Forms<T: Float, X> {
-    /// Arguments of the last form; a recording puts its own in.
-    pub form: X,
     /// The arguments in parts, and after them those of a direction.
     pub data: Data<T>,
     /// What is known of arguments of the last form.
-    known: Known<T>,
+    known: Known<T, X>,
     /// Of arguments of other forms; the last used is the last.
-    others: Vec<Known<T>>,
+    others: Vec<Known<T, X>>,
 }
 
 /// The paths for arguments of one form.
-struct Known<T: Float> {
-    numbers: usize,
+struct Known<T: Float, X> {
+    /// Arguments of this form; a recording puts its own in.
+    form: X,
+    varies: Varies,
+    /// Of all tensors, also those that are no arguments.
     shapes: Vec<Shape>,
-    places: Vec<Shape>,
     settings: Vec<bool>,
     /// How many results the function has, once it has been recorded.
     results: Option<usize>,
@@ -43,19 +43,18 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     pub fn new(x: &X) -> Self {
         let mut data = Data::default();
         data.take(x);
-        Forms { form: x.clone(), known: Known::of(&data), data, others: Vec::new() }
+        Forms { known: Known::of(x.clone(), &data), data, others: Vec::new() }
     }
 
     /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new. Whether it is
     /// another form than the last.
-    pub fn find(&mut self, x: impl FnOnce() -> X) -> bool {
-        if self.known.fits(&self.data) {
+    pub fn find(&mut self, x: &X) -> bool {
+        if self.known.fits(x, &self.data) {
             return false;
         }
-        self.form = x();
-        let found = match self.others.iter().position(|known| known.fits(&self.data)) {
+        let found = match self.others.iter().position(|known| known.fits(x, &self.data)) {
             Some(found) => self.others.remove(found),
-            None => Known::of(&self.data),
+            None => Known::of(x.clone(), &self.data),
         };
         self.others.push(std::mem::replace(&mut self.known, found));
         if self.others.len() == MOST {
@@ -64,17 +63,23 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         true
     }
 
+    /// Arguments of the last form.
+    pub fn form(&self) -> &X {
+        &self.known.form
+    }
+
+    /// Of which of them derivatives are taken.
+    pub fn varies(&self) -> &Varies {
+        &self.known.varies
+    }
+
     /// Appends a direction, which must have the form of the arguments.
     #[track_caller]
     pub fn take_direction(&mut self, x: &X, along: &X) -> Result<()> {
-        let [n, m, k] = [self.data.numbers.len(), self.data.tensors.len(), self.data.places.len()];
+        require_form("program", [along], x)?;
+        let places = self.data.places.len();
         self.data.take(along);
-        let Data { numbers, tensors, places, .. } = &mut self.data;
-        places.truncate(k);
-        if numbers.len() != 2 * n || !tensors[m..].iter().map(Tensor::shape).eq(&self.known.shapes) {
-            let (expected, found) = ([super::count(x)].into(), [super::count(along)].into());
-            return Err(Error::new("program", Rule::Shape { expected, found }));
-        }
+        self.data.places.truncate(places);
         Ok(())
     }
 
@@ -98,12 +103,12 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
-        let Self { form, known, data, .. } = self;
-        let Known { paths, results, .. } = known;
+        let Self { known, data, .. } = self;
+        let Known { form, varies, paths, results, .. } = known;
         let done = paths.run(kind, data, &mut |numbers: &[T]| {
             let data = Parts { numbers, tensors: &data.tensors, places: &data.places };
             put(form, data);
-            record(form, data, kind, (0, results), prelude, function)
+            record((form, varies), data, kind, (0, results), prelude, function)
         });
         // What is held here could not be updated in place.
         self.data.tensors.clear();
@@ -120,13 +125,13 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
-        let Self { form, known, data, .. } = self;
-        let Known { paths, results, .. } = known;
+        let Self { known, data, .. } = self;
+        let Known { form, varies, paths, results, .. } = known;
         let Data { numbers, tensors, places, .. } = data;
         let record = move |numbers: &[T]| {
             let data = Parts { numbers, tensors, places };
             put(form, data);
-            record(form, data, kind, (shared, results), &|_| Vec::new(), function)
+            record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
         };
         (paths, numbers, record)
     }
@@ -156,24 +161,23 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     }
 }
 
-impl<T: Float> Known<T> {
-    fn of(data: &Data<T>) -> Self {
+impl<T: Float, X: Inputs<T>> Known<T, X> {
+    fn of(form: X, data: &Data<T>) -> Self {
         Known {
-            numbers: data.numbers.len(),
+            varies: Varies::of(&form),
+            form,
             shapes: data.tensors.iter().map(|tensor| tensor.shape().clone()).collect(),
-            places: data.places.iter().map(|places| places.shape().clone()).collect(),
             settings: data.settings.clone(),
             results: None,
             paths: Paths::default(),
         }
     }
 
-    /// Whether numbers and tensors are of this form.
+    /// Whether arguments, and what was read with them, are of this form.
     #[inline]
-    fn fits(&self, data: &Data<T>) -> bool {
-        data.numbers.len() == self.numbers
+    fn fits(&self, x: &X, data: &Data<T>) -> bool {
+        self.form.has_form_of(x)
             && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
-            && data.places.iter().map(Tensor::shape).eq(&self.places)
             && data.settings == self.settings
     }
 }

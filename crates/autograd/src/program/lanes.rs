@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::paths::Ready;
 use crate::float::Float;
-use crate::kernel::replay::{LANES, Numbers};
+use crate::kernel::replay::{Column, LANES, Numbers};
+use crate::kernel::simd::{Kernel, dispatch};
 
 /// The most lanes.
 const MOST_LANES: usize = 128;
@@ -13,8 +14,8 @@ const MOST_LANES: usize = 128;
 /// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
 const CACHE: usize = 24 << 10;
 
-/// Puts the numbers of some inputs into the lanes, from a slot on.
-pub(super) type Load<'l, T> = dyn Fn(Range<usize>, u32, &mut Numbers<T>) + Sync + 'l;
+/// Puts the numbers of some inputs into the lanes.
+pub(super) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
 
 /// Receives the results for one input, or the first comparison that came out differently.
 pub(super) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
@@ -22,19 +23,24 @@ pub(super) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
 impl<T: Float> Ready<T> {
     /// How many inputs run at once.
     fn lanes(&self, inputs: usize) -> usize {
-        let fitting = CACHE / (self.plan.replay.slots().max(1) * size_of::<T>());
+        let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
+        let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
         fitting.min(inputs).clamp(LANES, MOST_LANES).next_multiple_of(LANES).min(MOST_LANES)
     }
 
-    /// Runs a range of inputs, all of which begin with the `shared` numbers, and shows the results of each.
-    pub fn each(&self, inputs: Range<usize>, shared: &[T], load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
+    /// Runs a range of inputs and shows the results of each.
+    pub fn each(&self, inputs: Range<usize>, load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
         let width = self.plan.results.len();
-        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
+        self.blocks(inputs, &[], load, &mut |start, taken, numbers| {
+            self.plan.replay.run(numbers);
             let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
             for (place, &slot) in self.plan.results.iter().enumerate() {
-                for (lane, &x) in numbers.of(slot)[..taken].iter().enumerate() {
-                    rows[lane * width + place] = x;
+                match numbers.of(slot) {
+                    Column::Each(lanes) => {
+                        lanes[..taken].iter().enumerate().for_each(|(lane, &x)| rows[lane * width + place] = x);
+                    }
+                    Column::Same(x) => (0..taken).for_each(|lane| rows[lane * width + place] = x),
                 }
             }
             for lane in 0..taken {
@@ -45,52 +51,50 @@ impl<T: Float> Ready<T> {
         });
     }
 
-    /// Adds the results of a range of inputs to `sums`; shows those whose comparisons came out differently instead.
+    /// Adds the results of a range of inputs, which share the uniform numbers, to `sums`; shows those whose comparisons came out
+    /// differently instead.
     pub fn sum(
         &self,
         inputs: Range<usize>,
-        shared: &[T],
+        uniform: &[T],
         load: &Load<'_, T>,
         sums: &mut [T],
         stray: &mut dyn FnMut(usize, u32),
     ) {
-        self.blocks(inputs, shared, load, &mut |start, taken, numbers| {
-            let mut strays = 0;
-            for lane in 0..taken {
-                if let Some(ordinal) = self.failed(numbers, lane) {
-                    stray(start + lane, ordinal);
-                    strays += 1;
-                }
+        let mut kept = [false; MOST_LANES];
+        self.blocks(inputs, uniform, load, &mut |start, taken, numbers| {
+            self.plan.replay.run_some(0..self.plan.guarded, numbers);
+            let mut count = 0;
+            for (lane, kept) in kept[..numbers.lanes()].iter_mut().enumerate() {
+                let failed = if lane < taken { self.failed(numbers, lane) } else { None };
+                failed.into_iter().for_each(|ordinal| stray(start + lane, ordinal));
+                *kept = lane < taken && failed.is_none();
+                count += usize::from(*kept);
             }
-            for (sum, &slot) in sums.iter_mut().zip(&self.plan.results) {
-                let lanes = &numbers.of(slot)[..taken];
-                *sum += match strays {
-                    0 => lanes.iter().copied().sum(),
-                    _ => (0..taken).filter(|&lane| self.failed(numbers, lane).is_none()).map(|lane| lanes[lane]).sum(),
-                };
+            for stretch in &self.plan.stretches {
+                self.plan.replay.run_some(stretch.groups.clone(), numbers);
+                dispatch(Fold { numbers, list: &stretch.sums, kept: &kept, count, sums });
             }
         });
     }
 
-    /// Runs a range of inputs, as many at once as there are lanes. In lanes without an input stands what was there before.
+    /// Goes through a range of inputs, as many at once as there are lanes, and has `run` do what is to be done with each block. In
+    /// lanes without an input stands what was there before.
     pub fn blocks(
         &self,
         inputs: Range<usize>,
-        shared: &[T],
+        uniform: &[T],
         load: &Load<'_, T>,
-        show: &mut dyn FnMut(usize, usize, &mut Numbers<T>),
+        run: &mut dyn FnMut(usize, usize, &mut Numbers<T>),
     ) {
         let lanes = self.lanes(inputs.len());
         let mut numbers = self.borrow(lanes);
-        for (slot, &x) in shared.iter().enumerate() {
-            numbers.values[slot * lanes..][..lanes].fill(x);
-        }
+        numbers.uniform[..uniform.len()].copy_from_slice(uniform);
         let mut start = inputs.start;
         while start < inputs.end {
             let taken = lanes.min(inputs.end - start);
-            load(start..start + taken, shared.len() as u32, &mut numbers);
-            self.plan.replay.run(&mut numbers);
-            show(start, taken, &mut numbers);
+            load(start..start + taken, &mut numbers);
+            run(start, taken, &mut numbers);
             start += taken;
         }
         lock(&self.idle).push(numbers);
@@ -120,17 +124,69 @@ pub(super) fn into_inner<X>(list: Mutex<Vec<X>>) -> Vec<X> {
     list.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Adds results, over the lanes that are kept, to their sums.
+struct Fold<'f, T> {
+    numbers: &'f Numbers<T>,
+    /// The place among the sums, and the slot.
+    list: &'f [(u32, u32)],
+    kept: &'f [bool; MOST_LANES],
+    /// How many are kept.
+    count: usize,
+    sums: &'f mut [T],
+}
+
+impl<T: Float> Kernel for Fold<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut row = [T::ZERO; MOST_LANES];
+        for &(place, slot) in self.list {
+            self.sums[place as usize] += match self.numbers.of(slot) {
+                Column::Same(number) => number * T::of(self.count as f64),
+                Column::Each(lanes) if self.count == lanes.len() => total(lanes),
+                Column::Each(lanes) => {
+                    let row = &mut row[..lanes.len()];
+                    for ((row, &lane), &kept) in row.iter_mut().zip(lanes).zip(self.kept) {
+                        *row = if kept { lane } else { T::ZERO };
+                    }
+                    total(row)
+                }
+            };
+        }
+    }
+}
+
+/// The sum of the numbers in the lanes: lane by lane of a vector, then half by half.
+#[inline(always)]
+fn total<T: Float>(lanes: &[T]) -> T {
+    let mut sums = [T::ZERO; LANES];
+    for lanes in lanes.as_chunks::<LANES>().0 {
+        for k in 0..LANES {
+            sums[k] += lanes[k];
+        }
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for k in 0..width {
+            sums[k] += sums[k + width];
+        }
+    }
+    sums[0]
+}
+
 /// Loads inputs whose numbers `row` appends to a list.
 pub(super) fn rows<'l, T: Float>(
     row: impl Fn(usize, &mut Vec<T>) + Sync + 'l,
-) -> impl Fn(Range<usize>, u32, &mut Numbers<T>) + Sync + 'l {
-    move |inputs, first, numbers| {
+) -> impl Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l {
+    move |inputs, numbers| {
         let mut rows = std::mem::take(&mut numbers.rows);
         rows.clear();
         inputs.clone().for_each(|input| row(input, &mut rows));
         let width = rows.len() / inputs.len().max(1);
         for place in 0..width {
-            let lanes = &mut numbers.of_mut(first + place as u32)[..inputs.len()];
+            let lanes = &mut numbers.of_mut(place)[..inputs.len()];
             lanes.iter_mut().enumerate().for_each(|(lane, x)| *x = rows[lane * width + place]);
         }
         numbers.rows = rows;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::columns::{self, Column, Out};
+use super::columns::{self, Operand, Out};
 use super::data::Ends;
 use super::derived::{Given, derived, gradient};
 use super::lanes::{into_inner, rows};
@@ -95,7 +95,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         if len == 0 {
             return Ok(out);
         }
-        let columns: SmallVec<[Column<'_, T>; 4]> = operands.iter().map(|x| Column::of(x, &x.layout)).collect();
+        let columns: SmallVec<[Operand<'_, T>; 4]> = operands.iter().map(|x| Operand::of(x, &x.layout)).collect();
         let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
         let record = &mut |numbers: &[T]| self.record(kind, numbers);
 
@@ -117,7 +117,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
         paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &[], &load, &mut |k, results| match results {
+            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
                 Ok(results) => slices.iter_mut().zip(results).for_each(|(out, &result)| out[inputs[k]] = result),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });
@@ -128,12 +128,17 @@ impl<T: Float, const N: usize> Map<T, N> {
 
     fn record(&self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
         let tape = Tape::guarding();
-        let x: [Scalar<'_, T>; N] = std::array::from_fn(|i| tape.scalar(numbers[i]));
-        let others: Vec<_> = numbers[N..].iter().map(|&number| tape.scalar(number)).collect();
-        let y = (self.0.function)(x);
+        let inputs: Vec<_> = numbers.iter().map(|&number| tape.scalar(number)).collect();
+        let y = (self.0.function)(std::array::from_fn(|i| inputs[i]));
         y.ensure()?;
-        let given = Given { x: &Ends::numbers(x.to_vec()), others: &Ends::numbers(others), params: &[], shared: 0 };
-        derived(&tape, kind, given, Ends::number(y))
+        let [x, others] = [&inputs[..N], &inputs[N..]].map(|part| Ends::numbers(part.to_vec()));
+        let inputs = Ends::numbers(inputs);
+        derived(
+            &tape,
+            kind,
+            Given { inputs: &inputs, x: &x, others: &others, params: &[], shared: None },
+            Ends::number(y),
+        )
     }
 
     fn slopes(&self) -> &[Map<T, N>; N] {

@@ -120,7 +120,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         });
         each_buffer(model, &mut |buffer| data.tensors.push(buffer.value()));
         each_mode(model, &mut |mode| data.settings.push(mode == Mode::Train));
-        self.forms.find(|| x.clone());
+        self.forms.find(x);
         let function = &self.function;
         let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
         self.forms.replay_after(kind, &|tape| put_on(tape, model), recorded)?;

@@ -46,6 +46,8 @@ pub(super) struct Recording<T: Float> {
     pub outcomes: Outcomes,
     /// How many numbers, tensors and lists of places it takes.
     pub inputs: [usize; 3],
+    /// Where the results are to be summed over many inputs: how many of the first numbers these share.
+    pub shared: Option<usize>,
     pub code: Code<T>,
     pub targets: Targets,
 }
@@ -208,7 +210,7 @@ impl<T: Float> Paths<T> {
 
     /// Records the path of the input, with code for `kind`.
     fn recorded(&mut self, kind: Kind, numbers: &[T], record: &mut Record<'_, T>) -> Result<usize> {
-        let Recording { outcomes, inputs, code, targets } = record(numbers)?;
+        let Recording { outcomes, inputs, shared, code, targets } = record(numbers)?;
         self.recordings += 1;
         let at = match self.paths.iter().position(|path| path.outcomes == outcomes) {
             Some(at) => at,
@@ -217,7 +219,7 @@ impl<T: Float> Paths<T> {
         self.touch(at);
         self.paths[at].targets[kind as usize] = targets;
         self.paths[at].runs[kind as usize] = Some(match code.is_of_numbers() {
-            true => Run::Numbers(Ready::new(Plan::new(&code, inputs[0]))),
+            true => Run::Numbers(Ready::new(Plan::new(&code, inputs[0], shared))),
             false => Run::Tensors(Script::new(&code, inputs)),
         });
         Ok(at)
@@ -331,13 +333,11 @@ impl<T: Float> Ready<T> {
     pub fn run(&mut self, numbers: &[T]) -> Option<u32> {
         self.single.values[..numbers.len()].copy_from_slice(numbers);
         self.plan.replay.run(&mut self.single);
-        let values = &self.single.values;
-        let failed = self.plan.guards.iter().find(|guard| values[guard.slot as usize] != guard.expected);
-        failed.map(|guard| guard.ordinal)
+        self.failed(&self.single, 0)
     }
 
     /// The results of the last run on one input.
     pub fn results(&self) -> impl Iterator<Item = T> {
-        self.plan.results.iter().map(|&slot| self.single.values[slot as usize])
+        self.plan.results.iter().map(|&slot| self.single.at(slot, 0))
     }
 }

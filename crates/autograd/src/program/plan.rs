@@ -1,14 +1,19 @@
-//! How code runs: in which order, which operations together, and where each number stands.
+//! How code runs: in which order, which operations together, and when results are added to their sums.
 //!
-//! The order is that of demand (what a result needs, just before it, so that numbers are used soon after they were made)
-//! or, where that leaves far fewer groups, that of the recording. Of every stretch of the order, equal operations that do
-//! not depend on each other become one group. A slot is used again when the last reader of its number has run.
+//! What does not depend on the inputs that differ runs once, for all of them; then what the guards need; then the rest. The order
+//! is that of demand (what a result needs, just before it, so that numbers are used soon after they were made) or, where that
+//! leaves far fewer groups, that of the recording. Of every stretch of the order, equal operations that do not depend on each
+//! other become one group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use smallvec::SmallVec;
+
+use super::chain::{Chain, chains};
 use super::code::{Code, Definition, Value};
+use super::layout::Layout;
 use crate::float::Float;
-use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, span_of};
+use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, Terms, span_of};
 use crate::ops::elementwise::Elementwise;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
@@ -17,17 +22,23 @@ const STRETCH: usize = 1024;
 /// The order of the recording is worth longer ways between numbers and their readers when there are so many times fewer groups.
 const WORTH: usize = 2;
 
-/// No place yet.
+/// Not in any stretch.
 const NOWHERE: u32 = u32::MAX;
 
-/// Code, ready to run. The inputs stand in the first slots.
+/// Code, ready to run. In the uniform slots stand first the shared inputs; behind the uniform ones, first the other inputs.
 #[derive(Debug)]
 pub(crate) struct Plan<T: Float> {
+    /// Computes the uniform numbers.
+    once: Replay<T>,
     pub replay: Replay<T>,
     constants: Vec<(u32, T)>,
     /// The slot of each result.
     pub results: Vec<u32>,
     pub guards: Vec<Check<T>>,
+    /// So many groups run before the guards are known.
+    pub guarded: usize,
+    /// The groups behind these, where the results are to be summed.
+    pub stretches: Vec<Stretch<Range<usize>, u32>>,
     /// How many operations the recording had, and how many are left.
     pub operations: (usize, usize),
 }
@@ -40,23 +51,47 @@ pub(crate) struct Check<T> {
     pub expected: T,
 }
 
+/// Groups, and results that are complete when they have run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stretch<G, V> {
+    pub groups: G,
+    /// The place among the results, and where it comes from.
+    pub sums: Vec<(u32, V)>,
+}
+
 impl<T: Float> Plan<T> {
-    pub fn new(code: &Code<T>, inputs: usize) -> Self {
-        let mut order = by_demand(code);
-        let mut groups = grouped(code, &order);
-        let operations = order.len();
-        order.sort_unstable();
-        let recorded = grouped(code, &order);
-        if WORTH * recorded.len() < groups.len() {
+    /// The plan of code with so many inputs. If some of these are shared, the results are to be summed over the others.
+    pub fn new(code: &Code<T>, inputs: usize, shared: Option<usize>) -> Self {
+        let uniform = uniform(code, shared.unwrap_or(0));
+        let steps = Steps { code, chains: chains(code, &uniform), uniform };
+        let mut order = Order::by_demand(&steps);
+        let operations = order.operations(&steps);
+        let mut groups = Groups::new(&steps, &order, shared.is_some());
+        order.as_recorded();
+        let recorded = Groups::new(&steps, &order, shared.is_some());
+        if WORTH * recorded.count() < groups.count() {
             groups = recorded;
         }
-        let layout = Layout::new(code, inputs, &groups);
-        let mut list = Vec::with_capacity(2 * operations);
-        let groups: Vec<Group<T>> = groups.iter().map(|group| group.placed(&layout.slots, &mut list)).collect();
+        let layout = Layout::new(code, inputs as u32, shared.unwrap_or(0) as u32, &groups);
         let slot = |value: Value| layout.slots[value as usize];
+        let (uniform, top) = (layout.uniform as usize, layout.top as usize);
+        let placed = |groups: &mut dyn Iterator<Item = &Together>, slots, uniform| {
+            let mut list = Vec::new();
+            let groups = groups.map(|group| group.placed(&layout.slots, &mut list)).collect();
+            Replay::new(groups, list, slots, uniform)
+        };
+        let mut groups_so_far = groups.guards.len();
+        let mut stretch = |stretch: &Stretch<Vec<Together>, Value>| {
+            let start = groups_so_far;
+            groups_so_far += stretch.groups.len();
+            let sums = stretch.sums.iter().map(|&(place, value)| (place, slot(value))).collect();
+            Stretch { groups: start..groups_so_far, sums }
+        };
         Plan {
+            once: placed(&mut groups.once.iter(), uniform, 0),
+            replay: placed(&mut groups.each(), top, uniform),
             constants: layout.constants.iter().map(|&value| (slot(value), constant(code, value))).collect(),
-            results: code.results.iter().map(|&value| slot(value)).collect(),
+            results: groups.results(code).map(slot).collect(),
             guards: (code.guards.iter())
                 .map(|guard| Check {
                     ordinal: guard.ordinal,
@@ -64,16 +99,28 @@ impl<T: Float> Plan<T> {
                     expected: T::of(f64::from(u8::from(guard.holds))),
                 })
                 .collect(),
+            guarded: groups.guards.len(),
+            stretches: groups.stretches.iter().map(&mut stretch).collect(),
             operations: (code.recorded, operations),
-            replay: Replay::new(groups, list, layout.top as usize),
         }
+    }
+
+    /// The numbers that are the same for all inputs that begin with the shared ones.
+    pub fn uniform(&self, shared: &[T]) -> Vec<T> {
+        let mut numbers = self.once.numbers(1);
+        numbers.values[..shared.len()].copy_from_slice(shared);
+        for &(slot, constant) in &self.constants {
+            numbers.values[slot as usize] = constant;
+        }
+        self.once.run(&mut numbers);
+        numbers.values
     }
 
     /// Room for some inputs at once, with the constants in place.
     pub fn numbers(&self, lanes: usize) -> Numbers<T> {
         let mut numbers = self.replay.numbers(lanes);
         for &(slot, constant) in &self.constants {
-            numbers.values[slot as usize * lanes..][..lanes].fill(constant);
+            numbers.uniform[slot as usize] = constant;
         }
         numbers
     }
@@ -86,200 +133,256 @@ fn constant<T: Float>(code: &Code<T>, value: Value) -> T {
     }
 }
 
-/// The operations that results and guards need, each after its operands and before what needs it next.
-fn by_demand<T: Float>(code: &Code<T>) -> Vec<Value> {
-    let mut seen = vec![false; code.values.len()];
-    let mut order = Vec::new();
-    // A value to visit, or one whose operands have all been visited.
-    let mut stack: Vec<(Value, bool)> = Vec::new();
-    for root in code.results.iter().copied().chain(code.guards.iter().map(|guard| guard.comparison)) {
-        stack.push((root, false));
-        while let Some((value, ready)) = stack.pop() {
-            if ready {
-                order.push(value);
-                continue;
+/// The values that depend on nothing but constants and the first inputs, so many.
+fn uniform<T: Float>(code: &Code<T>, shared: usize) -> Vec<bool> {
+    let mut uniform = Vec::with_capacity(code.values.len());
+    for definition in &code.values {
+        uniform.push(match *definition {
+            Definition::Input(place) => (place as usize) < shared,
+            Definition::Constant(_) => true,
+            Definition::Operation(_, x, y) => uniform[x as usize] && uniform[y as usize],
+            Definition::Output(..) => false,
+        });
+    }
+    uniform
+}
+
+/// The operations of code, with chains as one.
+struct Steps<'c, T: Float> {
+    code: &'c Code<T>,
+    /// By value; those that are a part of a chain are nobody's operands.
+    chains: Vec<Option<Chain>>,
+    uniform: Vec<bool>,
+}
+
+impl<T: Float> Steps<'_, T> {
+    /// The operation that makes a value, and its operands.
+    fn of(&self, value: Value) -> Option<(Sort, SmallVec<[Value; 2]>)> {
+        let is_uniform = |operand: Value| self.uniform[operand as usize];
+        match (&self.chains[value as usize], self.code.values[value as usize]) {
+            (Some(chain), _) => Some((Sort::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
+            (None, Definition::Operation(op, x, y)) => {
+                let operands = &[x, y][..op.arity()];
+                let uniform = [x, y].map(is_uniform);
+                Some((Sort::Operation(op, uniform), SmallVec::from_slice(operands)))
             }
-            let Definition::Operation(op, x, y) = code.values[value as usize] else { continue };
-            if std::mem::replace(&mut seen[value as usize], true) {
-                continue;
-            }
-            stack.push((value, true));
-            if op.arity() == 2 {
-                stack.push((y, false));
-            }
-            stack.push((x, false));
+            _ => None,
         }
     }
-    order
+}
+
+/// What operations must have in common to run together: what they compute, and which operands are uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Operation(Elementwise, [bool; 2]),
+    Chain(Terms, bool),
+}
+
+impl Sort {
+    /// An order of sorts, whichever.
+    fn rank(self) -> (u8, [bool; 2]) {
+        match self {
+            Sort::Operation(op, uniform) => (op as u8, uniform),
+            Sort::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false]),
+        }
+    }
+}
+
+/// The operations that results and guards need, in an order in which they can run.
+#[derive(Default)]
+struct Order {
+    /// Those that are the same for all inputs.
+    once: Vec<Value>,
+    /// Those that guards need.
+    guards: Vec<Value>,
+    rest: Vec<Value>,
+}
+
+impl Order {
+    /// Each after its operands and before what needs it next.
+    fn by_demand<T: Float>(steps: &Steps<'_, T>) -> Self {
+        let code = steps.code;
+        let mut seen = vec![false; code.values.len()];
+        let mut order = Order::default();
+        // A value to visit, or one whose operands have all been visited.
+        let mut stack: Vec<(Value, bool)> = Vec::new();
+        for (number, root) in
+            code.guards.iter().map(|guard| guard.comparison).chain(code.results.iter().copied()).enumerate()
+        {
+            stack.push((root, false));
+            while let Some((value, ready)) = stack.pop() {
+                if ready {
+                    match steps.uniform[value as usize] {
+                        true => order.once.push(value),
+                        false if number < code.guards.len() => order.guards.push(value),
+                        false => order.rest.push(value),
+                    }
+                    continue;
+                }
+                let Some((_, operands)) = steps.of(value) else { continue };
+                if std::mem::replace(&mut seen[value as usize], true) {
+                    continue;
+                }
+                stack.push((value, true));
+                stack.extend(operands.iter().rev().map(|&operand| (operand, false)));
+            }
+        }
+        order
+    }
+
+    /// In the order of the recording.
+    fn as_recorded(&mut self) {
+        self.once.sort_unstable();
+        self.guards.sort_unstable();
+        self.rest.sort_unstable();
+    }
+
+    fn operations<T: Float>(&self, steps: &Steps<'_, T>) -> usize {
+        let all = [&self.once, &self.guards, &self.rest].into_iter().flatten();
+        all.map(|&value| steps.chains[value as usize].as_ref().map_or(1, Chain::operations)).sum()
+    }
 }
 
 /// Equal operations that can run together.
-struct Together {
-    op: Elementwise,
-    results: Vec<Value>,
-    operands: [Vec<Value>; 2],
+pub(super) struct Together {
+    sort: Sort,
+    pub results: Vec<Value>,
+    operands: Vec<SmallVec<[Value; 2]>>,
 }
 
-fn grouped<T: Float>(code: &Code<T>, order: &[Value]) -> Vec<Together> {
-    let mut groups = Vec::new();
-    // Of each value, the last stretch that it is computed in, and how many operations of that stretch it waits for.
-    let mut depth = vec![(NOWHERE, 0_u32); code.values.len()];
-    for (stretch, values) in order.chunks(STRETCH).enumerate() {
-        let stretch = stretch as u32;
-        let mut keyed: Vec<(u32, Elementwise, Value, Value, Value)> = Vec::with_capacity(values.len());
+/// All operations, in groups.
+pub(super) struct Groups {
+    pub once: Vec<Together>,
+    pub guards: Vec<Together>,
+    /// What is summed is complete with the groups of its stretch.
+    pub stretches: Vec<Stretch<Vec<Together>, Value>>,
+    summed: bool,
+}
+
+impl Groups {
+    fn new<T: Float>(steps: &Steps<'_, T>, order: &Order, summed: bool) -> Self {
+        let code = steps.code;
+        let mut grouping = Grouping { steps, depth: vec![(NOWHERE, 0); code.values.len()], stretch: 0 };
+        let once = order.once.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
+        let guards = order.guards.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
+        let first = grouping.stretch;
+        let mut stretches: Vec<_> = (order.rest.chunks(STRETCH))
+            .map(|values| Stretch { groups: grouping.groups(values), sums: Vec::new() })
+            .collect();
+        if summed && stretches.is_empty() {
+            stretches.push(Stretch::default());
+        }
+        for (place, &value) in code.results.iter().enumerate().filter(|_| summed) {
+            let at = match grouping.depth[value as usize].0 {
+                NOWHERE => 0,
+                stretch => stretch.saturating_sub(first),
+            };
+            stretches[at as usize].sums.push((place as u32, value));
+        }
+        Groups { once, guards, stretches, summed }
+    }
+
+    /// Those that run for each input.
+    fn each(&self) -> impl Iterator<Item = &Together> {
+        self.guards.iter().chain(self.stretches.iter().flat_map(|stretch| &stretch.groups))
+    }
+
+    fn count(&self) -> usize {
+        self.once.len() + self.each().count()
+    }
+
+    /// The results that are not summed.
+    pub fn results<T: Float>(&self, code: &Code<T>) -> impl Iterator<Item = Value> {
+        code.results.iter().copied().filter(|_| !self.summed)
+    }
+}
+
+impl Stretch<Vec<Together>, Value> {
+    pub fn summed(&self) -> impl Iterator<Item = Value> {
+        self.sums.iter().map(|&(_, value)| value)
+    }
+}
+
+/// What groups are made of.
+struct Grouping<'c, T: Float> {
+    steps: &'c Steps<'c, T>,
+    /// Of each operation, the stretch that it is computed in, and how many operations of that stretch it waits for.
+    depth: Vec<(u32, u32)>,
+    stretch: u32,
+}
+
+impl<T: Float> Grouping<'_, T> {
+    /// The groups of the next stretch.
+    fn groups(&mut self, values: &[Value]) -> Vec<Together> {
+        let mut waiting: Vec<(u32, Sort, Value, SmallVec<[Value; 2]>)> = Vec::with_capacity(values.len());
         for &value in values {
-            let Definition::Operation(op, x, y) = code.values[value as usize] else { continue };
-            let after = |operand: Value| match depth[operand as usize] {
-                (at, depth) if at == stretch => depth + 1,
+            let Some((sort, operands)) = self.steps.of(value) else { continue };
+            let after = |&operand: &Value| match self.depth[operand as usize] {
+                (at, depth) if at == self.stretch => depth + 1,
                 _ => 0,
             };
-            let own = after(x).max(after(y));
-            depth[value as usize] = (stretch, own);
-            keyed.push((own, op, value, x, y));
+            let depth = operands.iter().map(after).max().unwrap_or(0);
+            self.depth[value as usize] = (self.stretch, depth);
+            waiting.push((depth, sort, value, operands));
         }
-        keyed.sort_by_key(|&(depth, op, ..)| (depth, op as u8));
-        for equal in keyed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            groups.push(Together {
-                op: equal[0].1,
-                results: equal.iter().map(|operation| operation.2).collect(),
-                operands: [
-                    equal.iter().map(|operation| operation.3).collect(),
-                    equal.iter().map(|operation| operation.4).collect(),
-                ],
-            });
+        self.stretch += 1;
+        waiting.sort_by_key(|&(depth, sort, ..)| (depth, sort.rank()));
+        let mut groups: Vec<(u32, Together)> = Vec::new();
+        for (depth, sort, value, operands) in waiting {
+            match groups.last_mut() {
+                Some((at, group)) if (*at, group.sort) == (depth, sort) => {
+                    group.results.push(value);
+                    group.operands.push(operands);
+                }
+                _ => groups.push((depth, Together { sort, results: vec![value], operands: vec![operands] })),
+            }
         }
+        groups.into_iter().map(|(_, group)| group).collect()
     }
-    groups
 }
 
 impl Together {
+    pub fn operands(&self) -> impl Iterator<Item = Value> {
+        self.operands.iter().flatten().copied()
+    }
+
     /// The group with its slots.
     fn placed<T: Float>(&self, slots: &[u32], list: &mut Vec<u32>) -> Group<T> {
-        let arity = self.op.arity();
         let start = list.len();
+        let slot = |value: Value| slots[value as usize];
         let mut spans = [Span::Scattered; 2];
-        for (span, operands) in spans.iter_mut().zip(&self.operands).take(arity) {
-            let first = list.len();
-            list.extend(operands.iter().map(|&value| slots[value as usize]));
-            *span = span_of(&list[first..]);
-        }
-        let block = self.op.value_block();
-        let body = match self.op {
-            Elementwise::add => Body::Add(block),
-            Elementwise::sub => Body::Sub(block),
-            Elementwise::mul => Body::Mul(block),
-            Elementwise::div => Body::Div(block),
-            Elementwise::masked_mul => Body::MaskedMul(block),
-            Elementwise::neg => Body::Neg(block),
-            _ => Body::Other(block),
-        };
-        Group {
-            body,
-            out: slots[self.results[0] as usize],
-            len: self.results.len() as u32,
-            list: start as u32,
-            arity: arity as u8,
-            spans,
-        }
-    }
-}
-
-/// Where every number stands.
-struct Layout {
-    /// By value.
-    slots: Vec<u32>,
-    constants: Vec<Value>,
-    /// Slots lie below.
-    top: u32,
-    /// Unused stretches below the top: where they start, how long they are.
-    free: BTreeMap<u32, u32>,
-    /// The same by length.
-    by_len: BTreeSet<(u32, u32)>,
-}
-
-impl Layout {
-    fn new<T: Float>(code: &Code<T>, inputs: usize, groups: &[Together]) -> Self {
-        let slots = vec![NOWHERE; code.values.len()];
-        let mut layout =
-            Layout { slots, constants: Vec::new(), top: inputs as u32, free: BTreeMap::new(), by_len: BTreeSet::new() };
-        let mut last = last_readers(code, groups);
-        for (value, definition) in code.values.iter().enumerate() {
-            match definition {
-                Definition::Input(place) => layout.slots[value] = *place,
-                Definition::Constant(_) if last[value] != NOWHERE => {
-                    layout.slots[value] = layout.top;
-                    layout.constants.push(value as Value);
-                    layout.top += 1;
+        let (body, arity) = match self.sort {
+            Sort::Chain(terms, _) => {
+                for operands in &self.operands {
+                    list.push(slot(operands[0]));
+                    list.push(((operands.len() - 1) / terms.factors()) as u32);
+                    list.extend(operands[1..].iter().map(|&value| slot(value)));
                 }
-                _ => {}
+                (Body::Chain(terms), 0)
             }
-        }
-        for (reader, group) in groups.iter().enumerate() {
-            let first = layout.take(group.results.len() as u32);
-            for (&value, slot) in group.results.iter().zip(first..) {
-                layout.slots[value as usize] = slot;
-            }
-            for &value in group.operands.iter().flatten() {
-                let is_operation = matches!(code.values[value as usize], Definition::Operation(..));
-                if is_operation && last[value as usize] == reader as u32 {
-                    last[value as usize] = NOWHERE;
-                    layout.give(layout.slots[value as usize]);
+            Sort::Operation(op, _) => {
+                for (k, span) in spans.iter_mut().enumerate().take(op.arity()) {
+                    let first = list.len();
+                    list.extend(self.operands.iter().map(|operands| slot(operands[k])));
+                    *span = span_of(&list[first..]);
                 }
+                (body(op), op.arity())
             }
-        }
-        layout
-    }
-
-    /// Consecutive slots: the shortest unused stretch that is long enough, or new ones.
-    fn take(&mut self, len: u32) -> u32 {
-        let Some(&(room, start)) = self.by_len.range((len, 0)..).next() else {
-            self.top += len;
-            return self.top - len;
         };
-        self.remove(start, room);
-        if room > len {
-            self.insert(start + len, room - len);
-        }
-        start
-    }
-
-    /// A slot is unused from now on.
-    fn give(&mut self, slot: u32) {
-        let (mut start, mut end) = (slot, slot + 1);
-        if let Some((&before, &len)) = self.free.range(..slot).next_back()
-            && before + len == slot
-        {
-            self.remove(before, len);
-            start = before;
-        }
-        if let Some(&len) = self.free.get(&end) {
-            self.remove(end, len);
-            end += len;
-        }
-        self.insert(start, end - start);
-    }
-
-    fn insert(&mut self, start: u32, len: u32) {
-        self.free.insert(start, len);
-        self.by_len.insert((len, start));
-    }
-
-    fn remove(&mut self, start: u32, len: u32) {
-        self.free.remove(&start);
-        self.by_len.remove(&(len, start));
+        let (out, len) = (slot(self.results[0]), self.results.len() as u32);
+        Group { body, out, len, list: start as u32, arity: arity as u8, spans }
     }
 }
 
-/// The group that reads a value last; the end of all for results and guards, and [`NOWHERE`] for what nobody reads.
-fn last_readers<T: Float>(code: &Code<T>, groups: &[Together]) -> Vec<u32> {
-    let mut last = vec![NOWHERE; code.values.len()];
-    for (reader, group) in groups.iter().enumerate() {
-        for &value in group.operands.iter().flatten() {
-            last[value as usize] = reader as u32;
-        }
+fn body<T: Float>(op: Elementwise) -> Body<T> {
+    let block = op.value_block();
+    match op {
+        Elementwise::add => Body::Add(block),
+        Elementwise::sub => Body::Sub(block),
+        Elementwise::mul => Body::Mul(block),
+        Elementwise::div => Body::Div(block),
+        Elementwise::masked_mul => Body::MaskedMul(block),
+        Elementwise::neg => Body::Neg(block),
+        _ => Body::Other(block),
     }
-    for &value in code.results.iter().chain(code.guards.iter().map(|guard| &guard.comparison)) {
-        last[value as usize] = NOWHERE - 1;
-    }
-    last
 }

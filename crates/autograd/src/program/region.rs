@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use smallvec::SmallVec;
 
 use super::code::{Code, Definition, NUMBER, Value};
-use super::columns::{self, Column, Out};
+use super::columns::{self, Operand, Out};
 use super::paths::Ready;
 use super::plan::Plan;
 use super::script::{Place, Store};
@@ -52,7 +52,7 @@ impl<T: Float> Region<T> {
             known.insert(member, part.define(Definition::Operation(op, x, y), NUMBER));
         }
         part.results = results.iter().map(|result| known[result]).collect();
-        let ready = Ready::new(Plan::new(&part, operands.len()));
+        let ready = Ready::new(Plan::new(&part, operands.len(), None));
         (Region { ready, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
@@ -79,10 +79,10 @@ impl<T: Float> Region<T> {
                 layouts.push(store.tensor(place).map(layout).transpose()?);
             }
             let column = |(&place, layout)| match (store.tensor(place), layout) {
-                (Some(x), Some(layout)) => Column::of(x, layout),
-                _ => Column::Same(store.number(place)),
+                (Some(x), Some(layout)) => Operand::of(x, layout),
+                _ => Operand::Same(store.number(place)),
             };
-            let columns: SmallVec<[Column<'_, T>; 8]> =
+            let columns: SmallVec<[Operand<'_, T>; 8]> =
                 operands.iter().zip(layouts.iter().map(Option::as_ref)).map(column).collect();
             let mut slices: SmallVec<[Out<'_, T>; 4]> = (out.iter_mut().zip(&self.sums))
                 .map(|(out, sum)| match sum {

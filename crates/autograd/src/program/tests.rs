@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Rule;
 use crate::kernel::samples::{Draws, assert_same_bits};
 use crate::ops::elementwise::Elementwise;
-use crate::{Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
+use crate::{Data, Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
 
 fn rosenbrock<R: Real>(x: &[R]) -> R {
     let term = |x: &[R]| {
@@ -411,5 +411,154 @@ fn tensors_replay() -> Result<()> {
         assert!((along - expected).abs() < 1e-12 * (1.0 + along.abs()));
     }
     println!("{}", program.report());
+    Ok(())
+}
+
+/// Branches on what is shared and on data; some terms depend on one of the two alone.
+fn polynomial<R: Real>(shared: &[R], data: &[R]) -> R {
+    let scale = (shared[0] * R::of(0.5)).exp() + R::of(3.0);
+    let start = if shared[1] > R::of(0.25) { scale } else { -scale };
+    let sum = shared[2..].iter().zip(data).fold(start, |sum, (&w, &x)| sum + w * x);
+    let rest = data.iter().fold(sum * sum, |sum, &x| sum + x);
+    if data[0] > R::of(0.0) { rest * scale + shared[1] } else { rest + shared[1] }
+}
+
+#[test]
+fn what_inputs_of_a_sum_share_is_part_of_every_term() -> Result<()> {
+    let draws: Vec<f64> = Draws(8).numbers(6 * 1000);
+    let data: Vec<Vec<f64>> = draws.chunks(6).map(<[f64]>::to_vec).collect();
+    let first: Vec<f64> = Draws(9).numbers(8);
+    let mut program = Program::record(&(first.clone(), data[0].clone()), |_, (p, x)| polynomial(&p, &x))?;
+    for (seed, len) in [(10, 1), (11, 7), (12, 130), (13, 1000)] {
+        let shared: Vec<f64> = Draws(seed).numbers(8);
+        let (found, slopes) = program.sum(&shared, &data[..len])?;
+        let slopes = slopes.clone();
+        let (value, expected) = value_and_gradient(
+            |_, p| {
+                data[..len]
+                    .iter()
+                    .map(|x| polynomial(&p, &x.iter().map(|&x| Scalar::constant(x)).collect::<Vec<_>>()))
+                    .sum()
+            },
+            shared.clone(),
+        )?;
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-11 * (1.0 + b.abs());
+        assert!(close(found, value), "{len}: {found} {value}");
+        assert!(slopes.iter().zip(&expected).all(|(&a, &b)| close(a, b)), "{len}: {slopes:?} {expected:?}");
+    }
+    assert!(program.report().paths >= 2);
+    assert_same_bits(|| {
+        let mut program =
+            Program::record(&(first.clone(), data[0].clone()), |_, (p, x)| polynomial(&p, &x)).expect("arithmetic");
+        let (value, slopes) = program.sum(&first, &data).expect("arithmetic");
+        [&[value], &slopes[..]].concat()
+    });
+    Ok(())
+}
+
+#[test]
+fn long_sums_keep_their_order() -> Result<()> {
+    fn sums<R: Real>(x: &[R]) -> R {
+        let products = x.chunks(2).fold(x[0], |sum, x| sum + x[0] * x[1]);
+        let numbers = x.iter().fold(products, |sum, &x| sum + x);
+        x.iter().fold(R::of(1.0), |sum, &x| x * R::of(3.0) + sum) * numbers + (x[0] + x[1] + x[2] + x[3])
+    }
+    let draws: Vec<f64> = Draws(4).numbers(40 * 33);
+    let points: Vec<Vec<f64>> = draws.chunks(40).map(<[f64]>::to_vec).collect();
+    let mut program = Program::record(&points[0], |_, x| sums(&x))?;
+    let mut values = vec![0.0; points.len()];
+    program.batch(&points).value(&mut values)?;
+    for (x, value) in points.iter().zip(values) {
+        assert_eq!((program.value(x)?, value), (sums(x), sums(x)));
+        let (_, expected) = value_and_gradient(|_, x| sums(&x), x.clone())?;
+        assert_eq!(program.gradient(x)?, &expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn batches_along_directions_are_those_of_one_input() -> Result<()> {
+    let points: Vec<Vec<f64>> = Draws(5).numbers::<f64>(20 * 40).chunks(20).map(<[f64]>::to_vec).collect();
+    let along: Vec<Vec<f64>> = Draws(6).numbers::<f64>(20 * 40).chunks(20).map(<[f64]>::to_vec).collect();
+    fn f<R: Real>(x: &[R]) -> R {
+        if x[0] > R::of(0.0) { rosenbrock(x) } else { rosenbrock(x).sin() }
+    }
+    let mut program = Program::record(&points[0], |_, x| f(&x))?;
+    let mut products = vec![(points[0].clone(), points[0].clone()); points.len()];
+    program.batch(&points).hvp(&along, &mut products)?;
+    let mut slopes = vec![(0.0, 0.0); points.len()];
+    program.batch(&points).jvp(&along, &mut slopes)?;
+    for (i, (x, v)) in points.iter().zip(&along).enumerate() {
+        let (gradient, product) = program.hvp(x, v)?;
+        assert_eq!((&products[i].0, &products[i].1), (gradient, product));
+        assert_eq!(slopes[i], program.jvp(x, v)?);
+    }
+    assert_eq!(program.report().paths, 2);
+
+    let mut pair = Program::record_vector(&points[0], |tape, x| tape.from_scalars(&[rosenbrock(&x), x[0].exp()]))?;
+    let mut results = vec![0.0; 4 * points.len()];
+    pair.batch(&points).jvp(&along, &mut results)?;
+    for (i, (x, v)) in points.iter().zip(&along).enumerate() {
+        let (values, tangents) = pair.jvp(x, v)?;
+        assert_eq!(results[4 * i..][..4], [values.to_vec(), tangents.to_vec()].concat());
+    }
+    for directions in [&along[1..], &vec![vec![1.0]; points.len()]] {
+        let error = program.batch(&points).jvp(directions, &mut slopes).unwrap_err();
+        assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_derivative_is_taken_of_data() -> Result<()> {
+    type X = ([f64; 2], Data<Vec<f64>>);
+    fn f<R: Real>([a, b]: [R; 2], data: &[R]) -> R {
+        data.iter().fold(a * b, |sum, &x| sum + (a * x).sin() * b)
+    }
+    let (x, v): (X, X) = (([0.3, 0.7], Data(vec![1.0, 2.0])), ([1.0, -2.0], Data(vec![9.0, 9.0])));
+    let (_, expected) = value_and_gradient(|_, (p, x)| f(p, &x), (x.0, x.1.0.clone()))?;
+    let (value, gradient) = value_and_gradient(|_, (p, Data(x))| f(p, &x), x.clone())?;
+    assert_eq!((gradient.0, &gradient.1.0[..]), (expected.0, &[0.0, 0.0][..]));
+    let (slopes, product) = hvp(|_, (p, Data(x))| f(p, &x), x.clone(), v.clone())?;
+    assert_eq!((slopes.0, &product.1.0[..]), (expected.0, &[0.0, 0.0][..]));
+    let report = crate::check(|_, (p, Data(x))| f(p, &x), x.clone())?;
+    assert!(report.is_ok(), "{report}");
+
+    let mut program = Program::record(&x, |_, (p, Data(x))| f(p, &x))?;
+    assert_eq!(program.value_and_gradient(&x)?, (value, &gradient));
+    let close = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+    let (_, found) = program.hvp(&x, &v)?;
+    assert!(close(found.0, product.0) && found.1 == product.1, "{found:?} {product:?}");
+    let hessian = program.hessian(&x)?;
+    assert_eq!(hessian.shape(), &[2, 2].into());
+    let (_, along) = program.jvp(&x, &v)?;
+    assert!((along - (expected.0[0] - 2.0 * expected.0[1])).abs() < 1e-12);
+    let mut batch = [x.clone(), v.clone()];
+    program.batch(&[x.clone(), x.clone()]).gradient(&mut batch)?;
+    assert_eq!(batch, [gradient.clone(), gradient.clone()]);
+
+    let mut rows = Program::record_vector(&x, |tape, (p, Data(x))| tape.from_scalars(&[f(p, &x), x[0] * p[1]]))?;
+    assert_eq!(rows.jacobian(&x)?.to_vec(), [expected.0[0], expected.0[1], 0.0, 1.0]);
+    let mut jacobians = [0.0; 4];
+    rows.batch(std::slice::from_ref(&x)).jacobian(&mut jacobians)?;
+    assert_eq!(jacobians, [expected.0[0], expected.0[1], 0.0, 1.0]);
+
+    let mut sum = Program::record(&((0.5_f64, Data(2.0)), 1.0), |_, ((a, Data(b)), x)| a * b * x)?;
+    assert_eq!(sum.sum(&(0.5, Data(3.0)), &[1.0, 2.0, 4.0])?, (10.5, &(21.0, Data(0.0))));
+    Ok(())
+}
+
+#[test]
+fn as_many_numbers_in_another_form_are_recorded_anew() -> Result<()> {
+    type X = (Vec<f64>, Vec<f64>);
+    fn f<R: Real>((a, b): (Vec<R>, Vec<R>)) -> R {
+        a.into_iter().fold(R::of(0.0), |sum, a| sum + a) * b[0]
+    }
+    let (long, short): (X, X) = ((vec![1.0, 2.0], vec![3.0]), (vec![1.0], vec![2.0, 3.0]));
+    let mut program = Program::record(&long, |_, x| f(x))?;
+    assert_eq!((program.value(&long)?, program.value(&short)?), (9.0, 2.0));
+    assert_eq!(program.gradient(&short)?, &(vec![2.0], vec![1.0, 0.0]));
+    let error = program.batch(&[long, short]).value(&mut [0.0; 2]).unwrap_err();
+    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::forward::Tangents;
 use crate::reverse::recorded::Adjoints;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::transform::Data;
 use crate::var::Var;
 
 /// A `Scalar`, a `Var`, or an array, vector or tuple of such.
@@ -132,6 +133,26 @@ impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Vec<H> {
     }
     fn tangent(self, tangents: &Tangents<T>) -> Vec<H::Value> {
         self.into_iter().map(|handle| handle.tangent(tangents)).collect()
+    }
+}
+
+impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Data<H> {
+    type Value = Data<H::Value>;
+
+    fn ensure(&self) -> Result<()> {
+        self.0.ensure()
+    }
+    fn peek(self) -> Data<H::Value> {
+        Data(self.0.peek())
+    }
+    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
+        Data(self.0.adjoint(&Gradient(adjoints.0.of_nothing())))
+    }
+    fn set_tangent(self, _: &'static str, _: Data<H::Value>, _: &mut Tangents<T>) -> Result<()> {
+        Ok(())
+    }
+    fn tangent(self, tangents: &Tangents<T>) -> Data<H::Value> {
+        Data(self.0.tangent(tangents))
     }
 }
 

@@ -1,0 +1,89 @@
+//! Chains of additions, each run as one operation: a sum of numbers or of products, in the order of the recording.
+
+use super::code::{Code, Definition, Value};
+use crate::float::Float;
+use crate::kernel::replay::Terms;
+use crate::ops::elementwise::Elementwise;
+
+/// Fewer terms are operations like others.
+const SHORTEST: usize = 4;
+
+/// start + x₁y₁ + x₂y₂ + …, added from left to right.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub terms: Terms,
+    /// Whether the first factors are uniform; the second ones are not.
+    pub uniform: bool,
+    /// The start, and behind it what is added, factor by factor.
+    pub operands: Vec<Value>,
+}
+
+impl Chain {
+    /// How many terms there are.
+    fn len(&self) -> usize {
+        self.operands.len() / self.terms.factors()
+    }
+
+    /// How many operations of the recording these are.
+    pub fn operations(&self) -> usize {
+        self.operands.len() - 1
+    }
+}
+
+/// The chains of code, by the value of their last addition. What only a chain reads is a part of it.
+pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool]) -> Vec<Option<Chain>> {
+    let readers = readers(code);
+    let mut chains: Vec<Option<Chain>> = Vec::with_capacity(code.values.len());
+    for (value, definition) in code.values.iter().enumerate() {
+        let Definition::Operation(Elementwise::add, x, y) = *definition else {
+            chains.push(None);
+            continue;
+        };
+        let is_part = |operand: Value| readers[operand as usize] == 1 && uniform[operand as usize] == uniform[value];
+        let product = |operand: Value| match code.values[operand as usize] {
+            Definition::Operation(Elementwise::mul, x, y) if is_part(operand) => Some((Terms::Products, [x, y])),
+            Definition::Operation(Elementwise::masked_mul, x, y) if is_part(operand) => {
+                Some((Terms::MaskedProducts, [x, y]))
+            }
+            _ => None,
+        };
+        // The longer chain goes on; of two that are none, the one that is no product is the start.
+        let rank = |operand: Value| match &chains[operand as usize] {
+            Some(chain) if is_part(operand) => 1 + chain.len(),
+            _ => usize::from(product(operand).is_none()),
+        };
+        let (start, term) = if rank(x) >= rank(y) { (x, y) } else { (y, x) };
+        let is_uniform = |operand: Value| uniform[operand as usize] && !uniform[value];
+        let (terms, mut factors) = match product(term) {
+            Some((terms, [x, y])) if is_uniform(y) => (terms, vec![y, x]),
+            Some((terms, factors)) => (terms, factors.to_vec()),
+            None => (Terms::Numbers, vec![term]),
+        };
+        let uniform = is_uniform(factors[0]);
+        let goes_on = |chain: &mut Chain| is_part(start) && (chain.terms, chain.uniform) == (terms, uniform);
+        let chain = match chains[start as usize].take_if(goes_on) {
+            Some(mut chain) => {
+                chain.operands.append(&mut factors);
+                chain
+            }
+            None => Chain { terms, uniform, operands: [vec![start], factors].concat() },
+        };
+        chains.push(Some(chain));
+    }
+    chains.iter_mut().for_each(|chain| drop(chain.take_if(|chain| chain.len() < SHORTEST)));
+    chains
+}
+
+/// How many operations, results and guards read each value.
+fn readers<T: Float>(code: &Code<T>) -> Vec<u32> {
+    let mut readers = vec![0; code.values.len()];
+    for definition in &code.values {
+        if let Definition::Operation(op, x, y) = *definition {
+            readers[x as usize] += 1;
+            readers[y as usize] += u32::from(op.arity() == 2);
+        }
+    }
+    let ends = code.guards.iter().map(|guard| guard.comparison);
+    ends.chain(code.results.iter().copied()).for_each(|value| readers[value as usize] += 1);
+    readers
+}
