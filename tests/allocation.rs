@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autograd::{Float, Param, Program, Tape, Tensor};
+use autograd::{Float, ModelProgram, Param, Program, Tape, Tensor};
 use nn::loss::cross_entropy;
 use nn::{
     AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig, TransformerConfig,
@@ -223,6 +223,28 @@ fn replayed_step() -> Vec<usize> {
     })
 }
 
+/// A training step of a model that is replayed, and a program of tensors.
+fn replayed_tensors_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut layers = vec![Linear::new(8, 32, &mut rng), Linear::new(32, 4, &mut rng)];
+    let classes: Tensor<usize> = (0..16).map(|i| i % 4).collect();
+    let batch = (Tensor::normal([16, 8], 0.0, 1.0, &mut rng), classes);
+    let mut step = ModelProgram::record(&layers, &batch, |layers: &Vec<Linear>, _, (x, y)| {
+        cross_entropy(layers[1].forward(layers[0].forward(x).gelu()), y)
+    })
+    .unwrap();
+    let mut adam = Adam::new(0.01);
+    let x = [Tensor::<f32>::ones([50, 60]), Tensor::ones([60])];
+    let mut program = Program::record(&x, |_, [x, y]| ((x * y).sin() + x.exp()).sum()).unwrap();
+    steady(|| {
+        let (_, gradients) = step.value_and_gradients(&layers, &batch).unwrap();
+        adam.step(&mut layers, &gradients).unwrap();
+        drop(gradients);
+        program.value_and_gradient(&x).unwrap();
+        program.hvp(&x, &x).unwrap();
+    })
+}
+
 /// Scalars and tensors on one tape, and a derivative of a derivative.
 fn mixed_step() -> Vec<usize> {
     let mut tape = Tape::<f64>::new();
@@ -244,6 +266,7 @@ fn main() {
         ("a transformer and AdamW", transformer_step()),
         ("a sequence", sequence_step()),
         ("replays", replayed_step()),
+        ("replays of tensors", replayed_tensors_step()),
         ("scalars, f32", scalar_step::<f32>()),
         ("scalars, f64", scalar_step::<f64>()),
     ] {

@@ -139,12 +139,17 @@ pub(crate) trait TensorRule {
         None
     }
 
-    /// The op with other places of the same shape, or the rule that they break.
-    fn with_places<T: Float>(&self, _: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule>
+    /// The op with other places of the same shape.
+    fn with_places(&self, _: &Tensor<usize>) -> Self
     where
         Self: Sized + Clone,
     {
-        Ok(self.clone())
+        self.clone()
+    }
+
+    /// The rule that places break which are none for these operands.
+    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
+        Ok(())
     }
 }
 
@@ -216,10 +221,18 @@ macro_rules! ops {
             }
 
             /// The op with other places.
-            pub fn with_places<T: Float>(&self, places: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
+            pub fn with_places(&self, places: &Tensor<usize>) -> Self {
                 match self {
-                    $(Op::$name(op) => Ok(op.with_places(places, x)?.into()),)*
-                    op => Ok(op.clone()),
+                    $(Op::$name(op) => op.with_places(places).into(),)*
+                    op => op.clone(),
+                }
+            }
+
+            /// The rule that places break which are none for these operands.
+            pub fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+                match self {
+                    $(Op::$name(op) => op.check_places(x),)*
+                    _ => Ok(()),
                 }
             }
 

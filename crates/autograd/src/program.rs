@@ -40,7 +40,7 @@ use crate::transform::Inputs;
 use crate::var::Var;
 
 pub use batch::Batch;
-use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, variables};
+use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, release, variables};
 use forms::Forms;
 pub use map::Map;
 pub use model::ModelProgram;
@@ -282,6 +282,12 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     #[track_caller]
     fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
         self.read(x, along)?;
+        if !self.forms.data.tensors.is_empty() {
+            // Their memory is for the results of this run.
+            self.forms.release();
+            release(&mut self.gradient);
+            release(&mut self.product);
+        }
         self.forms.replay(kind, &self.function)
     }
 

@@ -86,8 +86,12 @@ impl TensorRule for SoftmaxCrossEntropy {
         Some(&self.0.targets)
     }
 
-    fn with_places<T: Float>(&self, targets: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        Ok(SoftmaxCrossEntropy(self.0.at(targets, x[0].shape())?))
+    fn with_places(&self, targets: &Tensor<usize>) -> Self {
+        SoftmaxCrossEntropy(self.0.with(targets))
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        self.0.check(x[0].shape())
     }
 }
 
@@ -127,8 +131,12 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
         Some(&self.0.targets)
     }
 
-    fn with_places<T: Float>(&self, targets: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        Ok(SoftmaxCrossEntropyAdjoint(self.0.at(targets, x[0].shape())?))
+    fn with_places(&self, targets: &Tensor<usize>) -> Self {
+        SoftmaxCrossEntropyAdjoint(self.0.with(targets))
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        self.0.check(x[0].shape())
     }
 }
 
@@ -149,12 +157,17 @@ impl<T: Float> Factors<T> {
 }
 
 impl Targets {
-    /// The same weighing of other targets, for logits of this shape.
-    fn at(&self, targets: &Tensor<usize>, shape: &Shape) -> Result<Self, Rule> {
+    /// The same weighing of other targets, which are contiguous.
+    fn with(&self, targets: &Tensor<usize>) -> Self {
+        Targets { targets: targets.clone(), ..*self }
+    }
+
+    /// The rule that a target breaks which is no class of logits of this shape.
+    fn check(&self, shape: &Shape) -> Result<(), Rule> {
         let is_outside = |&t: &usize| t >= shape[self.axis] && self.ignored != Some(t);
-        match targets.iter().find(is_outside) {
+        match self.targets.iter().find(is_outside) {
             Some(index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
-            None => Ok(Targets { targets: targets.in_order()?, ..*self }),
+            None => Ok(()),
         }
     }
 
@@ -331,14 +344,15 @@ fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntrop
         let found = options.label_smoothing.to_string();
         return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
     }
-    let all = Targets {
-        targets: Tensor::zeros([0]),
+    let targets = Targets {
+        targets: targets.in_order()?,
         ignored: options.ignore_index,
         smoothing: options.label_smoothing,
         reduction: options.reduction,
         axis,
     };
-    all.at(targets, shape)
+    targets.check(shape)?;
+    Ok(targets)
 }
 
 #[cfg(test)]

@@ -35,9 +35,12 @@ impl TensorRule for Gather {
         Some(&self.index)
     }
 
-    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        check_range(index, self.axis, x[0].shape())?;
-        Ok(Gather { index: index.clone(), ..*self })
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        Gather { index: index.clone(), ..*self }
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, x[0].shape())
     }
 }
 
@@ -69,9 +72,12 @@ impl TensorRule for ScatterAdd {
         Some(&self.index)
     }
 
-    fn with_places<T: Float>(&self, index: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule> {
-        check_range(index, self.axis, &self.to)?;
-        Ok(ScatterAdd { index: index.clone(), ..self.clone() })
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        ScatterAdd { index: index.clone(), ..self.clone() }
+    }
+
+    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, &self.to)
     }
 }
 
@@ -102,9 +108,12 @@ impl TensorRule for IndexSelect {
         Some(&self.index)
     }
 
-    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        check_range(index, self.axis, x[0].shape())?;
-        Ok(IndexSelect { index: index.contiguous(), ..*self })
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        IndexSelect { index: index.contiguous(), ..*self }
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, x[0].shape())
     }
 }
 
@@ -138,9 +147,12 @@ impl TensorRule for IndexAdd {
         Some(&self.index)
     }
 
-    fn with_places<T: Float>(&self, index: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        check_range(index, self.axis, &x[0].shape().with(self.axis, self.size))?;
-        Ok(IndexAdd { index: index.contiguous(), ..*self })
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        IndexAdd { index: index.contiguous(), ..*self }
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, &x[0].shape().with(self.axis, self.size))
     }
 }
 

@@ -177,9 +177,12 @@ impl TensorRule for Pick {
         Some(&self.places.indices)
     }
 
-    fn with_places<T: Float>(&self, indices: &Tensor<usize>, x: &[Tensor<T>]) -> Result<Self, Rule> {
-        Places::check(indices, plane(x[0].shape()))?;
-        Ok(Pick { places: Places::new(indices) })
+    fn with_places(&self, indices: &Tensor<usize>) -> Self {
+        Pick { places: Places::new(indices) }
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        Places::check(&self.places.indices, plane(x[0].shape()))
     }
 }
 
@@ -209,9 +212,12 @@ impl TensorRule for Unpick {
         Some(&self.places.indices)
     }
 
-    fn with_places<T: Float>(&self, indices: &Tensor<usize>, _: &[Tensor<T>]) -> Result<Self, Rule> {
-        Places::check(indices, self.size)?;
-        Ok(Unpick { places: Places::new(indices), size: self.size })
+    fn with_places(&self, indices: &Tensor<usize>) -> Self {
+        Unpick { places: Places::new(indices), size: self.size }
+    }
+
+    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
+        Places::check(&self.places.indices, self.size)
     }
 }
 

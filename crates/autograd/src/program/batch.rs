@@ -214,19 +214,18 @@ where
             let _ = take(&each[i], numbers);
         };
         let results = variables(&self.forms.varies().numbers[..shared_count]) + 1;
-        let (paths, numbers, mut record) = self.forms.recorder(Kind::Sum, shared_count, &self.function);
+        let (paths, numbers, _, mut record) = self.forms.recorder(Kind::Sum, shared_count, &self.function);
         let at = paths.ready(Kind::Sum, paths.last(Kind::Sum), numbers, &mut record)?;
         numbers.truncate(shared_count);
         let shared = &numbers[..];
 
         let ready = &*paths.ready_at(at, Kind::Sum)?;
-        let uniform = ready.plan.uniform(shared);
         let strays = Mutex::new(Vec::new());
-        let leaf = |k: usize| {
+        let leaf = |uniform: &[T], k: usize| {
             let mut sums = Tensor::zeros([results]);
             let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
             let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
-            ready.sum(inputs, &uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
+            ready.sum(inputs, uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
             sums
         };
         let add = |mut sums: Tensor<T>, more: Tensor<T>| {
@@ -234,7 +233,9 @@ where
             sums
         };
         let work = each.len().saturating_mul(ready.plan.operations.1);
-        let mut sums = parallel::tree(each.len().div_ceil(LEAF), work, &leaf, &add);
+        let mut sums = ready.with_uniform(shared, |uniform| {
+            parallel::tree(each.len().div_ceil(LEAF), work, &|k| leaf(uniform, k), &add)
+        });
 
         let mut whole = |i: usize, numbers: &mut Vec<T>| {
             numbers.extend_from_slice(shared);
@@ -243,7 +244,9 @@ where
         paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-            ready.sum(0..inputs.len(), &ready.plan.uniform(shared), &load, sums.as_mut_slice(), &mut stray);
+            ready.with_uniform(shared, |uniform| {
+                ready.sum(0..inputs.len(), uniform, &load, sums.as_mut_slice(), &mut stray);
+            });
         })?;
         Ok(sums)
     }
@@ -293,14 +296,13 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let _ = take(&xs[i], numbers);
             directions.get(i).into_iter().for_each(|direction| drop(take(direction, numbers)));
         };
-        let (paths, numbers, mut record) = program.forms.recorder(kind, n, &program.function);
+        let (paths, numbers, _, mut record) = program.forms.recorder(kind, n, &program.function);
         let at = paths.ready(kind, paths.last(kind), numbers, &mut record)?;
         drop(record);
         let each = each(program.forms.count(), variables(&program.forms.varies().numbers));
         same_len(out.len(), xs.len() * each)?;
 
-        let varies = program.forms.varies().numbers.clone();
-        let (paths, _, mut record) = program.forms.recorder(kind, n, &program.function);
+        let (paths, _, varies, mut record) = program.forms.recorder(kind, n, &program.function);
         let ready = &*paths.ready_at(at, kind)?;
         let strays = Mutex::new(Vec::new());
         let work = xs.len().saturating_mul(ready.plan.operations.1);
@@ -308,7 +310,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let start = start / each.max(1);
             let inputs = start..start + piece.len() / each.max(1);
             ready.each(inputs, &rows(&load), &mut |i, results| match results {
-                Ok(results) => store(&mut piece[(i - start) * each..][..each], &varies, results),
+                Ok(results) => store(&mut piece[(i - start) * each..][..each], varies, results),
                 Err(ordinal) => lock(&strays).push((i, ordinal)),
             });
         });
@@ -316,7 +318,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         paths.regroup(kind, at, into_inner(strays), &mut { load }, &mut record, &mut |ready, inputs, strays| {
             let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
             ready.each(0..inputs.len(), &load, &mut |k, results| match results {
-                Ok(results) => store(&mut out[inputs[k] * each..][..each], &varies, results),
+                Ok(results) => store(&mut out[inputs[k] * each..][..each], varies, results),
                 Err(ordinal) => strays.push((inputs[k], ordinal)),
             });
         })

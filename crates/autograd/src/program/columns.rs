@@ -101,7 +101,7 @@ pub(super) fn run<T: Float>(
     if len > PIECE {
         let middle = len.div_ceil(PIECE) / 2 * PIECE;
         let halves = out.iter_mut().map(|out| out.split_at(middle).into());
-        let (mut left, mut right): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = halves.unzip();
+        let (mut left, mut right): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) = halves.unzip();
         let work = len.saturating_mul(ready.plan.operations.1);
         parallel::join(
             work,

@@ -118,7 +118,17 @@ impl Varies {
     }
 }
 
-/// How many of the first numbers derivatives are taken of.
+/// Lets go of the elements of tensors; their shapes stay.
+pub(super) fn release<T: Float, X: Inputs<T>>(x: &mut X) {
+    x.parts_mut(&mut |part| {
+        if let PartMut::Tensor(tensor) = part {
+            let zero = Tensor::scalar(T::ZERO);
+            *tensor = zero.broadcast_to(tensor.shape()).unwrap_or(zero);
+        }
+    });
+}
+
+/// How many of the numbers derivatives are taken of.
 pub(super) fn variables(varies: &[bool]) -> usize {
     varies.iter().filter(|&&varies| varies).count()
 }

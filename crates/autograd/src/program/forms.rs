@@ -36,8 +36,8 @@ struct Known<T: Float, X> {
     paths: Paths<T>,
 }
 
-/// The paths, the numbers of the arguments, and what records the function at some numbers.
-type Recorder<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, Record);
+/// The paths, the numbers of the arguments and which of them vary, and what records the function at some numbers.
+type Recorder<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, &'p [bool], Record);
 
 impl<T: Float, X: Inputs<T>> Forms<T, X> {
     pub fn new(x: &X) -> Self {
@@ -127,13 +127,13 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     {
         let Self { known, data, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
-        let Data { numbers, tensors, places, .. } = data;
+        let (Data { numbers, tensors, places, .. }, varies) = (data, &*varies);
         let record = move |numbers: &[T]| {
             let data = Parts { numbers, tensors, places };
             put(form, data);
             record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
         };
-        (paths, numbers, record)
+        (paths, numbers, &varies.numbers, record)
     }
 
     /// The results of the last run.

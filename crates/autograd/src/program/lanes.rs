@@ -9,7 +9,7 @@ use crate::kernel::replay::{Column, LANES, Numbers};
 use crate::kernel::simd::{Kernel, dispatch};
 
 /// The most lanes.
-const MOST_LANES: usize = 128;
+const MOST_LANES: usize = 512;
 
 /// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
 const CACHE: usize = 24 << 10;
@@ -49,6 +49,16 @@ impl<T: Float> Ready<T> {
             }
             numbers.rows = rows;
         });
+    }
+
+    /// Has `with` do something with the numbers that are the same for all inputs that begin with the shared ones.
+    pub fn with_uniform<R>(&self, shared: &[T], with: impl FnOnce(&[T]) -> R) -> R {
+        let known = lock(&self.uniform).pop();
+        let mut uniform = known.unwrap_or_else(|| self.plan.uniform());
+        self.plan.run_once(shared, &mut uniform);
+        let result = with(&uniform.values);
+        lock(&self.uniform).push(uniform);
+        result
     }
 
     /// Adds the results of a range of inputs, which share the uniform numbers, to `sums`; shows those whose comparisons came out

@@ -82,6 +82,8 @@ pub(super) struct Ready<T: Float> {
     single: Numbers<T>,
     /// For many inputs at once, by threads that are not running now.
     pub idle: Mutex<Vec<Numbers<T>>>,
+    /// For what many inputs share.
+    pub uniform: Mutex<Vec<Numbers<T>>>,
 }
 
 pub(super) struct Paths<T: Float> {
@@ -325,7 +327,7 @@ impl<T: Float> Run<T> {
 
 impl<T: Float> Ready<T> {
     pub fn new(plan: Plan<T>) -> Self {
-        Ready { single: plan.numbers(1), plan, idle: Mutex::default() }
+        Ready { single: plan.numbers(1), plan, idle: Mutex::default(), uniform: Mutex::default() }
     }
 
     /// Runs on one input; the first comparison that came out differently.

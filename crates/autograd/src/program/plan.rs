@@ -105,15 +105,19 @@ impl<T: Float> Plan<T> {
         }
     }
 
-    /// The numbers that are the same for all inputs that begin with the shared ones.
-    pub fn uniform(&self, shared: &[T]) -> Vec<T> {
+    /// Room for the numbers that are the same for many inputs, with the constants in place.
+    pub fn uniform(&self) -> Numbers<T> {
         let mut numbers = self.once.numbers(1);
-        numbers.values[..shared.len()].copy_from_slice(shared);
         for &(slot, constant) in &self.constants {
             numbers.values[slot as usize] = constant;
         }
-        self.once.run(&mut numbers);
-        numbers.values
+        numbers
+    }
+
+    /// The numbers that are the same for all inputs that begin with the shared ones.
+    pub fn run_once(&self, shared: &[T], uniform: &mut Numbers<T>) {
+        uniform.values[..shared.len()].copy_from_slice(shared);
+        self.once.run(uniform);
     }
 
     /// Room for some inputs at once, with the constants in place.

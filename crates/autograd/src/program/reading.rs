@@ -286,11 +286,15 @@ impl<T: Float> Reading<'_, T> {
             }
             op => {
                 let only = self.input(&node.inputs[0]);
-                let moved = match op {
-                    Op::Reshape(_) | Op::Permute(_) | Op::BroadcastTo(_) | Op::Slice(_) | Op::Flip(_) => true,
-                    Op::Embed(Embed { start: 0, size: 1, .. }) => true,
-                    _ => false,
-                };
+                let moved = matches!(
+                    op,
+                    Op::Reshape(_)
+                        | Op::Permute(_)
+                        | Op::BroadcastTo(_)
+                        | Op::Slice(_)
+                        | Op::Flip(_)
+                        | Op::Embed(Embed { start: 0, size: 1, .. })
+                );
                 if moved && self.is_number(only) && !shape.is_empty() {
                     return only;
                 }

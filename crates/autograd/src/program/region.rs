@@ -10,6 +10,7 @@ use super::columns::{self, Operand, Out};
 use super::paths::Ready;
 use super::plan::Plan;
 use super::script::{Place, Store};
+use crate::engine::{Factor, elementwise};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::reduce::{CHUNK, sum_of_chunks};
@@ -17,9 +18,14 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
+/// So few operations are passes of their own: they cost less than copies to lanes and back.
+const FEW: usize = 2;
+
 /// Code on the elements of tensors of one shape, or on numbers where there is no shape.
 pub(super) struct Region<T: Float> {
     ready: Ready<T>,
+    /// The code, where there is little of it.
+    few: Option<Code<T>>,
     shape: Option<Shape>,
     numbers: Vec<T>,
     /// Of each result that is summed over all elements, the shape of its sum.
@@ -53,7 +59,9 @@ impl<T: Float> Region<T> {
         }
         part.results = results.iter().map(|result| known[result]).collect();
         let ready = Ready::new(Plan::new(&part, operands.len(), None));
-        (Region { ready, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
+        let is_direct = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
+        let few = is_direct.then_some(part);
+        (Region { ready, few, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
     pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
@@ -67,7 +75,10 @@ impl<T: Float> Region<T> {
             }
             return Ok(());
         };
-        let mut out: SmallVec<[Tensor<T>; 4]> = SmallVec::new();
+        if let Some(code) = &self.few {
+            return directly(code, operands, results, store);
+        }
+        let mut out: SmallVec<[Tensor<T>; 8]> = SmallVec::new();
         for sum in &self.sums {
             let shape = sum.as_ref().map_or_else(|| shape.clone(), |_| shape.len().div_ceil(CHUNK).into());
             out.push(Tensor::build(shape, |_| {})?);
@@ -84,7 +95,7 @@ impl<T: Float> Region<T> {
             };
             let columns: SmallVec<[Operand<'_, T>; 8]> =
                 operands.iter().zip(layouts.iter().map(Option::as_ref)).map(column).collect();
-            let mut slices: SmallVec<[Out<'_, T>; 4]> = (out.iter_mut().zip(&self.sums))
+            let mut slices: SmallVec<[Out<'_, T>; 8]> = (out.iter_mut().zip(&self.sums))
                 .map(|(out, sum)| match sum {
                     Some(_) => Out::Sums(out.as_mut_slice()),
                     None => Out::Each(out.as_mut_slice()),
@@ -103,4 +114,31 @@ impl<T: Float> Region<T> {
         }
         Ok(())
     }
+}
+
+/// Every operation in a pass of its own.
+fn directly<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+    let mut made: SmallVec<[(Value, Tensor<T>); FEW]> = SmallVec::new();
+    for (value, definition) in code.values.iter().enumerate() {
+        let Definition::Operation(op, x, y) = *definition else { continue };
+        let factor = |value: Value| match code.values[value as usize] {
+            Definition::Constant(number) => Factor::Number(number),
+            Definition::Input(place) => match store.tensor(operands[place as usize]) {
+                Some(tensor) => Factor::Tensor(tensor),
+                None => Factor::Number(store.number(operands[place as usize])),
+            },
+            _ => match made.iter().find(|(known, _)| *known == value) {
+                Some((_, tensor)) => Factor::Tensor(tensor),
+                None => Factor::Number(T::NAN),
+            },
+        };
+        let tensor = elementwise(op, &[factor(x), factor(y)][..op.arity()])?;
+        made.push((value as Value, tensor));
+    }
+    for (&place, result) in results.iter().zip(&code.results) {
+        if let Some((_, tensor)) = made.iter().find(|(known, _)| known == result) {
+            store.put(place, tensor.clone());
+        }
+    }
+    Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) struct Store<T: Float> {
     /// What nobody needs any more is `None`, and its buffer is in the pool.
     pub tensors: Vec<Option<Tensor<T>>>,
     pub places: Vec<Option<Tensor<usize>>>,
+    /// How many of the places are given; they stand first.
+    given: usize,
 }
 
 /// One step with the places of its operands and results.
@@ -48,7 +50,7 @@ struct Step<T: Float> {
 }
 
 enum Work<T: Float> {
-    Region(Region<T>),
+    Region(Box<Region<T>>),
     Action(ActionKind<T>),
 }
 
@@ -117,7 +119,12 @@ impl<T: Float> Script<T> {
             bytes,
             ..Report::default()
         };
-        let store = Store { numbers: places.numbers, tensors: places.tensors, places: vec![None; places.places] };
+        let store = Store {
+            numbers: places.numbers,
+            tensors: places.tensors,
+            places: vec![None; places.places],
+            given: inputs[2],
+        };
         Script { steps, inputs, results, comparisons, looks, store, size }
     }
 
@@ -348,7 +355,7 @@ impl<T: Float> Places<T> {
         let sums = results.iter().map(|value| Some(code.shapes[code.extents[sum(value)? as usize] as usize].clone()));
         let (region, operands) = Region::new(code, shape, members, &results, sums.collect());
         Step {
-            work: Work::Region(region),
+            work: Work::Region(Box::new(region)),
             operands: operands.into_iter().map(|value| self.of(code, value)).collect(),
             results: results.into_iter().map(|value| self.of(code, sum(&value).unwrap_or(value))).collect(),
             last: SmallVec::new(),
@@ -437,11 +444,16 @@ impl<T: Float> ActionKind<T> {
                 let x: SmallVec<[Tensor<T>; 4]> =
                     operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
                 let found = operands.last().and_then(|&place| store.places_at(place));
+                let is_given = matches!(operands.last(), Some(&Place::Places(place)) if store.is_given(place));
                 let Value { tensor, saved } = match found {
                     Some(places) => {
                         // The operation may have a view of the places, which are contiguous.
                         let layout = op.places().map_or(&places.layout, |recorded| &recorded.layout);
-                        value(&op.with_places(&places.with_layout(layout.clone()), &x)?, &x)?
+                        let op = op.with_places(&places.with_layout(layout.clone()));
+                        if is_given {
+                            op.check_places(&x)?;
+                        }
+                        value(&op, &x)?
                     }
                     None => value(op, &x)?,
                 };
@@ -508,6 +520,11 @@ impl<T: Float> Store<T> {
             Place::Tensor(place) => self.tensors[place as usize].as_ref(),
             Place::Number(_) | Place::Places(_) => None,
         }
+    }
+
+    /// Whether places are an argument, and not what an operation has found.
+    fn is_given(&self, place: u32) -> bool {
+        (place as usize) < self.given
     }
 
     fn places_at(&self, place: Place) -> Option<&Tensor<usize>> {
