@@ -136,6 +136,9 @@ pub(super) fn variables(varies: &[bool]) -> usize {
 /// Writes what was found for the variables among arguments of this form, and zeros in the place of data.
 pub(super) fn put_found<T: Float, X: Inputs<T>>(x: &mut X, varies: &Varies, numbers: &[T], tensors: &[Tensor<T>]) {
     put_numbers(x, &varies.numbers, numbers);
+    if tensors.is_empty() {
+        return;
+    }
     let (mut found, mut varies) = (tensors.iter(), varies.tensors.iter());
     x.parts_mut(&mut |part| {
         if let PartMut::Tensor(tensor) = part

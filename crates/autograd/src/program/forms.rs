@@ -178,6 +178,6 @@ impl<T: Float, X: Inputs<T>> Known<T, X> {
     fn fits(&self, x: &X, data: &Data<T>) -> bool {
         self.form.has_form_of(x)
             && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
-            && data.settings == self.settings
+            && data.settings.iter().eq(&self.settings)
     }
 }
