@@ -5,8 +5,11 @@ use crate::float::Float;
 use crate::kernel::replay::Terms;
 use crate::ops::elementwise::Elementwise;
 
-/// Fewer terms are operations like others.
-const SHORTEST: usize = 4;
+/// Fewer terms are operations like others: in lanes, where an addition has nothing to wait for.
+const SHORTEST_IN_LANES: usize = 4;
+
+/// The same for code that runs on one input too, where groups of additions wait less than one sum after the other.
+const SHORTEST: usize = 32;
 
 /// start + x₁y₁ + x₂y₂ + …, added from left to right.
 #[derive(Debug)]
@@ -31,7 +34,8 @@ impl Chain {
 }
 
 /// The chains of code, by the value of their last addition. What only a chain reads is a part of it.
-pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool]) -> Vec<Option<Chain>> {
+pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool], only_in_lanes: bool) -> Vec<Option<Chain>> {
+    let shortest = if only_in_lanes { SHORTEST_IN_LANES } else { SHORTEST };
     let readers = readers(code);
     let mut chains: Vec<Option<Chain>> = Vec::with_capacity(code.values.len());
     for (value, definition) in code.values.iter().enumerate() {
@@ -70,7 +74,7 @@ pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool]) -> Vec<Option<C
         };
         chains.push(Some(chain));
     }
-    chains.iter_mut().for_each(|chain| drop(chain.take_if(|chain| chain.len() < SHORTEST)));
+    chains.iter_mut().for_each(|chain| drop(chain.take_if(|chain| chain.len() < shortest)));
     chains
 }
 

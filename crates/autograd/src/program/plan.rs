@@ -63,7 +63,7 @@ impl<T: Float> Plan<T> {
     /// The plan of code with so many inputs. If some of these are shared, the results are to be summed over the others.
     pub fn new(code: &Code<T>, inputs: usize, shared: Option<usize>) -> Self {
         let uniform = uniform(code, shared.unwrap_or(0));
-        let steps = Steps { code, chains: chains(code, &uniform), uniform };
+        let steps = Steps { code, chains: chains(code, &uniform, shared.is_some()), uniform };
         let mut order = Order::by_demand(&steps);
         let operations = order.operations(&steps);
         let mut groups = Groups::new(&steps, &order, shared.is_some());
