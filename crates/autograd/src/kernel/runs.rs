@@ -91,6 +91,13 @@ impl Runs {
         }
     }
 
+    /// Writes elements `start ..` of the view over `data` to `block`.
+    pub fn copy<T: Copy>(&self, data: &[T], start: usize, block: &mut [T]) {
+        // SAFETY: what holds elements may be written as if it held nothing yet, and all of it is written.
+        let block = unsafe { &mut *(block as *mut [T] as *mut [MaybeUninit<T>]) };
+        self.gather(data, start, block);
+    }
+
     /// Writes elements `start ..` of the view over `data` to `block` and returns it as initialised.
     pub fn gather<'b, T: Copy>(&self, data: &[T], start: usize, block: &'b mut [MaybeUninit<T>]) -> &'b mut [T] {
         vectorized!({

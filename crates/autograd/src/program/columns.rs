@@ -1,7 +1,6 @@
 //! Code on numbers, run for every element of some tensors: each operand is a column, and blocks of its elements go to the
 //! lanes of a replay.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -57,11 +56,7 @@ impl<'x, T: Float> Operand<'x, T> {
         match self {
             Operand::Each(all) => lanes.copy_from_slice(&all[elements]),
             Operand::Same(number) => lanes.fill(*number),
-            Operand::View(data, runs) => {
-                // SAFETY: what holds numbers may be written as if it held nothing yet, and all of it is written.
-                let lanes = unsafe { &mut *(lanes as *mut [T] as *mut [MaybeUninit<T>]) };
-                runs.gather(data, elements.start, lanes);
-            }
+            Operand::View(data, runs) => runs.copy(data, elements.start, lanes),
         }
     }
 }
