@@ -197,3 +197,45 @@ fn what_is_looked_at_is_never_frozen() {
         assert_eq!(sorted.value(&x).unwrap(), top.value().unwrap().sum() * n + 1.0);
     }
 }
+
+#[test]
+fn frozen_parameters_are_another_form_and_wrong_labels_lose_nothing() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut model = [Linear::new(3, 4, &mut rng), Linear::new(4, 5, &mut rng)];
+    let batch = (wave(&[6, 3], 0.3), labels(6, 1));
+    let mut program = ModelProgram::record(&model, &batch, |model: &[Linear; 2], _, (x, y)| {
+        cross_entropy(model[1].forward(model[0].forward(x).tanh()), y)
+    })
+    .unwrap();
+    let (value, gradients) = program.value_and_gradients(&model, &batch).unwrap();
+    assert!(gradients.of(&model[0].weight).is_ok());
+    model[0].freeze();
+    let (again, gradients) = program.value_and_gradients(&model, &batch).unwrap();
+    assert_eq!(again, value);
+    assert!(gradients.of(&model[0].weight).unwrap_err().to_string().contains("frozen"));
+    assert!(gradients.of(&model[1].weight).is_ok());
+    let wrong = program.value_and_gradients(&model, &(batch.0.clone(), labels(6, 1).map(|class| class + 1)));
+    let text = wrong.map(drop).unwrap_err().to_string();
+    assert!(text.starts_with("softmax_cross_entropy: index 5") && text.contains("programs.rs"), "{text}");
+    assert_eq!(program.value(&model, &batch).unwrap(), value);
+    assert_eq!(program.report().recordings, 4);
+}
+
+/// What would be the same in every run, and must not, is refused.
+#[test]
+fn what_cannot_be_replayed_is_an_error() {
+    let x = Tensor::<f32>::ones([4, 3]);
+    let refused =
+        |f: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| Program::record(&x, |_, x| f(x).sum()).map(drop).unwrap_err();
+    let dropout = refused(&|x| x.dropout(0.5, &mut StdRng::seed_from_u64(1)));
+    assert!(dropout.op == "dropout" && dropout.to_string().contains("generator"), "{dropout}");
+    let norm = nn::BatchNorm1d::new(3);
+    let averages = refused(&|x| norm.forward(x));
+    assert!(averages.to_string().contains("ModelProgram"), "{averages}");
+    assert_eq!(norm.num_batches_tracked.value().to_vec(), [0.0]);
+    let sweep = Program::record(&x, |tape, x| {
+        let found = x.square().sum().backward().and_then(|gradients| gradients.of(x).cloned());
+        found.map_or_else(|error| x.fail(error.op, error.rule), |gradient| tape.constant(gradient)).sum()
+    });
+    assert_eq!(sweep.map(drop).unwrap_err().op, "backward");
+}

@@ -25,6 +25,7 @@
 //! - [`Scalar::backward`], [`Scalar::grad`], [`Var::vjp`], [`Var::jvp`]: derivatives on a recording;
 //!   [`gradient`], [`vjp()`], [`jvp()`], [`hvp`], [`jacobian`], [`hessian`]: of a function.
 //! - [`Real`] and [`Dual`]: functions of numbers, run plain, forward, reverse or nested.
+//! - [`Program`], [`ModelProgram`], [`Map`]: a function, a training step, an elementwise operation, recorded once and replayed.
 //! - [`custom()`]: an operation of your own; [`Tape::check`]: is its derivative right?
 //! - [`Scalar::explain`]: where a value or a gradient became infinite, or not a number, and why one is missing.
 //! - [`Error`]: what went wrong, at which line. Operations on handles never fail at once: the first failure is kept on the

@@ -46,25 +46,32 @@ pub use map::Map;
 pub use model::ModelProgram;
 use paths::Kind;
 
-/// A function, recorded: its values and derivatives on new inputs, many times faster than recording it again.
+/// A function, recorded: its values and derivatives on new inputs, without recording it again.
 ///
-/// `X` is the form of the arguments, as for [`gradient`](crate::gradient); the result is a number, or for
-/// [`record_vector`](Program::record_vector) a vector.
+/// `X` is the form of the arguments, as for [`gradient`](crate::gradient): numbers, tensors, indices. The result is a number, or
+/// for [`record_vector`](Program::record_vector) a tensor. Functions of numbers run many times faster than on a tape; of
+/// tensors, chains of elementwise operations run as one pass, and memory is used again as soon as nobody needs it. Arguments
+/// of other shapes are recorded again, and kept. For the loss of a model see [`ModelProgram`].
 ///
 /// Code may branch on values. Each comparison is a guard: where it comes out differently, the other path is recorded
-/// too, and both are kept. A number that is read out ([`Scalar::value`]) is a guard on that very number. What the
-/// function gets from elsewhere than its arguments is a constant of the program.
+/// too, and both are kept. A number or a tensor that is read out ([`Scalar::value`], [`Var::value`]) is a guard on that very
+/// number or tensor. What the function gets from elsewhere than its arguments is a constant of the program; what it draws
+/// must come from [`Tape::drawn`].
 ///
 /// Values are those of the function itself, bit for bit up to the sign of zeros.
 ///
 /// ```
-/// use autograd::Program;
+/// use autograd::{Program, Tensor};
 ///
 /// let mut program = Program::record(&[1.0_f64, 2.0], |_, [x, y]| if x < y { x * y.sin() } else { x / y })?;
 /// assert_eq!(program.value(&[3.0, 2.0])?, 1.5);
 /// let (value, [dx, _dy]) = program.value_and_gradient(&[0.5, 2.0])?;
 /// assert_eq!((value, *dx), (0.5 * 2.0_f64.sin(), 2.0_f64.sin()));
 /// assert_eq!(program.report().paths, 2);
+///
+/// let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+/// let mut energy = Program::record(&x, |_, x| (x.matmul(x).tanh() * x).sum())?;
+/// assert_eq!(energy.gradient(&Tensor::zeros([2, 2]))?, &Tensor::zeros([2, 2]));
 /// # Ok::<(), autograd::Error>(())
 /// ```
 pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
@@ -84,7 +91,7 @@ type Function<'f, T, X> = Box<Recorded<'f, T, X>>;
 #[derive(Debug)]
 pub enum Number {}
 
-/// The results of a [`Program`] are numbers, gathered into a vector.
+/// The result of a [`Program`] is a tensor, or numbers that are gathered into one.
 #[derive(Debug)]
 pub enum Vector {}
 

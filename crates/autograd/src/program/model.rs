@@ -50,7 +50,7 @@ type Function<'f, T, M, X> = Box<dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>
 const NO_TAPE: u64 = u64::MAX;
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
-    /// Records `f` of a model at `x`. Nothing of the model changes.
+    /// Records `f` of a model at `x`. No parameter and no buffer changes; dropout draws its first masks.
     ///
     /// # Errors
     /// The first operation of `f` that fails.

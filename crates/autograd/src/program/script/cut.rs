@@ -1,0 +1,77 @@
+//! Which values are computed together, and in which order.
+
+use std::collections::BTreeMap;
+
+use crate::float::Float;
+use crate::ops::Op;
+use crate::program::code::{ActionKind, Code, Definition, Extent, Value};
+
+/// Which step a value belongs to, within its stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Action(u32),
+    Region(Extent),
+}
+
+/// The values that are needed, by stage and step.
+pub(super) struct Cut {
+    pub groups: BTreeMap<(u32, Key), Vec<Value>>,
+    /// The sum of all elements of a value that nothing else needs: the pass that makes the value makes the sum.
+    pub sums: BTreeMap<Value, Value>,
+    /// How many steps need each value, besides the one it belongs to; results and guards count too.
+    pub readers: Vec<u32>,
+}
+
+impl Cut {
+    pub fn new<T: Float>(code: &Code<T>) -> Self {
+        let mut needed = vec![false; code.values.len()];
+        let ends = || {
+            let guards = code.guards.iter().map(|guard| guard.comparison);
+            code.results.iter().copied().chain(guards).chain(code.tensor_guards.iter().map(|guard| guard.tensor))
+        };
+        ends().for_each(|value| needed[value as usize] = true);
+        for value in (0..needed.len()).rev() {
+            if needed[value] {
+                code.operands(value as Value).into_iter().for_each(|operand| needed[operand as usize] = true);
+            }
+        }
+        let mut groups = BTreeMap::new();
+        let mut steps: Vec<Option<(u32, Key)>> = vec![None; code.values.len()];
+        let mut readers = vec![0; code.values.len()];
+        for value in (0..needed.len() as Value).filter(|&value| needed[value as usize]) {
+            let key = match code.values[value as usize] {
+                Definition::Input(_) | Definition::Constant(_) => continue,
+                Definition::Operation(..) => Key::Region(code.extents[value as usize]),
+                Definition::Output(action, _) => match code.actions[action as usize].kind {
+                    ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => continue,
+                    _ => Key::Action(action),
+                },
+            };
+            let operands = code.operands(value);
+            let stage = operands.iter().filter_map(|&operand| steps[operand as usize]);
+            let stage = stage.map(|(stage, other)| stage + u32::from(other != key)).max().unwrap_or(0);
+            let step = (stage, key);
+            steps[value as usize] = Some(step);
+            groups.entry(step).or_insert_with(Vec::new).push(value);
+            for &operand in operands.iter().filter(|&&operand| steps[operand as usize] != Some(step)) {
+                readers[operand as usize] += 1;
+            }
+        }
+        ends().for_each(|value| readers[value as usize] += 1);
+        let mut sums = BTreeMap::new();
+        groups.retain(|(_, key), members: &mut Vec<Value>| {
+            let Key::Action(action) = *key else { return true };
+            let action = &code.actions[action as usize];
+            let (ActionKind::Rule(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else { return true };
+            let shape = code.shapes.get(code.extents[*x as usize] as usize);
+            let is_fused = matches!(code.values[*x as usize], Definition::Operation(..))
+                && readers[*x as usize] == 1
+                && shape.is_some_and(|shape| shape.rank() == sum.axes.len());
+            if is_fused {
+                sums.insert(*x, members[0]);
+            }
+            !is_fused
+        });
+        Cut { groups, sums, readers }
+    }
+}

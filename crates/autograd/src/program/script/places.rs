@@ -1,0 +1,152 @@
+//! Where the values of code stand between steps.
+
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use super::cut::Cut;
+use super::step::{Step, Work};
+use super::store::Place;
+use crate::float::Float;
+use crate::program::code::{ActionKind, Code, Definition, Extent, NUMBER, PLACES, Value};
+use crate::program::region::Region;
+use crate::tensor::Tensor;
+
+/// Where values stand.
+pub(super) struct Places<T: Float> {
+    /// By value.
+    known: Vec<Option<Place>>,
+    pub numbers: Vec<T>,
+    pub tensors: Vec<Option<Tensor<T>>>,
+    /// How many lists of places there are.
+    pub places: usize,
+    /// The bytes of each tensor that a step makes.
+    bytes: Vec<usize>,
+}
+
+impl<T: Float> Places<T> {
+    pub fn new(code: &Code<T>, inputs: [usize; 3]) -> Self {
+        let mut places = Places {
+            known: vec![None; code.values.len()],
+            numbers: vec![T::ZERO; inputs[0]],
+            tensors: vec![None; inputs[1]],
+            places: inputs[2],
+            bytes: vec![0; inputs[1]],
+        };
+        for (value, definition) in code.values.iter().enumerate() {
+            places.known[value] = match *definition {
+                Definition::Input(place) => Some(Place::Number(place)),
+                Definition::Output(action, _) => match code.actions[action as usize].kind {
+                    ActionKind::Input(place) => Some(Place::Tensor(place)),
+                    ActionKind::Places(place) => Some(Place::Places(place)),
+                    _ => None,
+                },
+                _ => None,
+            };
+        }
+        places
+    }
+
+    /// The place of a value; constants get theirs when they are first asked for.
+    pub fn of(&mut self, code: &Code<T>, value: Value) -> Place {
+        if let Some(place) = self.known[value as usize] {
+            return place;
+        }
+        let place = match code.values[value as usize] {
+            Definition::Constant(number) => {
+                self.numbers.push(number);
+                Place::Number((self.numbers.len() - 1) as u32)
+            }
+            Definition::Output(action, _) => match &code.actions[action as usize].kind {
+                ActionKind::Constant(tensor) => self.tensor(Some(tensor.clone()), 0),
+                _ => self.made(code, value),
+            },
+            _ => self.made(code, value),
+        };
+        self.known[value as usize] = Some(place);
+        place
+    }
+
+    fn made(&mut self, code: &Code<T>, value: Value) -> Place {
+        match code.extents[value as usize] {
+            NUMBER => {
+                self.numbers.push(T::ZERO);
+                Place::Number((self.numbers.len() - 1) as u32)
+            }
+            PLACES => {
+                self.places += 1;
+                Place::Places((self.places - 1) as u32)
+            }
+            extent => self.tensor(None, code.shapes[extent as usize].len() * size_of::<T>()),
+        }
+    }
+
+    fn tensor(&mut self, tensor: Option<Tensor<T>>, bytes: usize) -> Place {
+        self.tensors.push(tensor);
+        self.bytes.push(bytes);
+        Place::Tensor((self.tensors.len() - 1) as u32)
+    }
+
+    /// One pass over the elements of a shape.
+    pub fn region(&mut self, code: &Code<T>, cut: &Cut, extent: Extent, members: &[Value]) -> Step<T> {
+        let results: Vec<Value> = members.iter().copied().filter(|&value| cut.readers[value as usize] > 0).collect();
+        let shape = code.shapes.get(extent as usize).cloned();
+        let sum = |value: &Value| cut.sums.get(value).copied();
+        let sums = results.iter().map(|value| Some(code.shapes[code.extents[sum(value)? as usize] as usize].clone()));
+        let (region, operands) = Region::new(code, shape, members, &results, sums.collect());
+        Step {
+            work: Work::Region(Box::new(region)),
+            operands: operands.into_iter().map(|value| self.of(code, value)).collect(),
+            results: results.into_iter().map(|value| self.of(code, sum(&value).unwrap_or(value))).collect(),
+            last: SmallVec::new(),
+            site: Location::caller(),
+        }
+    }
+
+    pub fn action(&mut self, code: &Code<T>, action: u32, members: &[Value]) -> Step<T> {
+        let found = &code.actions[action as usize];
+        let mut results: SmallVec<[Place; 2]> = SmallVec::new();
+        for &value in members {
+            let Definition::Output(_, result) = code.values[value as usize] else { continue };
+            while results.len() < result as usize {
+                results.push(self.tensor(None, 0));
+            }
+            match results.get(result as usize) {
+                Some(&known) => self.known[value as usize] = Some(known),
+                None => results.push(self.of(code, value)),
+            }
+        }
+        Step {
+            work: Work::Action(found.kind.clone()),
+            operands: found.operands.iter().map(|&value| self.of(code, value)).collect(),
+            results,
+            last: SmallVec::new(),
+            site: found.site,
+        }
+    }
+
+    /// Notes after each step what no later one needs; the most bytes that are in use at once.
+    pub fn forget(&self, steps: &mut [Step<T>], kept: impl Iterator<Item = Place>) -> usize {
+        let mut needed: Vec<bool> = self.tensors.iter().map(Option::is_some).collect();
+        let tensor = |place: Place| match place {
+            Place::Tensor(place) => Some(place),
+            Place::Number(_) | Place::Places(_) => None,
+        };
+        kept.filter_map(tensor).for_each(|place| needed[place as usize] = true);
+        for step in steps.iter_mut().rev() {
+            for place in step.operands.iter().chain(&step.results).copied().filter_map(tensor) {
+                if !std::mem::replace(&mut needed[place as usize], true) {
+                    step.last.push(place);
+                }
+            }
+        }
+        let (mut bytes, mut most) = (0, 0);
+        for step in steps.iter() {
+            let made = step.results.iter().copied().filter_map(tensor);
+            bytes += made.map(|place| self.bytes[place as usize]).sum::<usize>();
+            most = bytes.max(most);
+            bytes -= step.last.iter().map(|&place| self.bytes[place as usize]).sum::<usize>();
+        }
+        most
+    }
+}

@@ -1,0 +1,120 @@
+//! One step: a region, or an action.
+
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use super::store::{Place, Store};
+use crate::engine::{Factor, elementwise};
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::ops::{Op, Saved, Value};
+use crate::program::code::ActionKind;
+use crate::program::region::Region;
+use crate::tensor::Tensor;
+
+/// One step with the places of its operands and results.
+pub(super) struct Step<T: Float> {
+    pub work: Work<T>,
+    pub operands: SmallVec<[Place; 4]>,
+    pub results: SmallVec<[Place; 2]>,
+    /// Tensors that no later step needs.
+    pub last: SmallVec<[u32; 4]>,
+    pub site: &'static Location<'static>,
+}
+
+pub(super) enum Work<T: Float> {
+    Region(Box<Region<T>>),
+    Action(ActionKind<T>),
+}
+
+impl<T: Float> Step<T> {
+    pub fn run(&mut self, store: &mut Store<T>) -> Result<()> {
+        let (op, done) = match &mut self.work {
+            Work::Region(region) => ("program", region.run(&self.operands, &self.results, store)),
+            Work::Action(action) => (action.name(), action.run(&self.operands, &self.results, store)),
+        };
+        for &place in &self.last {
+            store.tensors[place as usize] = None;
+        }
+        done.map_err(|rule| Error { op, rule, site: self.site })
+    }
+}
+
+impl<T: Float> ActionKind<T> {
+    fn name(&self) -> &'static str {
+        match self {
+            ActionKind::Rule(op) => op.name(),
+            ActionKind::Custom(rule) => rule.name(),
+            _ => "program",
+        }
+    }
+
+    fn run(&self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+        let Some(&result) = results.first() else { return Ok(()) };
+        let value = match self {
+            ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => return Ok(()),
+            ActionKind::Drawn(drawn) => drawn.next()?,
+            ActionKind::Rule(op) => {
+                let x: SmallVec<[Tensor<T>; 4]> =
+                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
+                let found = operands.last().and_then(|&place| store.places_at(place));
+                let is_given = matches!(operands.last(), Some(&Place::Places(place)) if store.is_given(place));
+                let Value { tensor, saved } = match found {
+                    Some(places) => {
+                        // The operation may have a view of the places, which are contiguous.
+                        let layout = op.places().map_or(&places.layout, |recorded| &recorded.layout);
+                        let op = op.with_places(&places.with_layout(layout.clone()));
+                        if is_given {
+                            op.check_places(&x)?;
+                        }
+                        value(&op, &x)?
+                    }
+                    None => value(op, &x)?,
+                };
+                match (results.get(1), saved) {
+                    (Some(&kept), Saved::Tensor(saved)) => store.put(kept, saved),
+                    (Some(&Place::Places(place)), Saved::Index(saved)) => store.places[place as usize] = Some(saved),
+                    _ => {}
+                }
+                tensor
+            }
+            ActionKind::Custom(rule) => {
+                let x: SmallVec<[Tensor<T>; 4]> =
+                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
+                let values = rule.value(&x).map_err(|error| error.rule)?;
+                for (&place, value) in results.iter().zip(values) {
+                    store.put(place, value);
+                }
+                return Ok(());
+            }
+            ActionKind::Gather => {
+                let numbers =
+                    |out: &mut [T]| out.iter_mut().zip(operands).for_each(|(x, &place)| *x = store.number(place));
+                Tensor::build([operands.len()].into(), numbers)?
+            }
+            ActionKind::Fill(shape) => Tensor::scalar(store.number(operands[0])).stretched(shape)?,
+            ActionKind::Element(element) => {
+                let tensor = store.tensor(operands[0]);
+                let number = tensor.and_then(|x| {
+                    x.as_slice().map_or_else(|| x.iter().nth(*element), |all| all.get(*element).copied())
+                });
+                store.put_number(result, number.unwrap_or(T::NAN));
+                return Ok(());
+            }
+        };
+        store.put(result, value);
+        Ok(())
+    }
+}
+
+/// The value of an operation that no region can take.
+fn value<T: Float>(op: &Op, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    match op {
+        Op::Elementwise(op) => {
+            let factors: SmallVec<[Factor<'_, T>; 3]> = x.iter().map(Factor::Tensor).collect();
+            Ok(elementwise(*op, &factors)?.into())
+        }
+        _ => op.value(x).unwrap_or(Err(Rule::NoOperands)),
+    }
+}

@@ -1,0 +1,67 @@
+//! The values that steps hand to each other.
+
+use crate::float::Float;
+use crate::tensor::Tensor;
+
+/// Where a value stands between steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::program) enum Place {
+    Number(u32),
+    Tensor(u32),
+    /// Places of elements.
+    Places(u32),
+}
+
+/// The values that steps hand to each other.
+#[derive(Debug)]
+pub(in crate::program) struct Store<T: Float> {
+    pub numbers: Vec<T>,
+    /// What nobody needs any more is `None`, and its buffer is in the pool.
+    pub tensors: Vec<Option<Tensor<T>>>,
+    pub places: Vec<Option<Tensor<usize>>>,
+    /// How many of the places are given; they stand first.
+    pub given: usize,
+}
+
+impl<T: Float> Store<T> {
+    pub fn number(&self, place: Place) -> T {
+        match place {
+            Place::Number(place) => self.numbers[place as usize],
+            Place::Tensor(place) => {
+                self.tensors[place as usize].as_ref().and_then(|x| x.iter().next()).unwrap_or(T::NAN)
+            }
+            Place::Places(_) => T::NAN,
+        }
+    }
+
+    pub fn tensor(&self, place: Place) -> Option<&Tensor<T>> {
+        match place {
+            Place::Tensor(place) => self.tensors[place as usize].as_ref(),
+            Place::Number(_) | Place::Places(_) => None,
+        }
+    }
+
+    /// Whether places are an argument, and not what an operation has found.
+    pub fn is_given(&self, place: u32) -> bool {
+        (place as usize) < self.given
+    }
+
+    pub fn places_at(&self, place: Place) -> Option<&Tensor<usize>> {
+        match place {
+            Place::Places(place) => self.places[place as usize].as_ref(),
+            Place::Number(_) | Place::Tensor(_) => None,
+        }
+    }
+
+    pub fn put_number(&mut self, place: Place, number: T) {
+        if let Place::Number(place) = place {
+            self.numbers[place as usize] = number;
+        }
+    }
+
+    pub fn put(&mut self, place: Place, tensor: Tensor<T>) {
+        if let Place::Tensor(place) = place {
+            self.tensors[place as usize] = Some(tensor);
+        }
+    }
+}
