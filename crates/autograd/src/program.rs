@@ -330,11 +330,11 @@ pub struct Report {
     pub recorded: usize,
     /// Operations that are left of them.
     pub operations: usize,
-    /// Groups that they run in.
+    /// Groups of equal operations on numbers that they run in; with tensors, steps.
     pub groups: usize,
-    /// Bytes of all recorded numbers.
+    /// Bytes of all that was recorded.
     pub recorded_bytes: usize,
-    /// Bytes of the numbers kept at once.
+    /// Bytes of what is kept at once.
     pub bytes: usize,
 }
 
