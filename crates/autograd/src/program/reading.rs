@@ -256,6 +256,11 @@ impl<T: Float> Reading<'_, T> {
                 let extent = if self.is_number(x) && self.is_number(y) { NUMBER } else { extent };
                 self.operation(*op, x, y, extent)
             }
+            Op::Elementwise(_) if self.is_of_one_shape(node) => {
+                let extent = self.extent(shape);
+                let [condition, x, y] = [0, 1, 2].map(|k| self.input(&node.inputs[k]));
+                self.selected(condition, [x, y], extent)
+            }
             Op::FromScalars { start, len } => {
                 let scalars = self.tape.gathered(*start, *len);
                 let numbers = node.value.as_slice().unwrap_or_default();
@@ -423,6 +428,29 @@ impl<T: Float> Reading<'_, T> {
 
     fn constant(&mut self, number: T) -> Value {
         self.merged((None, number.to_f64().to_bits(), 0), Definition::Constant(number), NUMBER)
+    }
+
+    /// Whether all operands are numbers or have the shape of the result.
+    fn is_of_one_shape(&mut self, node: &Node<T>) -> bool {
+        let extent = self.extent(node.value.shape());
+        node.inputs.iter().all(|input| {
+            let operand = self.input(input);
+            let found = self.code.extents[operand as usize];
+            found == NUMBER || found == extent
+        })
+    }
+
+    /// x where the condition is not zero, else y, as the sum of what is taken and of zero.
+    fn selected(&mut self, condition: Value, operands: [Value; 2], extent: Extent) -> Value {
+        let zero = self.constant(T::ZERO);
+        let of_condition = self.code.extents[condition as usize];
+        let mut taken = |test, operand| {
+            let mask = self.operation(test, condition, zero, of_condition);
+            let extent = if self.is_number(mask) && self.is_number(operand) { NUMBER } else { extent };
+            (self.operation(Elementwise::masked_mul, mask, operand, extent), extent)
+        };
+        let [(x, of_x), (y, of_y)] = [taken(Elementwise::ne, operands[0]), taken(Elementwise::eq, operands[1])];
+        self.operation(Elementwise::add, x, y, if of_x == NUMBER { of_y } else { of_x })
     }
 
     /// The value of an operation: what it simplifies to, or itself, once.
