@@ -180,6 +180,16 @@ impl<E: Element> Tensor<E> {
         self.view().as_slice()
     }
 
+    /// Where the elements are kept: the same for a tensor and its views.
+    pub(crate) fn address(&self) -> *const E {
+        self.buffer.as_slice().as_ptr()
+    }
+
+    /// The element at a row-major index.
+    pub(crate) fn element(&self, flat: usize) -> Option<E> {
+        self.as_slice().map_or_else(|| self.iter().nth(flat), |all| all.get(flat).copied())
+    }
+
     /// The elements for writing, in row-major order. Elements that other tensors see are copied first.
     ///
     /// ```

@@ -42,10 +42,8 @@ impl<'t, T: Float> Var<'t, T> {
         if self.is_failed() {
             return Scalar { tape: Some(self.tape), number: T::NAN, index: FAILED };
         }
-        let (value, tracked) = self.tape.with_node(self.slot, |node| {
-            let value = node.value.as_slice().map_or_else(|| node.value.iter().nth(flat), |all| all.get(flat).copied());
-            (value.unwrap_or(T::NAN), node.tracked)
-        });
+        let (value, tracked) =
+            self.tape.with_node(self.slot, |node| (node.value.element(flat).unwrap_or(T::NAN), node.tracked));
         if !tracked && !self.tape.is_for_program() {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
         }

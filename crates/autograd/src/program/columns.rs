@@ -113,12 +113,13 @@ pub(super) fn run<T: Float>(
     ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
         ready.plan.replay.run(numbers);
         let mut chunks = std::mem::take(&mut numbers.rows);
-        chunks.resize(out.len() * CHUNK, T::ZERO);
-        for ((out, &slot), chunk) in out.iter_mut().zip(&ready.plan.results).zip(chunks.chunks_exact_mut(CHUNK)) {
+        chunks.resize(out.iter().filter(|out| matches!(out, Out::Sums(_))).count() * CHUNK, T::ZERO);
+        let mut next = chunks.chunks_exact_mut(CHUNK);
+        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
             let lanes = numbers.of(slot);
             match out {
                 Out::Each(all) => lanes.copy_to(&mut all[at - start..][..taken], 0),
-                Out::Sums(sums) => add(lanes, taken, (at - start, len), chunk, sums),
+                Out::Sums(sums) => add(lanes, taken, (at - start, len), next.next().unwrap_or_default(), sums),
             }
         }
         numbers.rows = chunks;

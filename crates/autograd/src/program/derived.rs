@@ -2,7 +2,7 @@
 
 use super::Recorded;
 use super::code::Code;
-use super::data::{Ends, Parts, Varies};
+use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -20,13 +20,14 @@ pub(super) type Prelude<'p, T> = dyn for<'t> Fn(&'t Tape<T>) -> Vec<Var<'t, T>> 
 /// Records the function at some arguments, with the derivatives that `kind` asks for. How many numbers are shared matters for
 /// a sum; all recordings must have as many results as the first.
 pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
-    (form, varies): (&X, &Varies),
+    (form, varies): (&mut X, &Varies),
     data: Parts<'_, T>,
     kind: Kind,
     (shared, results): (usize, &mut Option<usize>),
     prelude: &Prelude<'_, T>,
     function: &Recorded<'f, T, X>,
 ) -> Result<Recording<T>> {
+    put(form, data);
     let tape = Tape::guarding();
     let handles = form.record(&tape);
     let params = prelude(&tape);

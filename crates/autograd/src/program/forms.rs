@@ -1,6 +1,6 @@
 //! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
 
-use super::data::{Data, Parts, Varies, put, require_form};
+use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
 use super::paths::{Kind, Paths, Recording, Targets};
 use super::{Recorded, Report};
@@ -107,7 +107,6 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let Known { form, varies, paths, results, .. } = known;
         let done = paths.run(kind, data, &mut |numbers: &[T]| {
             let data = Parts { numbers, tensors: &data.tensors, places: &data.places };
-            put(form, data);
             record((form, varies), data, kind, (0, results), prelude, function)
         });
         // What is held here could not be updated in place.
@@ -130,7 +129,6 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let (Data { numbers, tensors, places, .. }, varies) = (data, &*varies);
         let record = move |numbers: &[T]| {
             let data = Parts { numbers, tensors, places };
-            put(form, data);
             record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
         };
         (paths, numbers, &varies.numbers, record)

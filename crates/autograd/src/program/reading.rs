@@ -39,7 +39,7 @@ impl<T: Float> Code<T> {
             reading.code.actions.push(Action { kind, operands: SmallVec::new(), site: Location::caller() });
             let action = (reading.code.actions.len() - 1) as u32;
             let value = reading.code.define(Definition::Output(action, 0), PLACES);
-            reading.found.insert(address(given), Found::Given(value));
+            reading.found.insert(given.address(), Found::Given(value));
         }
         for (place, input) in inputs.tensors.iter().enumerate() {
             let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
@@ -48,7 +48,7 @@ impl<T: Float> Code<T> {
         }
         tape.for_each_saved(|slot, saved| {
             if let Saved::Index(places) = saved {
-                reading.found.insert(address(places), Found::By(slot));
+                reading.found.insert(places.address(), Found::By(slot));
             }
         });
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
@@ -97,11 +97,6 @@ enum Found {
     Given(Value),
     /// The operation of this node.
     By(u32),
-}
-
-/// Where a list of places is: views of it are at the same address.
-fn address(places: &Tensor<usize>) -> *const usize {
-    places.buffer.as_slice().as_ptr()
 }
 
 /// A recording on its way to code.
@@ -158,7 +153,7 @@ impl<T: Float> Reading<'_, T> {
                                 Input::Node(slot) => Some(slot),
                                 Input::Number(_) => None,
                             });
-                            let finder = node.op.places().and_then(|places| match self.found.get(&address(places)) {
+                            let finder = node.op.places().and_then(|places| match self.found.get(&places.address()) {
                                 Some(&Found::By(slot)) => Some(slot),
                                 _ => None,
                             });
@@ -223,7 +218,7 @@ impl<T: Float> Reading<'_, T> {
         if self.is_number(tensor) {
             return tensor;
         }
-        if let (true, Some(number)) = (self.code.is_constant(tensor), node.value.iter().nth(element)) {
+        if let (true, Some(number)) = (self.code.is_constant(tensor), node.value.element(element)) {
             return self.constant(number);
         }
         let operands = SmallVec::from_slice(&[tensor]);
@@ -312,7 +307,7 @@ impl<T: Float> Reading<'_, T> {
 
     /// Places that are given, or that another operation has found.
     fn places(&mut self, places: &Tensor<usize>) -> Option<Value> {
-        match *self.found.get(&address(places))? {
+        match *self.found.get(&places.address())? {
             Found::Given(value) => Some(value),
             Found::By(slot) => Some(self.output(slot, 1, PLACES)),
         }

@@ -23,13 +23,18 @@ const FEW: usize = 2;
 
 /// Code on the elements of tensors of one shape, or on numbers where there is no shape.
 pub(super) struct Region<T: Float> {
-    ready: Ready<T>,
-    /// The code, where there is little of it.
-    few: Option<Code<T>>,
+    body: Body<T>,
     shape: Option<Shape>,
     numbers: Vec<T>,
     /// Of each result that is summed over all elements, the shape of its sum.
     sums: Vec<Option<Shape>>,
+}
+
+enum Body<T: Float> {
+    /// In lanes, or on single numbers.
+    Lanes(Box<Ready<T>>),
+    /// Every operation in a pass of its own.
+    Passes(Code<T>),
 }
 
 impl<T: Float> Region<T> {
@@ -58,26 +63,29 @@ impl<T: Float> Region<T> {
             known.insert(member, part.define(Definition::Operation(op, x, y), NUMBER));
         }
         part.results = results.iter().map(|result| known[result]).collect();
-        let ready = Ready::new(Plan::new(&part, operands.len(), None));
-        let is_direct = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
-        let few = is_direct.then_some(part);
-        (Region { ready, few, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
+        let are_passes = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
+        let body = match are_passes {
+            true => Body::Passes(part),
+            false => Body::Lanes(Box::new(Ready::new(Plan::new(&part, operands.len(), None)))),
+        };
+        (Region { body, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
     pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+        let ready = match &mut self.body {
+            Body::Lanes(ready) => ready,
+            Body::Passes(code) => return passes(code, operands, results, store),
+        };
         let Some(shape) = &self.shape else {
             for (number, &place) in self.numbers.iter_mut().zip(operands) {
                 *number = store.number(place);
             }
-            self.ready.run(&self.numbers);
-            for (&place, number) in results.iter().zip(self.ready.results()) {
+            ready.run(&self.numbers);
+            for (&place, number) in results.iter().zip(ready.results()) {
                 store.put_number(place, number);
             }
             return Ok(());
         };
-        if let Some(code) = &self.few {
-            return directly(code, operands, results, store);
-        }
         let mut out: SmallVec<[Tensor<T>; 8]> = SmallVec::new();
         for sum in &self.sums {
             let shape = sum.as_ref().map_or_else(|| shape.clone(), |_| shape.len().div_ceil(CHUNK).into());
@@ -101,7 +109,7 @@ impl<T: Float> Region<T> {
                     None => Out::Each(out.as_mut_slice()),
                 })
                 .collect();
-            columns::run(&self.ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
+            columns::run(ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
         }
         for ((&place, out), sum) in results.iter().zip(out).zip(&self.sums) {
             store.put(
@@ -117,7 +125,7 @@ impl<T: Float> Region<T> {
 }
 
 /// Every operation in a pass of its own.
-fn directly<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+fn passes<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
     let mut made: SmallVec<[(Value, Tensor<T>); FEW]> = SmallVec::new();
     for (value, definition) in code.values.iter().enumerate() {
         let Definition::Operation(op, x, y) = *definition else { continue };

@@ -36,6 +36,23 @@ pub(crate) enum Subject<T> {
     Given(usize),
 }
 
+impl<T> Subject<T> {
+    /// Whether both are the same elements that were read.
+    fn is_read_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Subject::Tensor(a), Subject::Tensor(b)) => a == b,
+            (Subject::Given(a), Subject::Given(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+fn hash(elements: impl Iterator<Item = impl Hash>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    elements.for_each(|element| element.hash(&mut hasher));
+    hasher.finish()
+}
+
 /// What a program must know of a recording besides its operations.
 #[derive(Debug)]
 pub(crate) struct Guards<T: Float> {
@@ -168,14 +185,9 @@ impl<T: Float> Tape<T> {
 
     /// Remembers that code looked at indices, if they are an argument: its path holds for these very indices.
     pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
-        let mut guards = self.guards.borrow_mut();
-        let address = |x: &Tensor<usize>| x.buffer.as_slice().as_ptr();
-        let Some(place) = guards.given.iter().position(|given| address(given) == address(indices)) else { return };
-        if !guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Given(known) if known == place)) {
-            let mut hasher = DefaultHasher::new();
-            indices.iter().for_each(|index| index.hash(&mut hasher));
-            let subject = Subject::Given(place);
-            guards.outcomes.push(Outcome { subject, holds: true, read: Some(hasher.finish()) });
+        let place = self.guards.borrow().given.iter().position(|given| given.address() == indices.address());
+        if let Some(place) = place {
+            self.guard_read(Subject::Given(place), || hash(indices.iter()));
         }
     }
 
@@ -198,13 +210,16 @@ impl<T: Float> Tape<T> {
     /// Remembers that code looked at the elements of a tensor: its path holds for these very elements.
     #[cold]
     pub(crate) fn guard_elements(&self, slot: u32) {
-        let mut guards = self.guards.borrow_mut();
-        if guards.outcomes.iter().any(|outcome| matches!(outcome.subject, Subject::Tensor(known) if known == slot)) {
-            return;
+        let bits = || self.with_node(slot, |node| hash(node.value.iter().map(|x| x.to_f64().to_bits())));
+        self.guard_read(Subject::Tensor(slot), bits);
+    }
+
+    /// Remembers once that the path holds for what was read, by its hash.
+    fn guard_read(&self, subject: Subject<T>, hash: impl FnOnce() -> u64) {
+        let outcomes = &mut self.guards.borrow_mut().outcomes;
+        if !outcomes.iter().any(|outcome| outcome.subject.is_read_of(&subject)) {
+            outcomes.push(Outcome { subject, holds: true, read: Some(hash()) });
         }
-        let mut hasher = DefaultHasher::new();
-        self.with_node(slot, |node| node.value.iter().for_each(|x| x.to_f64().to_bits().hash(&mut hasher)));
-        guards.outcomes.push(Outcome { subject: Subject::Tensor(slot), holds: true, read: Some(hasher.finish()) });
     }
 
     /// Whether all elements of a node pass a test: what a rule may branch on.

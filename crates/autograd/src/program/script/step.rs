@@ -56,8 +56,7 @@ impl<T: Float> ActionKind<T> {
             ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => return Ok(()),
             ActionKind::Drawn(drawn) => drawn.next()?,
             ActionKind::Rule(op) => {
-                let x: SmallVec<[Tensor<T>; 4]> =
-                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
+                let x = store.operands(operands);
                 let found = operands.last().and_then(|&place| store.places_at(place));
                 let is_given = matches!(operands.last(), Some(&Place::Places(place)) if store.is_given(place));
                 let Value { tensor, saved } = match found {
@@ -80,9 +79,7 @@ impl<T: Float> ActionKind<T> {
                 tensor
             }
             ActionKind::Custom(rule) => {
-                let x: SmallVec<[Tensor<T>; 4]> =
-                    operands.iter().filter_map(|&place| store.tensor(place).cloned()).collect();
-                let values = rule.value(&x).map_err(|error| error.rule)?;
+                let values = rule.value(&store.operands(operands)).map_err(|error| error.rule)?;
                 for (&place, value) in results.iter().zip(values) {
                     store.put(place, value);
                 }
@@ -95,10 +92,7 @@ impl<T: Float> ActionKind<T> {
             }
             ActionKind::Fill(shape) => Tensor::scalar(store.number(operands[0])).stretched(shape)?,
             ActionKind::Element(element) => {
-                let tensor = store.tensor(operands[0]);
-                let number = tensor.and_then(|x| {
-                    x.as_slice().map_or_else(|| x.iter().nth(*element), |all| all.get(*element).copied())
-                });
+                let number = store.tensor(operands[0]).and_then(|x| x.element(*element));
                 store.put_number(result, number.unwrap_or(T::NAN));
                 return Ok(());
             }

@@ -1,5 +1,7 @@
 //! The values that steps hand to each other.
 
+use smallvec::SmallVec;
+
 use crate::float::Float;
 use crate::tensor::Tensor;
 
@@ -39,6 +41,11 @@ impl<T: Float> Store<T> {
             Place::Tensor(place) => self.tensors[place as usize].as_ref(),
             Place::Number(_) | Place::Places(_) => None,
         }
+    }
+
+    /// The tensors among some operands.
+    pub fn operands(&self, places: &[Place]) -> SmallVec<[Tensor<T>; 4]> {
+        places.iter().filter_map(|&place| self.tensor(place).cloned()).collect()
     }
 
     /// Whether places are an argument, and not what an operation has found.
