@@ -25,37 +25,41 @@ const PIECE: usize = 1 << 15;
 /// `out = a·v`, where columns of `a` are runs of neighbours and `v` is a matrix of one row.
 pub(crate) fn multiply_vector<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out: &mut [T], write: Write) {
     debug_assert_eq!((v.rows.0, v.columns.0, a.rows), (1, a.columns.0, (out.len(), 1)));
-    let rows_per_piece = PIECE.div_ceil(a.columns.0).next_multiple_of(LINE);
-    let work = out.len().saturating_mul(a.columns.0);
-    parallel::pieces(out, rows_per_piece, work, &|start, piece| {
-        let mut space = [const { MaybeUninit::uninit() }; BLOCK];
-        for first in (0..a.columns.0).step_by(BLOCK) {
-            let columns = BLOCK.min(a.columns.0 - first);
-            let v = read((v.data, v.position), (columns, v.columns.1), first, &mut space[..columns]);
-            let write = if first == 0 { write } else { Write::Add };
-            let part = Matrix { position: a.position + start as isize + first as isize * a.columns.1, ..a };
-            vectorized!(add_columns(part, v, piece, write));
-        }
+    by_blocks((v.data, v.position), v.columns, out, write, &|start, first, v, piece, write| {
+        let part = Matrix { position: a.position + start as isize + first as isize * a.columns.1, ..a };
+        vectorized!(add_columns(part, v, piece, write));
     });
 }
 
 /// `out = a·v`, where rows of `a` are runs of neighbours and `v` is a matrix of one column.
 pub(crate) fn multiply_by_rows<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out: &mut [T], write: Write) {
     debug_assert_eq!((v.rows.0, v.columns.0, a.rows.0, a.columns.1), (a.columns.0, 1, out.len(), 1));
-    let rows_per_piece = PIECE.div_ceil(a.columns.0).next_multiple_of(LINE);
-    let work = out.len().saturating_mul(a.columns.0);
+    by_blocks((v.data, v.position), v.rows, out, write, &|start, first, v, piece, write| {
+        vectorized!({
+            for (k, out) in piece.iter_mut().enumerate() {
+                let row = (a.position + (start + k) as isize * a.rows.1) as usize + first;
+                write.put(out, dot(&a.data[row..row + v.len()], v));
+            }
+        });
+    });
+}
+
+/// Calls `multiply(start, first, block, piece, write)` for pieces of `out` and blocks of the vector, which begins at a position.
+fn by_blocks<T: Float>(
+    v: (&[T], isize),
+    (len, stride): Axis,
+    out: &mut [T],
+    write: Write,
+    multiply: &(impl Fn(usize, usize, &[T], &mut [T], Write) + Sync),
+) {
+    let rows_per_piece = PIECE.div_ceil(len).next_multiple_of(LINE);
+    let work = out.len().saturating_mul(len);
     parallel::pieces(out, rows_per_piece, work, &|start, piece| {
         let mut space = [const { MaybeUninit::uninit() }; BLOCK];
-        for first in (0..a.columns.0).step_by(BLOCK) {
-            let columns = BLOCK.min(a.columns.0 - first);
-            let v = read((v.data, v.position), (columns, v.rows.1), first, &mut space[..columns]);
-            let write = if first == 0 { write } else { Write::Add };
-            vectorized!({
-                for (k, out) in piece.iter_mut().enumerate() {
-                    let row = (a.position + (start + k) as isize * a.rows.1) as usize + first;
-                    write.put(out, dot(&a.data[row..row + columns], v));
-                }
-            });
+        for first in (0..len).step_by(BLOCK) {
+            let block = BLOCK.min(len - first);
+            let v = read(v, (block, stride), first, &mut space[..block]);
+            multiply(start, first, v, piece, if first == 0 { write } else { Write::Add });
         }
     });
 }
