@@ -3,18 +3,26 @@
 //! Every number of a program has a slot, and in a slot stand as many numbers as there are lanes. The first slots are uniform:
 //! they hold one number, the same for all lanes, which stands there before the run. A [`Group`] reads slots and writes
 //! consecutive ones. Arithmetic runs here, over lists of slots; every other function is a loop over slices, to which
-//! scattered and uniform operands are copied first.
+//! scattered and uniform operands are copied first. Where the lanes are many, single slots may lie elsewhere for one run:
+//! operands where they are, results where they are to be ([`Replay::run_in_place`]).
 
 use std::ops::Range;
 
 use crate::float::Float;
+use crate::kernel::prefetch::{line, prefetch_place};
 use crate::kernel::simd::{Kernel, dispatch};
 
 /// Lanes come in multiples of this.
 pub(crate) const LANES: usize = 8;
 
+/// From this many lanes on, a loop over the lanes of one slot costs little more than its share of one over several slots.
+pub(crate) const WIDE: usize = 64;
+
 /// From this many operations on, a loop over slices beats one over lists.
 const WORTH_A_SLICE: usize = 8;
+
+/// The most lanes that arithmetic takes in one step: two vectors of `f64`.
+pub(crate) const WIDEST: usize = 2 * LANES;
 
 /// A loop over equally long slices of the operands.
 type Loop<T> = fn(&[&[T]], &mut [T]);
@@ -90,6 +98,8 @@ pub(crate) struct Replay<T> {
     uniform: usize,
     /// The most operations in one group.
     longest: usize,
+    /// No group writes to the slots below.
+    written: usize,
 }
 
 /// The numbers of a replay, and room for copies of operands.
@@ -103,7 +113,20 @@ pub(crate) struct Numbers<T> {
     pub rows: Vec<T>,
     copies: [Vec<T>; 2],
     lanes: usize,
+    /// Where the numbers of each slot that is not uniform begin, in a run of two vectors at once.
+    bases: Vec<Base<T>>,
+    /// What the next run will need that lies elsewhere.
+    ahead: Vec<Base<T>>,
 }
+
+/// Where numbers of all lanes begin; written before every run.
+#[derive(Clone, Copy, Debug)]
+struct Base<T>(*mut T);
+
+// SAFETY: only a run follows these pointers, and it writes them anew before.
+unsafe impl<T: Send> Send for Base<T> {}
+// SAFETY: as above; a run has its numbers for itself.
+unsafe impl<T: Sync> Sync for Base<T> {}
 
 impl<T: Float> Replay<T> {
     /// # Panics
@@ -141,7 +164,8 @@ impl<T: Float> Replay<T> {
             assert!(operands.chunks(len).any(|operand| !is_uniform(operand[0])));
         }
         let longest = groups.iter().map(|group| group.len as usize).max().unwrap_or(0);
-        Self { groups, list, slots, uniform, longest }
+        let written = groups.iter().map(|group| group.out as usize).min().unwrap_or(slots);
+        Self { groups, list, slots, uniform, longest, written }
     }
 
     pub fn groups(&self) -> usize {
@@ -168,7 +192,14 @@ impl<T: Float> Replay<T> {
             rows: Vec::new(),
             copies: [copies(), copies()],
             lanes,
+            bases: Vec::new(),
+            ahead: Vec::new(),
         }
+    }
+
+    /// Whether a group writes to a slot.
+    pub fn is_written(&self, slot: u32) -> bool {
+        slot as usize >= self.written
     }
 
     /// Runs every group on the numbers that stand in the slots.
@@ -178,17 +209,64 @@ impl<T: Float> Replay<T> {
 
     /// Runs some of the groups.
     pub fn run_some(&self, groups: Range<usize>, numbers: &mut Numbers<T>) {
+        self.place(numbers);
+        self.run_placed(groups, numbers);
+    }
+
+    /// Runs every group, in at least [`WIDE`] lanes, with some slots elsewhere for this time: those of `reads`, which no group
+    /// writes, and those of `writes`. In each slice come first the numbers of all lanes; as many that follow are fetched into
+    /// the cache meanwhile, a few after every group, so that the next run finds them there.
+    pub fn run_in_place<'x>(
+        &self,
+        numbers: &mut Numbers<T>,
+        reads: impl Iterator<Item = (u32, &'x [T])>,
+        writes: impl Iterator<Item = (u32, &'x mut [T])>,
+    ) where
+        T: 'x,
+    {
+        let lanes = numbers.lanes;
+        assert!(lanes >= WIDE && lanes.is_multiple_of(WIDEST));
+        self.place(numbers);
+        for (slot, elements) in reads {
+            assert!(!self.is_written(slot) && elements.len() >= lanes);
+            numbers.bases[slot as usize - self.uniform] = Base(elements.as_ptr().cast_mut());
+            numbers.ahead.push(Base(elements[lanes..].as_ptr().cast_mut()));
+        }
+        for (slot, elements) in writes {
+            assert!(self.is_written(slot) && elements.len() >= lanes);
+            numbers.bases[slot as usize - self.uniform] = Base(elements.as_mut_ptr());
+            numbers.ahead.push(Base(elements[lanes..].as_mut_ptr()));
+        }
+        self.run_placed(0..self.groups.len(), numbers);
+    }
+
+    /// Has every slot begin where its own numbers lie.
+    fn place(&self, numbers: &mut Numbers<T>) {
         let lanes = numbers.lanes;
         assert!(numbers.uniform.len() == self.uniform && numbers.values.len() == (self.slots - self.uniform) * lanes);
+        numbers.bases.clear();
+        numbers.ahead.clear();
+        if lanes.is_multiple_of(WIDEST) {
+            let values = numbers.values.as_mut_ptr();
+            let base = |place| Base(values.wrapping_add(place * lanes));
+            numbers.bases.extend((0..self.slots - self.uniform).map(base));
+        }
+    }
+
+    /// Runs some of the groups on slots that have their places.
+    fn run_placed(&self, groups: Range<usize>, numbers: &mut Numbers<T>) {
+        let lanes = numbers.lanes;
         assert!(numbers.copies.iter().all(|copies| copies.len() >= self.longest * lanes));
         let machine = Machine {
             list: self.list.as_ptr(),
             uniform: numbers.uniform.as_ptr(),
             values: numbers.values.as_mut_ptr().wrapping_sub(self.uniform * lanes),
+            bases: numbers.bases.as_ptr().wrapping_sub(self.uniform),
             first: self.uniform,
             lanes,
         };
-        dispatch(Run { machine, groups: &self.groups[groups], copies: &mut numbers.copies });
+        let ahead = &numbers.ahead;
+        dispatch(Run { machine, groups: &self.groups[groups], ahead, copies: &mut numbers.copies });
     }
 }
 
@@ -196,6 +274,7 @@ impl<T: Float> Replay<T> {
 struct Run<'r, T> {
     machine: Machine<T>,
     groups: &'r [Group<T>],
+    ahead: &'r [Base<T>],
     copies: &'r mut [Vec<T>; 2],
 }
 
@@ -204,12 +283,13 @@ impl<T: Float> Kernel for Run<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        // SAFETY: the slots are checked, and `Replay::run` has seen that there are as many numbers as slots and lanes.
+        // SAFETY: the slots are checked, and `Replay::place` has seen that there are as many numbers as slots and lanes, and
+        // has noted where each slot begins if the lanes are a multiple of the widest step.
         unsafe {
             match self.machine.lanes {
-                1 => self.machine.run::<1>(self.groups, self.copies),
-                lanes if lanes.is_multiple_of(2 * LANES) => self.machine.run::<{ 2 * LANES }>(self.groups, self.copies),
-                _ => self.machine.run::<LANES>(self.groups, self.copies),
+                1 => self.machine.run::<1>(self),
+                lanes if lanes.is_multiple_of(WIDEST) => self.machine.run::<WIDEST>(self),
+                _ => self.machine.run::<LANES>(self),
             }
         }
     }
@@ -287,6 +367,8 @@ struct Machine<T> {
     uniform: *const T,
     /// Where the first slot would begin if the uniform ones had lanes too.
     values: *mut T,
+    /// Where the place of the first slot would stand if the uniform ones had places too.
+    bases: *const Base<T>,
     /// The first slot that is not uniform.
     first: usize,
     lanes: usize,
@@ -298,11 +380,17 @@ impl<T: Float> Machine<T> {
     /// a multiple of `WIDTH`; no group reads a slot that it writes; `list` has the slots of all operands, each of which is
     /// all uniform or not at all, and not both.
     #[inline(always)]
-    unsafe fn run<const WIDTH: usize>(mut self, groups: &[Group<T>], copies: &mut [Vec<T>; 2]) {
+    unsafe fn run<const WIDTH: usize>(mut self, Run { groups, ahead, copies, .. }: Run<'_, T>) {
         if WIDTH == 1 {
             self.lanes = 1;
         }
-        for group in groups {
+        for (done, group) in groups.iter().enumerate() {
+            if WIDTH == WIDEST && !ahead.is_empty() {
+                let part = |done: usize| done * self.lanes.div_ceil(line::<T>()) / groups.len() * line::<T>();
+                for lane in (part(done)..part(done + 1)).step_by(line::<T>()) {
+                    ahead.iter().for_each(|base| prefetch_place(base.0.wrapping_add(lane)));
+                }
+            }
             let in_slices = WIDTH == 1
                 && group.len as usize >= WORTH_A_SLICE
                 && group.spans[..group.arity as usize].iter().all(|&span| span != Span::Scattered);
@@ -317,7 +405,7 @@ impl<T: Float> Machine<T> {
                     | Body::Neg(block)
                         if in_slices =>
                     {
-                        self.in_slices(group, block, copies);
+                        self.in_slices::<WIDTH>(group, block, copies);
                     }
                     Body::Add(_) => self.any::<WIDTH>(group, |x, y| x + y),
                     Body::Sub(_) => self.any::<WIDTH>(group, |x, y| x - y),
@@ -327,7 +415,7 @@ impl<T: Float> Machine<T> {
                         self.any::<WIDTH>(group, masked);
                     }
                     Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
-                    Body::Other(block) => self.in_slices(group, block, copies),
+                    Body::Other(block) => self.in_slices::<WIDTH>(group, block, copies),
                     Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),
                     Body::Chain(Terms::Products) => self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + x * y),
                     Body::Chain(Terms::MaskedProducts) => {
@@ -376,7 +464,7 @@ impl<T: Float> Machine<T> {
             // SAFETY: the slots lie in `uniform` or `values`, and the results are not among the operands.
             unsafe {
                 let (x, y) = (*xs.add(i) as usize, *ys.add(i) as usize);
-                let out = self.of(group.out as usize + i);
+                let out = self.of::<WIDTH>(group.out as usize + i);
                 for lane in (0..self.lanes).step_by(WIDTH) {
                     let x = self.read::<WIDTH, X>(x, lane);
                     let y = self.read::<WIDTH, Y>(y, lane);
@@ -436,7 +524,7 @@ impl<T: Float> Machine<T> {
                         }
                         term = term.add(FACTORS);
                     }
-                    self.of(group.out as usize + i).add(lane).cast::<[T; WIDTH]>().write(sum);
+                    self.of::<WIDTH>(group.out as usize + i).add(lane).cast::<[T; WIDTH]>().write(sum);
                 }
             }
         }
@@ -452,29 +540,45 @@ impl<T: Float> Machine<T> {
         unsafe {
             match UNIFORM {
                 true => [*self.uniform.add(slot); WIDTH],
-                false => self.of(slot).add(lane).cast::<[T; WIDTH]>().read(),
+                false => self.of::<WIDTH>(slot).add(lane).cast::<[T; WIDTH]>().read(),
             }
         }
     }
 
     /// Where the numbers of a slot that is not uniform begin.
+    ///
+    /// # Safety
+    /// The slot is there.
     #[inline(always)]
-    fn of(self, slot: usize) -> *mut T {
-        self.values.wrapping_add(slot * self.lanes)
+    unsafe fn of<const WIDTH: usize>(self, slot: usize) -> *mut T {
+        match WIDTH {
+            // SAFETY: in steps of this width every slot has its place.
+            WIDEST => unsafe { (*self.bases.add(slot)).0 },
+            _ => self.values.wrapping_add(slot * self.lanes),
+        }
     }
 
     /// # Safety
     /// As [`run`](Self::run).
     #[inline]
-    unsafe fn in_slices(self, group: &Group<T>, block: Loop<T>, copies: &mut [Vec<T>; 2]) {
+    unsafe fn in_slices<const WIDTH: usize>(self, group: &Group<T>, block: Loop<T>, copies: &mut [Vec<T>; 2]) {
         let (len, lanes) = (group.len as usize, self.lanes);
+        if lanes >= WIDE {
+            for i in 0..len {
+                // SAFETY: the slots lie in `uniform` or `values`, and the results are not among the operands.
+                unsafe { self.one_in_slices::<WIDTH>(group, i, block, copies) };
+            }
+            return;
+        }
         let mut operands = [&[] as &[T]; 2];
         for (k, (operand, copy)) in operands.iter_mut().zip(copies).enumerate().take(group.arity as usize) {
             // SAFETY: the slots lie in `uniform` or `values`; nothing writes to the operands' while the slices live.
             *operand = unsafe {
                 let uniform = self.is_uniform(group, k);
                 match group.spans[k] {
-                    Span::Run(first) if !uniform => std::slice::from_raw_parts(self.of(first as usize), len * lanes),
+                    Span::Run(first) if !uniform => {
+                        std::slice::from_raw_parts(self.of::<WIDTH>(first as usize), len * lanes)
+                    }
                     Span::Run(first) if lanes == 1 => std::slice::from_raw_parts(self.uniform.add(first as usize), len),
                     _ => {
                         let copy = &mut copy[..len * lanes];
@@ -483,7 +587,9 @@ impl<T: Float> Machine<T> {
                             let slot = *slots.add(i) as usize;
                             match uniform {
                                 true => numbers.fill(*self.uniform.add(slot)),
-                                false => numbers.copy_from_slice(std::slice::from_raw_parts(self.of(slot), lanes)),
+                                false => {
+                                    numbers.copy_from_slice(std::slice::from_raw_parts(self.of::<WIDTH>(slot), lanes))
+                                }
                             }
                         }
                         copy
@@ -492,7 +598,40 @@ impl<T: Float> Machine<T> {
             };
         }
         // SAFETY: the slots of the results lie in `values` and are not among the operands.
-        let out = unsafe { std::slice::from_raw_parts_mut(self.of(group.out as usize), len * lanes) };
+        let out = unsafe { std::slice::from_raw_parts_mut(self.of::<WIDTH>(group.out as usize), len * lanes) };
+        block(&operands[..group.arity as usize], out);
+    }
+    /// One operation of a group.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run); the group has that many operations.
+    #[inline]
+    unsafe fn one_in_slices<const WIDTH: usize>(
+        self,
+        group: &Group<T>,
+        operation: usize,
+        block: Loop<T>,
+        copies: &mut [Vec<T>; 2],
+    ) {
+        let mut operands = [&[] as &[T]; 2];
+        for (k, (operand, copy)) in operands.iter_mut().zip(copies).enumerate().take(group.arity as usize) {
+            // SAFETY: `list` has as many slots for each operand as there are operations; the slots lie in `uniform` or
+            // `values`, and nothing writes to the operands' while the slices live.
+            *operand = unsafe {
+                let slot = *self.list.add(group.list as usize + k * group.len as usize + operation) as usize;
+                match slot < self.first {
+                    true => {
+                        let copy = &mut copy[..self.lanes];
+                        copy.fill(*self.uniform.add(slot));
+                        copy
+                    }
+                    false => std::slice::from_raw_parts(self.of::<WIDTH>(slot), self.lanes),
+                }
+            };
+        }
+        // SAFETY: the slot of the result lies in `values` and is not among the operands.
+        let out =
+            unsafe { std::slice::from_raw_parts_mut(self.of::<WIDTH>(group.out as usize + operation), self.lanes) };
         block(&operands[..group.arity as usize], out);
     }
 }

@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 
 use super::lanes::lock;
 use super::paths::{Ready, Strays};
+use super::plan::Plan;
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, chunk_sum};
-use crate::kernel::replay::{Column, Numbers};
+use crate::kernel::replay::{Column, Numbers, WIDE};
 use crate::kernel::runs::Runs;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -105,29 +106,90 @@ pub(super) fn run<T: Float>(
         );
         return;
     }
+    let plan = &ready.plan;
+    let in_place = InPlace::new(plan, columns, out);
     let load = |elements: Range<usize>, numbers: &mut Numbers<T>| {
+        let is_whole = is_whole(elements.len(), numbers);
         for (place, column) in columns.iter().enumerate() {
-            column.load(elements.clone(), &mut numbers.of_mut(place)[..elements.len()]);
+            if !(is_whole && in_place.reads[place]) {
+                column.load(elements.clone(), &mut numbers.of_mut(place)[..elements.len()]);
+            }
         }
     };
     ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
-        ready.plan.replay.run(numbers);
+        let is_whole = is_whole(taken, numbers);
+        match is_whole {
+            true => in_place.run(plan, numbers, columns, out, (at, at - start)),
+            false => plan.replay.run(numbers),
+        }
         let mut chunks = std::mem::take(&mut numbers.rows);
         chunks.resize(out.iter().filter(|out| matches!(out, Out::Sums(_))).count() * CHUNK, T::ZERO);
         let mut next = chunks.chunks_exact_mut(CHUNK);
-        for (out, &slot) in out.iter_mut().zip(&ready.plan.results) {
+        for (place, (out, &slot)) in out.iter_mut().zip(&plan.results).enumerate() {
             let lanes = numbers.of(slot);
             match out {
+                Out::Each(_) if is_whole && in_place.writes[place] => {}
                 Out::Each(all) => lanes.copy_to(&mut all[at - start..][..taken], 0),
                 Out::Sums(sums) => add(lanes, taken, (at - start, len), next.next().unwrap_or_default(), sums),
             }
         }
         numbers.rows = chunks;
-        if !ready.plan.guards.is_empty() {
+        if !plan.guards.is_empty() {
             let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
             lock(strays).extend((0..taken).filter_map(failed));
         }
     });
+}
+
+/// Whether there are as many elements as lanes, and enough of both for slots that lie elsewhere.
+fn is_whole<T>(elements: usize, numbers: &Numbers<T>) -> bool {
+    elements == numbers.lanes() && elements >= WIDE
+}
+
+/// Which operands are read where they are, and which results are written where they are to be: those that nothing but the
+/// replay looks at.
+struct InPlace {
+    reads: SmallVec<[bool; 16]>,
+    writes: SmallVec<[bool; 16]>,
+}
+
+impl InPlace {
+    fn new<T: Float>(plan: &Plan<T>, columns: &[Operand<'_, T>], out: &[Out<'_, T>]) -> Self {
+        let looks = |slot: u32| {
+            let results = plan.results.iter().filter(|&&result| result == slot).count();
+            results + plan.guards.iter().filter(|guard| guard.slot == slot).count()
+        };
+        let is_read = |(slot, column): (u32, &Operand<'_, T>)| matches!(column, Operand::Each(_)) && looks(slot) == 0;
+        let is_written = |(&slot, out): (&u32, &Out<'_, T>)| {
+            matches!(out, Out::Each(_)) && plan.replay.is_written(slot) && looks(slot) == 1
+        };
+        InPlace {
+            reads: (plan.replay.uniform() as u32..).zip(columns).map(is_read).collect(),
+            writes: plan.results.iter().zip(out).map(is_written).collect(),
+        }
+    }
+
+    /// Runs a whole block: it begins at so many elements of the operands, and so many of the results.
+    fn run<T: Float>(
+        &self,
+        plan: &Plan<T>,
+        numbers: &mut Numbers<T>,
+        columns: &[Operand<'_, T>],
+        out: &mut [Out<'_, T>],
+        (at, done): (usize, usize),
+    ) {
+        let first = plan.replay.uniform() as u32;
+        let reads = (first..).zip(columns).zip(&self.reads).filter_map(|((slot, column), is_read)| match column {
+            Operand::Each(all) if *is_read => Some((slot, &all[at..])),
+            _ => None,
+        });
+        let writes =
+            plan.results.iter().zip(out).zip(&self.writes).filter_map(|((&slot, out), is_written)| match out {
+                Out::Each(all) if *is_written => Some((slot, &mut all[done..])),
+                _ => None,
+            });
+        plan.replay.run_in_place(numbers, reads, writes);
+    }
 }
 
 /// Puts so many elements, which follow `done` others of `len` in all, into their chunks; a chunk that is full is summed.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::paths::Ready;
 use crate::float::Float;
-use crate::kernel::replay::{Column, LANES, Numbers};
+use crate::kernel::replay::{Column, LANES, Numbers, WIDE, WIDEST};
 use crate::kernel::simd::{Kernel, dispatch};
 
 /// The most lanes.
@@ -25,7 +25,8 @@ impl<T: Float> Ready<T> {
     fn lanes(&self, inputs: usize) -> usize {
         let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
         let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
-        fitting.min(inputs).clamp(LANES, MOST_LANES).next_multiple_of(LANES).min(MOST_LANES)
+        let lanes = fitting.min(inputs).clamp(LANES, MOST_LANES);
+        lanes.next_multiple_of(if lanes < WIDE { LANES } else { WIDEST })
     }
 
     /// Runs a range of inputs and shows the results of each.
