@@ -122,16 +122,20 @@ impl<T: Float> Strips<T> {
             let x = std::array::from_fn(|p| a.data.as_ptr().offset(a.position + p.min(count - 1) as isize * a.rows.1));
             let factor = std::array::from_fn(|v| strip.as_ptr().add(v * R::LEN));
             let sums = tile::<T, R, P, V>(x, 0..self.depth, factor, V * R::LEN);
-            for (p, sums) in sums.into_iter().enumerate().take(count) {
+            // By index and to fixed ends: an iterator would move the sums to memory first.
+            for p in 0..P {
+                if p == count {
+                    return;
+                }
                 let out = out.as_mut_ptr().add((row + p) * self.columns + column);
-                for (v, sum) in sums.into_iter().enumerate() {
+                let old = match start {
+                    Start::Nothing => None,
+                    Start::Old => Some(out.cast_const()),
+                    Start::Row(row) => Some(row.as_ptr().add(column)),
+                };
+                for v in 0..V {
                     let (first, room) = (v * R::LEN, self.columns - column - v * R::LEN);
-                    let old = match start {
-                        Start::Nothing => None,
-                        Start::Old => Some(out.add(first).cast_const()),
-                        Start::Row(row) => Some(row.as_ptr().add(column + first)),
-                    };
-                    put(sum, old, out.add(first), room);
+                    put(sums[p][v], old.map(|old| old.add(first)), out.add(first), room);
                 }
             }
         }
