@@ -3,6 +3,8 @@
 //! [`Algebra`] has every elementwise function of the op table; a type joins by saying how it applies one
 //! ([`Algebra::unary`], [`Algebra::binary`], [`Algebra::select`]). [`Real`] adds an order, so that code can branch.
 
+pub(crate) mod lanes;
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::ops::elementwise::{BinaryRule, UnaryRule};

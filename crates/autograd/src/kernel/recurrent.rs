@@ -12,9 +12,10 @@ use crate::float::Float;
 use crate::kernel::matmul::tiles::Strips;
 use crate::kernel::matmul::{Matrix, Start, cost, multiply};
 use crate::kernel::scan::Direction;
-use crate::kernel::vectorized::vectorized;
+use crate::kernel::simd::{Kernel, dispatch};
 use crate::kernel::{Write, parallel, reduce};
 use crate::real::Algebra;
+use crate::real::lanes::{LANES, Lanes};
 use crate::shape::Shape;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
@@ -28,10 +29,6 @@ const SAMPLES: usize = 16;
 
 /// What an element of a gate costs, in cheap steps.
 const WEIGHT: usize = 16;
-
-/// Elements that go through a cell together. What they give is put into fixed arrays first, so that the compiler sees that no
-/// result is an operand; and loops over them call no closures, which are not sure to be inlined.
-const LANES: usize = 32;
 
 /// The equations of a recurrent network, element by element: G gates, K numbers kept for the derivative, and S states, of
 /// which the first, the hidden one, is also the output.
@@ -48,14 +45,14 @@ pub(crate) trait Cell<const G: usize, const K: usize, const S: usize>: Copy + Sy
     fn step<A: Algebra>(self, x: [A; G], hidden: [A; G], before: [A; S]) -> ([A; K], [A; S]);
 
     /// The gradients of a step's operands from those of the states after it.
-    fn adjoint<T: Float>(self, kept: [T; K], before: [T; S], g: [T; S]) -> Cotangents<T, G, S>;
+    fn adjoint<A: Algebra>(self, kept: [A; K], before: [A; S], g: [A; S]) -> Cotangents<A, G, S>;
 }
 
 /// The gradients of the operands of [`Cell::step`].
-pub(crate) struct Cotangents<T, const G: usize, const S: usize> {
-    pub x: [T; G],
-    pub hidden: [T; G],
-    pub before: [T; S],
+pub(crate) struct Cotangents<A, const G: usize, const S: usize> {
+    pub x: [A; G],
+    pub hidden: [A; G],
+    pub before: [A; S],
 }
 
 /// The sizes of a sequence, and the way through it. Its arrays are `[steps, batch, width]`, with one width for each gate.
@@ -129,10 +126,9 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps), hidden];
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..steps).map(|turn| sequence.time(turn)) {
-            let [out, _, before, hidden] = &mut piece;
+            let [out, _, _, hidden] = &mut piece;
             weight.multiply(out.at(steps), hidden.at(0), &bias.map_or(Start::Nothing, Start::Row));
-            (0..S).for_each(|state| before.at(state * steps + time).copy_from_slice(out.at(steps + state)));
-            vectorized!(advance(cell, sequence, time, &samples, x, &mut piece));
+            dispatch(Advance { cell, sequence, time, samples: samples.clone(), x, rows: &mut piece });
         }
     });
 }
@@ -170,30 +166,38 @@ impl<'a, T: Float> Weight<'a, T> {
 }
 
 /// A step of some samples.
-#[inline(always)]
-fn advance<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+struct Advance<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
     cell: C,
-    sequence: Sequence<'_>,
+    sequence: Sequence<'a>,
     time: usize,
-    samples: &Range<usize>,
-    x: &[T],
-    rows: &mut [Rows<'_, T>; 4],
-) {
-    let width = sequence.width;
-    for (row, sample) in samples.clone().enumerate() {
-        if !sequence.has(time, sample) {
-            let [out, kept, ..] = rows;
-            out.of(time, row, width).fill(T::ZERO);
-            kept.of(time, row, K * width).fill(T::ZERO);
-            continue;
-        }
-        let x = &x[sequence.place(G, time, sample)];
-        let whole = width - width % LANES;
-        for start in (0..whole).step_by(LANES) {
-            advance_block(cell, &sequence, Place { time, row, start, len: LANES }, x, rows);
-        }
-        if whole < width {
-            advance_block(cell, &sequence, Place { time, row, start: whole, len: width - whole }, x, rows);
+    samples: Range<usize>,
+    x: &'a [T],
+    rows: &'a mut [Rows<'r, T>; 4],
+}
+
+impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Kernel
+    for Advance<'_, '_, C, T, G, K, S>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Advance { cell, sequence, time, samples, x, rows } = self;
+        let (steps, width) = (sequence.steps, sequence.width);
+        for (row, sample) in samples.enumerate() {
+            if !sequence.has(time, sample) {
+                let [out, kept, before, _] = &mut *rows;
+                out.of(time, row, width).fill(T::ZERO);
+                kept.of(time, row, K * width).fill(T::ZERO);
+                for state in 0..S {
+                    before.of(state * steps + time, row, width).copy_from_slice(out.get(steps + state, row, width));
+                }
+                continue;
+            }
+            let x = &x[sequence.place(G, time, sample)];
+            for start in (0..width).step_by(LANES) {
+                advance_block(cell, &sequence, Place { time, row, start, len: LANES.min(width - start) }, x, rows);
+            }
         }
     }
 }
@@ -215,24 +219,19 @@ fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     x: &[T],
     [out, kept, before, hidden]: &mut [Rows<'_, T>; 4],
 ) {
-    let x: [_; G] = parts(x, width, start, len);
-    let hidden: [_; G] = parts(hidden.get(0, row, G * width), width, start, len);
-    let mut states = [&[][..]; S];
-    for (state, states) in states.iter_mut().enumerate() {
-        *states = &before.get(state * steps + time, row, width)[start..start + len];
+    let range = start..start + len;
+    let x: [_; G] = parts(x, width, &range);
+    let hidden: [_; G] = parts(hidden.get(0, row, G * width), width, &range);
+    let mut states = [Lanes::of(0.0); S];
+    for (state, lanes) in states.iter_mut().enumerate() {
+        *lanes = Lanes::load(&out.get(steps + state, row, width)[range.clone()]);
+        lanes.store(&mut before.of(state * steps + time, row, width)[range.clone()]);
     }
-    let (mut keep, mut after) = ([[T::ZERO; LANES]; K], [[T::ZERO; LANES]; S]);
-    for lane in 0..len {
-        let (kept, states) = cell.step(at(&x, lane), at(&hidden, lane), at(&states, lane));
-        put(&mut keep, lane, kept);
-        put(&mut after, lane, states);
-    }
-    for (k, keep) in keep.iter().enumerate() {
-        kept.of(time, row, K * width)[k * width + start..][..len].copy_from_slice(&keep[..len]);
-    }
-    out.of(time, row, width)[start..start + len].copy_from_slice(&after[0][..len]);
+    let (keep, after) = cell.step(x, hidden, states);
+    put_parts(keep, kept.of(time, row, K * width), width, &range);
+    after[0].store(&mut out.of(time, row, width)[range.clone()]);
     for (state, after) in after.iter().enumerate() {
-        out.of(steps + state, row, width)[start..start + len].copy_from_slice(&after[..len]);
+        after.store(&mut out.of(steps + state, row, width)[range.clone()]);
     }
 }
 
@@ -259,7 +258,8 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let (kept, before) = kept.split_at(sequence.len(K));
     over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
         for time in (0..sequence.steps).rev().map(|turn| sequence.time(turn)) {
-            vectorized!(retreat(cell, sequence, time, &samples, (kept, before, g), &mut piece));
+            let samples = samples.clone();
+            dispatch(Retreat { cell, sequence, time, samples, operands: (kept, before, g), rows: &mut piece });
             let [dx, dhidden, dstates] = &mut piece;
             let dhidden = if C::SEPARATE { dhidden } else { dx }.at(time);
             weight.multiply(dhidden, dstates.at(0), &Start::Old);
@@ -275,33 +275,40 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
 }
 
 /// The adjoint of a step of some samples, but for the product with the weight.
-#[inline(always)]
-fn retreat<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+struct Retreat<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
     cell: C,
-    sequence: Sequence<'_>,
+    sequence: Sequence<'a>,
     time: usize,
-    samples: &Range<usize>,
-    (kept, before, g): (&[T], &[T], &[T]),
-    rows: &mut [Rows<'_, T>; 3],
-) {
-    let width = sequence.width;
-    for (row, sample) in samples.clone().enumerate() {
-        if !sequence.has(time, sample) {
-            let [dx, dhidden, _] = rows;
-            dx.of(time, row, G * width).fill(T::ZERO);
-            if C::SEPARATE {
-                dhidden.of(time, row, G * width).fill(T::ZERO);
+    samples: Range<usize>,
+    /// What was kept, the states before every step, and the incoming gradient.
+    operands: (&'a [T], &'a [T], &'a [T]),
+    rows: &'a mut [Rows<'r, T>; 3],
+}
+
+impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Kernel
+    for Retreat<'_, '_, C, T, G, K, S>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Retreat { cell, sequence, time, samples, operands: (kept, before, g), rows } = self;
+        let width = sequence.width;
+        for (row, sample) in samples.enumerate() {
+            if !sequence.has(time, sample) {
+                let [dx, dhidden, _] = &mut *rows;
+                dx.of(time, row, G * width).fill(T::ZERO);
+                if C::SEPARATE {
+                    dhidden.of(time, row, G * width).fill(T::ZERO);
+                }
+                continue;
             }
-            continue;
-        }
-        let (kept, g) = (&kept[sequence.place(K, time, sample)], &g[sequence.place(1, time, sample)]);
-        let operands = (kept, &before[sequence.place(1, time, sample).start..], g);
-        let whole = width - width % LANES;
-        for start in (0..whole).step_by(LANES) {
-            retreat_block(cell, &sequence, Place { time, row, start, len: LANES }, operands, rows);
-        }
-        if whole < width {
-            retreat_block(cell, &sequence, Place { time, row, start: whole, len: width - whole }, operands, rows);
+            let (kept, g) = (&kept[sequence.place(K, time, sample)], &g[sequence.place(1, time, sample)]);
+            let operands = (kept, &before[sequence.place(1, time, sample).start..], g);
+            for start in (0..width).step_by(LANES) {
+                let place = Place { time, row, start, len: LANES.min(width - start) };
+                retreat_block(cell, &sequence, place, operands, rows);
+            }
         }
     }
 }
@@ -315,57 +322,38 @@ fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     [dx, dhidden, dstates]: &mut [Rows<'_, T>; 3],
 ) {
     let width = sequence.width;
-    let (kept, states): ([_; K], [_; S]) = (parts(kept, width, start, len), parts(before, sequence.len(1), start, len));
-    let g = [&g[start..start + len]];
-    let mut after = [&[][..]; S];
-    for (state, after) in after.iter_mut().enumerate() {
-        *after = &dstates.get(state, row, width)[start..start + len];
+    let range = start..start + len;
+    let (kept, states) = (parts(kept, width, &range), parts(before, sequence.len(1), &range));
+    let mut after = [Lanes::load(&g[range.clone()]); S];
+    after[0] = after[0] + Lanes::load(&dstates.get(0, row, width)[range.clone()]);
+    for (state, lanes) in after.iter_mut().enumerate().skip(1) {
+        *lanes = Lanes::load(&dstates.get(state, row, width)[range.clone()]);
     }
-    let (mut by_x, mut by_hidden) = ([[T::ZERO; LANES]; G], [[T::ZERO; LANES]; G]);
-    let mut by_states = [[T::ZERO; LANES]; S];
-    for lane in 0..len {
-        let (mut after, [g]) = (at(&after, lane), at(&g, lane));
-        after[0] += g;
-        let found = cell.adjoint(at(&kept, lane), at(&states, lane), after);
-        put(&mut by_x, lane, found.x);
-        put(&mut by_hidden, lane, found.hidden);
-        put(&mut by_states, lane, found.before);
+    let found = cell.adjoint(kept, states, after);
+    put_parts(found.x, dx.of(time, row, G * width), width, &range);
+    if C::SEPARATE {
+        put_parts(found.hidden, dhidden.of(time, row, G * width), width, &range);
     }
-    for gate in 0..G {
-        let place = gate * width + start..gate * width + start + len;
-        dx.of(time, row, G * width)[place.clone()].copy_from_slice(&by_x[gate][..len]);
-        if C::SEPARATE {
-            dhidden.of(time, row, G * width)[place].copy_from_slice(&by_hidden[gate][..len]);
-        }
-    }
-    for (state, gradient) in by_states.iter().enumerate() {
-        dstates.of(state, row, width)[start..start + len].copy_from_slice(&gradient[..len]);
+    for (state, gradient) in found.before.iter().enumerate() {
+        gradient.store(&mut dstates.of(state, row, width)[range.clone()]);
     }
 }
 
-/// The elements `start .. start + len` of each of N rows that begin `apart`.
+/// The same range of each of N rows that begin `apart`.
 #[inline(always)]
-fn parts<T, const N: usize>(x: &[T], apart: usize, start: usize, len: usize) -> [&[T]; N] {
-    let mut parts = [&[][..]; N];
+fn parts<T: Float, const N: usize>(x: &[T], apart: usize, range: &Range<usize>) -> [Lanes<T>; N] {
+    let mut parts = [Lanes::of(0.0); N];
     for (k, part) in parts.iter_mut().enumerate() {
-        *part = &x[k * apart + start..][..len];
+        *part = Lanes::load(&x[k * apart..][range.clone()]);
     }
     parts
 }
 
+/// The same for writing.
 #[inline(always)]
-fn at<T: Float, const N: usize>(x: &[&[T]; N], lane: usize) -> [T; N] {
-    let mut at = [T::ZERO; N];
-    for (at, x) in at.iter_mut().zip(x) {
-        *at = x[lane];
-    }
-    at
-}
-
-#[inline(always)]
-fn put<T: Float, const N: usize>(x: &mut [[T; LANES]; N], lane: usize, values: [T; N]) {
-    for (x, value) in x.iter_mut().zip(values) {
-        x[lane] = value;
+fn put_parts<T: Float, const N: usize>(parts: [Lanes<T>; N], x: &mut [T], apart: usize, range: &Range<usize>) {
+    for (k, part) in parts.iter().enumerate() {
+        part.store(&mut x[k * apart..][range.clone()]);
     }
 }
 

@@ -3,6 +3,8 @@
 //! The right factor is packed into strips of columns as wide as a tile; the left one is read where it lies. So a factor that
 //! many products share, as the steps of a sequence do, is packed once.
 
+use std::ops::Range;
+
 use crate::float::Float;
 use crate::kernel::matmul::{Matrix, Start};
 use crate::kernel::register::{Register, lanes, register, tile};
@@ -16,7 +18,10 @@ use crate::tensor::buffer::Buffer;
 const REGISTERS: usize = 3;
 
 /// Rows that meet a strip while they stay in the nearest cache: whole tiles at every level.
-const ROWS: usize = 48;
+pub(super) const ROWS: usize = 48;
+
+/// Terms that are summed at once: as many as the rows of a strip that stay there too.
+const TERMS: usize = 128;
 
 /// Numbers of the longest register.
 const LONGEST: usize = 16;
@@ -30,13 +35,17 @@ pub(crate) struct Strips<T: Float> {
 }
 
 impl<T: Float> Strips<T> {
-    /// Packs a matrix whose rows or columns are runs of neighbours.
+    /// Whether rows or columns are runs of neighbours, none of which runs backwards.
+    pub fn can_pack(b: &Matrix<'_, T>) -> bool {
+        b.rows.1.min(b.columns.1) >= 0 && (b.rows.1 == 1 || b.columns.1 == 1)
+    }
+
+    /// Packs a matrix.
     pub fn new(b: Matrix<'_, T>) -> Self {
+        assert!(Self::can_pack(&b));
         let (depth, columns) = (b.rows.0, b.columns.0);
         let by_rows = b.columns.1 == 1;
-        let apart = if by_rows { b.rows.1 } else { b.columns.1 };
-        assert!((by_rows || b.rows.1 == 1) && apart >= 0);
-        let apart = apart as usize;
+        let apart = if by_rows { b.rows.1 } else { b.columns.1 } as usize;
         let width = REGISTERS * register::<T>();
         let mut elements = Buffer::scratch(depth * lanes::<T>(columns));
         let strips = elements.get_mut().unwrap_or_default().chunks_mut((width * depth).max(1));
@@ -62,21 +71,25 @@ impl<T: Float> Strips<T> {
         self.depth
     }
 
-    /// `out = start + a·b`, where rows of `a` are runs of neighbours.
+    /// `out = start + a·b`, where columns of `a` do not run backwards.
     pub fn multiply(&self, a: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
-        assert!((a.columns.0, a.columns.1) == (self.depth, 1) && self.depth > 0 && a.is_inside());
+        assert!(a.columns.0 == self.depth && self.depth > 0 && a.columns.1 >= 0 && a.is_inside());
         assert!(out.len() == a.rows.0 * self.columns);
         if let Start::Row(row) = start {
             assert!(row.len() == self.columns);
         }
-        // SAFETY: the level was found on this processor, and the sizes fit, as was just asserted.
-        unsafe {
-            match Level::best() {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => avx512(|| self.run::<T::Avx512, 8>(a, out, start)),
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => avx2(|| self.run::<T::Avx2, 4>(a, out, start)),
-                Level::Plain => self.run::<T::Plain, 4>(a, out, start),
+        for first in (0..self.depth).step_by(TERMS) {
+            let terms = || first..self.depth.min(first + TERMS);
+            let start = if first == 0 { start } else { &Start::Old };
+            // SAFETY: the level was found on this processor, and the sizes fit, as was just asserted.
+            unsafe {
+                match Level::best() {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => avx512(|| self.run::<T::Avx512, 8>(a, terms(), out, start)),
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => avx2(|| self.run::<T::Avx2, 4>(a, terms(), out, start)),
+                    Level::Plain => self.run::<T::Plain, 4>(a, terms(), out, start),
+                }
             }
         }
     }
@@ -84,19 +97,26 @@ impl<T: Float> Strips<T> {
     /// # Safety
     /// The processor has the level of `R`, which is that of the strips, and the sizes fit.
     #[inline(always)]
-    unsafe fn run<R: Register<T>, const P: usize>(&self, a: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
+    unsafe fn run<R: Register<T>, const P: usize>(
+        &self,
+        a: Matrix<'_, T>,
+        terms: Range<usize>,
+        out: &mut [T],
+        start: &Start<'_, T>,
+    ) {
         let (rows, width) = (a.rows.0, REGISTERS * R::LEN);
         for block in (0..rows).step_by(ROWS) {
             for column in (0..self.columns).step_by(width) {
                 let strip = &self.elements.as_slice()[column * self.depth..];
                 for row in (block..rows.min(block + ROWS)).step_by(P) {
                     let place = Place { row, column, count: P.min(rows - row) };
+                    let terms = terms.clone();
                     // SAFETY: by this function's contract; the strip has as many registers as are left.
                     unsafe {
                         match (self.columns - column).div_ceil(R::LEN) {
-                            1 => self.tile::<R, P, 1>(a, strip, out, start, place),
-                            2 => self.tile::<R, P, 2>(a, strip, out, start, place),
-                            _ => self.tile::<R, P, REGISTERS>(a, strip, out, start, place),
+                            1 => self.tile::<R, P, 1>(a, terms, strip, out, start, place),
+                            2 => self.tile::<R, P, 2>(a, terms, strip, out, start, place),
+                            _ => self.tile::<R, P, REGISTERS>(a, terms, strip, out, start, place),
                         }
                     }
                 }
@@ -110,6 +130,7 @@ impl<T: Float> Strips<T> {
     unsafe fn tile<R: Register<T>, const P: usize, const V: usize>(
         &self,
         a: Matrix<'_, T>,
+        terms: Range<usize>,
         strip: &[T],
         out: &mut [T],
         start: &Start<'_, T>,
@@ -120,18 +141,23 @@ impl<T: Float> Strips<T> {
         unsafe {
             let a = a.some_rows(row..row + count);
             let x = std::array::from_fn(|p| a.data.as_ptr().offset(a.position + p.min(count - 1) as isize * a.rows.1));
-            let factor = std::array::from_fn(|v| strip.as_ptr().add(v * R::LEN));
-            let sums = tile::<T, R, P, V>(x, 0..self.depth, factor, V * R::LEN);
-            for (p, sums) in sums.into_iter().enumerate().take(count) {
+            let factor = std::array::from_fn(|v| strip.as_ptr().add((terms.start * V + v) * R::LEN));
+            let offsets = terms.map(|term| term * a.columns.1 as usize);
+            let sums = tile::<T, R, P, V>(x, offsets, factor, V * R::LEN);
+            // By index and to fixed ends: an iterator would move the sums to memory first.
+            for p in 0..P {
+                if p == count {
+                    return;
+                }
                 let out = out.as_mut_ptr().add((row + p) * self.columns + column);
-                for (v, sum) in sums.into_iter().enumerate() {
+                let old = match start {
+                    Start::Nothing => None,
+                    Start::Old => Some(out.cast_const()),
+                    Start::Row(row) => Some(row.as_ptr().add(column)),
+                };
+                for v in 0..V {
                     let (first, room) = (v * R::LEN, self.columns - column - v * R::LEN);
-                    let old = match start {
-                        Start::Nothing => None,
-                        Start::Old => Some(out.add(first).cast_const()),
-                        Start::Row(row) => Some(row.as_ptr().add(column + first)),
-                    };
-                    put(sum, old, out.add(first), room);
+                    put(sums[p][v], old.map(|old| old.add(first)), out.add(first), room);
                 }
             }
         }
@@ -172,16 +198,18 @@ mod tests {
     use crate::kernel::samples::{Draws, assert_close};
 
     fn check<T: Float>(tolerance: f64) {
-        for [m, k, n] in [[1, 1, 1], [8, 3, 48], [17, 5, 33], [50, 40, 130], [3, 70, 16]] {
+        for [m, k, n] in [[1, 1, 1], [8, 3, 48], [17, 5, 33], [50, 40, 130], [3, 300, 16]] {
             let mut draws = Draws(1);
             let (a, b) = (draws.numbers::<T>(m * k), draws.numbers::<T>(k * n));
             let (old, row) = (draws.numbers::<T>(m * n), draws.numbers::<T>(n));
             let transposed: Vec<T> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();
-            let factors = [Matrix::row_major(&b, k, n), Matrix::row_major(&transposed, n, k).transpose()];
-            for strips in factors.map(Strips::new) {
+            let a_transposed: Vec<T> = (0..k * m).map(|at| a[at % m * k + at / m]).collect();
+            let lefts = [Matrix::row_major(&a, m, k), Matrix::row_major(&a_transposed, k, m).transpose()];
+            let rights = [Matrix::row_major(&b, k, n), Matrix::row_major(&transposed, n, k).transpose()];
+            for (left, strips) in lefts.into_iter().zip(rights.map(Strips::new)) {
                 for start in [Start::Nothing, Start::Old, Start::Row(&row)] {
                     let mut out = old.clone();
-                    strips.multiply(Matrix::row_major(&a, m, k), &mut out, &start);
+                    strips.multiply(left, &mut out, &start);
                     let expected: Vec<f64> = (0..m * n)
                         .map(|at| {
                             let (i, j) = (at / n, at % n);

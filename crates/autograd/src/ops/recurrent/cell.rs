@@ -1,19 +1,18 @@
 //! The equations of recurrent networks and of their adjoints, for one element of a state.
 
-use crate::float::Float;
 use crate::kernel::recurrent::{Cell, Cotangents};
 use crate::real::Algebra;
 
 /// y(1 − y), the slope of the logistic function.
 #[inline(always)]
-fn sigmoid_slope<T: Float>(y: T) -> T {
-    y * (T::ONE - y)
+fn sigmoid_slope<A: Algebra>(y: A) -> A {
+    y * (A::of(1.0) - y)
 }
 
 /// (1 − y)(1 + y), the slope of tanh.
 #[inline(always)]
-fn tanh_slope<T: Float>(y: T) -> T {
-    (T::ONE - y) * (T::ONE + y)
+fn tanh_slope<A: Algebra>(y: A) -> A {
+    (A::of(1.0) - y) * (A::of(1.0) + y)
 }
 
 /// c′ = σ(f)·c + σ(i)·tanh g, h′ = σ(o)·tanh c′. The gates are i, f, g, o, the states h and c.
@@ -34,8 +33,8 @@ impl Cell<4, 4, 2> for Lstm {
     }
 
     #[inline(always)]
-    fn adjoint<T: Float>(self, [i, f, g, o]: [T; 4], [_, c]: [T; 2], [dh, dc]: [T; 2]) -> Cotangents<T, 4, 2> {
-        let tanh = Algebra::tanh(f * c + i * g);
+    fn adjoint<A: Algebra>(self, [i, f, g, o]: [A; 4], [_, c]: [A; 2], [dh, dc]: [A; 2]) -> Cotangents<A, 4, 2> {
+        let tanh = (f * c + i * g).tanh();
         let dc = dc + dh * o * tanh_slope(tanh);
         let x = [
             dc * g * sigmoid_slope(i),
@@ -43,7 +42,7 @@ impl Cell<4, 4, 2> for Lstm {
             dc * i * tanh_slope(g),
             dh * tanh * sigmoid_slope(o),
         ];
-        Cotangents { x, hidden: x, before: [T::ZERO, dc * f] }
+        Cotangents { x, hidden: x, before: [A::of(0.0), dc * f] }
     }
 }
 
@@ -64,8 +63,8 @@ impl Cell<3, 4, 1> for Gru {
     }
 
     #[inline(always)]
-    fn adjoint<T: Float>(self, [r, z, n, hidden]: [T; 4], [h]: [T; 1], [dh]: [T; 1]) -> Cotangents<T, 3, 1> {
-        let dn = dh * (T::ONE - z) * tanh_slope(n);
+    fn adjoint<A: Algebra>(self, [r, z, n, hidden]: [A; 4], [h]: [A; 1], [dh]: [A; 1]) -> Cotangents<A, 3, 1> {
+        let dn = dh * (A::of(1.0) - z) * tanh_slope(n);
         let dz = dh * (h - n) * sigmoid_slope(z);
         let dr = dn * hidden * sigmoid_slope(r);
         Cotangents { x: [dr, dz, dn], hidden: [dr, dz, dn * r], before: [dh * z] }
@@ -97,12 +96,11 @@ impl Cell<1, 1, 1> for RnnActivation {
     }
 
     #[inline(always)]
-    fn adjoint<T: Float>(self, [y]: [T; 1], _: [T; 1], [dh]: [T; 1]) -> Cotangents<T, 1, 1> {
+    fn adjoint<A: Algebra>(self, [y]: [A; 1], _: [A; 1], [dh]: [A; 1]) -> Cotangents<A, 1, 1> {
         let x = match self {
             RnnActivation::Tanh => dh * tanh_slope(y),
-            RnnActivation::Relu if y > T::ZERO => dh,
-            RnnActivation::Relu => T::ZERO,
+            RnnActivation::Relu => A::select(y.gt(A::of(0.0)), dh, A::of(0.0)),
         };
-        Cotangents { x: [x], hidden: [x], before: [T::ZERO] }
+        Cotangents { x: [x], hidden: [x], before: [A::of(0.0)] }
     }
 }
