@@ -37,6 +37,8 @@ pub(crate) enum Body<T> {
     /// x · y, and 0 where either is 0.
     MaskedMul(Loop<T>),
     Neg(Loop<T>),
+    /// 1 where x > y, else 0.
+    Gt(Loop<T>),
     Other(Loop<T>),
     /// A number, and terms added to it one after the other.
     Chain(Terms),
@@ -403,6 +405,7 @@ impl<T: Float> Machine<T> {
                     | Body::Div(block)
                     | Body::MaskedMul(block)
                     | Body::Neg(block)
+                    | Body::Gt(block)
                         if in_slices =>
                     {
                         self.in_slices::<WIDTH>(group, block, copies);
@@ -414,6 +417,7 @@ impl<T: Float> Machine<T> {
                     Body::MaskedMul(_) => {
                         self.any::<WIDTH>(group, masked);
                     }
+                    Body::Gt(_) => self.any::<WIDTH>(group, |x, y| if x > y { T::ONE } else { T::ZERO }),
                     Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices::<WIDTH>(group, block, copies),
                     Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),

@@ -44,7 +44,7 @@ unary! {
     /// Derivative: 1 for x > 0, else 0; at the kink 0, as in PyTorch.
     relu(x) -> y {
         value: if x < T::ZERO { T::ZERO } else { x },
-        slope: x.gt(R::of(0.0)),
+        slope: y.gt(R::of(0.0)),
         domain: (-3.0, 3.0),
         kinks: [0.0],
     }
@@ -56,7 +56,7 @@ unary! {
     /// Derivative: 1 for 0 < x < 6, else 0, as in PyTorch.
     relu6(x) -> y {
         value: if x < T::ZERO { T::ZERO } else if x > T::from_f64(6.0) { T::from_f64(6.0) } else { x },
-        slope: x.gt(R::of(0.0)) * x.lt(R::of(6.0)),
+        slope: y.gt(R::of(0.0)) * y.lt(R::of(6.0)),
         domain: (-3.0, 9.0),
         kinks: [0.0, 6.0],
     }

@@ -155,6 +155,13 @@ impl<T: Float> Code<T> {
         }
     }
 
+    /// Whether a value costs little more than to read its operands.
+    pub fn is_cheap(&self, value: Value) -> bool {
+        use Elementwise::{add, eq, ge, gt, le, lt, masked_mul, mul, ne, neg, sub};
+        let cheap = [add, sub, mul, masked_mul, neg, eq, ne, gt, ge, lt, le];
+        matches!(self.values[value as usize], Definition::Operation(op, ..) if cheap.contains(&op))
+    }
+
     /// The values that another one is computed from.
     pub fn operands(&self, value: Value) -> SmallVec<[Value; 4]> {
         match self.values[value as usize] {

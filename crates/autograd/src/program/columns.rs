@@ -20,6 +20,9 @@ use crate::tensor::layout::Layout;
 /// Elements that a thread takes at once, in whole chunks.
 const PIECE: usize = 1 << 14;
 
+/// The most elements that are in the lanes at once.
+const MOST: usize = 1 << 12;
+
 /// The numbers of one operand.
 pub(super) enum Operand<'x, T> {
     Each(&'x [T]),
@@ -116,7 +119,7 @@ pub(super) fn run<T: Float>(
             }
         }
     };
-    ready.blocks(start..start + len, &[], &load, &mut |at, taken, numbers| {
+    ready.blocks((start..start + len, MOST), &[], &load, &mut |at, taken, numbers| {
         let is_whole = is_whole(taken, numbers);
         match is_whole {
             true => in_place.run(plan, numbers, columns, out, (at, at - start)),

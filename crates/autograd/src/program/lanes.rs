@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::kernel::replay::{Column, LANES, Numbers, WIDE, WIDEST};
 use crate::kernel::simd::{Kernel, dispatch};
 
-/// The most lanes.
+/// The most lanes, where results are taken lane by lane.
 const MOST_LANES: usize = 512;
 
 /// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
@@ -22,17 +22,17 @@ pub(super) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
 
 impl<T: Float> Ready<T> {
     /// How many inputs run at once.
-    fn lanes(&self, inputs: usize) -> usize {
+    fn lanes(&self, inputs: usize, most: usize) -> usize {
         let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
         let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
-        let lanes = fitting.min(inputs).clamp(LANES, MOST_LANES);
+        let lanes = fitting.min(inputs).clamp(LANES, most);
         lanes.next_multiple_of(if lanes < WIDE { LANES } else { WIDEST })
     }
 
     /// Runs a range of inputs and shows the results of each.
     pub fn each(&self, inputs: Range<usize>, load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
         let width = self.plan.results.len();
-        self.blocks(inputs, &[], load, &mut |start, taken, numbers| {
+        self.blocks((inputs, MOST_LANES), &[], load, &mut |start, taken, numbers| {
             self.plan.replay.run(numbers);
             let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
@@ -73,7 +73,7 @@ impl<T: Float> Ready<T> {
         stray: &mut dyn FnMut(usize, u32),
     ) {
         let mut kept = [false; MOST_LANES];
-        self.blocks(inputs, uniform, load, &mut |start, taken, numbers| {
+        self.blocks((inputs, MOST_LANES), uniform, load, &mut |start, taken, numbers| {
             self.plan.replay.run_some(0..self.plan.guarded, numbers);
             let mut count = 0;
             for (lane, kept) in kept[..numbers.lanes()].iter_mut().enumerate() {
@@ -89,16 +89,16 @@ impl<T: Float> Ready<T> {
         });
     }
 
-    /// Goes through a range of inputs, as many at once as there are lanes, and has `run` do what is to be done with each block. In
-    /// lanes without an input stands what was there before.
+    /// Goes through a range of inputs, as many at once as there are lanes, which are at most so many, and has `run` do what is to
+    /// be done with each block. In lanes without an input stands what was there before.
     pub fn blocks(
         &self,
-        inputs: Range<usize>,
+        (inputs, most): (Range<usize>, usize),
         uniform: &[T],
         load: &Load<'_, T>,
         run: &mut dyn FnMut(usize, usize, &mut Numbers<T>),
     ) {
-        let lanes = self.lanes(inputs.len());
+        let lanes = self.lanes(inputs.len(), most);
         let mut numbers = self.borrow(lanes);
         numbers.uniform[..uniform.len()].copy_from_slice(uniform);
         let mut start = inputs.start;

@@ -387,6 +387,7 @@ fn body<T: Float>(op: Elementwise) -> Body<T> {
         Elementwise::div => Body::Div(block),
         Elementwise::masked_mul => Body::MaskedMul(block),
         Elementwise::neg => Body::Neg(block),
+        Elementwise::gt => Body::Gt(block),
         _ => Body::Other(block),
     }
 }

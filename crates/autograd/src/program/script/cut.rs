@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::float::Float;
 use crate::ops::Op;
-use crate::program::code::{ActionKind, Code, Definition, Extent, Value};
+use crate::program::code::{ActionKind, Code, Definition, Extent, NUMBER, Value};
 
 /// Which step a value belongs to, within its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +15,15 @@ pub(super) enum Key {
     Region(Extent),
 }
 
+/// So many operations are computed again at most.
+const MOST_MOVED: usize = 8;
+
+/// A stage and a step in it.
+type Step = (u32, Key);
+
 /// The values that are needed, by stage and step.
 pub(super) struct Cut {
-    pub groups: BTreeMap<(u32, Key), Vec<Value>>,
+    pub groups: BTreeMap<Step, Vec<Value>>,
     /// The sum of all elements of a value that nothing else needs: the pass that makes the value makes the sum.
     pub sums: BTreeMap<Value, Value>,
     /// How many steps need each value, besides the one it belongs to; results and guards count too.
@@ -35,10 +43,9 @@ impl Cut {
                 code.operands(value as Value).into_iter().for_each(|operand| needed[operand as usize] = true);
             }
         }
-        let mut groups = BTreeMap::new();
-        let mut steps: Vec<Option<(u32, Key)>> = vec![None; code.values.len()];
-        let mut readers = vec![0; code.values.len()];
-        for value in (0..needed.len() as Value).filter(|&value| needed[value as usize]) {
+        let mut steps: Vec<Option<Step>> = vec![None; code.values.len()];
+        let all = || (0..code.values.len() as Value).filter(|&value| needed[value as usize]);
+        for value in all() {
             let key = match code.values[value as usize] {
                 Definition::Input(_) | Definition::Constant(_) => continue,
                 Definition::Operation(..) => Key::Region(code.extents[value as usize]),
@@ -50,10 +57,15 @@ impl Cut {
             let operands = code.operands(value);
             let stage = operands.iter().filter_map(|&operand| steps[operand as usize]);
             let stage = stage.map(|(stage, other)| stage + u32::from(other != key)).max().unwrap_or(0);
-            let step = (stage, key);
-            steps[value as usize] = Some(step);
+            steps[value as usize] = Some((stage, key));
+        }
+        sink(code, all(), ends(), &mut steps);
+        let mut groups = BTreeMap::new();
+        let mut readers = vec![0; code.values.len()];
+        for value in all() {
+            let Some(step) = steps[value as usize] else { continue };
             groups.entry(step).or_insert_with(Vec::new).push(value);
-            for &operand in operands.iter().filter(|&&operand| steps[operand as usize] != Some(step)) {
+            for operand in code.operands(value).into_iter().filter(|&operand| steps[operand as usize] != Some(step)) {
                 readers[operand as usize] += 1;
             }
         }
@@ -73,5 +85,62 @@ impl Cut {
             !is_fused
         });
         Cut { groups, sums, readers }
+    }
+}
+
+/// Moves cheap functions of the elements of one tensor, which is there anyway, to the one later region that reads them: they
+/// cost less there than to be stored until then.
+fn sink<T: Float>(
+    code: &Code<T>,
+    all: impl Iterator<Item = Value>,
+    ends: impl Iterator<Item = Value>,
+    steps: &mut [Option<Step>],
+) {
+    let mut users: Vec<SmallVec<[Value; 2]>> = vec![SmallVec::new(); steps.len()];
+    for value in all {
+        code.operands(value).into_iter().for_each(|operand| users[operand as usize].push(value));
+    }
+    let mut is_end = vec![false; steps.len()];
+    ends.for_each(|value| is_end[value as usize] = true);
+    for value in (0..steps.len() as Value).rev() {
+        let Some(from @ (stage, Key::Region(extent))) = steps[value as usize] else { continue };
+        let at = |value: Value| steps[value as usize];
+        let can_move = |value: Value| at(value) == Some(from) && code.is_cheap(value) && !is_end[value as usize];
+        let Some(to @ (_, Key::Region(_))) = users[value as usize].first().and_then(|&user| at(user)) else { continue };
+        if !can_move(value) || to.1 != from.1 || to == from || users[value as usize].iter().any(|&x| at(x) != Some(to))
+        {
+            continue;
+        }
+        let mut moved: SmallVec<[Value; 8]> = smallvec![value];
+        let mut read: Option<Value> = None;
+        let mut next = 0;
+        let fits = loop {
+            let Some(&value) = moved.get(next) else { break read.is_some() };
+            let of_tensors = |&operand: &Value| code.extents[operand as usize] != NUMBER;
+            let mut operands = code.operands(value).into_iter().filter(of_tensors);
+            let fits = operands.all(|operand| {
+                let is_there = || {
+                    let later = |&user: &Value| at(user).is_some_and(|(other, _)| other > stage);
+                    at(operand).is_none() || users[operand as usize].iter().any(later)
+                };
+                if moved.contains(&operand) || read == Some(operand) {
+                    return true;
+                }
+                if can_move(operand) && users[operand as usize].iter().all(|user| moved.contains(user)) {
+                    moved.push(operand);
+                    return true;
+                }
+                let is_first = read.is_none() && code.extents[operand as usize] == extent;
+                read = Some(operand);
+                is_first && is_there()
+            });
+            if !fits || moved.len() > MOST_MOVED {
+                break false;
+            }
+            next += 1;
+        };
+        if fits {
+            moved.into_iter().for_each(|value| steps[value as usize] = Some(to));
+        }
     }
 }
