@@ -118,6 +118,7 @@ impl<T: Float> Sweep<'_, '_, T> {
                 // gets nothing either.
                 if g == T::ZERO {
                     if entry.arm == Arm::Node {
+                        chain.flush();
                         return Ok(Some(chain.index));
                     }
                     continue;
@@ -480,5 +481,37 @@ fn handle<'t, T: Float>(tape: &'t Tape<T>, input: &Input<T>) -> Var<'t, T> {
     match *input {
         Input::Node(slot) => Var::new(tape, slot),
         Input::Number(number) => tape.constant(Tensor::scalar(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is carried from entry to entry gets past the places of tensors, wherever these are.
+    #[test]
+    fn a_gradient_passes_tensors_between_scalars() {
+        for nodes in [[0, 0], [1, 0], [0, 1], [1, 1], [2, 2]] {
+            let tape = Tape::<f64>::new();
+            let [x, unused] = tape.scalars([2.0, 1.0]);
+            let [y, z] = [3.0, 5.0].map(|factor| x * factor);
+            (0..nodes[0]).for_each(|_| drop(tape.var(1.0)));
+            let u = y * z;
+            (0..nodes[1]).for_each(|_| drop(tape.var(1.0)));
+            let gradients = (u * y + z).backward().unwrap();
+            // 3x · 5x · 3x + 5x
+            assert_eq!([gradients.of(x), gradients.of(unused)], [Ok(545.0), Ok(0.0)], "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_slope_of_zero_sends_nothing() {
+        for extreme in [f64::INFINITY, f64::NAN] {
+            let tape = Tape::<f64>::new();
+            let [x, zero] = tape.scalars([2.0, 0.0]);
+            for y in [x * zero, x * 0.0, 0.0 * x, x.powi(0)] {
+                assert_eq!((y * extreme).backward().unwrap().of(x), Ok(0.0), "{extreme}");
+            }
+        }
     }
 }
