@@ -494,10 +494,15 @@ mod tests {
         for nodes in [[0, 0], [1, 0], [0, 1], [1, 1], [2, 2]] {
             let tape = Tape::<f64>::new();
             let [x, unused] = tape.scalars([2.0, 1.0]);
+            let record_tensors = |count: usize| {
+                for _ in 0..count {
+                    tape.var(1.0);
+                }
+            };
             let [y, z] = [3.0, 5.0].map(|factor| x * factor);
-            (0..nodes[0]).for_each(|_| drop(tape.var(1.0)));
+            record_tensors(nodes[0]);
             let u = y * z;
-            (0..nodes[1]).for_each(|_| drop(tape.var(1.0)));
+            record_tensors(nodes[1]);
             let gradients = (u * y + z).backward().unwrap();
             // 3x · 5x · 3x + 5x
             assert_eq!([gradients.of(x), gradients.of(unused)], [Ok(545.0), Ok(0.0)], "{nodes:?}");
