@@ -60,7 +60,9 @@ impl Chain {
 }
 
 impl Function for Chain {
-    /// One loop for each kind of turn, as a user would write it.
+    /// One loop for each kind of turn, as a user would write it. In a function of its own: what its caller holds would take
+    /// registers from the loop, and which caller it becomes a part of is chance.
+    #[inline(never)]
     fn value<R: Real>(&self, x: &[R]) -> R {
         match self.turn {
             Turn::Sine => self.repeat(Turn::Sine, x),

@@ -58,7 +58,7 @@ pub(crate) fn forward<T: Float>(tape: &Tape<T>, tangents: &mut Tangents<T>) -> R
         let entry = tape.entry(index);
         let x = entry.operand as usize;
         let at = |index: usize| (tape.entry(index).value, tangents.scalars[index]);
-        let tangent = match entry.step {
+        let tangent = match entry.step() {
             Step::Leaf => continue,
             Step::Node => {
                 if let Some(tangent) = node(tape, tangents, entry.operand)? {

@@ -141,7 +141,7 @@ impl<T: Float> Tape<T> {
     fn graph_node(&self, position: usize, operands: &[Operand<T>], parameters: &[u32]) -> GraphNode {
         let place = self.place(position);
         let tracked = self.is_tracked(position);
-        let kind = match (self.entry(position).step, self.slot_at(position)) {
+        let kind = match (self.entry(position).step(), self.slot_at(position)) {
             (Step::Leaf, _) => NodeKind::Variable,
             (_, Some(slot)) if parameters.binary_search(&slot).is_ok() => NodeKind::Parameter,
             (Step::Node, _) if operands.is_empty() && tracked => NodeKind::Variable,

@@ -105,7 +105,7 @@ impl<T: Float> Tape<T> {
         let scalar =
             |op: Elementwise, operands, x| Some((Operation { kind: Kind::Op(Op::Elementwise(op)), operands }, x));
         let number = Part::Number(entry.constant());
-        match entry.step {
+        match entry.step() {
             Step::Leaf => None,
             Step::Unary(op) => scalar(op, vec![Part::Moving], vec![value(x)]),
             Step::Both(op) => scalar(op, vec![Part::Moving, Part::Moving], vec![value(x), value(entry.second())]),

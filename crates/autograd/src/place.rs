@@ -151,7 +151,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn operands(&self, position: usize) -> Operands<T> {
         let entry = self.entry(position);
         let x = Operand::Entry(entry.operand as usize);
-        match entry.step {
+        match entry.step() {
             Step::Leaf => Operands::new(),
             Step::Element => SmallVec::from_slice(&[Operand::Entry(self.entry_of(entry.operand))]),
             Step::Node => self.node_operands(entry.operand),
@@ -194,13 +194,13 @@ impl<T: Float> Tape<T> {
     /// The node at an entry, if there is one.
     pub(crate) fn slot_at(&self, position: usize) -> Option<u32> {
         let entry = self.entry(position);
-        (entry.step == Step::Node).then_some(entry.operand)
+        (entry.step() == Step::Node).then_some(entry.operand)
     }
 
     /// The name of the operation of an entry.
     pub(crate) fn op_name(&self, position: usize) -> &'static str {
         let entry = self.entry(position);
-        match entry.step {
+        match entry.step() {
             Step::Leaf => Op::Leaf.name(),
             Step::Element => "element",
             Step::Unary(op) | Step::Both(op) | Step::Right(op) | Step::Left(op) => op.facts().name,

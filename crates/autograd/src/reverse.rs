@@ -23,7 +23,7 @@ use crate::ops::custom::{Handles, NumericAdjoint};
 use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
 use crate::ops::shape::sum_to;
 use crate::ops::{Cotangents, Op, Vjp};
-use crate::tape::{Entry, Input, Node, Step, Tape};
+use crate::tape::{Arm, Entry, Input, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -104,35 +104,53 @@ impl<T: Float> Sweep<'_, '_, T> {
     fn scalars_before(&mut self, end: usize, until: usize) -> Result<Option<usize>> {
         let (tape, adjoints) = (self.tape, &mut *self.adjoints);
         tape.with_entries(end, |entries| {
-            let mut chain = Chain { entries, adjoints: &mut self.scalars[..end], index: end, carried: T::ZERO };
+            let mut chain = Chain {
+                entries,
+                adjoints: &mut self.scalars[..end],
+                index: end,
+                carried: T::ZERO,
+                carried_on: T::ZERO,
+            };
             while chain.index > until {
                 let entry = chain.next();
                 let g = chain.adjoint();
                 // A zero stays zero, as in every product below: the branch not taken sends nothing. The place of a node
                 // gets nothing either.
                 if g == T::ZERO {
-                    if entry.step == Step::Node {
+                    if entry.arm == Arm::Node {
+                        chain.flush();
                         return Ok(Some(chain.index));
                     }
                     continue;
                 }
-                match entry.step {
-                    Step::Leaf | Step::Node => {}
-                    Step::Element => add_element(tape, adjoints, entry, g)?,
-                    Step::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
-                    Step::Both(Elementwise::add) => chain.both::<rule::add>(entry, g),
-                    Step::Both(Elementwise::sub) => chain.both::<rule::sub>(entry, g),
-                    Step::Both(Elementwise::mul) => chain.both::<rule::mul>(entry, g),
-                    Step::Both(Elementwise::div) => chain.both::<rule::div>(entry, g),
-                    Step::Right(Elementwise::add) => chain.right::<rule::add>(entry, g),
-                    Step::Right(Elementwise::sub) => chain.right::<rule::sub>(entry, g),
-                    Step::Right(Elementwise::mul) => chain.right::<rule::mul>(entry, g),
-                    Step::Left(Elementwise::add) => chain.left::<rule::add>(entry, g),
-                    Step::Left(Elementwise::sub) => chain.left::<rule::sub>(entry, g),
-                    Step::Left(Elementwise::mul) => chain.left::<rule::mul>(entry, g),
-                    Step::Both(op) | Step::Right(op) | Step::Left(op) => {
-                        let slopes = other_slopes(op, entry, entries);
-                        chain.other(entry, slopes.map(|slope| product(g, slope)));
+                match entry.arm {
+                    Arm::Leaf | Arm::Node => {}
+                    Arm::Element => add_element(tape, adjoints, entry, g)?,
+                    Arm::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
+                    Arm::Add(_) => chain.both::<rule::add>(entry, g),
+                    Arm::Sub(_) => chain.both::<rule::sub>(entry, g),
+                    Arm::Mul(_) => chain.both::<rule::mul>(entry, g),
+                    Arm::Div(_) => chain.both::<rule::div>(entry, g),
+                    Arm::AddRight(_) => chain.right::<rule::add>(entry, g),
+                    Arm::SubRight(_) => chain.right::<rule::sub>(entry, g),
+                    Arm::MulRight(_) => chain.right::<rule::mul>(entry, g),
+                    Arm::AddLeft(_) => chain.left::<rule::add>(entry, g),
+                    Arm::SubLeft(_) => chain.left::<rule::sub>(entry, g),
+                    Arm::MulLeft(_) => chain.left::<rule::mul>(entry, g),
+                    Arm::Both(op) => {
+                        let [x, y] = [entry.operand as usize, entry.second()];
+                        let slopes = other_slopes(op, entries[x].value, entries[y].value, entry.value);
+                        chain.send_both([x, y], slopes.map(|slope| product(g, slope)));
+                    }
+                    Arm::Right(op) => {
+                        let x = entry.operand as usize;
+                        let [slope, _] = other_slopes(op, entries[x].value, entry.constant(), entry.value);
+                        chain.send(x, product(g, slope));
+                    }
+                    Arm::Left(op) => {
+                        let y = entry.operand as usize;
+                        let [_, slope] = other_slopes(op, entry.constant(), entries[y].value, entry.value);
+                        chain.send(y, product(g, slope));
                     }
                 }
             }
@@ -287,10 +305,25 @@ fn add_element<T: Float>(tape: &Tape<T>, adjoints: &mut [Option<Tensor<T>>], ent
     Ok(())
 }
 
-/// `masked_mul` of a gradient that is known not to be zero.
+/// `masked_mul` of a gradient that is known not to be zero: the plain product, unless that is not a number.
 #[inline(always)]
 fn product<T: Float>(g: T, slope: T) -> T {
-    if slope == T::ZERO { T::ZERO } else { g * slope }
+    let gx = g * slope;
+    if gx.is_nan() { products_of_extremes(g, [slope; 2])[0] } else { gx }
+}
+
+/// The same for both slopes of an operation.
+#[inline(always)]
+fn products<Op: BinaryRule, T: Float>(g: T, slopes: [T; 2]) -> [T; 2] {
+    let [gx, gy] = slopes.map(|slope| g * slope);
+    let both_known = const { matches!(Op::FACTS.constant, [Some(x), Some(y)] if x != 0.0 && y != 0.0) };
+    if both_known || !(gx.is_nan() || gy.is_nan()) { [gx, gy] } else { products_of_extremes(g, slopes) }
+}
+
+#[cold]
+#[inline(never)]
+fn products_of_extremes<T: Float>(g: T, slopes: [T; 2]) -> [T; 2] {
+    slopes.map(|slope| g.masked_mul(slope))
 }
 
 /// How far ahead of a backward walk entries are fetched: operands that many entries before their operation are at hand
@@ -299,7 +332,7 @@ const AHEAD: usize = 2048;
 
 /// A walk backwards over scalar entries.
 ///
-/// What an entry sends to the one before it, as most do in a chain of operations, stays in a register: through memory it
+/// What an entry sends to the two before it, as most do in a chain of operations, stays in registers: through memory it
 /// would take longer than the arithmetic.
 struct Chain<'s, T> {
     entries: &'s [Entry<T>],
@@ -307,6 +340,8 @@ struct Chain<'s, T> {
     index: usize,
     /// Belongs to the adjoint of the entry before `index`.
     carried: T,
+    /// Belongs to the adjoint of the entry before that.
+    carried_on: T,
 }
 
 impl<'s, T: Float> Chain<'s, T> {
@@ -323,37 +358,32 @@ impl<'s, T: Float> Chain<'s, T> {
     fn adjoint(&mut self) -> T {
         let adjoint = &mut self.adjoints[self.index];
         *adjoint += self.carried;
-        self.carried = T::ZERO;
+        (self.carried, self.carried_on) = (self.carried_on, T::ZERO);
         *adjoint
     }
 
     #[inline(always)]
     fn send(&mut self, x: usize, gx: T) {
-        match x + 1 == self.index {
-            true => self.carried = gx,
-            false => self.adjoints[x] += gx,
+        if x + 1 == self.index {
+            self.carried += gx;
+        } else if x + 2 == self.index {
+            self.carried_on += gx;
+        } else {
+            self.adjoints[x] += gx;
         }
     }
 
     #[inline(always)]
     fn send_both(&mut self, [x, y]: [usize; 2], [gx, gy]: [T; 2]) {
-        match y + 1 == self.index {
-            true if x == y => self.carried = gx + gy,
-            true => {
-                self.adjoints[x] += gx;
-                self.carried = gy;
-            }
-            false => {
-                self.send(x, gx);
-                self.adjoints[y] += gy;
-            }
-        }
+        self.send(y, gy);
+        self.send(x, gx);
     }
 
     /// Puts what is carried where it belongs.
     fn flush(&mut self) {
-        if self.index > 0 {
-            self.adjoints[self.index - 1] += self.carried;
+        let carried = [self.carried, self.carried_on];
+        for (adjoint, carried) in self.adjoints[..self.index].iter_mut().rev().zip(carried) {
+            *adjoint += carried;
         }
     }
 
@@ -361,41 +391,26 @@ impl<'s, T: Float> Chain<'s, T> {
     fn both<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let (x, y) = (entry.operand as usize, entry.second());
         let slopes = Op::slopes(self.entries[x].value, self.entries[y].value, entry.value);
-        self.send_both([x, y], slopes.map(|slope| product(g, slope)));
+        self.send_both([x, y], products::<Op, T>(g, slopes));
     }
 
     #[inline(always)]
     fn right<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let x = entry.operand as usize;
-        self.send(x, product(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value)[0]));
+        self.send(x, products::<Op, T>(g, Op::slopes(self.entries[x].value, entry.constant(), entry.value))[0]);
     }
 
     #[inline(always)]
     fn left<Op: BinaryRule>(&mut self, entry: &Entry<T>, g: T) {
         let y = entry.operand as usize;
-        self.send(y, product(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value)[1]));
-    }
-
-    #[inline(always)]
-    fn other(&mut self, entry: &Entry<T>, [gx, gy]: [T; 2]) {
-        let x = entry.operand as usize;
-        match entry.step {
-            Step::Left(_) => self.send(x, gy),
-            Step::Right(_) => self.send(x, gx),
-            _ => self.send_both([x, entry.second()], [gx, gy]),
-        }
+        self.send(y, products::<Op, T>(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value))[1]);
     }
 }
 
-/// Both slopes of an operation that is not frequent, of which a constant has none.
+/// Both slopes of an operation that is not frequent. Not inlined: the loop would run out of registers.
 #[inline(never)]
-fn other_slopes<T: Float>(op: Elementwise, entry: &Entry<T>, entries: &[Entry<T>]) -> [T; 2] {
-    let x = entries[entry.operand as usize].value;
-    match entry.step {
-        Step::Right(_) => op.slopes(x, entry.constant(), entry.value),
-        Step::Left(_) => op.slopes(entry.constant(), x, entry.value),
-        _ => op.slopes(x, entries[entry.second()].value, entry.value),
-    }
+fn other_slopes<T: Float>(op: Elementwise, x: T, y: T, z: T) -> [T; 2] {
+    op.slopes(x, y, z)
 }
 
 fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Result<Tensor<T>, Rule> {
@@ -466,5 +481,42 @@ fn handle<'t, T: Float>(tape: &'t Tape<T>, input: &Input<T>) -> Var<'t, T> {
     match *input {
         Input::Node(slot) => Var::new(tape, slot),
         Input::Number(number) => tape.constant(Tensor::scalar(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is carried from entry to entry gets past the places of tensors, wherever these are.
+    #[test]
+    fn a_gradient_passes_tensors_between_scalars() {
+        for nodes in [[0, 0], [1, 0], [0, 1], [1, 1], [2, 2]] {
+            let tape = Tape::<f64>::new();
+            let [x, unused] = tape.scalars([2.0, 1.0]);
+            let record_tensors = |count: usize| {
+                for _ in 0..count {
+                    tape.var(1.0);
+                }
+            };
+            let [y, z] = [3.0, 5.0].map(|factor| x * factor);
+            record_tensors(nodes[0]);
+            let u = y * z;
+            record_tensors(nodes[1]);
+            let gradients = (u * y + z).backward().unwrap();
+            // 3x · 5x · 3x + 5x
+            assert_eq!([gradients.of(x), gradients.of(unused)], [Ok(545.0), Ok(0.0)], "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_slope_of_zero_sends_nothing() {
+        for extreme in [f64::INFINITY, f64::NAN] {
+            let tape = Tape::<f64>::new();
+            let [x, zero] = tape.scalars([2.0, 0.0]);
+            for y in [x * zero, x * 0.0, 0.0 * x, x.powi(0)] {
+                assert_eq!((y * extreme).backward().unwrap().of(x), Ok(0.0), "{extreme}");
+            }
+        }
     }
 }

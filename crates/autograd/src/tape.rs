@@ -16,7 +16,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use entry::{CONSTANT, Entry, FAILED, LIMIT, Step};
+pub(crate) use entry::{Arm, CONSTANT, Entry, FAILED, LIMIT, Step};
 pub(crate) use guard::{Drawn, Guards, Subject};
 pub(crate) use node::{Input, Inputs, Node};
 
@@ -269,7 +269,7 @@ impl<T: Float> Tape<T> {
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
     pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
-            Entry { step: Step::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
+            Entry { arm: Arm::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
             _ => self.sites.borrow().get(entry).copied(),
         }
     }

@@ -65,7 +65,7 @@ impl<T: Float> Checker<'_, T> {
         let entry = self.tape.entry(position);
         let value = |index: usize| self.tape.entry(index).value.to_f64();
         let x = entry.operand as usize;
-        match entry.step {
+        match entry.step() {
             Step::Leaf => {}
             Step::Node => self.node(position, entry.operand),
             Step::Element => self.element(position, entry.operand, entry.second()),

@@ -56,7 +56,7 @@ fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
     let mut x = Ends { numbers: Vec::new(), tensors: Vec::new() };
     for index in 0..tape.len() {
         let entry = tape.entry(index);
-        match entry.step {
+        match entry.step() {
             Step::Node => x.tensors.push(Var::new(tape, entry.operand)),
             _ => x.numbers.push(Scalar { tape: Some(tape), number: entry.value, index: index as u32 }),
         }

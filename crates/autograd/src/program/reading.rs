@@ -129,7 +129,7 @@ impl<T: Float> Reading<'_, T> {
                 continue;
             }
             let entry = self.tape.entry(index);
-            match entry.step {
+            match entry.step() {
                 Step::Leaf => {
                     if let Some(&source) = self.detached.get(&(index as u32)) {
                         needed[source as usize] = true;
@@ -185,7 +185,7 @@ impl<T: Float> Reading<'_, T> {
         }
         let entry = self.tape.entry(index as usize);
         let x = || self.known[entry.operand as usize];
-        match entry.step {
+        match entry.step() {
             Step::Leaf => self.constant(entry.value),
             Step::Unary(op) => self.operation(op, x(), x(), NUMBER),
             Step::Both(op) => self.operation(op, x(), self.known[entry.second()], NUMBER),

@@ -96,12 +96,12 @@ impl<'t, T: Float> Adjoints<'t, T> {
         let tape = self.tape;
         let entry = tape.entry(index as usize);
         let x = || handle_of(tape, entry.operand);
-        if entry.step == Step::Node {
+        if entry.step() == Step::Node {
             return self.node(entry.operand);
         }
         let Some(g) = self.scalars[index as usize] else { return Ok(()) };
         let y = handle_of(tape, index);
-        match entry.step {
+        match entry.step() {
             Step::Leaf | Step::Node => {}
             Step::Element => {
                 let gradient = self.one_element(entry.operand, entry.second(), g);

@@ -28,7 +28,7 @@ pub(crate) struct Entry<T> {
     pub argument: u64,
     /// The first operand.
     pub operand: u32,
-    pub step: Step,
+    pub arm: Arm,
 }
 
 /// What an entry stands for.
@@ -50,7 +50,78 @@ pub(crate) enum Step {
     Left(Elementwise),
 }
 
+/// A step as an entry keeps it: the arm of the reverse sweep's loop that takes the entry. The operations that are frequent
+/// in formulas have arms of their own, so that the loop jumps once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arm {
+    Leaf,
+    Element,
+    Node,
+    Unary(Elementwise),
+    Add(Elementwise),
+    Sub(Elementwise),
+    Mul(Elementwise),
+    Div(Elementwise),
+    Both(Elementwise),
+    AddRight(Elementwise),
+    SubRight(Elementwise),
+    MulRight(Elementwise),
+    Right(Elementwise),
+    AddLeft(Elementwise),
+    SubLeft(Elementwise),
+    MulLeft(Elementwise),
+    Left(Elementwise),
+}
+
+impl Arm {
+    #[inline(always)]
+    const fn of(step: Step) -> Self {
+        match step {
+            Step::Leaf => Arm::Leaf,
+            Step::Element => Arm::Element,
+            Step::Node => Arm::Node,
+            Step::Unary(op) => Arm::Unary(op),
+            Step::Both(op) => match op {
+                Elementwise::add => Arm::Add(op),
+                Elementwise::sub => Arm::Sub(op),
+                Elementwise::mul => Arm::Mul(op),
+                Elementwise::div => Arm::Div(op),
+                _ => Arm::Both(op),
+            },
+            Step::Right(op) => match op {
+                Elementwise::add => Arm::AddRight(op),
+                Elementwise::sub => Arm::SubRight(op),
+                Elementwise::mul => Arm::MulRight(op),
+                _ => Arm::Right(op),
+            },
+            Step::Left(op) => match op {
+                Elementwise::add => Arm::AddLeft(op),
+                Elementwise::sub => Arm::SubLeft(op),
+                Elementwise::mul => Arm::MulLeft(op),
+                _ => Arm::Left(op),
+            },
+        }
+    }
+
+    const fn step(self) -> Step {
+        match self {
+            Arm::Leaf => Step::Leaf,
+            Arm::Element => Step::Element,
+            Arm::Node => Step::Node,
+            Arm::Unary(op) => Step::Unary(op),
+            Arm::Add(op) | Arm::Sub(op) | Arm::Mul(op) | Arm::Div(op) | Arm::Both(op) => Step::Both(op),
+            Arm::AddRight(op) | Arm::SubRight(op) | Arm::MulRight(op) | Arm::Right(op) => Step::Right(op),
+            Arm::AddLeft(op) | Arm::SubLeft(op) | Arm::MulLeft(op) | Arm::Left(op) => Step::Left(op),
+        }
+    }
+}
+
 impl<T: Float> Entry<T> {
+    #[inline]
+    pub fn step(&self) -> Step {
+        self.arm.step()
+    }
+
     #[inline(always)]
     pub fn constant(&self) -> T {
         T::from_f64(f64::from_bits(self.argument))
@@ -88,7 +159,7 @@ impl<T: Float> Tape<T> {
             (&raw mut (*entry).value).write(value);
             (&raw mut (*entry).argument).write(argument);
             (&raw mut (*entry).operand).write(operand);
-            (&raw mut (*entry).step).write(step);
+            (&raw mut (*entry).arm).write(Arm::of(step));
             entries.set_len(index + 1);
         }
         prefetch(entries, index + AHEAD);
@@ -108,7 +179,7 @@ impl<T: Float> Tape<T> {
             return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
         }
         self.set_mode(mode);
-        entries.push(Entry { value, argument, operand, step });
+        entries.push(Entry { value, argument, operand, arm: Arm::of(step) });
         if mode.sites {
             self.sites.borrow_mut().push(site);
         }
@@ -140,4 +211,18 @@ fn grow<T>(entries: &mut Vec<Entry<T>>) -> bool {
     let more = entries.len().max(64).min(room);
     entries.reserve_exact(more);
     more > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arm_gives_its_step_back() {
+        let forms = [Step::Unary, Step::Both, Step::Right, Step::Left];
+        let operations = Elementwise::ALL.iter().flat_map(|&op| forms.map(|form| form(op)));
+        for step in [Step::Leaf, Step::Element, Step::Node].into_iter().chain(operations) {
+            assert_eq!(Arm::of(step).step(), step);
+        }
+    }
 }
