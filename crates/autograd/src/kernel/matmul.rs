@@ -237,10 +237,15 @@ fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], u
     let b = packed_b.as_ref().map_or(b, |x| Matrix::row_major(x.as_slice(), k, n));
     if out.1 == n && m >= MANY && n >= LONG && k * n <= PACKED && Strips::can_pack(&b) && a.columns.1 >= 0 {
         let strips = Strips::new(b);
-        return parallel::pieces(out.0, m.div_ceil(SHARES).next_multiple_of(ROWS) * n, cost(m * k * n), &|first, out| {
-            let rows = first / n..(first + out.len()) / n;
-            strips.multiply(a.some_rows(rows), out, &start);
-        });
+        return parallel::pieces(
+            out.0,
+            m.div_ceil(SHARES).next_multiple_of(ROWS) * n,
+            cost(m * k * n),
+            &|first, out| {
+                let rows = first / n..(first + out.len()) / n;
+                strips.multiply(a.some_rows(rows), out, &start);
+            },
+        );
     }
     if TypeId::of::<T>() == TypeId::of::<f32>() {
         gemm::<T, f32>(a, b, out, start);
