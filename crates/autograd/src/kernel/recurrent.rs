@@ -241,27 +241,24 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
                 continue;
             }
             let [x, hidden] = [x, hidden].map(|x| &x[row * G * width..][..G * width]);
-            for start in (0..width).step_by(LANES) {
-                advance_block(cell, steps, Place { time, row, start, width }, (x, hidden), rows);
+            let (whole, place) = (width - width % LANES, |range| Place { time, row, width, range });
+            for start in (0..whole).step_by(LANES) {
+                advance_block(cell, steps, place(start..start + LANES), (x, hidden), rows);
+            }
+            if whole < width {
+                advance_block(cell, steps, place(whole..width), (x, hidden), rows);
             }
         }
     }
 }
 
 /// Neighbours in the states of a sample, which is a row of a piece, at a time.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Place {
     time: usize,
     row: usize,
-    start: usize,
     width: usize,
-}
-
-impl Place {
-    #[inline(always)]
-    fn range(self) -> Range<usize> {
-        self.start..self.width.min(self.start + LANES)
-    }
+    range: Range<usize>,
 }
 
 #[inline(always)]
@@ -272,7 +269,7 @@ fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     (x, hidden): (&[T], &[T]),
     [out, kept, before]: &mut [Rows<'_, T>; 3],
 ) {
-    let (Place { time, row, width, .. }, range) = (place, place.range());
+    let Place { time, row, width, range } = place;
     let mut states = [Lanes::of(0.0); S];
     for (state, lanes) in states.iter_mut().enumerate() {
         *lanes = Lanes::load(&out.get(steps + state, row, width)[range.clone()]);
@@ -418,9 +415,13 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
             let place = |numbers| sequence.place(numbers, time, &(sample..sample + 1));
             let operands = (&kept[place(K * width)], &before[place(width).start..], &g[place(width)]);
             let (by_x, by_hidden) = by;
-            for start in (0..width).step_by(LANES) {
-                let place = Place { time, row, start, width };
+            let (whole, place) = (width - width % LANES, |range| Place { time, row, width, range });
+            for start in (0..whole).step_by(LANES) {
+                let place = place(start..start + LANES);
                 retreat_block(cell, sequence.len(1), place, operands, (by_x, by_hidden), dstates);
+            }
+            if whole < width {
+                retreat_block(cell, sequence.len(1), place(whole..width), operands, (by_x, by_hidden), dstates);
             }
         }
     }
@@ -435,7 +436,7 @@ fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     (by_x, by_hidden): (&mut [T], &mut [T]),
     dstates: &mut Rows<'_, T>,
 ) {
-    let (Place { row, width, .. }, range) = (place, place.range());
+    let Place { row, width, range, .. } = place;
     let mut after = [Lanes::load(&g[range.clone()]); S];
     after[0] = after[0] + Lanes::load(&dstates.get(0, row, width)[range.clone()]);
     for (state, lanes) in after.iter_mut().enumerate().skip(1) {
