@@ -29,8 +29,12 @@ const STEP: usize = 1 << 18;
 /// Samples that a thread takes at least: fewer leave a product slow.
 const SAMPLES: usize = 16;
 
-/// Samples at their times that the products for several steps take at once.
+/// Samples at their times that products for several steps take at once, if the network is not wider: the sums of such a product
+/// are read and written again with each.
 const ROWS: usize = 128;
+
+/// Gradients of weights that a piece sums up for each of its gates at most.
+const SUMS: usize = 4;
 
 /// What an element of a gate costs, in cheap steps.
 const WEIGHT: usize = 16;
@@ -106,12 +110,13 @@ impl Sequence<'_> {
 
     /// Samples of a piece.
     fn share(&self, gates: usize) -> usize {
-        (STEP / (gates * self.width * self.width).max(1)).max(SAMPLES)
+        let by_work = STEP / (gates * self.width * self.width).max(1);
+        by_work.max((self.inputs + self.width) / (SUMS * self.steps)).max(SAMPLES)
     }
 
     /// Steps that products for several of them take at once.
     fn stretch(&self, samples: &Range<usize>) -> usize {
-        (ROWS / samples.len()).clamp(1, self.steps)
+        (ROWS.max(self.width) / samples.len()).clamp(1, self.steps)
     }
 }
 
@@ -142,7 +147,7 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let [input_start, hidden_start] = weights.bias.map(|bias| bias.map_or(Start::Nothing, Start::Row));
     let (kept, before) = kept.split_at_mut(sequence.len(K));
     let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps)];
-    let run = |samples: Range<usize>, mut piece: [Rows<'_, T>; 3]| {
+    let run = |samples: Range<usize>, mut piece: [Rows<'_, T>; 3], _: &mut [T]| {
         let (stretch, len) = (sequence.stretch(&samples), samples.len() * gates);
         let mut space = Buffer::scratch(stretch * samples.len() * inputs + (stretch + 1) * len);
         let (of_hidden, space) = space.get_mut().unwrap_or_default().split_at_mut(len);
@@ -158,7 +163,7 @@ pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
             }
         }
     };
-    over_samples((0..batch, whole), sequence.share(G), sequence.is_worth_threads(G), &run, &|(), ()| ());
+    over_samples((0..batch, whole), sequence.share(G), sequence.is_worth_threads(G), (&mut [], 0), &run);
 }
 
 /// The numbers of some samples at these times, one behind the other.
@@ -314,10 +319,9 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     let hidden = Weight::new(Matrix::row_major(weights.hidden, gates, width), batch);
     let (kept, before) = kept.split_at(sequence.len(K));
     let whole = [Rows::new(dx, steps), Rows::new(dstates, S)];
-    let run = |samples: Range<usize>, [mut dx, mut dstates]: [Rows<'_, T>; 2]| {
+    let run = |samples: Range<usize>, [mut dx, mut dstates]: [Rows<'_, T>; 2], sums: &mut [T]| {
         let (stretch, len) = (sequence.stretch(&samples), samples.len() * gates);
-        let mut sums = Buffer::scratch(dweights.len());
-        let (dinput, rest) = sums.get_mut().unwrap_or_default().split_at_mut(gates * inputs);
+        let (dinput, rest) = sums.split_at_mut(gates * inputs);
         let (dhidden, dbias) = rest.split_at_mut(gates * width);
         let mut space = Buffer::scratch(
             (stretch * len) * if C::SEPARATE { 2 } else { 1 } + stretch * samples.len() * inputs.max(width),
@@ -358,15 +362,12 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
             }
             start = Start::Old;
         }
-        sums
     };
-    let add = |mut sums: Buffer<T>, others: Buffer<T>| {
-        let elements = sums.get_mut().unwrap_or_default();
-        vectorized!(elements.iter_mut().zip(others.as_slice()).for_each(|(sum, &other)| *sum += other));
-        sums
-    };
-    let sums = over_samples((0..batch, whole), sequence.share(G), sequence.is_worth_threads(G), &run, &add);
-    dweights.copy_from_slice(sums.as_slice());
+    let (share, len) = (sequence.share(G), dweights.len());
+    let mut sums = Buffer::scratch(batch.div_ceil(share) * len);
+    let sums = sums.get_mut().unwrap_or_default();
+    over_samples((0..batch, whole), share, sequence.is_worth_threads(G), (&mut *sums, len), &run);
+    dweights.copy_from_slice(&sums[..len]);
 }
 
 /// `out = start + Σ rows of x`.
@@ -507,23 +508,29 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
-/// Calls `f` for at most `share` samples at a time, with their columns of all matrices, and joins what it gives.
-fn over_samples<T: Float, R: Send, const N: usize>(
+/// Calls `f` for at most `share` samples at a time, with their columns of all matrices, and adds up what it writes to sums
+/// that are `len` long, of which there are as many as pieces: the first ones get the total.
+fn over_samples<T: Float, const N: usize>(
     (samples, mut rows): (Range<usize>, [Rows<'_, T>; N]),
     share: usize,
     on_threads: bool,
-    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N]) -> R + Sync),
-    join: &(impl Fn(R, R) -> R + Sync),
-) -> R {
+    (sums, len): (&mut [T], usize),
+    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N], &mut [T]) + Sync),
+) {
     let pieces = samples.len().div_ceil(share);
     if pieces < 2 {
-        return f(samples, rows);
+        return f(samples, rows, sums);
     }
-    let count = pieces / 2 * share;
-    let middle = samples.start + count;
-    let others = rows.each_mut().map(|rows| rows.split_off(count, samples.len()));
-    let left = || over_samples((samples.start..middle, rows), share, on_threads, f, join);
-    let right = || over_samples((middle..samples.end, others), share, on_threads, f, join);
-    let (left, right) = if on_threads { rayon::join(left, right) } else { (left(), right()) };
-    join(left, right)
+    let middle = samples.start + pieces / 2 * share;
+    let others = rows.each_mut().map(|rows| rows.split_off(middle - samples.start, samples.len()));
+    let (sums, other_sums) = sums.split_at_mut(pieces / 2 * len);
+    let left = || over_samples((samples.start..middle, rows), share, on_threads, (&mut *sums, len), f);
+    let right = || over_samples((middle..samples.end, others), share, on_threads, (&mut *other_sums, len), f);
+    if on_threads {
+        rayon::join(left, right);
+    } else {
+        left();
+        right();
+    }
+    vectorized!(sums[..len].iter_mut().zip(&other_sums[..len]).for_each(|(sum, &other)| *sum += other));
 }

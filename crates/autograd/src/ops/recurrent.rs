@@ -69,8 +69,8 @@ pub(crate) struct RecurrentAdjoint<C, const G: usize, const K: usize, const S: u
     from_kept: bool,
 }
 
-pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 4, 2>;
-pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 4, 2>;
+pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 5, 2>;
+pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 5, 2>;
 pub(crate) type Gru = Recurrent<cell::Gru, 3, 4, 1>;
 pub(crate) type GruAdjoint = RecurrentAdjoint<cell::Gru, 3, 4, 1>;
 pub(crate) type Rnn = Recurrent<RnnActivation, 1, 1, 1>;
