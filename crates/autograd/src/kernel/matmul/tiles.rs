@@ -144,8 +144,8 @@ impl<T: Float> Strips<T> {
             let factor = std::array::from_fn(|v| strip.as_ptr().add((terms.start * V + v) * R::LEN));
             let offsets = terms.map(|term| term * a.columns.1 as usize);
             let sums = tile::<T, R, P, V>(x, offsets, factor, V * R::LEN);
-            // By index and to fixed ends: an iterator would move the sums to memory first.
-            for p in 0..P {
+            // All of a tile, with a return where rows end: a number of rows that is not fixed moves the sums to memory first.
+            for (p, sums) in sums.iter().enumerate() {
                 if p == count {
                     return;
                 }
@@ -155,9 +155,9 @@ impl<T: Float> Strips<T> {
                     Start::Old => Some(out.cast_const()),
                     Start::Row(row) => Some(row.as_ptr().add(column)),
                 };
-                for v in 0..V {
+                for (v, &sum) in sums.iter().enumerate() {
                     let (first, room) = (v * R::LEN, self.columns - column - v * R::LEN);
-                    put(sums[p][v], old.map(|old| old.add(first)), out.add(first), room);
+                    put(sum, old.map(|old| old.add(first)), out.add(first), room);
                 }
             }
         }
