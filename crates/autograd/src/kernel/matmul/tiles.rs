@@ -18,7 +18,7 @@ use crate::tensor::buffer::Buffer;
 const REGISTERS: usize = 3;
 
 /// Rows that meet a strip while they stay in the nearest cache: whole tiles at every level.
-pub(super) const ROWS: usize = 48;
+const ROWS: usize = 48;
 
 /// Terms that are summed at once: as many as the rows of a strip that stay there too.
 const TERMS: usize = 128;
@@ -35,17 +35,13 @@ pub(crate) struct Strips<T: Float> {
 }
 
 impl<T: Float> Strips<T> {
-    /// Whether rows or columns are runs of neighbours, none of which runs backwards.
-    pub fn can_pack(b: &Matrix<'_, T>) -> bool {
-        b.rows.1.min(b.columns.1) >= 0 && (b.rows.1 == 1 || b.columns.1 == 1)
-    }
-
-    /// Packs a matrix.
+    /// Packs a matrix whose rows or columns are runs of neighbours.
     pub fn new(b: Matrix<'_, T>) -> Self {
-        assert!(Self::can_pack(&b));
         let (depth, columns) = (b.rows.0, b.columns.0);
         let by_rows = b.columns.1 == 1;
-        let apart = if by_rows { b.rows.1 } else { b.columns.1 } as usize;
+        let apart = if by_rows { b.rows.1 } else { b.columns.1 };
+        assert!((by_rows || b.rows.1 == 1) && apart >= 0);
+        let apart = apart as usize;
         let width = REGISTERS * register::<T>();
         let mut elements = Buffer::scratch(depth * lanes::<T>(columns));
         let strips = elements.get_mut().unwrap_or_default().chunks_mut((width * depth).max(1));
