@@ -478,7 +478,7 @@ mod tests {
         assert_gradient(|x| x[0].rnn(&without(x), None, RnnActivation::Tanh, &options).0, &operands(SIZES, 1));
     }
 
-    /// Widths around the length of a block, batches that are cut, sums in another order.
+    /// Widths around the length of a block, batches that are cut, several stretches of steps, no inputs, sums in another order.
     #[test]
     fn sequences_are_their_steps() {
         fn compare<C, const G: usize, const K: usize, const S: usize>(cell: C)
@@ -486,12 +486,12 @@ mod tests {
             C: Cell<G, K, S>,
             Op: From<Recurrent<C, G, K, S>>,
         {
-            for [steps, batch, width] in [[1, 1, 1], [4, 3, 5], [2, 33, 70]] {
+            for [steps, batch, inputs, width] in [[1, 1, 1, 1], [4, 3, 0, 5], [2, 33, 40, 70], [20, 17, 2, 3]] {
                 let lengths = (0..batch).map(|sample| 1 + sample % steps).collect();
                 let options = RecurrentOptions { lengths: Some(lengths), reverse: batch % 2 == 0 };
                 let op = Recurrent::new(cell, &options);
                 let tape = Tape::new();
-                let (gates, inputs) = (G * width, batch);
+                let gates = G * width;
                 let shapes: [&[usize]; 6] = [
                     &[steps, batch, inputs],
                     &[S, batch, width],
