@@ -74,7 +74,7 @@ fn evaluate_elementwise<T: Float>(nodes: &[Node<T>], op: Elementwise, inputs: &[
 }
 
 fn evaluate<T: Float>(nodes: &[Node<T>], op: &Op, inputs: &[Input<T>]) -> Result<Value<T>, Rule> {
-    let operands: SmallVec<[Tensor<T>; 4]> = inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
+    let operands: SmallVec<[Tensor<T>; 6]> = inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     match op.value(&operands) {
         Some(value) => value,
         None => Ok(operands.into_iter().next().ok_or(Rule::NoOperands)?.into()),

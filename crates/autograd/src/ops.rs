@@ -82,7 +82,7 @@ pub(crate) struct Vjp<'a, 't, T: Float> {
 }
 
 /// The gradient of each operand; `None` where no gradient flows.
-pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 3]>;
+pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 6]>;
 
 impl<'a, 't, T: Float> Vjp<'a, 't, T> {
     pub fn new(x: &'a [Var<'t, T>], y: Var<'t, T>, g: Var<'t, T>, saved: &'a Saved<T>, needs: &'a [bool]) -> Self {

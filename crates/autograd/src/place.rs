@@ -136,7 +136,7 @@ pub(crate) enum Operand<T> {
     Number(T),
 }
 
-pub(crate) type Operands<T> = SmallVec<[Operand<T>; 3]>;
+pub(crate) type Operands<T> = SmallVec<[Operand<T>; 6]>;
 
 /// The entries among operands.
 pub(crate) fn entries<T: Copy>(operands: &[Operand<T>]) -> impl Iterator<Item = usize> {

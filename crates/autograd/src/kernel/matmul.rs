@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::matmul::panels::gemm;
-use crate::kernel::matmul::tiles::{ROWS, Strips};
 use crate::kernel::product::{
     FEW, add_few_terms, inner_product, multiply_by_rows, multiply_few_columns, multiply_vector,
 };
@@ -29,16 +28,6 @@ const WORTH: usize = 1 << 21;
 
 /// Multiply-adds of a panel or of a share of a batch at least.
 pub(crate) const PIECE: usize = 1 << 20;
-
-/// Rows from which a product goes by tiles if its right factor is small: then packing it costs little, and a start that is the
-/// same for all rows, few terms or few columns cost nothing.
-const MANY: usize = 256;
-
-/// Elements of a right factor that stays in the cache of a processor when it is packed.
-const PACKED: usize = 1 << 18;
-
-/// Pieces of a product by tiles at most.
-const SHARES: usize = 8;
 
 /// Columns from which loops over them are faster than GEMM for a product of few terms.
 const LONG: usize = 16;
@@ -235,18 +224,6 @@ fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], u
     let packed_b = (!b.has_unit_stride()).then(|| b.packed());
     let a = packed_a.as_ref().map_or(a, |x| Matrix::row_major(x.as_slice(), m, k));
     let b = packed_b.as_ref().map_or(b, |x| Matrix::row_major(x.as_slice(), k, n));
-    if out.1 == n && m >= MANY && n >= LONG && k * n <= PACKED && Strips::can_pack(&b) && a.columns.1 >= 0 {
-        let strips = Strips::new(b);
-        return parallel::pieces(
-            out.0,
-            m.div_ceil(SHARES).next_multiple_of(ROWS) * n,
-            cost(m * k * n),
-            &|first, out| {
-                let rows = first / n..(first + out.len()) / n;
-                strips.multiply(a.some_rows(rows), out, &start);
-            },
-        );
-    }
     if TypeId::of::<T>() == TypeId::of::<f32>() {
         gemm::<T, f32>(a, b, out, start);
     } else {

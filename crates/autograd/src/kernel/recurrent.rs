@@ -1,7 +1,8 @@
 //! Recurrent networks over a whole sequence: for each step one product and one loop over the gates, forwards and back.
 //!
 //! The samples of a batch do not meet. So the batch is cut into pieces, by the sizes alone, and a thread takes all the steps
-//! of its piece without waiting for another. What belongs to the weights is one product over all steps at the end.
+//! of its piece without waiting for another. What does not wait for the step before, which is the projection of the input and
+//! the gradients of the weights, is one product for several steps, whose gates stay in the cache meanwhile.
 
 use std::ops::Range;
 
@@ -13,6 +14,7 @@ use crate::kernel::matmul::tiles::Strips;
 use crate::kernel::matmul::{Matrix, Start, cost, multiply};
 use crate::kernel::scan::Direction;
 use crate::kernel::simd::{Kernel, dispatch};
+use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel, reduce};
 use crate::real::Algebra;
 use crate::real::lanes::{LANES, Lanes};
@@ -26,6 +28,13 @@ const STEP: usize = 1 << 18;
 
 /// Samples that a thread takes at least: fewer leave a product slow.
 const SAMPLES: usize = 16;
+
+/// Samples at their times that products for several steps take at once, if the network is not wider: the sums of such a product
+/// are read and written again with each.
+const ROWS: usize = 128;
+
+/// Gradients of weights that a piece sums up for each of its gates at most.
+const SUMS: usize = 4;
 
 /// What an element of a gate costs, in cheap steps.
 const WEIGHT: usize = 16;
@@ -55,11 +64,13 @@ pub(crate) struct Cotangents<A, const G: usize, const S: usize> {
     pub before: [A; S],
 }
 
-/// The sizes of a sequence, and the way through it. Its arrays are `[steps, batch, width]`, with one width for each gate.
+/// The sizes of a sequence, and the way through it. Its arrays are `[steps, batch, width]`, with one width for each gate; the
+/// input is `[steps, batch, inputs]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sequence<'a> {
     pub steps: usize,
     pub batch: usize,
+    pub inputs: usize,
     pub width: usize,
     pub direction: Direction,
     /// How many steps each sample has; all of them without it.
@@ -88,63 +99,102 @@ impl Sequence<'_> {
         self.lengths.is_none_or(|lengths| time < lengths[sample])
     }
 
-    /// Where the numbers of a sample at a time lie in an array.
-    fn place(&self, gates: usize, time: usize, sample: usize) -> Range<usize> {
-        let start = (time * self.batch + sample) * gates * self.width;
-        start..start + gates * self.width
+    /// Where the numbers of some samples at a time lie in an array with this many for each.
+    fn place(&self, numbers: usize, time: usize, samples: &Range<usize>) -> Range<usize> {
+        (time * self.batch + samples.start) * numbers..(time * self.batch + samples.end) * numbers
     }
 
     fn is_worth_threads(&self, gates: usize) -> bool {
-        parallel::is_worth(cost(self.len(gates) * self.width) + self.len(gates) * WEIGHT)
+        parallel::is_worth(cost(self.len(gates) * (self.inputs + self.width)) + self.len(gates) * WEIGHT)
     }
 
     /// Samples of a piece.
     fn share(&self, gates: usize) -> usize {
-        (STEP / (gates * self.width * self.width).max(1)).max(SAMPLES)
+        let by_work = STEP / (gates * self.width * self.width).max(1);
+        by_work.max((self.inputs + self.width) / (SUMS * self.steps)).max(SAMPLES)
+    }
+
+    /// Steps that products for several of them take at once.
+    fn stretch(&self, samples: &Range<usize>) -> usize {
+        (ROWS.max(self.width) / samples.len()).clamp(1, self.steps)
     }
 }
 
-/// Runs the sequence. `x` is the projected input, `weight` `[gates · width, width]` projects the hidden state. `out` is the
-/// hidden state after each step, then the last states; at first these are the initial ones. `kept` is what [`Cell`] keeps of
-/// every step, then the states before it.
+/// What a sequence multiplies with and adds: `[gates · width, inputs]` for the input, `[gates · width, width]` for the hidden
+/// state, and `[gates · width]` for either.
+pub(crate) struct Weights<'a, T> {
+    pub input: &'a [T],
+    pub hidden: &'a [T],
+    pub bias: [Option<&'a [T]>; 2],
+}
+
+/// Runs the sequence. `out` is the hidden state after each step, then the last states; at first these are the initial ones.
+/// `kept` is what [`Cell`] keeps of every step, then the states before it.
 pub(crate) fn forward<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
     sequence: Sequence<'_>,
-    (x, weight, bias): (&[T], &[T], Option<&[T]>),
+    (x, weights): (&[T], &Weights<'_, T>),
     out: &mut [T],
     kept: &mut [T],
 ) {
     if sequence.is_empty() {
         return;
     }
-    let width = sequence.width;
-    let weight = Weight::new(Matrix::row_major(weight, G * width, width).transpose(), sequence.batch);
+    let Sequence { steps, batch, inputs, width, .. } = sequence;
+    let gates = G * width;
+    let input = Weight::new(Matrix::row_major(weights.input, gates, inputs).transpose(), steps * batch);
+    let hidden = Weight::new(Matrix::row_major(weights.hidden, gates, width).transpose(), batch);
+    let [input_start, hidden_start] = weights.bias.map(|bias| bias.map_or(Start::Nothing, Start::Row));
     let (kept, before) = kept.split_at_mut(sequence.len(K));
-    let steps = sequence.steps;
-    let mut hidden = Buffer::scratch(sequence.batch * G * width);
-    let hidden = Rows::new(hidden.get_mut().unwrap_or_default(), 1);
-    let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps), hidden];
-    over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
-        for time in (0..steps).map(|turn| sequence.time(turn)) {
-            let [out, _, _, hidden] = &mut piece;
-            weight.multiply(out.at(steps), hidden.at(0), &bias.map_or(Start::Nothing, Start::Row));
-            dispatch(Advance { cell, sequence, time, samples: samples.clone(), x, rows: &mut piece });
+    let whole = [Rows::new(out, steps + S), Rows::new(kept, steps), Rows::new(before, S * steps)];
+    let run = |samples: Range<usize>, mut piece: [Rows<'_, T>; 3], _: &mut [T]| {
+        let (stretch, len) = (sequence.stretch(&samples), samples.len() * gates);
+        let mut space = Buffer::scratch(stretch * samples.len() * inputs + (stretch + 1) * len);
+        let (of_hidden, space) = space.get_mut().unwrap_or_default().split_at_mut(len);
+        let (of_x, space) = space.split_at_mut(stretch * len);
+        for first in (0..steps).step_by(stretch) {
+            let turns = first..steps.min(first + stretch);
+            let rows = gather(x, inputs, turns.clone().map(|turn| sequence.time(turn)), (&sequence, &samples), space);
+            input.multiply(rows, &mut of_x[..turns.len() * len], &input_start);
+            for (turn, x) in turns.zip(of_x.chunks_exact(len)) {
+                hidden.multiply(piece[0].at(steps), of_hidden, &hidden_start);
+                let (time, samples, rows) = (sequence.time(turn), samples.clone(), &mut piece);
+                dispatch(Advance { cell, sequence, time, samples, x, hidden: of_hidden, rows });
+            }
         }
-    });
+    };
+    over_samples((0..batch, whole), sequence.share(G), sequence.is_worth_threads(G), (&mut [], 0), &run);
 }
 
-/// What every step multiplies with: packed where several samples share it.
+/// The numbers of some samples at these times, one behind the other.
+fn gather<'a, T: Float>(
+    x: &[T],
+    numbers: usize,
+    times: impl Iterator<Item = usize>,
+    (sequence, samples): (&Sequence<'_>, &Range<usize>),
+    into: &'a mut [T],
+) -> &'a [T] {
+    let mut len = 0;
+    for time in times {
+        let from = &x[sequence.place(numbers, time, samples)];
+        into[len..len + from.len()].copy_from_slice(from);
+        len += from.len();
+    }
+    &into[..len]
+}
+
+/// What several steps multiply with: packed where several rows share it.
 enum Weight<'a, T: Float> {
     Packed(Strips<T>),
     Plain(Matrix<'a, T>),
 }
 
 impl<'a, T: Float> Weight<'a, T> {
-    fn new(weight: Matrix<'a, T>, samples: usize) -> Self {
-        if samples > 1 { Weight::Packed(Strips::new(weight)) } else { Weight::Plain(weight) }
+    fn new(weight: Matrix<'a, T>, rows: usize) -> Self {
+        if rows > 1 && weight.rows.0 > 0 { Weight::Packed(Strips::new(weight)) } else { Weight::Plain(weight) }
     }
 
-    /// `out = start + x·weight`, for a row of `x` and of `out` for each sample.
+    /// `out = start + x·weight`, for rows of `x` and of `out`.
     fn multiply(&self, x: &[T], out: &mut [T], start: &Start<'_, T>) {
         match self {
             Weight::Packed(strips) => {
@@ -155,11 +205,11 @@ impl<'a, T: Float> Weight<'a, T> {
                     Start::Nothing => Write::Replace,
                     Start::Old => Write::Add,
                     Start::Row(row) => {
-                        out.copy_from_slice(row);
+                        out.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(row));
                         Write::Add
                     }
                 };
-                multiply(Matrix::row_major(x, 1, x.len()), *weight, out, write);
+                multiply(Matrix::row_major(x, out.len() / weight.columns.0, weight.rows.0), *weight, out, write);
             }
         }
     }
@@ -172,7 +222,8 @@ struct Advance<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
     time: usize,
     samples: Range<usize>,
     x: &'a [T],
-    rows: &'a mut [Rows<'r, T>; 4],
+    hidden: &'a [T],
+    rows: &'a mut [Rows<'r, T>; 3],
 }
 
 impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Kernel
@@ -182,11 +233,11 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
 
     #[inline(always)]
     fn run(self) {
-        let Advance { cell, sequence, time, samples, x, rows } = self;
+        let Advance { cell, sequence, time, samples, x, hidden, rows } = self;
         let (steps, width) = (sequence.steps, sequence.width);
         for (row, sample) in samples.enumerate() {
             if !sequence.has(time, sample) {
-                let [out, kept, before, _] = &mut *rows;
+                let [out, kept, before] = &mut *rows;
                 out.of(time, row, width).fill(T::ZERO);
                 kept.of(time, row, K * width).fill(T::ZERO);
                 for state in 0..S {
@@ -194,40 +245,42 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
                 }
                 continue;
             }
-            let x = &x[sequence.place(G, time, sample)];
-            for start in (0..width).step_by(LANES) {
-                advance_block(cell, &sequence, Place { time, row, start, len: LANES.min(width - start) }, x, rows);
+            let [x, hidden] = [x, hidden].map(|x| &x[row * G * width..][..G * width]);
+            let (whole, place) = (width - width % LANES, |range| Place { time, row, width, range });
+            for start in (0..whole).step_by(LANES) {
+                advance_block(cell, steps, place(start..start + LANES), (x, hidden), rows);
+            }
+            if whole < width {
+                advance_block(cell, steps, place(whole..width), (x, hidden), rows);
             }
         }
     }
 }
 
 /// Neighbours in the states of a sample, which is a row of a piece, at a time.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Place {
     time: usize,
     row: usize,
-    start: usize,
-    len: usize,
+    width: usize,
+    range: Range<usize>,
 }
 
 #[inline(always)]
 fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
-    &Sequence { steps, width, .. }: &Sequence<'_>,
-    Place { time, row, start, len }: Place,
-    x: &[T],
-    [out, kept, before, hidden]: &mut [Rows<'_, T>; 4],
+    steps: usize,
+    place: Place,
+    (x, hidden): (&[T], &[T]),
+    [out, kept, before]: &mut [Rows<'_, T>; 3],
 ) {
-    let range = start..start + len;
-    let x: [_; G] = parts(x, width, &range);
-    let hidden: [_; G] = parts(hidden.get(0, row, G * width), width, &range);
+    let Place { time, row, width, range } = place;
     let mut states = [Lanes::of(0.0); S];
     for (state, lanes) in states.iter_mut().enumerate() {
         *lanes = Lanes::load(&out.get(steps + state, row, width)[range.clone()]);
         lanes.store(&mut before.of(state * steps + time, row, width)[range.clone()]);
     }
-    let (keep, after) = cell.step(x, hidden, states);
+    let (keep, after) = cell.step(parts(x, width, &range), parts(hidden, width, &range), states);
     put_parts(keep, kept.of(time, row, K * width), width, &range);
     after[0].store(&mut out.of(time, row, width)[range.clone()]);
     for (state, after) in after.iter().enumerate() {
@@ -235,42 +288,97 @@ fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     }
 }
 
-/// The adjoint of [`forward`]: `g` is the gradient of all that it wrote to `out`. The gradients of x, of the weight, of the
-/// initial states and, if there is one, of the bias are written one behind the other.
+/// What the gradients of a sequence come from: its input and weights, what the run kept, and the gradient of all that it
+/// wrote to `out`.
+pub(crate) struct Incoming<'a, T> {
+    pub x: &'a [T],
+    pub weights: Weights<'a, T>,
+    pub kept: &'a [T],
+    pub g: &'a [T],
+}
+
+/// The adjoint of [`forward`]. The gradients of the input, if it is wanted, of the initial states, of the weights and of
+/// the biases that there are, are written one behind the other.
 pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
     sequence: Sequence<'_>,
-    (weight, kept, g): (&[T], &[T], &[T]),
+    incoming: &Incoming<'_, T>,
+    wants_input: bool,
     out: &mut [T],
 ) {
     if sequence.is_empty() {
         return out.fill(T::ZERO);
     }
-    let (width, samples) = (sequence.width, sequence.steps * sequence.batch);
-    let (dx, rest) = out.split_at_mut(sequence.len(G));
-    let (dweight, rest) = rest.split_at_mut(G * width * width);
-    let (dstates, dbias) = rest.split_at_mut(S * sequence.batch * width);
+    let Sequence { steps, batch, inputs, width, .. } = sequence;
+    let &Incoming { x, ref weights, kept, g } = incoming;
+    let gates = G * width;
+    let (dx, rest) = out.split_at_mut(if wants_input { steps * batch * inputs } else { 0 });
+    let (dstates, dweights) = rest.split_at_mut(S * batch * width);
     dstates.copy_from_slice(&g[sequence.len(1)..]);
-    let mut separate = Buffer::scratch(if C::SEPARATE { dx.len() } else { 0 });
-    let dhidden = separate.get_mut().unwrap_or_default();
-    let whole = [Rows::new(dx, sequence.steps), Rows::new(dhidden, sequence.steps), Rows::new(dstates, S)];
-    let weight = Weight::new(Matrix::row_major(weight, G * width, width), sequence.batch);
+    let input = wants_input.then(|| Weight::new(Matrix::row_major(weights.input, gates, inputs), steps * batch));
+    let hidden = Weight::new(Matrix::row_major(weights.hidden, gates, width), batch);
     let (kept, before) = kept.split_at(sequence.len(K));
-    over_samples(0..sequence.batch, whole, sequence.share(G), sequence.is_worth_threads(G), &|samples, mut piece| {
-        for time in (0..sequence.steps).rev().map(|turn| sequence.time(turn)) {
-            let samples = samples.clone();
-            dispatch(Retreat { cell, sequence, time, samples, operands: (kept, before, g), rows: &mut piece });
-            let [dx, dhidden, dstates] = &mut piece;
-            let dhidden = if C::SEPARATE { dhidden } else { dx }.at(time);
-            weight.multiply(dhidden, dstates.at(0), &Start::Old);
+    let whole = [Rows::new(dx, steps), Rows::new(dstates, S)];
+    let run = |samples: Range<usize>, [mut dx, mut dstates]: [Rows<'_, T>; 2], sums: &mut [T]| {
+        let (stretch, len) = (sequence.stretch(&samples), samples.len() * gates);
+        let (dinput, rest) = sums.split_at_mut(gates * inputs);
+        let (dhidden, dbias) = rest.split_at_mut(gates * width);
+        let mut space = Buffer::scratch(
+            (stretch * len) * if C::SEPARATE { 2 } else { 1 } + stretch * samples.len() * inputs.max(width),
+        );
+        let (by_x, space) = space.get_mut().unwrap_or_default().split_at_mut(stretch * len);
+        let (by_hidden, space) = space.split_at_mut(if C::SEPARATE { stretch * len } else { 0 });
+        let mut start = Start::Nothing;
+        for first in (0..steps).step_by(stretch).rev() {
+            let turns = first..steps.min(first + stretch);
+            for turn in turns.clone().rev() {
+                let (time, samples, here) =
+                    (sequence.time(turn), samples.clone(), (turn - first) * len..(turn - first + 1) * len);
+                let by_x = &mut by_x[here.clone()];
+                let by_hidden = if C::SEPARATE { &mut by_hidden[here] } else { &mut [] };
+                let operands = (kept, before, g);
+                dispatch(Retreat { cell, sequence, time, samples, operands, by_x, by_hidden, dstates: &mut dstates });
+                hidden.multiply(if C::SEPARATE { by_hidden } else { by_x }, dstates.at(0), &Start::Old);
+            }
+            let times = || turns.clone().map(|turn| sequence.time(turn));
+            let rows = turns.len() * samples.len();
+            let by_x = Matrix::row_major(by_x, rows, gates);
+            let by_hidden = if C::SEPARATE { Matrix::row_major(by_hidden, rows, gates) } else { by_x };
+            for (by, values, numbers, sum) in
+                [(by_x, x, inputs, &mut *dinput), (by_hidden, before, width, &mut *dhidden)]
+            {
+                let values = gather(values, numbers, times(), (&sequence, &samples), space);
+                Strips::new(Matrix::row_major(values, rows, numbers)).multiply(by.transpose(), sum, &start);
+            }
+            for (by, sum) in [by_x, by_hidden].into_iter().zip(dbias.chunks_exact_mut(gates)) {
+                add_rows(by, sum, &start);
+            }
+            if let Some(input) = &input {
+                let all = &mut space[..rows * inputs];
+                input.multiply(&by_x.data[..rows * gates], all, &Start::Nothing);
+                for (time, from) in times().zip(all.chunks_exact(samples.len() * inputs.max(1))) {
+                    dx.at(time).copy_from_slice(from);
+                }
+            }
+            start = Start::Old;
         }
-    });
-    let dhidden = if C::SEPARATE { separate.as_slice() } else { dx };
-    let hidden = Matrix::row_major(before, samples, width);
-    multiply(Matrix::row_major(dhidden, samples, G * width).transpose(), hidden, dweight, Write::Replace);
-    if !dbias.is_empty() {
-        let layout = Layout::contiguous(Shape::from([samples, G * width]));
-        reduce::sum(View { data: dhidden, layout: &layout }, &[0], dbias);
+    };
+    let (share, len) = (sequence.share(G), dweights.len());
+    let mut sums = Buffer::scratch(batch.div_ceil(share) * len);
+    let sums = sums.get_mut().unwrap_or_default();
+    over_samples((0..batch, whole), share, sequence.is_worth_threads(G), (&mut *sums, len), &run);
+    dweights.copy_from_slice(&sums[..len]);
+}
+
+/// `out = start + Σ rows of x`.
+fn add_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
+    let mut sums = Buffer::scratch(out.len());
+    let sums = sums.get_mut().unwrap_or_default();
+    let layout = Layout::contiguous(Shape::from([x.rows.0, x.columns.0]));
+    reduce::sum(View { data: x.data, layout: &layout }, &[0], sums);
+    match start {
+        Start::Nothing => out.copy_from_slice(sums),
+        _ => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += *sum),
     }
 }
 
@@ -282,7 +390,9 @@ struct Retreat<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
     samples: Range<usize>,
     /// What was kept, the states before every step, and the incoming gradient.
     operands: (&'a [T], &'a [T], &'a [T]),
-    rows: &'a mut [Rows<'r, T>; 3],
+    by_x: &'a mut [T],
+    by_hidden: &'a mut [T],
+    dstates: &'a mut Rows<'r, T>,
 }
 
 impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Kernel
@@ -292,22 +402,27 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
 
     #[inline(always)]
     fn run(self) {
-        let Retreat { cell, sequence, time, samples, operands: (kept, before, g), rows } = self;
+        let Retreat { cell, sequence, time, samples, operands: (kept, before, g), by_x, by_hidden, dstates } = self;
         let width = sequence.width;
         for (row, sample) in samples.enumerate() {
+            let gates = row * G * width..(row + 1) * G * width;
+            let by_hidden = if C::SEPARATE { &mut by_hidden[gates.clone()] } else { &mut [] };
+            let by = (&mut by_x[gates], by_hidden);
             if !sequence.has(time, sample) {
-                let [dx, dhidden, _] = &mut *rows;
-                dx.of(time, row, G * width).fill(T::ZERO);
-                if C::SEPARATE {
-                    dhidden.of(time, row, G * width).fill(T::ZERO);
-                }
+                by.0.fill(T::ZERO);
+                by.1.fill(T::ZERO);
                 continue;
             }
-            let (kept, g) = (&kept[sequence.place(K, time, sample)], &g[sequence.place(1, time, sample)]);
-            let operands = (kept, &before[sequence.place(1, time, sample).start..], g);
-            for start in (0..width).step_by(LANES) {
-                let place = Place { time, row, start, len: LANES.min(width - start) };
-                retreat_block(cell, &sequence, place, operands, rows);
+            let place = |numbers| sequence.place(numbers, time, &(sample..sample + 1));
+            let operands = (&kept[place(K * width)], &before[place(width).start..], &g[place(width)]);
+            let (by_x, by_hidden) = by;
+            let (whole, place) = (width - width % LANES, |range| Place { time, row, width, range });
+            for start in (0..whole).step_by(LANES) {
+                let place = place(start..start + LANES);
+                retreat_block(cell, sequence.len(1), place, operands, (by_x, by_hidden), dstates);
+            }
+            if whole < width {
+                retreat_block(cell, sequence.len(1), place(whole..width), operands, (by_x, by_hidden), dstates);
             }
         }
     }
@@ -316,23 +431,22 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
 #[inline(always)]
 fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
-    sequence: &Sequence<'_>,
-    Place { time, row, start, len }: Place,
+    apart: usize,
+    place: Place,
     (kept, before, g): (&[T], &[T], &[T]),
-    [dx, dhidden, dstates]: &mut [Rows<'_, T>; 3],
+    (by_x, by_hidden): (&mut [T], &mut [T]),
+    dstates: &mut Rows<'_, T>,
 ) {
-    let width = sequence.width;
-    let range = start..start + len;
-    let (kept, states) = (parts(kept, width, &range), parts(before, sequence.len(1), &range));
+    let Place { row, width, range, .. } = place;
     let mut after = [Lanes::load(&g[range.clone()]); S];
     after[0] = after[0] + Lanes::load(&dstates.get(0, row, width)[range.clone()]);
     for (state, lanes) in after.iter_mut().enumerate().skip(1) {
         *lanes = Lanes::load(&dstates.get(state, row, width)[range.clone()]);
     }
-    let found = cell.adjoint(kept, states, after);
-    put_parts(found.x, dx.of(time, row, G * width), width, &range);
+    let found = cell.adjoint(parts(kept, width, &range), parts(before, apart, &range), after);
+    put_parts(found.x, by_x, width, &range);
     if C::SEPARATE {
-        put_parts(found.hidden, dhidden.of(time, row, G * width), width, &range);
+        put_parts(found.hidden, by_hidden, width, &range);
     }
     for (state, gradient) in found.before.iter().enumerate() {
         gradient.store(&mut dstates.of(state, row, width)[range.clone()]);
@@ -394,27 +508,29 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
-/// Calls `f` for at most `share` samples at a time, with their columns of all matrices.
+/// Calls `f` for at most `share` samples at a time, with their columns of all matrices, and adds up what it writes to sums
+/// that are `len` long, of which there are as many as pieces: the first ones get the total.
 fn over_samples<T: Float, const N: usize>(
-    samples: Range<usize>,
-    mut rows: [Rows<'_, T>; N],
+    (samples, mut rows): (Range<usize>, [Rows<'_, T>; N]),
     share: usize,
     on_threads: bool,
-    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N]) + Sync),
+    (sums, len): (&mut [T], usize),
+    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N], &mut [T]) + Sync),
 ) {
     let pieces = samples.len().div_ceil(share);
     if pieces < 2 {
-        return f(samples, rows);
+        return f(samples, rows, sums);
     }
-    let count = pieces / 2 * share;
-    let middle = samples.start + count;
-    let others = rows.each_mut().map(|rows| rows.split_off(count, samples.len()));
-    let left = || over_samples(samples.start..middle, rows, share, on_threads, f);
-    let right = || over_samples(middle..samples.end, others, share, on_threads, f);
+    let middle = samples.start + pieces / 2 * share;
+    let others = rows.each_mut().map(|rows| rows.split_off(middle - samples.start, samples.len()));
+    let (sums, other_sums) = sums.split_at_mut(pieces / 2 * len);
+    let left = || over_samples((samples.start..middle, rows), share, on_threads, (&mut *sums, len), f);
+    let right = || over_samples((middle..samples.end, others), share, on_threads, (&mut *other_sums, len), f);
     if on_threads {
         rayon::join(left, right);
     } else {
         left();
         right();
     }
+    vectorized!(sums[..len].iter_mut().zip(&other_sums[..len]).for_each(|(sum, &other)| *sum += other));
 }

@@ -17,7 +17,7 @@ use crate::var::Var;
 /// The name of the op that only looks at gradients: its rule is not the derivative of its value, on purpose.
 pub(crate) const HOOK: &str = "on_gradient";
 
-pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; 3]>;
+pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; 6]>;
 
 /// A user's op, with its numbers of operands and outputs erased.
 pub(crate) trait CustomRule<T: Float> {

@@ -1,7 +1,4 @@
 //! Recurrent networks: a whole sequence is one operation, and so is its adjoint.
-//!
-//! The projection of the input is an ordinary [`linear`](Var::linear) map of all steps at once. What is left for these
-//! operations is the part that has to go step by step.
 
 mod cell;
 
@@ -12,7 +9,7 @@ use smallvec::SmallVec;
 use super::{Cotangents, Op, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::recurrent::{self, Cell, Sequence};
+use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
 use crate::kernel::scan::Direction;
 use crate::ops::cat::{cat, stack};
 use crate::ops::custom::Handles;
@@ -53,9 +50,9 @@ pub struct RecurrentOptions {
 
 /// The steps of a recurrent network with G gates, K numbers kept of each step, and S states.
 ///
-/// Operands: the projected input `[steps, batch, G·H]`, the weight of the hidden state `[G·H, H]`, the initial states
-/// `[S, batch, H]`, and a bias `[G·H]` where the hidden projection has its own. The value has the hidden state after each
-/// step and then the last states: `[steps + S, batch, H]`.
+/// Operands: the input `[steps, batch, inputs]`, the initial states `[S, batch, H]`, the weights of input and hidden state
+/// `[G·H, inputs]` and `[G·H, H]`, and if there are biases `[G·H]`, one of both projections or, where they are separate, one of
+/// each. The value has the hidden state after each step and then the last states: `[steps + S, batch, H]`.
 #[derive(Debug, Clone)]
 pub(crate) struct Recurrent<C, const G: usize, const K: usize, const S: usize> {
     cell: C,
@@ -63,16 +60,17 @@ pub(crate) struct Recurrent<C, const G: usize, const K: usize, const S: usize> {
     lengths: Option<Tensor<usize>>,
 }
 
-/// The gradients of all operands of [`Recurrent`], one behind the other, from these operands, the incoming gradient, and
-/// what the run kept, where that is at hand.
+/// The gradients of all operands of [`Recurrent`], but for an input that wants none, one behind the other, from these operands,
+/// the incoming gradient, and what the run kept, where that is at hand.
 #[derive(Debug, Clone)]
 pub(crate) struct RecurrentAdjoint<C, const G: usize, const K: usize, const S: usize> {
     of: Recurrent<C, G, K, S>,
+    wants_input: bool,
     from_kept: bool,
 }
 
-pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 4, 2>;
-pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 4, 2>;
+pub(crate) type Lstm = Recurrent<cell::Lstm, 4, 5, 2>;
+pub(crate) type LstmAdjoint = RecurrentAdjoint<cell::Lstm, 4, 5, 2>;
 pub(crate) type Gru = Recurrent<cell::Gru, 3, 4, 1>;
 pub(crate) type GruAdjoint = RecurrentAdjoint<cell::Gru, 3, 4, 1>;
 pub(crate) type Rnn = Recurrent<RnnActivation, 1, 1, 1>;
@@ -91,12 +89,12 @@ where
 
     /// On numbers the gradients come from what the run kept. When they are recorded, they depend on the operands alone.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let (x, g, tape) = (rule.x, rule.g, rule.g.tape());
+        let (x, g, tape, wants_input) = (rule.x, rule.g, rule.g.tape(), rule.is_needed(0));
         let packed = match rule.saved {
             // Without a node, whose operands would not fit into it.
             Saved::Tensor(kept) if !tape.is_recording() && !tape.is_for_program() => {
-                let [weight, g] = [x[1], g].map(|x| tape.node_value(x.slot));
-                match self.adjoint(&weight, x.get(3).is_some(), kept, &g) {
+                let operands: Operands<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
+                match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input) {
                     Ok(packed) => tape.constant(packed),
                     Err(broken) => rule.g.fail(C::ADJOINT, broken),
                 }
@@ -104,11 +102,14 @@ where
             _ => {
                 let kept = rule.kept();
                 let others: Handles<'t, T> = x[1..].iter().copied().chain([g]).chain(kept).collect();
-                x[0].record(RecurrentAdjoint { of: self.clone(), from_kept: kept.is_some() }, &others)
+                x[0].record(RecurrentAdjoint { of: self.clone(), wants_input, from_kept: kept.is_some() }, &others)
             }
         };
         let mut start = 0;
         let mut next = |i: usize| {
+            if i == 0 && !wants_input {
+                return None;
+            }
             let shape = x[i].shape();
             let part = start..start + shape.len();
             start = part.end;
@@ -127,15 +128,15 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRul
             (true, Some((g, x))) => (g, x, last.clone()),
             _ => (last, x, self.of.run(x)?.1),
         };
-        Ok(self.of.adjoint(&x[1], x.len() > 3, &kept, g)?.into())
+        Ok(self.of.adjoint(x, &kept, g, self.wants_input)?.into())
     }
 
     /// That of the same steps in other operations.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let gradients = |x: &[Var<'t, T>]| {
             let Some((&g, x)) = x[..x.len() - usize::from(self.from_kept)].split_last() else { return rule.g };
-            let parts: Handles<'t, T> = pullback(x, g, |x| self.of.composed(x)).into_iter().map(Var::flatten).collect();
-            cat(&parts, 0)
+            let parts = pullback(x, g, |x| self.of.composed(x)).into_iter().skip(usize::from(!self.wants_input));
+            cat(&parts.map(Var::flatten).collect::<Handles<'t, T>>(), 0)
         };
         pullback(rule.x, rule.g, gradients).into_iter().map(Some).collect()
     }
@@ -147,55 +148,54 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         Self { cell, direction, lengths: options.lengths.as_ref().map(Tensor::contiguous) }
     }
 
-    fn sequence(&self, steps: usize, batch: usize, width: usize) -> Sequence<'_> {
+    fn sequence(&self, x: &Shape, width: usize) -> Sequence<'_> {
         let lengths = self.lengths.as_ref().and_then(Tensor::as_slice);
-        Sequence { steps, batch, width, direction: self.direction, lengths }
+        Sequence { steps: x[0], batch: x[1], inputs: x[2], width, direction: self.direction, lengths }
     }
 
     /// The value, and what its derivative wants to find again.
     fn run<T: Float>(&self, x: &[Tensor<T>]) -> Result<(Tensor<T>, Tensor<T>), Rule> {
-        let operands: SmallVec<[Tensor<T>; 4]> = x.iter().map(Tensor::contiguous).collect();
-        let (steps, batch, width) = (x[0].shape()[0], x[0].shape()[1], x[1].shape()[1]);
-        let sequence = self.sequence(steps, batch, width);
-        let weights = (elements(&operands[0]), elements(&operands[1]), operands.get(3).map(elements));
+        let operands: Operands<T> = x.iter().map(Tensor::contiguous).collect();
+        let width = x[1].shape()[2];
+        let sequence = self.sequence(x[0].shape(), width);
         let mut value = Err(Rule::NoOperands);
         let kept = Tensor::build(Shape::from(sequence.len(K + S)), |kept| {
-            value = Tensor::build(Shape::from([steps + S, batch, width]), |out| {
-                out[sequence.len(1)..].copy_from_slice(elements(&operands[2]));
-                recurrent::forward(self.cell, sequence, weights, out, kept);
+            value = Tensor::build(Shape::from([sequence.steps + S, sequence.batch, width]), |out| {
+                out[sequence.len(1)..].copy_from_slice(elements(&operands[1]));
+                recurrent::forward(self.cell, sequence, (elements(&operands[0]), &weights(&operands)), out, kept);
             });
         })?;
         Ok((value?, kept))
     }
 
-    /// The gradients of all operands, one behind the other.
+    /// The gradients of all operands, but for an input that wants none, one behind the other.
     fn adjoint<T: Float>(
         &self,
-        weight: &Tensor<T>,
-        has_bias: bool,
+        x: &[Tensor<T>],
         kept: &Tensor<T>,
         g: &Tensor<T>,
+        wants_input: bool,
     ) -> Result<Tensor<T>, Rule> {
-        let (steps, batch, width) = (g.shape()[0] - S, g.shape()[1], g.shape()[2]);
-        let sequence = self.sequence(steps, batch, width);
-        let bias = if has_bias { G * width } else { 0 };
-        let len = sequence.len(G) + weight.len() + S * batch * width + bias;
-        let (weight, g) = (weight.contiguous(), g.contiguous());
-        let operands = (elements(&weight), elements(kept), elements(&g));
-        Tensor::build(Shape::from(len), |out| recurrent::adjoint(self.cell, sequence, operands, out))
+        let operands: Operands<T> = x.iter().map(Tensor::contiguous).collect();
+        let sequence = self.sequence(x[0].shape(), x[1].shape()[2]);
+        let len = operands.iter().skip(usize::from(!wants_input)).map(Tensor::len).sum::<usize>();
+        let g = g.contiguous();
+        let (x, kept, g) = (elements(&operands[0]), elements(kept), elements(&g));
+        let incoming = Incoming { x, weights: weights(&operands), kept, g };
+        Tensor::build(Shape::from(len), |out| recurrent::adjoint(self.cell, sequence, &incoming, wants_input, out))
     }
 
     /// The definition, step by step.
     fn composed<'t, T: Float>(&self, x: &[Var<'t, T>]) -> Var<'t, T> {
-        let (projected, weight, bias, tape) = (x[0], x[1], x.get(3).copied(), x[0].tape());
-        let [steps, batch, _] = projected.dims();
-        let width = weight.size(1);
-        let sequence = self.sequence(steps, batch, width);
+        let (states, weight, bias, hidden_bias) = (x[1], x[3], x.get(4).copied(), x.get(5).copied());
+        let (projected, tape) = (x[0].linear(x[2], bias), x[0].tape());
+        let [_, batch, width] = states.dims();
+        let sequence = self.sequence(&x[0].shape(), width);
         let gates = |x: Var<'t, T>| from_fn(|gate| Term::Var(x.narrow(1, gate * width, width)));
-        let mut states: [Var<'t, T>; S] = from_fn(|state| x[2].index_axis(0, state));
-        let mut y = vec![projected; steps];
-        for time in (0..steps).map(|turn| sequence.time(turn)) {
-            let hidden = states[0].linear(weight, bias);
+        let mut states: [Var<'t, T>; S] = from_fn(|state| states.index_axis(0, state));
+        let mut y = vec![projected; sequence.steps];
+        for time in (0..sequence.steps).map(|turn| sequence.time(turn)) {
+            let hidden = states[0].linear(weight, hidden_bias);
             let (_, after) = self.cell.step(gates(projected.index_axis(0, time)), gates(hidden), states.map(Term::Var));
             let has = |sample: &[usize]| if sequence.has(time, sample[0]) { T::ONE } else { T::ZERO };
             let has = tape.constant(Tensor::from_fn([batch, 1], has));
@@ -206,6 +206,13 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         y.extend(states);
         stack(&y, 0)
     }
+}
+
+type Operands<T> = SmallVec<[Tensor<T>; 6]>;
+
+/// What contiguous operands multiply with and add.
+fn weights<T: Float>(x: &[Tensor<T>]) -> Weights<'_, T> {
+    Weights { input: elements(&x[2]), hidden: elements(&x[3]), bias: [x.get(4).map(elements), x.get(5).map(elements)] }
 }
 
 /// The elements of a contiguous tensor.
@@ -321,7 +328,7 @@ impl<'t, T: Float> Var<'t, T> {
             return (failed, [failed; S]);
         }
         let (steps, batch, width) = (shape[0], shape[1], weights.hidden.size(1));
-        let [bias, hidden_bias] = match weights.bias {
+        let biases = match weights.bias {
             Some([input, hidden]) if C::SEPARATE => [Some(input), Some(hidden)],
             Some([input, hidden]) => [Some(input + hidden), None],
             None => [None, None],
@@ -330,13 +337,13 @@ impl<'t, T: Float> Var<'t, T> {
             Some(states) => stack(&states, 0),
             None => self.tape().constant(Tensor::zeros([S, batch, width])),
         };
-        let others = [Some(weights.hidden), Some(states), hidden_bias];
-        let others: Handles<'t, T> = others.into_iter().flatten().collect();
+        let others: Handles<'t, T> =
+            [states, weights.input, weights.hidden].into_iter().chain(biases.into_iter().flatten()).collect();
         let x = match &options.lengths {
             Some(lengths) => self.tape().constant(within(lengths, steps)).select(self, Term::Number(T::ZERO)),
             None => self,
         };
-        let all = x.linear(weights.input, bias).record(Recurrent::new(cell, options), &others);
+        let all = x.record(Recurrent::new(cell, options), &others);
         (all.slice(0, ..steps), from_fn(|state| all.index_axis(0, steps + state)))
     }
 }
@@ -471,7 +478,7 @@ mod tests {
         assert_gradient(|x| x[0].rnn(&without(x), None, RnnActivation::Tanh, &options).0, &operands(SIZES, 1));
     }
 
-    /// Widths around the length of a block, batches that are cut, sums in another order.
+    /// Widths around the length of a block, batches that are cut, several stretches of steps, no inputs, sums in another order.
     #[test]
     fn sequences_are_their_steps() {
         fn compare<C, const G: usize, const K: usize, const S: usize>(cell: C)
@@ -479,15 +486,22 @@ mod tests {
             C: Cell<G, K, S>,
             Op: From<Recurrent<C, G, K, S>>,
         {
-            for [steps, batch, width] in [[1, 1, 1], [4, 3, 5], [2, 33, 70]] {
+            for [steps, batch, inputs, width] in [[1, 1, 1, 1], [4, 3, 0, 5], [2, 33, 40, 70], [20, 17, 2, 3]] {
                 let lengths = (0..batch).map(|sample| 1 + sample % steps).collect();
                 let options = RecurrentOptions { lengths: Some(lengths), reverse: batch % 2 == 0 };
                 let op = Recurrent::new(cell, &options);
                 let tape = Tape::new();
-                let shapes: [&[usize]; 4] =
-                    [&[steps, batch, G * width], &[G * width, width], &[S, batch, width], &[G * width]];
+                let gates = G * width;
+                let shapes: [&[usize]; 6] = [
+                    &[steps, batch, inputs],
+                    &[S, batch, width],
+                    &[gates, inputs],
+                    &[gates, width],
+                    &[gates],
+                    &[gates],
+                ];
                 let x: Vec<_> = shapes.iter().zip(1..).map(|(shape, seed)| tape.var(sample(shape, seed))).collect();
-                let x = &x[..if C::SEPARATE { 4 } else { 3 }];
+                let x = &x[..if C::SEPARATE { 6 } else { 5 }];
                 let (fused, composed) = (x[0].record(op.clone(), &x[1..]), op.composed(x));
                 fused.value().unwrap().close_to(&composed.value().unwrap(), 1e-13, 1e-13).unwrap();
                 let g = sample(&fused.shape(), 9);

@@ -20,7 +20,7 @@ pub(crate) enum Input<T> {
     Number(T),
 }
 
-pub(crate) type Inputs<T> = SmallVec<[Input<T>; 4]>;
+pub(crate) type Inputs<T> = SmallVec<[Input<T>; 6]>;
 
 /// One recorded tensor operation, or one output of an operation with several.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::tensor::buffer::Buffer;
 const REGISTERS: usize = 3;
 
 /// Rows that meet a strip while they stay in the nearest cache: whole tiles at every level.
-pub(super) const ROWS: usize = 48;
+const ROWS: usize = 48;
 
 /// Terms that are summed at once: as many as the rows of a strip that stay there too.
 const TERMS: usize = 128;
@@ -35,17 +35,13 @@ pub(crate) struct Strips<T: Float> {
 }
 
 impl<T: Float> Strips<T> {
-    /// Whether rows or columns are runs of neighbours, none of which runs backwards.
-    pub fn can_pack(b: &Matrix<'_, T>) -> bool {
-        b.rows.1.min(b.columns.1) >= 0 && (b.rows.1 == 1 || b.columns.1 == 1)
-    }
-
-    /// Packs a matrix.
+    /// Packs a matrix whose rows or columns are runs of neighbours.
     pub fn new(b: Matrix<'_, T>) -> Self {
-        assert!(Self::can_pack(&b));
         let (depth, columns) = (b.rows.0, b.columns.0);
         let by_rows = b.columns.1 == 1;
-        let apart = if by_rows { b.rows.1 } else { b.columns.1 } as usize;
+        let apart = if by_rows { b.rows.1 } else { b.columns.1 };
+        assert!((by_rows || b.rows.1 == 1) && apart >= 0);
+        let apart = apart as usize;
         let width = REGISTERS * register::<T>();
         let mut elements = Buffer::scratch(depth * lanes::<T>(columns));
         let strips = elements.get_mut().unwrap_or_default().chunks_mut((width * depth).max(1));
@@ -144,8 +140,8 @@ impl<T: Float> Strips<T> {
             let factor = std::array::from_fn(|v| strip.as_ptr().add((terms.start * V + v) * R::LEN));
             let offsets = terms.map(|term| term * a.columns.1 as usize);
             let sums = tile::<T, R, P, V>(x, offsets, factor, V * R::LEN);
-            // By index and to fixed ends: an iterator would move the sums to memory first.
-            for p in 0..P {
+            // All of a tile, with a return where rows end: a number of rows that is not fixed moves the sums to memory first.
+            for (p, sums) in sums.iter().enumerate() {
                 if p == count {
                     return;
                 }
@@ -155,9 +151,9 @@ impl<T: Float> Strips<T> {
                     Start::Old => Some(out.cast_const()),
                     Start::Row(row) => Some(row.as_ptr().add(column)),
                 };
-                for v in 0..V {
+                for (v, &sum) in sums.iter().enumerate() {
                     let (first, room) = (v * R::LEN, self.columns - column - v * R::LEN);
-                    put(sums[p][v], old.map(|old| old.add(first)), out.add(first), room);
+                    put(sum, old.map(|old| old.add(first)), out.add(first), room);
                 }
             }
         }

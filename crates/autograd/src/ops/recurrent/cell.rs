@@ -19,22 +19,22 @@ fn tanh_slope<A: Algebra>(y: A) -> A {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lstm;
 
-impl Cell<4, 4, 2> for Lstm {
+impl Cell<4, 5, 2> for Lstm {
     const NAME: &str = "lstm";
     const ADJOINT: &str = "lstm_adjoint";
     const SEPARATE: bool = false;
 
     #[inline(always)]
-    fn step<A: Algebra>(self, x: [A; 4], hidden: [A; 4], [_, c]: [A; 2]) -> ([A; 4], [A; 2]) {
+    fn step<A: Algebra>(self, x: [A; 4], hidden: [A; 4], [_, c]: [A; 2]) -> ([A; 5], [A; 2]) {
         let (i, f) = ((x[0] + hidden[0]).sigmoid(), (x[1] + hidden[1]).sigmoid());
         let (g, o) = ((x[2] + hidden[2]).tanh(), (x[3] + hidden[3]).sigmoid());
         let c = f * c + i * g;
-        ([i, f, g, o], [o * c.tanh(), c])
+        let tanh = c.tanh();
+        ([i, f, g, o, tanh], [o * tanh, c])
     }
 
     #[inline(always)]
-    fn adjoint<A: Algebra>(self, [i, f, g, o]: [A; 4], [_, c]: [A; 2], [dh, dc]: [A; 2]) -> Cotangents<A, 4, 2> {
-        let tanh = (f * c + i * g).tanh();
+    fn adjoint<A: Algebra>(self, [i, f, g, o, tanh]: [A; 5], [_, c]: [A; 2], [dh, dc]: [A; 2]) -> Cotangents<A, 4, 2> {
         let dc = dc + dh * o * tanh_slope(tanh);
         let x = [
             dc * g * sigmoid_slope(i),
