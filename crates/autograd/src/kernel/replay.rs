@@ -359,7 +359,7 @@ pub(crate) fn span_of(slots: &[u32]) -> Span {
 /// x · y, and 0 where either is 0.
 #[inline(always)]
 fn masked<T: Float>(x: T, y: T) -> T {
-    if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y }
+    if (x != T::ZERO) & (y != T::ZERO) { x * y } else { T::ZERO }
 }
 
 /// What a running replay works on.
