@@ -309,3 +309,13 @@ ops! {
     recurrent::Rnn
     recurrent::RnnAdjoint
 }
+
+impl Op {
+    /// Whether the value shows elements of the operand (of [`Reshape`]: where strides allow it).
+    pub fn is_view(&self) -> bool {
+        matches!(
+            self,
+            Op::Reshape(_) | Op::Permute(_) | Op::BroadcastTo(_) | Op::Slice(_) | Op::Flip(_) | Op::Diagonal(_)
+        )
+    }
+}

@@ -65,7 +65,7 @@ binary! {
     /// way of a derivative 0·∞ is 0: √(x²) has derivative 0 at 0 in both sweeps.
     /// Derivative: y and x.
     masked_mul(x, y) -> z {
-        value: if (x == T::ZERO) | (y == T::ZERO) { T::ZERO } else { x * y },
+        value: if (x != T::ZERO) & (y != T::ZERO) { x * y } else { T::ZERO },
         slopes: [y, x],
         domain: [(0.5, 3.0), (-3.0, 3.0)],
         kinks: [],

@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Rule;
 use crate::kernel::samples::{Draws, assert_same_bits};
+use crate::ops::Op;
 use crate::ops::elementwise::Elementwise;
 use crate::{Data, Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
 
@@ -560,5 +561,61 @@ fn as_many_numbers_in_another_form_are_recorded_anew() -> Result<()> {
     assert_eq!(program.gradient(&short)?, &(vec![2.0], vec![1.0, 0.0]));
     let error = program.batch(&[long, short]).value(&mut [0.0; 2]).unwrap_err();
     assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    Ok(())
+}
+
+/// Two functions of many elements: every operation of them is part of a pass in which operands and results stay in place.
+fn check_large<T: Float>(op: Elementwise) -> Result<()> {
+    const LEN: usize = 4100;
+    let domain = op.facts().domain;
+    let mut draws = Draws(11);
+    let mut operand = |k: usize, len: usize| {
+        let (low, high) = domain[k];
+        let units: Vec<f64> = draws.numbers(len);
+        units.into_iter().map(|x| T::of(low + (high - low) * (x * 0.5 + 0.5).clamp(0.0, 1.0))).collect::<Tensor<T>>()
+    };
+    let operands = [operand(0, LEN), operand(1.min(op.arity() - 1), LEN), operand(0, 1)];
+    fn f<'t, T: Float>(op: Elementwise, x: [Var<'t, T>; 3]) -> Scalar<'t, T> {
+        let y = x[0].record(Op::Elementwise(op), &x[1..op.arity()]);
+        (y * y + x[2] * y + x[0]).sum()
+    }
+    let (value, expected) = value_and_gradient(move |_, x| f(op, x), operands.clone())?;
+    let mut program = Program::record(&operands, move |_, x| f(op, x))?;
+    for _ in 0..2 {
+        let (found_value, found) = program.value_and_gradient(&operands)?;
+        let bits = |x: T| (x + T::ZERO).to_f64().to_bits();
+        assert_eq!(bits(found_value), bits(value), "{op:?}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(found.iter().map(bits).eq(expected.iter().map(bits)), "slope of {op:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn large_tensors_are_read_and_written_in_place() -> Result<()> {
+    for &op in Elementwise::ALL.iter().filter(|op| op.arity() < 3) {
+        check_large::<f32>(op)?;
+        check_large::<f64>(op)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn cheap_slopes_are_computed_where_they_are_read() -> Result<()> {
+    const N: usize = 100;
+    fn f<'t>([x, weight]: [Var<'t, f64>; 2]) -> Scalar<'t, f64> {
+        let layer = |x: Var<'t, f64>| x.matmul(weight).relu().matmul(weight).tanh();
+        layer(layer(layer(layer(x)))).sum()
+    }
+    let numbers = |seed| Tensor::from_vec([N, N], Draws(seed).numbers::<f64>(N * N));
+    let operands = [numbers(1)?, numbers(2)?];
+    let mut program = Program::record(&operands, |_, x| f(x))?;
+    let (_, expected) = value_and_gradient(|_, x| f(x), operands.clone())?;
+    let (_, found) = program.value_and_gradient(&operands)?;
+    assert_eq!(found.each_ref().map(Tensor::to_vec), expected.each_ref().map(Tensor::to_vec));
+    // The values of eight operations are kept, and no slope.
+    let matrices = program.report().bytes / (N * N * size_of::<f64>());
+    assert!((8..16).contains(&matrices), "{matrices} matrices: {}", program.report());
     Ok(())
 }

@@ -22,6 +22,10 @@ pub(super) struct Places<T: Float> {
     pub places: usize,
     /// The bytes of each tensor that a step makes.
     bytes: Vec<usize>,
+    /// Of each tensor, the one whose elements it shows: itself, or what it is a view of.
+    origins: Vec<u32>,
+    /// How many tensors are given.
+    given: usize,
 }
 
 impl<T: Float> Places<T> {
@@ -32,6 +36,8 @@ impl<T: Float> Places<T> {
             tensors: vec![None; inputs[1]],
             places: inputs[2],
             bytes: vec![0; inputs[1]],
+            origins: (0..inputs[1] as u32).collect(),
+            given: inputs[1],
         };
         for (value, definition) in code.values.iter().enumerate() {
             places.known[value] = match *definition {
@@ -82,9 +88,11 @@ impl<T: Float> Places<T> {
     }
 
     fn tensor(&mut self, tensor: Option<Tensor<T>>, bytes: usize) -> Place {
+        let place = self.tensors.len() as u32;
         self.tensors.push(tensor);
         self.bytes.push(bytes);
-        Place::Tensor((self.tensors.len() - 1) as u32)
+        self.origins.push(place);
+        Place::Tensor(place)
     }
 
     /// One pass over the elements of a shape.
@@ -116,13 +124,15 @@ impl<T: Float> Places<T> {
                 None => results.push(self.of(code, value)),
             }
         }
-        Step {
-            work: Work::Action(found.kind.clone()),
-            operands: found.operands.iter().map(|&value| self.of(code, value)).collect(),
-            results,
-            last: SmallVec::new(),
-            site: found.site,
+        let operands: SmallVec<[Place; 4]> = found.operands.iter().map(|&value| self.of(code, value)).collect();
+        if let (ActionKind::Rule(op), &[Place::Tensor(x)], &[Place::Tensor(y)]) =
+            (&found.kind, &operands[..], &results[..])
+            && op.is_view()
+        {
+            self.origins[y as usize] = self.origins[x as usize];
+            self.bytes[y as usize] = 0;
         }
+        Step { work: Work::Action(found.kind.clone()), operands, results, last: SmallVec::new(), site: found.site }
     }
 
     /// Notes after each step what no later one needs; the most bytes that are in use at once.
@@ -141,11 +151,19 @@ impl<T: Float> Places<T> {
             }
         }
         let (mut bytes, mut most) = (0, 0);
+        let mut showing = vec![0; self.tensors.len()];
+        showing[..self.given].fill(1);
         for step in steps.iter() {
-            let made = step.results.iter().copied().filter_map(tensor);
-            bytes += made.map(|place| self.bytes[place as usize]).sum::<usize>();
+            for place in step.results.iter().copied().filter_map(tensor) {
+                bytes += self.bytes[place as usize];
+                showing[self.origins[place as usize] as usize] += 1;
+            }
             most = bytes.max(most);
-            bytes -= step.last.iter().map(|&place| self.bytes[place as usize]).sum::<usize>();
+            for &place in &step.last {
+                let origin = self.origins[place as usize] as usize;
+                showing[origin] -= 1;
+                bytes -= if showing[origin] == 0 { self.bytes[origin] } else { 0 };
+            }
         }
         most
     }
