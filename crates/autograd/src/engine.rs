@@ -14,7 +14,7 @@ use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
 use crate::ops::elementwise::{Block, Elementwise};
-use crate::ops::{Op, Value};
+use crate::ops::{OPERANDS, Op, Value};
 use crate::reverse::{self, Seed};
 use crate::shape::Shape;
 use crate::tape::{Input, Inputs, Node, Tape};
@@ -74,7 +74,8 @@ fn evaluate_elementwise<T: Float>(nodes: &[Node<T>], op: Elementwise, inputs: &[
 }
 
 fn evaluate<T: Float>(nodes: &[Node<T>], op: &Op, inputs: &[Input<T>]) -> Result<Value<T>, Rule> {
-    let operands: SmallVec<[Tensor<T>; 6]> = inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
+    let operands: SmallVec<[Tensor<T>; OPERANDS]> =
+        inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     match op.value(&operands) {
         Some(value) => value,
         None => Ok(operands.into_iter().next().ok_or(Rule::NoOperands)?.into()),

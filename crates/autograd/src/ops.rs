@@ -81,8 +81,11 @@ pub(crate) struct Vjp<'a, 't, T: Float> {
     needs: &'a [bool],
 }
 
+/// So many operands have room in lists without an allocation: those of a recurrent sequence.
+pub(crate) const OPERANDS: usize = 6;
+
 /// The gradient of each operand; `None` where no gradient flows.
-pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 6]>;
+pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; OPERANDS]>;
 
 impl<'a, 't, T: Float> Vjp<'a, 't, T> {
     pub fn new(x: &'a [Var<'t, T>], y: Var<'t, T>, g: Var<'t, T>, saved: &'a Saved<T>, needs: &'a [bool]) -> Self {

@@ -7,7 +7,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::ops::Op;
+use crate::ops::{OPERANDS, Op};
 use crate::shape::Shape;
 use crate::tape::{Input, LIMIT, Step, Tape};
 use crate::tensor::Tensor;
@@ -136,7 +136,7 @@ pub(crate) enum Operand<T> {
     Number(T),
 }
 
-pub(crate) type Operands<T> = SmallVec<[Operand<T>; 6]>;
+pub(crate) type Operands<T> = SmallVec<[Operand<T>; OPERANDS]>;
 
 /// The entries among operands.
 pub(crate) fn entries<T: Copy>(operands: &[Operand<T>]) -> impl Iterator<Item = usize> {

@@ -22,7 +22,7 @@ use crate::kernel::{self, prefetch::prefetch};
 use crate::ops::custom::{Handles, NumericAdjoint};
 use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
 use crate::ops::shape::sum_to;
-use crate::ops::{Cotangents, Op, Vjp};
+use crate::ops::{Cotangents, OPERANDS, Op, Vjp};
 use crate::tape::{Arm, Entry, Input, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -204,7 +204,7 @@ impl<T: Float> Sweep<'_, '_, T> {
 
     /// A rule on handles, run on a scratch part of the tape.
     fn rule(&mut self, slot: u32, g: &[Tensor<T>]) -> Result<()> {
-        let gradients = self.tape.scratch(false, || -> Result<SmallVec<[Option<Tensor<T>>; 6]>> {
+        let gradients = self.tape.scratch(false, || -> Result<SmallVec<[Option<Tensor<T>>; OPERANDS]>> {
             let g: Handles<'_, T> = g.iter().map(|g| self.tape.constant(g)).collect();
             node_vjp(self.tape, slot, &g)?.into_iter().map(|gradient| gradient.map(Var::value).transpose()).collect()
         })?;
@@ -436,7 +436,8 @@ pub(crate) fn node_vjp<'t, T: Float>(tape: &'t Tape<T>, slot: u32, g: &[Var<'t, 
     let gradients = match op {
         Op::Custom { rule, .. } => custom_vjp(tape, slot, rule, &x, g)?,
         _ => {
-            let needs: SmallVec<[bool; 6]> = x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
+            let needs: SmallVec<[bool; OPERANDS]> =
+                x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
             let saved = tape.saved(slot);
             let rule = Vjp::new(&x, Var::new(tape, slot), g[0], &saved, &needs);
             op.vjp(&rule).unwrap_or_default()

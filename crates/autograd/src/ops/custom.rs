@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::engine::Factor;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::ops::Op;
+use crate::ops::{OPERANDS, Op};
 use crate::tape::{FAILED, Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -17,7 +17,7 @@ use crate::var::Var;
 /// The name of the op that only looks at gradients: its rule is not the derivative of its value, on purpose.
 pub(crate) const HOOK: &str = "on_gradient";
 
-pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; 6]>;
+pub(crate) type Handles<'t, T> = SmallVec<[Var<'t, T>; OPERANDS]>;
 
 /// A user's op, with its numbers of operands and outputs erased.
 pub(crate) trait CustomRule<T: Float> {

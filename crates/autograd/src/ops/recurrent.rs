@@ -6,7 +6,7 @@ use std::array::from_fn;
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Op, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, OPERANDS, Op, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
@@ -208,7 +208,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
     }
 }
 
-type Operands<T> = SmallVec<[Tensor<T>; 6]>;
+type Operands<T> = SmallVec<[Tensor<T>; OPERANDS]>;
 
 /// What contiguous operands multiply with and add.
 fn weights<T: Float>(x: &[Tensor<T>]) -> Weights<'_, T> {

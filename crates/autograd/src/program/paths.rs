@@ -72,8 +72,8 @@ struct Path<T: Float> {
 
 /// What runs the code of a path.
 enum Run<T: Float> {
-    Numbers(Ready<T>),
-    Tensors(Script<T>),
+    Numbers(Box<Ready<T>>),
+    Tensors(Box<Script<T>>),
 }
 
 /// A plan with the numbers it runs on.
@@ -221,8 +221,8 @@ impl<T: Float> Paths<T> {
         self.touch(at);
         self.paths[at].targets[kind as usize] = targets;
         self.paths[at].runs[kind as usize] = Some(match code.is_of_numbers() {
-            true => Run::Numbers(Ready::new(Plan::new(&code, inputs[0], shared))),
-            false => Run::Tensors(Script::new(&code, inputs)),
+            true => Run::Numbers(Box::new(Ready::new(Plan::new(&code, inputs[0], shared)))),
+            false => Run::Tensors(Box::new(Script::new(&code, inputs))),
         });
         Ok(at)
     }
@@ -312,12 +312,12 @@ impl<T: Float> Run<T> {
 
     fn size(&self) -> Report {
         match self {
-            Run::Numbers(Ready { plan, .. }) => Report {
-                recorded: plan.operations.0,
-                operations: plan.operations.1,
-                groups: plan.replay.groups(),
-                recorded_bytes: plan.operations.0 * size_of::<T>(),
-                bytes: plan.replay.slots() * size_of::<T>(),
+            Run::Numbers(ready) => Report {
+                recorded: ready.plan.operations.0,
+                operations: ready.plan.operations.1,
+                groups: ready.plan.replay.groups(),
+                recorded_bytes: ready.plan.operations.0 * size_of::<T>(),
+                bytes: ready.plan.replay.slots() * size_of::<T>(),
                 ..Report::default()
             },
             Run::Tensors(script) => script.size,

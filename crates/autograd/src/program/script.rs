@@ -6,6 +6,7 @@
 
 mod cut;
 mod places;
+mod sink;
 mod step;
 mod store;
 

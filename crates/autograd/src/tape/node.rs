@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{FAILED, LIMIT, Step, Tape};
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved};
+use crate::ops::{OPERANDS, Op, Saved};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -20,7 +20,7 @@ pub(crate) enum Input<T> {
     Number(T),
 }
 
-pub(crate) type Inputs<T> = SmallVec<[Input<T>; 6]>;
+pub(crate) type Inputs<T> = SmallVec<[Input<T>; OPERANDS]>;
 
 /// One recorded tensor operation, or one output of an operation with several.
 #[derive(Debug)]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use smallvec::{SmallVec, smallvec};
-
+use super::sink::Sinking;
 use crate::float::Float;
 use crate::ops::Op;
-use crate::program::code::{ActionKind, Code, Definition, Extent, NUMBER, Value};
+use crate::program::code::{ActionKind, Code, Definition, Extent, Value};
 
 /// Which step a value belongs to, within its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,11 +14,8 @@ pub(super) enum Key {
     Region(Extent),
 }
 
-/// So many operations are computed again at most.
-const MOST_MOVED: usize = 8;
-
 /// A stage and a step in it.
-type Step = (u32, Key);
+pub(super) type Step = (u32, Key);
 
 /// The values that are needed, by stage and step.
 pub(super) struct Cut {
@@ -59,7 +55,7 @@ impl Cut {
             let stage = stage.map(|(stage, other)| stage + u32::from(other != key)).max().unwrap_or(0);
             steps[value as usize] = Some((stage, key));
         }
-        sink(code, all(), ends(), &mut steps);
+        Sinking::new(code, all(), ends()).run(&mut steps);
         let mut groups = BTreeMap::new();
         let mut readers = vec![0; code.values.len()];
         for value in all() {
@@ -85,62 +81,5 @@ impl Cut {
             !is_fused
         });
         Cut { groups, sums, readers }
-    }
-}
-
-/// Moves cheap functions of the elements of one tensor, which is there anyway, to the one later region that reads them: they
-/// cost less there than to be stored until then.
-fn sink<T: Float>(
-    code: &Code<T>,
-    all: impl Iterator<Item = Value>,
-    ends: impl Iterator<Item = Value>,
-    steps: &mut [Option<Step>],
-) {
-    let mut users: Vec<SmallVec<[Value; 2]>> = vec![SmallVec::new(); steps.len()];
-    for value in all {
-        code.operands(value).into_iter().for_each(|operand| users[operand as usize].push(value));
-    }
-    let mut is_end = vec![false; steps.len()];
-    ends.for_each(|value| is_end[value as usize] = true);
-    for value in (0..steps.len() as Value).rev() {
-        let Some(from @ (stage, Key::Region(extent))) = steps[value as usize] else { continue };
-        let at = |value: Value| steps[value as usize];
-        let can_move = |value: Value| at(value) == Some(from) && code.is_cheap(value) && !is_end[value as usize];
-        let Some(to @ (_, Key::Region(_))) = users[value as usize].first().and_then(|&user| at(user)) else { continue };
-        if !can_move(value) || to.1 != from.1 || to == from || users[value as usize].iter().any(|&x| at(x) != Some(to))
-        {
-            continue;
-        }
-        let mut moved: SmallVec<[Value; 8]> = smallvec![value];
-        let mut read: Option<Value> = None;
-        let mut next = 0;
-        let fits = loop {
-            let Some(&value) = moved.get(next) else { break read.is_some() };
-            let of_tensors = |&operand: &Value| code.extents[operand as usize] != NUMBER;
-            let mut operands = code.operands(value).into_iter().filter(of_tensors);
-            let fits = operands.all(|operand| {
-                let is_there = || {
-                    let later = |&user: &Value| at(user).is_some_and(|(other, _)| other > stage);
-                    at(operand).is_none() || users[operand as usize].iter().any(later)
-                };
-                if moved.contains(&operand) || read == Some(operand) {
-                    return true;
-                }
-                if can_move(operand) && users[operand as usize].iter().all(|user| moved.contains(user)) {
-                    moved.push(operand);
-                    return true;
-                }
-                let is_first = read.is_none() && code.extents[operand as usize] == extent;
-                read = Some(operand);
-                is_first && is_there()
-            });
-            if !fits || moved.len() > MOST_MOVED {
-                break false;
-            }
-            next += 1;
-        };
-        if fits {
-            moved.into_iter().for_each(|value| steps[value as usize] = Some(to));
-        }
     }
 }

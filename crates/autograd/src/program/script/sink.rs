@@ -1,0 +1,96 @@
+//! Values that are computed where they are read, instead of being stored until then.
+//!
+//! A cheap function of the elements of one tensor that is there anyway, as the slope of a relu is of its value, goes to the
+//! region that reads it: to compute it there costs less than to write and to read it.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::cut::{Key, Step};
+use crate::float::Float;
+use crate::program::code::{Code, NUMBER, Value};
+
+/// So many operations go together at most.
+const MOST: usize = 8;
+
+type Values = SmallVec<[Value; MOST]>;
+
+/// Which values may go where.
+pub(super) struct Sinking<'c, T: Float> {
+    code: &'c Code<T>,
+    /// The operations that read each value.
+    users: Vec<SmallVec<[Value; 2]>>,
+    /// Results, and what guards look at.
+    is_end: Vec<bool>,
+}
+
+impl<'c, T: Float> Sinking<'c, T> {
+    /// Of the values that are needed.
+    pub fn new(code: &'c Code<T>, needed: impl Iterator<Item = Value>, ends: impl Iterator<Item = Value>) -> Self {
+        let mut users = vec![SmallVec::new(); code.values.len()];
+        for value in needed {
+            code.operands(value).into_iter().for_each(|operand| users[operand as usize].push(value));
+        }
+        let mut is_end = vec![false; code.values.len()];
+        ends.for_each(|value| is_end[value as usize] = true);
+        Sinking { code, users, is_end }
+    }
+
+    /// Moves what can go to other steps there.
+    pub fn run(&self, steps: &mut [Option<Step>]) {
+        for value in (0..steps.len() as Value).rev() {
+            if let Some(to) = self.only_reader(value, steps)
+                && let Some(values) = self.with_operands(value, steps)
+            {
+                values.into_iter().for_each(|value| steps[value as usize] = Some(to));
+            }
+        }
+    }
+
+    /// The step that alone reads a value of elements, if it is a later one for elements of the same shape.
+    fn only_reader(&self, value: Value, steps: &[Option<Step>]) -> Option<Step> {
+        let [from, to] = [Some(&value), self.users[value as usize].first()].map(|value| steps[*value? as usize]);
+        let (Some((stage, Key::Region(extent))), Some(to @ (later, Key::Region(other)))) = (from, to) else {
+            return None;
+        };
+        let is_only = self.users[value as usize].iter().all(|&user| steps[user as usize] == Some(to));
+        (is_only && extent == other && stage < later).then_some(to)
+    }
+
+    /// A value with those of its operands that nothing else needs, if all that they read is one tensor that later steps read too.
+    fn with_operands(&self, value: Value, steps: &[Option<Step>]) -> Option<Values> {
+        let from = steps[value as usize];
+        let can_move =
+            |value: Value| steps[value as usize] == from && self.code.is_cheap(value) && !self.is_end[value as usize];
+        if !can_move(value) {
+            return None;
+        }
+        let mut values: Values = smallvec![value];
+        let mut read = None;
+        let mut next = 0;
+        while let Some(&value) = values.get(next) {
+            for operand in self.code.operands(value) {
+                if self.code.extents[operand as usize] == NUMBER || values.contains(&operand) || read == Some(operand) {
+                    continue;
+                }
+                if can_move(operand) && self.users[operand as usize].iter().all(|user| values.contains(user)) {
+                    values.push(operand);
+                } else if read.replace(operand).is_some() || !self.is_there(operand, from, steps) {
+                    return None;
+                }
+            }
+            if values.len() > MOST {
+                return None;
+            }
+            next += 1;
+        }
+        read.map(|_| values)
+    }
+
+    /// Whether a tensor of the elements of a step is there after it anyway.
+    fn is_there(&self, value: Value, step: Option<Step>, steps: &[Option<Step>]) -> bool {
+        let Some((stage, Key::Region(extent))) = step else { return false };
+        let is_later = |&user: &Value| steps[user as usize].is_some_and(|(other, _)| other > stage);
+        self.code.extents[value as usize] == extent
+            && (steps[value as usize].is_none() || self.users[value as usize].iter().any(is_later))
+    }
+}
