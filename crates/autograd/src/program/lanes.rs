@@ -5,14 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::paths::Ready;
 use crate::float::Float;
-use crate::kernel::replay::{Column, LANES, Numbers, WIDE, WIDEST};
+use crate::kernel::replay::{Column, LANES, Numbers, WIDEST};
 use crate::kernel::simd::{Kernel, dispatch};
 
 /// The most lanes, where results are taken lane by lane.
 const MOST_LANES: usize = 512;
 
-/// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the first cache.
-const CACHE: usize = 24 << 10;
+/// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the nearest caches.
+const CACHE: usize = 48 << 10;
 
 /// Puts the numbers of some inputs into the lanes.
 pub(super) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
@@ -26,7 +26,7 @@ impl<T: Float> Ready<T> {
         let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
         let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
         let lanes = fitting.min(inputs).clamp(LANES, most);
-        lanes.next_multiple_of(if lanes < WIDE { LANES } else { WIDEST })
+        lanes.next_multiple_of(if lanes <= LANES { LANES } else { WIDEST })
     }
 
     /// Runs a range of inputs and shows the results of each.
