@@ -3,6 +3,22 @@
 //! [`Algebra`] has every elementwise function of the op table; a type joins by saying how it applies one
 //! ([`Algebra::unary`], [`Algebra::binary`], [`Algebra::select`]). [`Real`] adds an order, so that code can branch.
 
+/// The operators of two numbers of an algebra, by its [`Algebra::binary`].
+macro_rules! operators {
+    (<$parameter:ident: $bound:ident> $number:ty) => {
+        operators!(<$parameter: $bound> $number; Add add, Sub sub, Mul mul, Div div);
+    };
+    (<$parameter:ident: $bound:ident> $number:ty; $($trait:ident $method:ident),*) => {$(
+        impl<$parameter: $bound> $trait for $number {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                self.binary::<crate::ops::elementwise::rule::$method>(other)
+            }
+        }
+    )*};
+}
+
 pub(crate) mod lanes;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -153,19 +169,7 @@ impl<R: PartialOrd> PartialOrd for Dual<R> {
     }
 }
 
-macro_rules! dual_operator {
-    ($($trait:ident $method:ident)*) => {$(
-        impl<R: Algebra> $trait for Dual<R> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                self.binary::<crate::ops::elementwise::rule::$method>(other)
-            }
-        }
-    )*};
-}
-
-dual_operator!(Add add Sub sub Mul mul Div div);
+operators!(<R: Algebra> Dual<R>);
 
 impl<R: Algebra> Neg for Dual<R> {
     type Output = Self;

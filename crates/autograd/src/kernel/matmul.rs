@@ -204,11 +204,7 @@ pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [
 
 /// One product by GEMM into rows that start `stride` elements apart. No size may be zero.
 pub(crate) fn multiply_into<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), write: Write) {
-    let start = match write {
-        Write::Replace => Start::Nothing,
-        Write::Add => Start::Old,
-    };
-    multiply_from(a, b, out, start);
+    multiply_from(a, b, out, write.into());
 }
 
 fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), start: Start<'_, T>) {

@@ -328,7 +328,7 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
         );
         let (by_x, space) = space.get_mut().unwrap_or_default().split_at_mut(stretch * len);
         let (by_hidden, space) = space.split_at_mut(if C::SEPARATE { stretch * len } else { 0 });
-        let mut start = Start::Nothing;
+        let mut write = Write::Replace;
         for first in (0..steps).step_by(stretch).rev() {
             let turns = first..steps.min(first + stretch);
             for turn in turns.clone().rev() {
@@ -348,10 +348,10 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
                 [(by_x, x, inputs, &mut *dinput), (by_hidden, before, width, &mut *dhidden)]
             {
                 let values = gather(values, numbers, times(), (&sequence, &samples), space);
-                Strips::new(Matrix::row_major(values, rows, numbers)).multiply(by.transpose(), sum, &start);
+                Strips::new(Matrix::row_major(values, rows, numbers)).multiply(by.transpose(), sum, &write.into());
             }
             for (by, sum) in [by_x, by_hidden].into_iter().zip(dbias.chunks_exact_mut(gates)) {
-                add_rows(by, sum, &start);
+                sum_rows(by, sum, write);
             }
             if let Some(input) = &input {
                 let all = &mut space[..rows * inputs];
@@ -360,7 +360,7 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
                     dx.at(time).copy_from_slice(from);
                 }
             }
-            start = Start::Old;
+            write = Write::Add;
         }
     };
     let (share, len) = (sequence.share(G), dweights.len());
@@ -370,16 +370,13 @@ pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize
     dweights.copy_from_slice(&sums[..len]);
 }
 
-/// `out = start + Σ rows of x`.
-fn add_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], start: &Start<'_, T>) {
+/// Writes the sum of all rows of `x`.
+fn sum_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], write: Write) {
     let mut sums = Buffer::scratch(out.len());
     let sums = sums.get_mut().unwrap_or_default();
     let layout = Layout::contiguous(Shape::from([x.rows.0, x.columns.0]));
     reduce::sum(View { data: x.data, layout: &layout }, &[0], sums);
-    match start {
-        Start::Nothing => out.copy_from_slice(sums),
-        _ => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += *sum),
-    }
+    out.iter_mut().zip(sums).for_each(|(out, sum)| write.put(out, *sum));
 }
 
 /// The adjoint of a step of some samples, but for the product with the weight.

@@ -73,19 +73,7 @@ impl<T: Float> Algebra for Lanes<T> {
     }
 }
 
-macro_rules! operator {
-    ($($trait:ident $method:ident)*) => {$(
-        impl<T: Float> $trait for Lanes<T> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                self.binary::<crate::ops::elementwise::rule::$method>(other)
-            }
-        }
-    )*};
-}
-
-operator!(Add add Sub sub Mul mul Div div);
+operators!(<T: Float> Lanes<T>);
 
 impl<T: Float> Neg for Lanes<T> {
     type Output = Self;

@@ -9,7 +9,7 @@ use faer::{Accum, MatMut, MatRef, Par, RowMut};
 
 use crate::float::Float;
 use crate::kernel::matmul::{Matrix, PIECE, cost};
-use crate::kernel::parallel;
+use crate::kernel::{Write, parallel};
 use crate::tensor::buffer::Buffer;
 
 /// Panels that a large product is cut into at most: each packs its factors again.
@@ -31,6 +31,15 @@ pub(crate) enum Start<'a, T> {
     Old,
     /// The same row everywhere.
     Row(&'a [T]),
+}
+
+impl<T> From<Write> for Start<'_, T> {
+    fn from(write: Write) -> Self {
+        match write {
+            Write::Replace => Start::Nothing,
+            Write::Add => Start::Old,
+        }
+    }
 }
 
 impl<T> Start<'_, T> {
