@@ -43,7 +43,10 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
     let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
     // Apart from the others, whose larger values would be moved with it.
     if let Op::Elementwise(code) = op {
-        let value = evaluate_elementwise(&nodes, code, inputs);
+        let value = match tape.is_hollow() {
+            false => evaluate_elementwise(&nodes, code, inputs),
+            true => shape_of(&factors(&nodes, inputs)[..inputs.len()]).map(|shape| Tensor::absent(&shape)),
+        };
         drop(nodes);
         return match value {
             Ok(value) => {
@@ -68,9 +71,14 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
 }
 
 fn evaluate_elementwise<T: Float>(nodes: &[Node<T>], op: Elementwise, inputs: &[Input<T>]) -> Result<Tensor<T>, Rule> {
+    elementwise(op, &factors(nodes, inputs)[..inputs.len()])
+}
+
+/// The operands of an elementwise operation, and numbers behind them.
+fn factors<'n, T: Float>(nodes: &'n [Node<T>], inputs: &[Input<T>]) -> [Factor<'n, T>; 3] {
     let mut operands = [Factor::Number(T::ZERO); 3];
     operands.iter_mut().zip(inputs).for_each(|(operand, input)| *operand = Factor::of(nodes, input));
-    elementwise(op, &operands[..inputs.len()])
+    operands
 }
 
 fn evaluate<T: Float>(nodes: &[Node<T>], op: &Op, inputs: &[Input<T>]) -> Result<Value<T>, Rule> {
@@ -108,6 +116,11 @@ impl<'a, T: Float> Factor<'a, T> {
 
 /// f(operands…), broadcast.
 pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>]) -> Result<Tensor<T>, Rule> {
+    map_blocks(&*shape_of(operands)?, operands, op.value_block())
+}
+
+/// The shape that operands broadcast to.
+fn shape_of<'s, T: Float>(operands: &[Factor<'s, T>]) -> Result<Cow<'s, Shape>, Rule> {
     let mut shapes = operands.iter().filter_map(|operand| match operand {
         Factor::Tensor(tensor) => Some(tensor.shape()),
         Factor::Number(_) => None,
@@ -119,7 +132,7 @@ pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>])
             shape = Cow::Owned(shape.broadcast(other)?);
         }
     }
-    map_blocks(&shape, operands, op.value_block())
+    Ok(shape)
 }
 
 /// x + y of equal shapes.

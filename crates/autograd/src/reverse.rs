@@ -245,16 +245,7 @@ impl<T: Float> Sweep<'_, '_, T> {
                 Some(1.0) if first == Some(operand) => return self.add_summed(nodes, node, x, Cow::Owned(g)),
                 Some(1.0) => Cow::Borrowed(&g),
                 Some(slope) => Cow::Owned(scaled(&g, slope).map_err(|rule| node.error(rule))?),
-                None => {
-                    let mut factors = [Factor::Tensor(&g); 5];
-                    let operands = node.inputs.len();
-                    for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
-                        *factor = Factor::of(nodes, input);
-                    }
-                    factors[1 + operands] = Factor::Tensor(&node.value);
-                    let gradient = map_blocks(g.shape(), &factors[..operands + 2], op.reverse_block(operand));
-                    Cow::Owned(gradient.map_err(|rule| node.error(rule))?)
-                }
+                None => Cow::Owned(sloped(nodes, node, op, operand, &g).map_err(|rule| node.error(rule))?),
             };
             self.add_summed(nodes, node, x, gradient)?;
         }
@@ -287,6 +278,23 @@ impl<T: Float> Sweep<'_, '_, T> {
         }
         Ok(())
     }
+}
+
+/// g·slope for one operand of an elementwise node.
+fn sloped<T: Float>(
+    nodes: &[Node<T>],
+    node: &Node<T>,
+    op: Elementwise,
+    operand: usize,
+    g: &Tensor<T>,
+) -> Result<Tensor<T>, Rule> {
+    let mut factors = [Factor::Tensor(g); 5];
+    let operands = node.inputs.len();
+    for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
+        *factor = Factor::of(nodes, input);
+    }
+    factors[1 + operands] = Factor::Tensor(&node.value);
+    map_blocks(g.shape(), &factors[..operands + 2], op.reverse_block(operand))
 }
 
 /// Adds `g` to one element of a node's gradient.

@@ -74,10 +74,12 @@ struct Mode {
     sites: bool,
     /// What the code does with numbers besides recorded operations is remembered: the recording is for a program.
     guarding: bool,
+    /// Elementwise operations on tensors are recorded without their values.
+    hollow: bool,
 }
 
 impl Mode {
-    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false };
+    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false, hollow: false };
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -182,6 +184,17 @@ impl<T: Float> Tape<T> {
     /// Runs `f` without recording derivatives: what it computes are constants.
     pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
+    }
+
+    /// Runs `f`, whose elementwise operations on tensors get no values: only shapes.
+    pub(crate) fn hollow<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.in_mode(Mode { hollow: true, ..self.mode.get() }, f)
+    }
+
+    /// Whether elementwise operations are recorded without their values.
+    #[inline]
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.mode.get().hollow
     }
 
     /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who

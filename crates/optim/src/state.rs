@@ -113,9 +113,10 @@ impl<T: Float, const N: usize> Slot<T, N> {
         slot
     }
 
+    /// Gives the tensors that have no elements yet their first ones.
     fn start(&mut self, initial: [Option<f64>; N]) {
         for (tensor, initial) in self.tensors.iter().zip(initial) {
-            if let Some(initial) = initial {
+            if let Some(initial) = initial.filter(|_| *tensor.value().shape() != self.shape) {
                 tensor.set(Tensor::full(self.shape.clone(), T::from_f64(initial)));
             }
         }

@@ -148,10 +148,15 @@ impl<T: Float> Code<T> {
     }
 
     pub fn is_constant(&self, value: Value) -> bool {
-        match self.values[value as usize] {
-            Definition::Constant(_) => true,
-            Definition::Output(action, _) => matches!(self.actions[action as usize].kind, ActionKind::Constant(_)),
-            _ => false,
+        matches!(self.values[value as usize], Definition::Constant(_)) || self.constant(value).is_some()
+    }
+
+    /// The tensor that a value always is.
+    pub fn constant(&self, value: Value) -> Option<&Tensor<T>> {
+        let Definition::Output(action, _) = self.values[value as usize] else { return None };
+        match &self.actions[action as usize].kind {
+            ActionKind::Constant(tensor) => Some(tensor),
+            _ => None,
         }
     }
 

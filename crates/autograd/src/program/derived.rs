@@ -6,8 +6,7 @@ use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::reverse::recorded;
-use crate::reverse::recorded::Root;
+use crate::reverse::recorded::{self, Adjoints, Root, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
 use crate::tensor::Tensor;
@@ -90,22 +89,22 @@ pub(super) fn derived<'t, T: Float>(
     let mut reached = Vec::new();
     let mut results = match kind {
         Kind::Value => y,
-        Kind::Gradient | Kind::Sum => last_gradient(tape, sum(&y), x)?.and(y),
-        Kind::Weighted => last_gradient(tape, dot(others, &y), x)?,
+        Kind::Gradient | Kind::Sum => last_gradient(tape, sum(&y), x, recorded::last)?.and(y),
+        Kind::Weighted => last_gradient(tape, dot(others, &y), x, recorded::last)?,
         Kind::Params => {
             let mut tensors = Vec::new();
             if y.numbers[0].index < LIMIT {
-                let adjoints = tape.no_grad(|| recorded(tape, Root::Scalar(y.numbers[0])))?;
+                let adjoints = tape.no_grad(|| recorded::last(tape, Root::Scalar(y.numbers[0])))?;
                 let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
                 (reached, tensors) = (0..params.len()).filter_map(found).unzip();
             }
             Ends { numbers: y.numbers, tensors }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
-        Kind::Jvp => along(tape, &y, x, others)?.and(y),
+        Kind::Jvp => along(tape, &y, x, others, recorded::last)?.and(y),
         Kind::Hvp => {
             let slopes = gradient(tape, sum(&y), x)?;
-            last_gradient(tape, dot(&slopes, others), x)?.and(slopes)
+            last_gradient(tape, dot(&slopes, others), x, recorded::last)?.and(slopes)
         }
         Kind::Hessian => {
             let slopes = gradient(tape, sum(&y), x)?;
@@ -127,15 +126,28 @@ pub(super) fn derived<'t, T: Float>(
     })
 }
 
+/// A recorded sweep: one that others may follow, or the last.
+type Sweep<'t, T> = fn(&'t Tape<T>, Root<'t, T>) -> Result<Adjoints<'t, T>>;
+
 /// dy/dx.
 pub(super) fn gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &Ends<'t, T>) -> Result<Ends<'t, T>> {
+    swept(tape, y, x, recorded)
+}
+
+/// dy/dx by a sweep.
+fn swept<'t, T: Float>(
+    tape: &'t Tape<T>,
+    y: Scalar<'t, T>,
+    x: &Ends<'t, T>,
+    sweep: Sweep<'t, T>,
+) -> Result<Ends<'t, T>> {
     if y.index >= LIMIT {
         return Ok(Ends {
             numbers: vec![Scalar::constant(T::ZERO); x.numbers.len()],
             tensors: x.tensors.iter().map(|x| tape.constant(Tensor::zeros(x.shape()))).collect(),
         });
     }
-    let adjoints = recorded(tape, Root::Scalar(y))?;
+    let adjoints = sweep(tape, Root::Scalar(y))?;
     Ok(Ends {
         numbers: x.numbers.iter().map(|&x| adjoints.of_scalar(x)).collect(),
         tensors: x.tensors.iter().map(|&x| adjoints.of_var(x)).collect(),
@@ -143,10 +155,15 @@ pub(super) fn gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &En
 }
 
 /// dy/dx that is not differentiated again: rules may use what their operations kept.
-fn last_gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &Ends<'t, T>) -> Result<Ends<'t, T>> {
+fn last_gradient<'t, T: Float>(
+    tape: &'t Tape<T>,
+    y: Scalar<'t, T>,
+    x: &Ends<'t, T>,
+    sweep: Sweep<'t, T>,
+) -> Result<Ends<'t, T>> {
     match tape.node_count() {
         0 => gradient(tape, y, x),
-        _ => tape.no_grad(|| gradient(tape, y, x)),
+        _ => tape.no_grad(|| swept(tape, y, x, sweep)),
     }
 }
 
@@ -160,7 +177,7 @@ fn jacobian<'t, T: Float>(tape: &'t Tape<T>, y: &[Scalar<'t, T>], x: &Ends<'t, T
     }
     let one_at = |j: usize| (0..n).map(|k| Scalar::constant(T::of(f64::from(u8::from(k == j))))).collect();
     let y = Ends::numbers(y.to_vec());
-    let column = |j: usize| along(tape, &y, x, &Ends::numbers(one_at(j)));
+    let column = |j: usize| along(tape, &y, x, &Ends::numbers(one_at(j)), recorded);
     let columns = (0..n).map(|j| Ok(column(j)?.numbers)).collect::<Result<Vec<_>>>()?;
     Ok((0..y.numbers.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect())
 }
@@ -172,13 +189,14 @@ fn along<'t, T: Float>(
     y: &Ends<'t, T>,
     x: &Ends<'t, T>,
     direction: &Ends<'t, T>,
+    sweep: Sweep<'t, T>,
 ) -> Result<Ends<'t, T>> {
     let u = Ends {
         numbers: y.numbers.iter().map(|_| tape.scalar(T::ONE)).collect(),
         tensors: y.tensors.iter().map(|y| tape.var(Tensor::ones(y.shape()))).collect(),
     };
     let slopes = gradient(tape, dot(&u, y), x)?;
-    last_gradient(tape, dot(&slopes, direction), &u)
+    last_gradient(tape, dot(&slopes, direction), &u, sweep)
 }
 
 fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {

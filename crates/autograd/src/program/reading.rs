@@ -204,7 +204,7 @@ impl<T: Float> Reading<'_, T> {
                 match self.gathered(&node.op, entry.second()) {
                     Some(source) if source < LIMIT => self.known[source as usize],
                     Some(_) => self.constant(entry.value),
-                    None => self.element(self.known[node.entry as usize], entry.second(), node),
+                    None => self.element(self.known[node.entry as usize], entry.second(), node.site),
                 }
             }
             Step::Node => {
@@ -214,15 +214,15 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn element(&mut self, tensor: Value, element: usize, node: &Node<T>) -> Value {
+    fn element(&mut self, tensor: Value, element: usize, site: &'static Location<'static>) -> Value {
         if self.is_number(tensor) {
             return tensor;
         }
-        if let (true, Some(number)) = (self.code.is_constant(tensor), node.value.element(element)) {
+        if let Some(number) = self.code.constant(tensor).and_then(|tensor| tensor.element(element)) {
             return self.constant(number);
         }
         let operands = SmallVec::from_slice(&[tensor]);
-        self.act(Action { kind: ActionKind::Element(element), operands, site: node.site }, None)
+        self.act(Action { kind: ActionKind::Element(element), operands, site }, None)
     }
 
     /// A tensor operation. A tensor that is one number everywhere is known by that number.
@@ -386,7 +386,7 @@ impl<T: Float> Reading<'_, T> {
                 if !self.code.is_constant(tensor) {
                     let look = match subject {
                         Subject::All(_, test) => Look::All(test, holds),
-                        _ => Look::Elements(self.tape.node_value(slot)),
+                        _ => Look::Elements(self.tape.guards().read[&slot].clone()),
                     };
                     self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
                 }

@@ -1,6 +1,8 @@
 //! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again.
 
-use super::{node_vjp, outputs};
+use std::ops::Range;
+
+use super::{node_vjp, outputs, sloped};
 use crate::error::Result;
 use crate::float::Float;
 use crate::ops::custom::Handles;
@@ -17,6 +19,34 @@ pub(crate) struct Adjoints<'t, T: Float> {
     tape: &'t Tape<T>,
     scalars: Vec<Option<Scalar<'t, T>>>,
     nodes: Vec<Option<Var<'t, T>>>,
+    waiting: Option<Waiting>,
+}
+
+/// Which nodes hold gradients that the sweep has still to hand on.
+#[derive(Default)]
+struct Waiting {
+    /// How many gradients each node is.
+    uses: Vec<u32>,
+    /// Nodes that were a gradient, and may be none any more.
+    replaced: Vec<u32>,
+}
+
+impl Waiting {
+    fn replace(&mut self, before: Option<u32>, now: Option<u32>) {
+        if let Some(now) = now.filter(|&now| now < LIMIT) {
+            let len = self.uses.len().max(now as usize + 1);
+            self.uses.resize(len, 0);
+            self.uses[now as usize] += 1;
+        }
+        if let Some(before) = before.filter(|&before| before < LIMIT) {
+            self.uses[before as usize] -= 1;
+            self.replaced.push(before);
+        }
+    }
+
+    fn is_used(&self, slot: u32) -> bool {
+        self.uses.get(slot as usize).is_some_and(|&uses| uses > 0)
+    }
 }
 
 /// What the sweep starts from, with its gradient.
@@ -27,7 +57,13 @@ pub(crate) enum Root<'t, T: Float> {
 
 /// The reverse sweep from `root` to the beginning.
 pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    sweep(tape, root, 0)
+    sweep(tape, root, 0, None)
+}
+
+/// The reverse sweep from `root` to the beginning after which nothing looks at a value of the recording, since only its
+/// operations matter: each value is let go when the sweep is past its last reader.
+pub(crate) fn last<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
+    sweep(tape, root, 0, Some(Waiting::default()))
 }
 
 /// The gradients of the operands of a function: `g` times its Jacobian. The function is recorded, and so is the sweep through
@@ -42,7 +78,7 @@ pub(crate) fn pullback<'t, T: Float>(
         let x: Handles<'t, T> = x.iter().map(|&x| tape.tracked_copy(x)).collect();
         let until = tape.len() as u32;
         let y = f(&x);
-        match y.and(g).ensure().and_then(|()| sweep(tape, Root::Var(y, g), until)) {
+        match y.and(g).ensure().and_then(|()| sweep(tape, Root::Var(y, g), until, None)) {
             Ok(adjoints) => x.iter().map(|&x| adjoints.of_var(x)).collect(),
             Err(error) => x.iter().map(|_| Var::new(tape, tape.fail(error.clone()))).collect(),
         }
@@ -50,8 +86,13 @@ pub(crate) fn pullback<'t, T: Float>(
 }
 
 /// The reverse sweep from `root` back to the entry `until`.
-fn sweep<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>, until: u32) -> Result<Adjoints<'t, T>> {
-    let mut adjoints = Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()] };
+fn sweep<'t, T: Float>(
+    tape: &'t Tape<T>,
+    root: Root<'t, T>,
+    until: u32,
+    waiting: Option<Waiting>,
+) -> Result<Adjoints<'t, T>> {
+    let mut adjoints = Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()], waiting };
     let last = match root {
         Root::Scalar(scalar) => {
             adjoints.scalars.resize(scalar.index as usize + 1, None);
@@ -66,7 +107,9 @@ fn sweep<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>, until: u32) -> Resu
         }
     };
     for index in (until..=last).rev() {
+        let written = tape.node_count() as u32;
         adjoints.entry(index)?;
+        adjoints.let_go(index, written);
     }
     Ok(adjoints)
 }
@@ -84,7 +127,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
 
     /// As if no gradient had arrived anywhere.
     pub fn of_nothing(&self) -> Self {
-        Adjoints { tape: self.tape, scalars: Vec::new(), nodes: Vec::new() }
+        Adjoints { tape: self.tape, scalars: Vec::new(), nodes: Vec::new(), waiting: None }
     }
 
     /// The adjoint of a tensor; zeros if no gradient arrived.
@@ -149,8 +192,43 @@ impl<'t, T: Float> Adjoints<'t, T> {
 
     fn add_node(&mut self, slot: u32, g: Var<'t, T>) {
         if self.tape.with_node(slot, |node| node.tracked) {
-            let adjoint = &mut self.nodes[slot as usize];
-            *adjoint = Some(adjoint.map_or(g, |sum| sum + g));
+            let before = self.nodes[slot as usize];
+            self.put(slot, Some(before.map_or(g, |sum| sum + g)));
+        }
+    }
+
+    fn put(&mut self, slot: u32, g: Option<Var<'t, T>>) {
+        let before = std::mem::replace(&mut self.nodes[slot as usize], g);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.replace(before.map(|g| g.slot), g.map(|g| g.slot));
+        }
+    }
+
+    /// After an entry of a last sweep: its value, the gradient that it handed on and what its rule computed on the way have
+    /// no reader any more, unless they are gradients of others.
+    fn let_go(&mut self, index: u32, written: u32) {
+        if self.waiting.is_none() {
+            return;
+        }
+        let (tape, passed) = (self.tape, self.passed(index));
+        passed.clone().for_each(|slot| self.put(slot, None));
+        let Some(waiting) = &mut self.waiting else { return };
+        let replaced = std::mem::take(&mut waiting.replaced);
+        let replaced = replaced.into_iter().filter(|&slot| tape.with_node(slot, |node| node.entry >= index));
+        for slot in replaced.chain(passed).chain(written..tape.node_count() as u32) {
+            if !waiting.is_used(slot) {
+                tape.let_go(slot);
+            }
+        }
+    }
+
+    /// The nodes that nothing before an entry reads, now that its rule has run.
+    fn passed(&self, index: u32) -> Range<u32> {
+        let entry = self.tape.entry(index as usize);
+        let is_passed = |op: &Op| !matches!(op, Op::Leaf | Op::Output { .. });
+        match entry.step() == Step::Node && self.tape.with_node(entry.operand, |node| is_passed(&node.op)) {
+            true => outputs(self.tape, entry.operand),
+            false => 0..0,
         }
     }
 
@@ -180,7 +258,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
                     }
                 }
             }
-            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g[0]),
+            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g[0])?,
             _ => {
                 for (input, gradient) in inputs.iter().zip(node_vjp(self.tape, slot, &g)?) {
                     if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
@@ -192,7 +270,28 @@ impl<'t, T: Float> Adjoints<'t, T> {
         Ok(())
     }
 
-    fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) {
+    /// g·slope with the value that the numeric sweep gives it: what the slope is composed of gets none, as nobody would look.
+    fn completed(
+        &self,
+        slot: u32,
+        op: Elementwise,
+        operand: usize,
+        g: Var<'t, T>,
+        record: impl FnOnce() -> Term<'t, T>,
+    ) -> Result<Var<'t, T>> {
+        let tape = self.tape;
+        let gradient = tape.hollow(record).on(tape);
+        gradient.and(g).ensure()?;
+        let nodes = tape.nodes();
+        let node = &nodes[slot as usize];
+        let value =
+            sloped(&nodes, node, op, operand, &nodes[g.slot as usize].value).map_err(|rule| node.error(rule))?;
+        drop(nodes);
+        tape.complete(gradient.slot, value);
+        Ok(gradient)
+    }
+
+    fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) -> Result<()> {
         let y = Term::Var(Var::new(self.tape, slot));
         let x: Vec<Term<'t, T>> = inputs
             .iter()
@@ -206,21 +305,24 @@ impl<'t, T: Float> Adjoints<'t, T> {
             if !self.tape.with_node(to, |node| node.tracked) {
                 continue;
             }
+            let product = || match (op, operand) {
+                (Elementwise::select, 1) => Algebra::select(x[0], Term::Var(g), Term::Number(T::ZERO)),
+                (Elementwise::select, _) => Algebra::select(x[0], Term::Number(T::ZERO), Term::Var(g)),
+                _ if inputs.len() == 1 => Term::Var(g).masked_mul(op.slope(x[0], y)),
+                _ => Term::Var(g).masked_mul(op.slopes(x[0], x[1], y)[operand]),
+            };
             let gradient = match (op, op.facts().constant.get(operand).copied().flatten()) {
-                (Elementwise::select, _) => match operand {
-                    0 => continue,
-                    1 => Algebra::select(x[0], Term::Var(g), Term::Number(T::ZERO)),
-                    _ => Algebra::select(x[0], Term::Number(T::ZERO), Term::Var(g)),
-                },
+                (Elementwise::select, _) if operand == 0 => continue,
                 (_, Some(0.0)) => continue,
                 (_, Some(1.0)) => Term::Var(g),
                 (_, Some(-1.0)) => Term::Var(-g),
-                _ if inputs.len() == 1 => Term::Var(g).masked_mul(op.slope(x[0], y)),
-                _ => Term::Var(g).masked_mul(op.slopes(x[0], x[1], y)[operand]),
+                _ if self.waiting.is_some() => Term::Var(self.completed(slot, op, operand, g, product)?),
+                _ => product(),
             };
             let shape = self.tape.with_node(to, |node| node.value.shape().clone());
             self.add_node(to, gradient.on(self.tape).sum_to(shape));
         }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! what is no number of the recording: draws, buffers of a model, indices.
 
 use std::cell::{Cell, Ref};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
 use std::rc::Rc;
@@ -58,6 +59,8 @@ fn hash(elements: impl Iterator<Item = impl Hash>) -> u64 {
 pub(crate) struct Guards<T: Float> {
     /// In the order of execution.
     pub outcomes: Vec<Outcome<T>>,
+    /// Tensors that code looked at, by node.
+    pub read: HashMap<u32, Tensor<T>>,
     /// Leaves that stand for entries without their history, with those entries.
     pub detached: Vec<(u32, u32)>,
     /// Indices that are arguments.
@@ -74,6 +77,7 @@ impl<T: Float> Default for Guards<T> {
     fn default() -> Self {
         Guards {
             outcomes: Vec::new(),
+            read: HashMap::new(),
             detached: Vec::new(),
             given: Vec::new(),
             drawn: Vec::new(),
@@ -210,8 +214,9 @@ impl<T: Float> Tape<T> {
     /// Remembers that code looked at the elements of a tensor: its path holds for these very elements.
     #[cold]
     pub(crate) fn guard_elements(&self, slot: u32) {
-        let bits = || self.with_node(slot, |node| hash(node.value.iter().map(|x| x.to_f64().to_bits())));
-        self.guard_read(Subject::Tensor(slot), bits);
+        let value = self.node_value(slot);
+        self.guard_read(Subject::Tensor(slot), || hash(value.iter().map(|x| x.to_f64().to_bits())));
+        self.guards.borrow_mut().read.entry(slot).or_insert(value);
     }
 
     /// Remembers once that the path holds for what was read, by its hash.

@@ -1,5 +1,7 @@
 //! Making tensors: filled, counted, and from what Rust programs hold numbers in.
 
+use smallvec::SmallVec;
+
 use super::layout::Layout;
 use super::{Tensor, refused};
 use crate::error::{Error, Result, Rule};
@@ -61,6 +63,12 @@ impl<E: Element> Tensor<E> {
 }
 
 impl<T: Float> Tensor<T> {
+    /// The shape of a tensor whose elements nobody will look at: NaN, in the memory of one number.
+    pub(crate) fn absent(shape: &Shape) -> Self {
+        let strides = SmallVec::from_elem(0, shape.rank());
+        Tensor::scalar(T::NAN).with_layout(Layout { shape: shape.clone(), strides, offset: 0 })
+    }
+
     /// Every element is one.
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Self::full(shape, T::ONE)
