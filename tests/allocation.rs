@@ -1,10 +1,11 @@
-//! A steady training step takes no memory from the system. The allocator counts for the whole process, so this is a binary
-//! of its own, without a harness that would have threads beside the test.
+//! A steady training step takes no memory from the system, and recording a program takes little more than the step that it
+//! records. The allocator counts for the whole process, so this is a binary of its own, without a harness that would have
+//! threads beside the test.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autograd::{Float, ModelProgram, Param, Program, Tape, Tensor};
+use autograd::{Float, ModelProgram, Param, Program, Scalar, Tape, Tensor, Var};
 use nn::loss::cross_entropy;
 use nn::{
     AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig, TransformerConfig,
@@ -18,21 +19,37 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes that are in use, and the most that were since this was set back.
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn taken(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    let now = BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    MOST.fetch_max(now, Ordering::Relaxed);
+}
+
+fn given_back(bytes: usize) {
+    BYTES.fetch_sub(bytes, Ordering::Relaxed);
+}
+
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        taken(layout.size());
         // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        given_back(layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        given_back(layout.size());
+        taken(size);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -257,6 +274,36 @@ fn mixed_step() -> Vec<usize> {
     })
 }
 
+/// The bytes that a thread of its own, whose pool is empty, takes at most.
+fn most_bytes(work: impl FnOnce() + Send) -> usize {
+    let before = BYTES.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+    MOST.load(Ordering::Relaxed) - before
+}
+
+/// A step on a tape, and the same step recorded and replayed: the bytes of each.
+fn bytes_of_recording() -> [usize; 2] {
+    let mut rng = StdRng::seed_from_u64(1);
+    let layers: Vec<Linear> = (0..6).map(|_| Linear::new(64, 64, &mut rng)).collect();
+    let x = Tensor::normal([2048, 64], 0.0, 1.0, &mut rng);
+    fn loss<'t>(layers: &[Linear], x: Var<'t>) -> Scalar<'t> {
+        layers.iter().fold(x, |x, layer| layer.forward(x).gelu()).square().mean()
+    }
+    let eager = || {
+        let tape = Tape::new();
+        loss(&layers, tape.constant(&x)).backward().unwrap();
+    };
+    let replayed = || {
+        let mut step = ModelProgram::record(&layers, &x, |layers: &Vec<Linear>, _, x| loss(layers, x)).unwrap();
+        step.value_and_gradients(&layers, &x).unwrap();
+    };
+    // Threads of kernels get their memory first.
+    eager();
+    replayed();
+    [most_bytes(eager), most_bytes(replayed)]
+}
+
 fn main() {
     for (what, counts) in [
         ("tensors, f32", tensor_step::<f32>()),
@@ -275,4 +322,6 @@ fn main() {
     // A recorded sweep keeps lists of handles, which borrow the tape and so cannot stay with it.
     let counts = mixed_step();
     assert!(counts.iter().all(|&count| count <= 8), "recorded: allocations of each step {counts:?}");
+    let [eager, recorded] = bytes_of_recording();
+    assert!(2 * recorded < 3 * eager, "recording takes {recorded} bytes, the step itself {eager}");
 }

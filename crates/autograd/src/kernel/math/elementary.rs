@@ -39,33 +39,39 @@ macro_rules! elementary {
         /// Adding this rounds to an integer (half to even) and leaves the integer in the low bits.
         const ROUNDER: $float = 1.5 * UNIT_ULP;
 
+        /// The integer next to x as a number, and as the low bits of what its exponent is made of.
         #[inline(always)]
-        fn round_small(x: $float) -> $float {
-            (x + ROUNDER) - ROUNDER
+        fn rounded(x: $float) -> ($float, $bits) {
+            let shifted = x + ROUNDER;
+            (shifted - ROUNDER, shifted.to_bits())
         }
 
-        /// 2ⁿ for an integer n whose power is a normal number.
+        /// 2ⁿ for an n whose power is a normal number.
         #[inline(always)]
-        fn pow2(n: $float) -> $float {
-            $float::from_bits(((n + ROUNDER).to_bits() << DIGITS).wrapping_add(ONE_BITS))
+        fn pow2(n: $bits) -> $float {
+            $float::from_bits((n << DIGITS).wrapping_add(ONE_BITS))
         }
 
         /// y·2ⁿ, in two steps so that neither factor overflows and a subnormal result is rounded once.
         #[inline(always)]
-        fn scale(y: $float, n: $float) -> $float {
-            let half = round_small(0.5 * n);
-            y * pow2(half) * pow2(n - half)
+        fn scale(y: $float, n: $bits) -> $float {
+            /// Added to n, it leaves nothing negative: so the shift is a plain one, which every level has.
+            const RAISE: $bits = 2 * $float::MAX_EXP as $bits;
+            let raised = n.wrapping_sub(ROUNDER.to_bits() - RAISE);
+            let half = raised >> 1;
+            let power = |n: $bits| pow2(n.wrapping_sub(RAISE / 2));
+            y * power(half) * power(raised - half)
         }
 
         /// eˣ⁺ᵗᵃⁱˡ = (1 + e)·2ⁿ, by the reduction of Cody and Waite: r = x − n·ln 2 with ln 2 in two parts, |r| ≤ ln 2 / 2,
         /// and what rounding takes from r added to the small terms.
         #[inline(always)]
-        fn exp_parts(x: $float, tail: $float) -> ($float, $float) {
-            let n = round_small(x * LOG2_E);
+        fn exp_parts(x: $float, tail: $float) -> ($float, $bits) {
+            let (n, bits) = rounded(x * LOG2_E);
             let (hi, lo) = (x - n * LN2_HI, n * LN2_LO - tail);
             let r = hi - lo;
             let lost = (hi - r) - lo;
-            (r + (r * r * exp_tail(r) + lost), n)
+            (r + (r * r * exp_tail(r) + lost), bits)
         }
 
         #[inline(always)]
@@ -84,9 +90,9 @@ macro_rules! elementary {
         pub(super) fn exp2(x: $float) -> $float {
             let x = if x > EXP2_MAX { EXP2_MAX } else { x };
             let x = if x < EXP2_MIN { EXP2_MIN } else { x };
-            let n = round_small(x);
+            let (n, bits) = rounded(x);
             let r = x - n;
-            scale(1.0 + r * exp2_tail(r), n)
+            scale(1.0 + r * exp2_tail(r), bits)
         }
 
         /// (eˣ − 1)/4: e keeps its relative accuracy, 2ⁿ − 1 is exact where it matters, and the quarter is there because
@@ -94,7 +100,7 @@ macro_rules! elementary {
         #[inline(always)]
         fn expm1_quarter(x: $float) -> $float {
             let (e, n) = exp_parts(x, 0.0);
-            let power = pow2(n - 2.0);
+            let power = pow2(n.wrapping_sub(2));
             power * e + (power - 0.25)
         }
 
@@ -118,7 +124,7 @@ macro_rules! elementary {
         #[inline(always)]
         pub(super) fn cosh(x: $float) -> $float {
             let (e, n) = exp_parts(exp_bounds(x.abs()), 0.0);
-            let half = scale(1.0 + e, n - 1.0);
+            let half = scale(1.0 + e, n.wrapping_sub(1));
             half + 0.25 / half
         }
 
