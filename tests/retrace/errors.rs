@@ -141,9 +141,9 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| t.scalar(2.0).detach().grad(t.scalar(1.0)) =>
             "grad: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
         |t| zeros(t, [2, 3]).vjp(Tensor::zeros([3, 2])) =>
-            "vjp: shapes differ: expected [2, 3], found [3, 2]";
+            "vjp: the seed must have shape [2, 3], found [3, 2]";
         |t| zeros(t, [2]).grad(zeros(t, [2]), zeros(t, [3])) =>
-            "grad: shapes differ: expected [2], found [3]";
+            "grad: the seed must have shape [2], found [3]";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(zeros(t, [2])).cloned()) =>
             "gradient: the tensor has no gradient: the result does not depend on it, or only through a constant";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(t.constant([1.0])).cloned()) =>
@@ -157,7 +157,7 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&frozen).cloned()) =>
             "gradient: the parameter has no gradient: it is frozen";
         |t| custom("wrong", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| [g.sum_keepdim(0)]).sum().backward() =>
-            "wrong: shapes differ: expected [2], found [1]";
+            "wrong: the gradient that the rule gives must have shape [2], found [1]";
         |t| custom_numeric("once", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| Ok([g.clone()])).sum().grad(zeros(t, [2])) =>
             "once: no gradient flows through it: its derivative is written on numbers; write it on handles with `custom`";
         |t| custom("checked", [zeros(t, [2])], |_| Err(Error::new("checked", Rule::Custom("no luck".into()))), |_, _, g| [g]).value() =>
@@ -165,9 +165,9 @@ fn derivatives_name_the_rule_and_the_line() {
         |_t| gradient(|_, x| x.reshape([3]).sum(), Tensor::<f64>::zeros([2])) =>
             "reshape: [2] has 2 elements and [3] has 3";
         |_t| jvp(|_, x| x, Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
-            "jvp: shapes differ: expected [2], found [3]";
+            "jvp: the direction must have shape [2], found [3]";
         |_t| hvp(|_, x| x.sum(), Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
-            "hvp: shapes differ: expected [2], found [3]";
+            "hvp: the direction must have shape [2], found [3]";
     }
 }
 
@@ -191,7 +191,7 @@ fn plain_tensors_name_the_rule_and_the_line() {
         |_t| x.select(0, 2) =>
             "select: index 2 is out of range for axis 0 of shape [2, 3]";
         |_t| Param::new(x.clone()).set(Tensor::zeros([3])) =>
-            "set: shapes differ: expected [2, 3], found [3]";
+            "set: the new value must have shape [2, 3], found [3]";
         |_t| Tensor::<f64>::one_hot(&Tensor::from([0, 3]), 3) =>
             "one_hot: index 3 is out of range for axis 1 of shape [2, 3]";
     }

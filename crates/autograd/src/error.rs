@@ -69,6 +69,8 @@ pub enum Rule {
     BroadcastTo { from: Shape, to: Shape },
     #[error("shapes differ: expected {expected}, found {found}")]
     Shape { expected: Shape, found: Shape },
+    #[error("{what} must have shape {expected}, found {found}")]
+    ShapeOf { what: &'static str, expected: Box<Shape>, found: Shape },
     #[error("{what} must have rank {expected}, found shape {found}")]
     Rank { what: &'static str, expected: usize, found: Shape },
     #[error("axis {axis} is out of range for shape {shape}")]

@@ -91,6 +91,26 @@ impl Shape {
         Ok(positions)
     }
 
+    /// Nothing where this is the shape that an operand must have; for layers and losses with operands of their own.
+    ///
+    /// ```
+    /// use autograd::Shape;
+    ///
+    /// let bias = Shape::from([3]);
+    /// assert!(bias.must_be("the bias", &[3]).is_ok());
+    /// let rule = bias.must_be("the bias", &[4]).unwrap_err();
+    /// assert_eq!(rule.to_string(), "the bias must have shape [4], found [3]");
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::ShapeOf`], with `what` as the name of the operand.
+    pub fn must_be(&self, what: &'static str, expected: &[usize]) -> Result<(), Rule> {
+        if **self == *expected {
+            return Ok(());
+        }
+        Err(Rule::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
+    }
+
     /// A copy with the size along `axis` replaced.
     pub(crate) fn with(&self, axis: usize, size: usize) -> Shape {
         let mut shape = self.clone();

@@ -371,10 +371,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn max_unpool2d(self, indices: &Tensor<usize>, size: [usize; 2]) -> Self {
         let shape = self.shape();
-        if *indices.shape() != shape || shape.rank() < 2 {
-            return self.fail("max_unpool2d", Rule::Shape { expected: shape, found: indices.shape().clone() });
+        if shape.rank() < 2 {
+            return self.fail("max_unpool2d", Rule::Rank { what: "the input", expected: 2, found: shape });
         }
-        if let Err(rule) = Places::check(indices, size) {
+        if let Err(rule) = indices.shape().must_be("the indices", &shape).and_then(|()| Places::check(indices, size)) {
             return self.fail("max_unpool2d", rule);
         }
         self.record(Unpick { places: Places::new(indices), size }, &[])
