@@ -58,9 +58,9 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [2, 3]).reshape([4]).value() =>
             "reshape: [2, 3] has 6 elements and [4] has 4";
         |t| zeros(t, [2, 3]).sum_axes(2).value() =>
-            "sum: axis 2 is out of range for shape [2, 3]";
+            "sum_axes: axis 2 is out of range for shape [2, 3]";
         |t| zeros(t, [2, 3]).sum_axes([1, -1]).value() =>
-            "sum: axis -1 is given twice";
+            "sum_axes: axis -1 is given twice";
         |t| zeros(t, [2, 3]).permute([0]).value() =>
             "permute: 1 axes are given for shape [2, 3]";
         |t| zeros(t, [2, 3]).permute([0, -2]).value() =>
@@ -186,10 +186,10 @@ fn plain_tensors_name_the_rule_and_the_line() {
             "item: needs exactly one element, found shape [2, 3]";
         |_t| x.reshape([7]) =>
             "reshape: [2, 3] has 6 elements and [7] has 7";
-        |_t| x.squeeze(0) =>
-            "squeeze: shapes differ: expected [1, 3], found [2, 3]";
-        |_t| x.select(0, 2) =>
-            "select: index 2 is out of range for axis 0 of shape [2, 3]";
+        |_t| x.squeeze(2) =>
+            "squeeze: axis 2 is out of range for shape [2, 3]";
+        |_t| x.index_axis(0, 2) =>
+            "index_axis: index 2 is out of range for axis 0 of shape [2, 3]";
         |_t| Param::new(x.clone()).set(Tensor::zeros([3])) =>
             "set: the new value must have shape [2, 3], found [3]";
         |_t| Tensor::<f64>::one_hot(&Tensor::from([0, 3]), 3) =>

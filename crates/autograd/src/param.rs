@@ -28,7 +28,7 @@ use crate::tensor::Tensor;
 /// let loss = tape.param(&weight).square().sum();
 /// let gradients = loss.backward()?;
 /// let gradient = gradients.of(&weight)?;
-/// weight.set(weight.value().sub(&gradient.mul(&0.1.into())?)?)?;
+/// weight.set(weight.value().sub(&gradient.mul(0.1)?)?)?;
 /// assert_eq!(weight.value().to_vec(), [0.8, 1.6]);
 /// # Ok::<(), autograd::Error>(())
 /// ```

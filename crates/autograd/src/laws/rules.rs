@@ -268,8 +268,9 @@ const NOT_FOR_USERS: &[&str] = &[
     "rnn_adjoint",
 ];
 
+/// An op with several methods, such as `sum` with `sum_axes`, fails by the name of the one that was called.
 #[test]
-fn wrong_arguments_fail_by_the_name_of_the_op() {
+fn wrong_arguments_fail_by_the_name_of_the_method() {
     let refused = refused::<f64>();
     for name in Op::NAMES {
         assert_ne!(refused.iter().any(|(op, _)| op == name), NOT_FOR_USERS.contains(name), "{name}");
@@ -277,7 +278,7 @@ fn wrong_arguments_fail_by_the_name_of_the_op() {
     for (name, formula) in &refused {
         let tape = Tape::new();
         let error = formula.record(&tape, &mut Draws(0)).1.value().unwrap_err();
-        assert_eq!(error.op, *name, "{error}");
+        assert!(error.op.starts_with(name), "{name}: {error}");
     }
 }
 

@@ -291,8 +291,8 @@ mod tests {
         let tape = Tape::<f64>::new();
         let (low, high) = (tape.constant([0.0, 5.0]), tape.constant(Tensor::full([1000, 1], 6.0)));
         let x = uniform(low, high, &mut rng()).value().unwrap();
-        assert!(x.select(1, 0).unwrap().iter().all(|x| (0.0..=6.0).contains(&x)));
-        assert!(x.select(1, 1).unwrap().iter().all(|x| (5.0..=6.0).contains(&x)));
+        assert!(x.index_axis(1, 0).unwrap().iter().all(|x| (0.0..=6.0).contains(&x)));
+        assert!(x.index_axis(1, 1).unwrap().iter().all(|x| (5.0..=6.0).contains(&x)));
         let y = normal(high, 0.5, &mut rng()).value().unwrap();
         assert!((y.iter().sum::<f64>() / 1e3 - 6.0).abs() < 0.06);
     }

@@ -434,7 +434,7 @@ mod tests {
             ),
             (vec![2.0, 10.0], vec![1.0, 0.0], 2)
         );
-        assert_eq!(y.value().unwrap().select(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
+        assert_eq!(y.value().unwrap().index_axis(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
         let super::BatchStatistics { mean, variance, .. } = statistics;
         let again = x.batch_norm_eval(mean, variance, None, None, 1e-3).value().unwrap();
         again.close_to(&x.batch_norm(None, None, 1e-3).0.value().unwrap(), 1e-14, 1e-14).unwrap();

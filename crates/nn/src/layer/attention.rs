@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(other.transpose(0, 1).value().unwrap(), batch_first);
         let single = x.index_axis(0, 1);
         let alone = layer().forward(single, single, single).value().unwrap();
-        alone.close_to(&batch_first.select(0, 1).unwrap(), 1e-14, 1e-14).unwrap();
+        alone.close_to(&batch_first.index_axis(0, 1).unwrap(), 1e-14, 1e-14).unwrap();
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let expected = layer().forward(x, short, short).value().unwrap();
         let last = Tensor::from([[false, false, false, true]; 2]);
         let padded = AttentionMask { key_padding_mask: Some(last.clone()), ..AttentionMask::default() };
-        let masked = AttentionMask { attn_mask: Some(last.select(0, 0).unwrap()), ..AttentionMask::default() };
+        let masked = AttentionMask { attn_mask: Some(last.index_axis(0, 0).unwrap()), ..AttentionMask::default() };
         for mask in [padded, masked] {
             let found = layer().forward_with(x, x, x, &mask).value().unwrap();
             found.close_to(&expected, 1e-14, 1e-14).unwrap();

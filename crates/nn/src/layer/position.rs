@@ -165,7 +165,7 @@ mod tests {
     fn waves_are_those_of_the_paper() {
         let tape = Tape::new();
         let y = SinusoidalPositions.forward(tape.constant(Tensor::<f64>::zeros([2, 3, 5]))).value().unwrap();
-        assert_eq!(y.select(0, 0).unwrap(), y.select(0, 1).unwrap());
+        assert_eq!(y.index_axis(0, 0).unwrap(), y.index_axis(0, 1).unwrap());
         let at = |position: usize, element: usize| y.get(&[0, position, element]).unwrap();
         assert_eq!(at(2, 2), (2.0 / 10_000_f64.powf(0.4)).sin());
         assert_eq!(at(2, 3), (2.0 / 10_000_f64.powf(0.4)).cos());
