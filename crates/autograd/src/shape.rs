@@ -43,18 +43,18 @@ impl Shape {
     ///
     /// # Errors
     /// [`Rule::Broadcast`] when two aligned sizes differ and neither is one.
-    pub fn broadcast(&self, other: &Shape) -> Result<Shape, Rule> {
-        if self == other {
+    pub fn broadcast(&self, right: &Shape) -> Result<Shape, Rule> {
+        if self == right {
             return Ok(self.clone());
         }
-        let (long, short) = if self.rank() >= other.rank() { (self, other) } else { (other, self) };
+        let (long, short) = if self.rank() >= right.rank() { (self, right) } else { (right, self) };
         let mut sizes = long.0.clone();
         let skip = long.rank() - short.rank();
         for (size, &with) in sizes[skip..].iter_mut().zip(short.iter()) {
             match (*size, with) {
                 (a, b) if a == b || b == 1 => {}
                 (1, b) => *size = b,
-                _ => return Err(Rule::Broadcast { left: self.clone(), right: other.clone() }),
+                _ => return Err(Rule::Broadcast { left: self.clone(), right: right.clone() }),
             }
         }
         Ok(Shape(sizes))
