@@ -39,6 +39,22 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 //!
+//! A trained model goes to a file with [`save`] and comes back with [`load`]; their errors become [`autograd::Error`] by `?`:
+//!
+//! ```
+//! use nn::{Linear, load, save};
+//! use rand::{SeedableRng, rngs::StdRng};
+//!
+//! fn main() -> autograd::Result<()> {
+//!     let mut model: Linear = Linear::new(1, 16, &mut StdRng::seed_from_u64(0));
+//!     let path = std::env::temp_dir().join("model.safetensors");
+//!     save(&path, &model)?;
+//!     load(&path, &mut model)?;
+//! #   std::fs::remove_file(path).unwrap();
+//!     Ok(())
+//! }
+//! ```
+//!
 //! Layers know [`Var`](autograd::Var) and [`Param`], nothing of a tape's insides. Where PyTorch has the same layer, names,
 //! layouts, defaults and initial distributions are PyTorch's.
 
