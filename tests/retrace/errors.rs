@@ -4,6 +4,12 @@ use autograd::{
     Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
     gradient, hvp, jvp, stack,
 };
+use nn::{
+    BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, GroupNorm, GruCell, LayerNorm, LearnedPositions, Linear, Lstm,
+    MaxPool2d, ModuleExt, MultiheadAttention, RecurrentConfig, RmsNorm, RotaryPositions, TransformerConfig,
+    TransformerDecoder, TransformerEncoder,
+};
+use rand::{SeedableRng, rngs::StdRng};
 
 type T = Tape<f64>;
 
@@ -240,4 +246,63 @@ fn a_failed_sweep_leaves_the_recording_whole() {
     }
     assert_eq!((x * x).sum().backward().unwrap().of(x).unwrap().to_vec(), [2.0, 4.0]);
     assert_eq!((x * x).sum().grad(x).unwrap().value().unwrap().to_vec(), [2.0, 4.0]);
+}
+
+/// What a layer records is at the line that calls it, and so is what fails in it, however many layers it is made of.
+#[test]
+fn layers_are_at_the_users_line() {
+    let rng = &mut StdRng::seed_from_u64(0);
+    let config = TransformerConfig { feedforward: 4, ..TransformerConfig::default() };
+    let both = RecurrentConfig { layers: 2, bidirectional: true, ..RecurrentConfig::default() };
+    let linear = Linear::<f64>::new(4, 3, rng);
+    let (conv, back) = (Conv2d::<f64>::new(2, 3, [2, 2], rng), ConvTranspose2d::<f64>::new(2, 3, [2, 2], rng));
+    let (lstm, cell) = (Lstm::<f64>::with_config(4, 3, both, rng), GruCell::<f64>::new(4, 3, rng));
+    let (layer, group, rms) = (LayerNorm::<f64>::new(4), GroupNorm::<f64>::new(2, 2), RmsNorm::<f64>::new(4));
+    let mut batch = BatchNorm2d::<f64>::new(2);
+    batch.eval();
+    let (dropout, pool) = (Dropout::new(0.5, rng), MaxPool2d::new([2, 2]));
+    let attention = MultiheadAttention::<f64>::new(4, 2, rng);
+    let encoder = TransformerEncoder::<f64>::new(2, 4, 2, &config, rng);
+    let decoder = TransformerDecoder::<f64>::new(2, 4, 2, &config, rng);
+    let (learned, rotary) = (LearnedPositions::<f64>::new(3, 4, rng), RotaryPositions::default());
+    let (mut failed, mut recorded) = (0, 0);
+    for shape in [&[][..], &[4], &[3], &[3, 4], &[3, 2, 4], &[2, 3, 5], &[1, 2, 4, 4], &[1, 3, 5, 5]] {
+        let mut assert_here = |name: &str, tape: &T, y: Var<'_, f64>| {
+            if let Err(error) = y.value() {
+                assert_eq!(error.site.file(), file!(), "{name} of {shape:?}: {error}");
+                failed += 1;
+            }
+            for node in tape.graph().node_weights() {
+                let file = node.site.map(|site| site.file());
+                assert_eq!(file, Some(file!()), "{name} of {shape:?} records {}", node.op);
+                recorded += 1;
+            }
+        };
+        macro_rules! run {
+            ($(|$x:ident| $y:expr;)*) => {$({
+                let tape = T::new();
+                let $x = zeros(&tape, shape);
+                assert_here(stringify!($y), &tape, $y);
+            })*};
+        }
+        run! {
+            |x| linear.forward(x);
+            |x| conv.forward(x);
+            |x| back.forward(x);
+            |x| lstm.forward(x);
+            |x| cell.forward(x, None);
+            |x| layer.forward(x);
+            |x| group.forward(x);
+            |x| rms.forward(x);
+            |x| batch.forward(x);
+            |x| dropout.forward(x);
+            |x| pool.forward(x);
+            |x| attention.forward(x, x, x);
+            |x| encoder.forward(x);
+            |x| decoder.forward(x, x);
+            |x| learned.forward(x);
+            |x| rotary.forward(x);
+        }
+    }
+    assert!(failed > 70 && recorded > 500, "{failed} {recorded}");
 }

@@ -25,6 +25,7 @@ fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) 
 /// Where generators come from.
 trait Source {
     /// A tensor that is drawn.
+    #[track_caller]
     fn drawn<T: Float>(
         self,
         tape: &Tape<T>,
@@ -36,6 +37,7 @@ trait Source {
 struct Once<'r, R: ?Sized>(&'r mut R);
 
 impl<R: Rng + ?Sized> Source for Once<'_, R> {
+    #[track_caller]
     fn drawn<T: Float>(
         mut self,
         tape: &Tape<T>,
@@ -53,6 +55,7 @@ impl<R: Rng + ?Sized> Source for Once<'_, R> {
 struct Anew<F>(F);
 
 impl<G: Rng, F: Fn() -> G + 'static> Source for Anew<F> {
+    #[track_caller]
     fn drawn<T: Float>(
         self,
         tape: &Tape<T>,

@@ -344,7 +344,11 @@ impl<'t, T: Float> Var<'t, T> {
             None => self,
         };
         let all = x.record(Recurrent::new(cell, options), &others);
-        (all.slice(0, ..steps), from_fn(|state| all.index_axis(0, steps + state)))
+        let mut last = [all; S];
+        for (state, place) in last.iter_mut().zip(steps..) {
+            *state = all.index_axis(0, place);
+        }
+        (all.slice(0, ..steps), last)
     }
 }
 

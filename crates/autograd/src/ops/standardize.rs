@@ -175,7 +175,7 @@ impl<'t, T: Float> Var<'t, T> {
         let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
         let Saved::Tensor(found) = self.tape.saved(y.slot) else { return nothing(y) };
         let statistics = self.tape.kept(y.slot, found);
-        let [mean, variance] = [0, 1].map(|row| statistics.index_axis(0, row));
+        let (mean, variance) = (statistics.index_axis(0, 0), statistics.index_axis(0, 1));
         let statistics = BatchStatistics { mean, variance, count };
         (y.scaled_and_shifted(weight, bias), statistics)
     }

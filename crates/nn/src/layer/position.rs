@@ -132,12 +132,12 @@ impl RotaryPositions {
         }
         let table = |f: fn(f64) -> f64| {
             let turn = |i: &[usize]| T::from_f64(f(angle(start + i[0], i[1], width)));
-            x.tape().constant(Tensor::from_fn([length, width / 2, 1], turn))
+            Tensor::from_fn([length, width / 2, 1], turn)
         };
-        let (cos, sin) = (table(f64::cos), table(f64::sin));
+        let (cos, sin) = (x.tape().constant(table(f64::cos)), x.tape().constant(table(f64::sin)));
         let shape = x.shape();
         let pairs = x.reshape(shape[..shape.rank() - 1].iter().copied().chain([width / 2, 2]).collect::<Shape>());
-        let [a, b] = [0, 1].map(|i| pairs.narrow(-1, i, 1));
+        let (a, b) = (pairs.narrow(-1, 0, 1), pairs.narrow(-1, 1, 1));
         autograd::cat(&[a * cos - b * sin, a * sin + b * cos], -1).reshape(shape)
     }
 }

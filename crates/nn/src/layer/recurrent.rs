@@ -6,7 +6,7 @@ use autograd::{
 };
 use rand::Rng;
 
-use super::{Dropout, layer};
+use super::{Dropout, layer, optional};
 use crate::init;
 
 /// What one direction of one layer multiplies with, of G gates.
@@ -40,7 +40,7 @@ impl<T: Float> RecurrentParams<T> {
         RecurrentWeights {
             input: x.param(&self.weight_ih),
             hidden: x.param(&self.weight_hh),
-            bias: self.bias_ih.as_ref().zip(self.bias_hh.as_ref()).map(|(ih, hh)| [x.param(ih), x.param(hh)]),
+            bias: optional(x, &self.bias_ih).zip(optional(x, &self.bias_hh)).map(<[_; 2]>::from),
         }
     }
 
