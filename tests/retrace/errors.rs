@@ -46,7 +46,7 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [3, 4]).matmul(zeros(t, [5, 2])).value() =>
             "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)";
         |t| zeros(t, ()).matmul(zeros(t, [2])).value() =>
-            "matmul: an operand must have rank 1, found shape []";
+            "matmul: an operand must have rank 1 or more, found shape []";
         |t| zeros(t, [2, 3, 4]).matmul(zeros(t, [5, 4, 2])).value() =>
             "matmul: batch axes do not broadcast: [2, 3, 4] · [5, 4, 2]";
         |t| zeros(t, [2]).dot(zeros(t, [3])).value() =>

@@ -112,7 +112,7 @@ fn views() {
             assert_same! { x;
                 squeeze(axis) unsqueeze(axis) flip(axis) transpose(axis, 0) transpose(-1, axis) index_axis(axis, 0)
                 index_axis(axis, 2) slice(axis, 1..) slice(axis, ..3) slice_step(axis, .., 2) slice_step(axis, 0..2, 0)
-                split(2, axis) split(0, axis) index_select(axis, [0, 2, 0]) index_select(axis, Tensor::from([[0]]))
+                split(2, axis) split(0, axis) index_select(axis, [0, 2, 0]) index_select(axis, Tensor::from([[0]])) index_select(axis, 1)
             }
         }
     }

@@ -82,6 +82,9 @@ pub enum Rule {
     /// The operand `what` has another number of axes than the operation takes: `reshape`, `unsqueeze` or `squeeze` it.
     #[error("{what} must have rank {expected}, found shape {found}")]
     Rank { what: &'static str, expected: usize, found: Shape },
+    /// The operand `what` has fewer axes than the operation works on: `unsqueeze` it.
+    #[error("{what} must have rank {least} or more, found shape {found}")]
+    MinRank { what: &'static str, least: usize, found: Shape },
     /// There is no such axis: a shape of rank n has the axes 0 to n − 1, or −n to −1 counted from the end.
     #[error("axis {axis} is out of range for shape {shape}")]
     Axis { axis: isize, shape: Shape },
@@ -167,4 +170,23 @@ fn first_clash(left: &Shape, right: &Shape) -> String {
         .map(|k| (k, from_end(left, k), from_end(right, k)))
         .find(|&(_, a, b)| a != b && a != 1 && b != 1)
         .map_or(String::new(), |(k, a, b)| format!(" ({a} ≠ {b} at axis −{k})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clippy warns of functions that return larger ones, in the code of users too.
+    #[test]
+    fn errors_are_small_enough_to_return() {
+        assert!(size_of::<Error>() < 128, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_shape_error_names_the_operand() {
+        let rule = Shape::from([3, 2]).must_be("the bias", &[3]).unwrap_err();
+        assert!(
+            matches!(&rule, Rule::ShapeOf { what: "the bias", expected, found } if expected[..] == [3] && found[..] == [3, 2])
+        );
+    }
 }

@@ -34,10 +34,10 @@ impl TensorRule for MatMul {
 /// The shape of a matrix product: `[.., m, k] · [.., k, n]` → `[.., m, n]`.
 fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, Rule> {
     let [batch @ .., m, k] = &**a else {
-        return Err(Rule::Rank { what: "the left operand", expected: 2, found: a.clone() });
+        return Err(Rule::MinRank { what: "the left operand", least: 2, found: a.clone() });
     };
     let [batch_b @ .., k_b, n] = &**b else {
-        return Err(Rule::Rank { what: "the right operand", expected: 2, found: b.clone() });
+        return Err(Rule::MinRank { what: "the right operand", least: 2, found: b.clone() });
     };
     if k != k_b {
         return Err(Rule::InnerSizes { left: a.clone(), right: b.clone() });
@@ -92,7 +92,7 @@ struct Plan {
 impl Plan {
     fn new(left: &Shape, right: &Shape) -> Result<Self, Rule> {
         if let Some(found) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
-            return Err(Rule::Rank { what: "an operand", expected: 1, found: found.clone() });
+            return Err(Rule::MinRank { what: "an operand", least: 1, found: found.clone() });
         }
         let (batch, m, k) = match &left[..] {
             [batch @ .., m, k] => (Shape::from(batch), Some(*m), *k),
@@ -458,7 +458,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::Rank`] for a single number.
+    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::MinRank`] for a single number.
     #[track_caller]
     pub fn matmul(&self, right: &Self) -> Result<Self> {
         let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
@@ -588,7 +588,7 @@ mod tests {
         let matmul = |a: &[usize], b: &[usize]| failure(&[a, b], |x| x[0].matmul(x[1]));
         assert_eq!(matmul(&[3, 4], &[5, 2]), "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)");
         assert_eq!(matmul(&[4], &[2, 5, 2]), "matmul: inner sizes differ: [4] · [2, 5, 2] (4 ≠ 5)");
-        assert_eq!(matmul(&[], &[5, 2]), "matmul: an operand must have rank 1, found shape []");
+        assert_eq!(matmul(&[], &[5, 2]), "matmul: an operand must have rank 1 or more, found shape []");
         assert_eq!(matmul(&[2, 3, 4], &[3, 4, 2]), "matmul: batch axes do not broadcast: [2, 3, 4] · [3, 4, 2]");
         let mv = failure(&[&[2, 3], &[3, 1]], |x| x[0].mv(x[1]));
         assert_eq!(mv, "mv: the vector must have rank 1, found shape [3, 1]");

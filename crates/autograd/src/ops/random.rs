@@ -113,7 +113,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn dropout_of_features(self, p: f64, source: impl Source) -> Self {
         let shape = self.shape();
         if shape.rank() < 2 {
-            return self.fail("feature_dropout", Rule::Rank { what: "the input", expected: 2, found: shape });
+            return self.fail("feature_dropout", Rule::MinRank { what: "the input", least: 2, found: shape });
         }
         let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
         self.dropout_with_mask("feature_dropout", channels, p, source)
@@ -308,7 +308,7 @@ mod tests {
         let alpha = failure(&[&[2]], |x| x[0].alpha_dropout(-0.1, &mut rng()));
         assert_eq!(alpha, "alpha_dropout: p must be between 0 and 1, found -0.1");
         let features = failure(&[&[2]], |x| x[0].feature_dropout(0.5, &mut rng()));
-        assert_eq!(features, "feature_dropout: the input must have rank 2, found shape [2]");
+        assert_eq!(features, "feature_dropout: the input must have rank 2 or more, found shape [2]");
         let samples = failure(&[&[2], &[3]], |x| normal(x[0], x[1], &mut rng()));
         assert_eq!(samples, "normal: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)");
     }

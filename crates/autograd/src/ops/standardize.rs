@@ -299,7 +299,7 @@ impl<'t, T: Float> Var<'t, T> {
     ) -> Result<(), Self> {
         let failed = operands.into_iter().flatten().fold(self, Self::and);
         if !self.shape().ends_with(normalized) {
-            let found = normalized.to_string();
+            let found = format!("{normalized} for {}", self.shape());
             return Err(
                 failed.fail(op, Rule::Argument { name: "normalized_shape", must: "the end of the shape", found })
             );
@@ -323,7 +323,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let failed = operands.iter().flatten().fold(self, |all, &operand| all.and(operand));
         let [_, channels, rest @ ..] = &shape[..] else {
-            return Err(failed.fail(op, Rule::Rank { what: "the input", expected: 2, found: shape }));
+            return Err(failed.fail(op, Rule::MinRank { what: "the input", least: 2, found: shape }));
         };
         let names = ["the mean", "the variance", "the weight", "the bias"];
         for (operand, what) in operands.iter().zip(&names[4 - N..]) {
@@ -446,11 +446,11 @@ mod tests {
             |shapes: [&[usize]; 2], over: &[usize]| failure(&shapes, |x| x[0].layer_norm(over, Some(x[1]), None, 0.1));
         assert_eq!(
             layer([&[2, 3], &[3]], &[2]),
-            "layer_norm: normalized_shape must be the end of the shape, found [2]"
+            "layer_norm: normalized_shape must be the end of the shape, found [2] for [2, 3]"
         );
         assert_eq!(layer([&[2, 3], &[2]], &[3]), "layer_norm: the weight must have shape [3], found [2]");
         let batch = |shapes: [&[usize]; 2]| failure(&shapes, |x| x[0].batch_norm(Some(x[1]), None, 0.1).0);
-        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2, found shape [2]");
+        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2 or more, found shape [2]");
         assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: the weight must have shape [3], found [2]");
         assert_eq!(batch([&[0, 3], &[3]]), "batch_norm: needs at least one element, found shape [0, 3]");
         let rms = failure(&[&[2, 3], &[2]], |x| x[0].rms_norm([3], Some(x[1]), 0.1));

@@ -224,13 +224,13 @@ impl<E: Element> Tensor<E> {
     /// ```
     ///
     /// # Errors
-    /// When there is no such axis, the index is no list, or a row is out of range.
+    /// When there is no such axis, the index has several axes, or a row is out of range.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: impl Into<Tensor<usize>>) -> Result<Self> {
         let index = index.into();
         let error = Error::at("index_select");
         let axis = self.shape().axis(axis).map_err(&error)?;
-        if index.rank() != 1 {
+        if index.rank() > 1 {
             return Err(error(Rule::Rank { what: "the index", expected: 1, found: index.shape().clone() }));
         }
         if let Some(index) = index.iter().find(|&index| index >= self.shape()[axis]) {

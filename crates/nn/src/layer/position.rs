@@ -150,7 +150,7 @@ fn sequence<'t, T: Float>(x: Var<'t, T>, op: &'static str) -> Result<[usize; 2],
     let shape = x.shape();
     match shape[..] {
         [.., length, width] => Ok([length, width]),
-        _ => Err(x.fail(op, Rule::Rank { what: "the sequence", expected: 2, found: shape })),
+        _ => Err(x.fail(op, Rule::MinRank { what: "the sequence", least: 2, found: shape })),
     }
 }
 
@@ -200,6 +200,6 @@ mod tests {
         assert!(x.starts_with("rotary_positions: the width must be even, found 3"), "{x}");
         let tape = Tape::<f32>::new();
         let x = text(SinusoidalPositions.forward(tape.constant(Tensor::zeros([4]))));
-        assert!(x.starts_with("sinusoidal_positions: the sequence must have rank 2, found shape [4]"), "{x}");
+        assert!(x.starts_with("sinusoidal_positions: the sequence must have rank 2 or more, found shape [4]"), "{x}");
     }
 }
