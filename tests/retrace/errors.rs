@@ -184,7 +184,7 @@ fn plain_tensors_name_the_rule_and_the_line() {
     fails! {
         |_t| x.matmul(&x) =>
             "matmul: inner sizes differ: [2, 3] · [2, 3] (3 ≠ 2)";
-        |_t| x.add(&Tensor::zeros([2])) =>
+        |_t| x.add(Tensor::zeros([2])) =>
             "add: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
         |_t| Tensor::<f64>::from_vec([2, 2], vec![1.0]) =>
             "from_vec: 1 values are given for shape [2, 2] of 4 elements";
@@ -264,7 +264,7 @@ fn layers_are_at_the_users_line() {
     let attention = MultiheadAttention::<f64>::new(4, 2, rng);
     let encoder = TransformerEncoder::<f64>::new(2, 4, 2, &config, rng);
     let decoder = TransformerDecoder::<f64>::new(2, 4, 2, &config, rng);
-    let (learned, rotary) = (LearnedPositions::<f64>::new(3, 4, rng), RotaryPositions::default());
+    let (learned, rotary) = (LearnedPositions::<f64>::new(3, 4, rng), RotaryPositions);
     let (mut failed, mut recorded) = (0, 0);
     for shape in [&[][..], &[4], &[3], &[3, 4], &[3, 2, 4], &[2, 3, 5], &[1, 2, 4, 4], &[1, 3, 5, 5]] {
         let mut assert_here = |name: &str, tape: &T, y: Var<'_, f64>| {

@@ -218,7 +218,7 @@ fn multilinear_ops_are_linear_in_each_operand() {
             case.operation.value(&operands).unwrap()
         };
         let other = draw::<f64>(case.x[k].shape(), &mut Draws(k as u64));
-        let minus_twice = |x: &Tensor<f64>, y: &Tensor<f64>| x.sub(&y.map(|y| 2.0 * y)).unwrap();
+        let minus_twice = |x: &Tensor<f64>, y: &Tensor<f64>| x.sub(y.map(|y| 2.0 * y)).unwrap();
         let (x, y) = (&with(case.x[k].clone())[0], &with(other.clone())[0]);
         with(minus_twice(&case.x[k], &other))[0].close_to(&minus_twice(x, y), 1e-12, 1e-12).is_ok()
     };
