@@ -29,6 +29,9 @@ use layout::Layout;
 /// A clone and a view share the elements; the first write to shared elements copies them. Functions that only look at elements
 /// differently ([`permute`](Self::permute), [`slice`](Self::slice), [`broadcast_to`](Self::broadcast_to), …) copy nothing.
 ///
+/// Operators are for handles on a tape. A plain tensor has the same functions as methods, and those of several operands return
+/// a `Result`; an operand may be a plain number.
+///
 /// A shape that memory has no room for is an error like others, [`Rule::Memory`], of functions that return a `Result` and of
 /// operations on a tape. Functions that return a tensor or its elements panic then, as `Vec` does.
 ///
@@ -39,6 +42,7 @@ use layout::Layout;
 /// let column = x.index_axis(1, 2)?;
 /// assert_eq!(column, Tensor::from([3.0, 6.0]));
 /// assert_eq!(x.t()?.to_vec(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+/// assert_eq!(column.mul(2.0)?.add(&column)?, Tensor::from([9.0, 18.0]));
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Clone)]

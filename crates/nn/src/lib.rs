@@ -1,7 +1,8 @@
 //! Layers, losses and initialisers, models on disk, and what a training loop needs.
 //!
 //! A layer is a struct of parameters with a method `forward`; a model is a struct of layers. `#[derive(Module)]` shows what
-//! it holds to update rules, files and summaries. The loop is the user's own code:
+//! it holds to update rules, files and summaries. The layers are listed in [`layer`], and the losses in [`loss`]. The loop is
+//! the user's own code:
 //!
 //! ```
 //! use autograd::{Tape, Tensor, Var};
