@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let predict = |x: &Tensor| model.forward(tape.constant(x)).value();
     let learned = predict(&x)?;
     for (i, level) in LEVELS.iter().enumerate() {
-        let below = learned.select(1, i)?.iter().zip(&y).filter(|(curve, y)| y < curve).count();
+        let below = learned.index_axis(1, i)?.iter().zip(&y).filter(|(curve, y)| y < curve).count();
         println!("{:4.1} % of the data lie below the curve for {:2.0} %", below as f32 / 10.0, 100.0 * level);
     }
     let grid = Tensor::linspace(-3.0, 3.0, 200).reshape([200, 1])?;
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let points = |x: &Tensor, y: &Tensor| x.iter().zip(y).map(|(x, y)| (x.into(), y.into())).collect::<Vec<_>>();
     let mut series = vec![Series::dots("data", points(&x, &y))];
     for (i, level) in LEVELS.iter().enumerate() {
-        series.push(Series::line(&format!("{:.0} %", 100.0 * level), points(&grid, &curves.select(1, i)?)));
+        series.push(Series::line(&format!("{:.0} %", 100.0 * level), points(&grid, &curves.index_axis(1, i)?)));
     }
     let chart = LineChart { title: "Three quantiles of noisy data", series: &series, ..LineChart::default() };
     Ok(chart.draw().save("out/custom_model.png")?)

@@ -45,7 +45,7 @@ fn train(model: &mut Sequential, x: &Tensor, class: &[usize]) -> Result<()> {
 /// The probability of the second class.
 fn probability(model: &Sequential, x: &Tensor) -> Result<Tensor> {
     let tape = Tape::new();
-    tape.no_grad(|| model.forward(tape.constant(x)).softmax(-1)).value()?.select(1, 1)
+    tape.no_grad(|| model.forward(tape.constant(x)).softmax(-1)).value()?.index_axis(1, 1)
 }
 
 /// The square from −1.1 to 1.1, coloured by what the model thinks, with the points over it.

@@ -24,7 +24,7 @@ fn curve(x: f32) -> f32 {
 
 fn samples(count: usize, rng: &mut impl Rng) -> Result<(Tensor, Tensor)> {
     let x = Tensor::linspace(-2.0, 2.0, count).reshape([count, 1])?;
-    let y = x.map(curve).add(&Tensor::normal([count, 1], 0.0, NOISE, rng))?;
+    let y = x.map(curve).add(Tensor::normal([count, 1], 0.0, NOISE, rng))?;
     Ok((x, y))
 }
 

@@ -4,6 +4,12 @@ use autograd::{
     Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
     gradient, hvp, jvp, stack,
 };
+use nn::{
+    BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, GroupNorm, GruCell, LayerNorm, LearnedPositions, Linear, Lstm,
+    MaxPool2d, ModuleExt, MultiheadAttention, RecurrentConfig, RmsNorm, RotaryPositions, TransformerConfig,
+    TransformerDecoder, TransformerEncoder,
+};
+use rand::{SeedableRng, rngs::StdRng};
 
 type T = Tape<f64>;
 
@@ -40,7 +46,7 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [3, 4]).matmul(zeros(t, [5, 2])).value() =>
             "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)";
         |t| zeros(t, ()).matmul(zeros(t, [2])).value() =>
-            "matmul: an operand must have rank 1, found shape []";
+            "matmul: an operand must have rank 1 or more, found shape []";
         |t| zeros(t, [2, 3, 4]).matmul(zeros(t, [5, 4, 2])).value() =>
             "matmul: batch axes do not broadcast: [2, 3, 4] · [5, 4, 2]";
         |t| zeros(t, [2]).dot(zeros(t, [3])).value() =>
@@ -58,9 +64,9 @@ fn operations_on_handles_name_the_rule_and_the_line() {
         |t| zeros(t, [2, 3]).reshape([4]).value() =>
             "reshape: [2, 3] has 6 elements and [4] has 4";
         |t| zeros(t, [2, 3]).sum_axes(2).value() =>
-            "sum: axis 2 is out of range for shape [2, 3]";
+            "sum_axes: axis 2 is out of range for shape [2, 3]";
         |t| zeros(t, [2, 3]).sum_axes([1, -1]).value() =>
-            "sum: axis -1 is given twice";
+            "sum_axes: axis -1 is given twice";
         |t| zeros(t, [2, 3]).permute([0]).value() =>
             "permute: 1 axes are given for shape [2, 3]";
         |t| zeros(t, [2, 3]).permute([0, -2]).value() =>
@@ -141,9 +147,9 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| t.scalar(2.0).detach().grad(t.scalar(1.0)) =>
             "grad: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
         |t| zeros(t, [2, 3]).vjp(Tensor::zeros([3, 2])) =>
-            "vjp: shapes differ: expected [2, 3], found [3, 2]";
+            "vjp: the seed must have shape [2, 3], found [3, 2]";
         |t| zeros(t, [2]).grad(zeros(t, [2]), zeros(t, [3])) =>
-            "grad: shapes differ: expected [2], found [3]";
+            "grad: the seed must have shape [2], found [3]";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(zeros(t, [2])).cloned()) =>
             "gradient: the tensor has no gradient: the result does not depend on it, or only through a constant";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(t.constant([1.0])).cloned()) =>
@@ -157,7 +163,7 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&frozen).cloned()) =>
             "gradient: the parameter has no gradient: it is frozen";
         |t| custom("wrong", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| [g.sum_keepdim(0)]).sum().backward() =>
-            "wrong: shapes differ: expected [2], found [1]";
+            "wrong: the gradient that the rule gives must have shape [2], found [1]";
         |t| custom_numeric("once", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| Ok([g.clone()])).sum().grad(zeros(t, [2])) =>
             "once: no gradient flows through it: its derivative is written on numbers; write it on handles with `custom`";
         |t| custom("checked", [zeros(t, [2])], |_| Err(Error::new("checked", Rule::Custom("no luck".into()))), |_, _, g| [g]).value() =>
@@ -165,9 +171,9 @@ fn derivatives_name_the_rule_and_the_line() {
         |_t| gradient(|_, x| x.reshape([3]).sum(), Tensor::<f64>::zeros([2])) =>
             "reshape: [2] has 2 elements and [3] has 3";
         |_t| jvp(|_, x| x, Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
-            "jvp: shapes differ: expected [2], found [3]";
+            "jvp: the direction must have shape [2], found [3]";
         |_t| hvp(|_, x| x.sum(), Tensor::<f64>::zeros([2]), Tensor::zeros([3])) =>
-            "hvp: shapes differ: expected [2], found [3]";
+            "hvp: the direction must have shape [2], found [3]";
     }
 }
 
@@ -178,7 +184,7 @@ fn plain_tensors_name_the_rule_and_the_line() {
     fails! {
         |_t| x.matmul(&x) =>
             "matmul: inner sizes differ: [2, 3] · [2, 3] (3 ≠ 2)";
-        |_t| x.add(&Tensor::zeros([2])) =>
+        |_t| x.add(Tensor::zeros([2])) =>
             "add: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
         |_t| Tensor::<f64>::from_vec([2, 2], vec![1.0]) =>
             "from_vec: 1 values are given for shape [2, 2] of 4 elements";
@@ -186,12 +192,12 @@ fn plain_tensors_name_the_rule_and_the_line() {
             "item: needs exactly one element, found shape [2, 3]";
         |_t| x.reshape([7]) =>
             "reshape: [2, 3] has 6 elements and [7] has 7";
-        |_t| x.squeeze(0) =>
-            "squeeze: shapes differ: expected [1, 3], found [2, 3]";
-        |_t| x.select(0, 2) =>
-            "select: index 2 is out of range for axis 0 of shape [2, 3]";
+        |_t| x.squeeze(2) =>
+            "squeeze: axis 2 is out of range for shape [2, 3]";
+        |_t| x.index_axis(0, 2) =>
+            "index_axis: index 2 is out of range for axis 0 of shape [2, 3]";
         |_t| Param::new(x.clone()).set(Tensor::zeros([3])) =>
-            "set: shapes differ: expected [2, 3], found [3]";
+            "set: the new value must have shape [2, 3], found [3]";
         |_t| Tensor::<f64>::one_hot(&Tensor::from([0, 3]), 3) =>
             "one_hot: index 3 is out of range for axis 1 of shape [2, 3]";
     }
@@ -240,4 +246,63 @@ fn a_failed_sweep_leaves_the_recording_whole() {
     }
     assert_eq!((x * x).sum().backward().unwrap().of(x).unwrap().to_vec(), [2.0, 4.0]);
     assert_eq!((x * x).sum().grad(x).unwrap().value().unwrap().to_vec(), [2.0, 4.0]);
+}
+
+/// What a layer records is at the line that calls it, and so is what fails in it, however many layers it is made of.
+#[test]
+fn layers_are_at_the_users_line() {
+    let rng = &mut StdRng::seed_from_u64(0);
+    let config = TransformerConfig { feedforward: 4, ..TransformerConfig::default() };
+    let both = RecurrentConfig { layers: 2, bidirectional: true, ..RecurrentConfig::default() };
+    let linear = Linear::<f64>::new(4, 3, rng);
+    let (conv, back) = (Conv2d::<f64>::new(2, 3, [2, 2], rng), ConvTranspose2d::<f64>::new(2, 3, [2, 2], rng));
+    let (lstm, cell) = (Lstm::<f64>::with_config(4, 3, both, rng), GruCell::<f64>::new(4, 3, rng));
+    let (layer, group, rms) = (LayerNorm::<f64>::new(4), GroupNorm::<f64>::new(2, 2), RmsNorm::<f64>::new(4));
+    let mut batch = BatchNorm2d::<f64>::new(2);
+    batch.eval();
+    let (dropout, pool) = (Dropout::new(0.5, rng), MaxPool2d::new([2, 2]));
+    let attention = MultiheadAttention::<f64>::new(4, 2, rng);
+    let encoder = TransformerEncoder::<f64>::new(2, 4, 2, &config, rng);
+    let decoder = TransformerDecoder::<f64>::new(2, 4, 2, &config, rng);
+    let (learned, rotary) = (LearnedPositions::<f64>::new(3, 4, rng), RotaryPositions);
+    let (mut failed, mut recorded) = (0, 0);
+    for shape in [&[][..], &[4], &[3], &[3, 4], &[3, 2, 4], &[2, 3, 5], &[1, 2, 4, 4], &[1, 3, 5, 5]] {
+        let mut assert_here = |name: &str, tape: &T, y: Var<'_, f64>| {
+            if let Err(error) = y.value() {
+                assert_eq!(error.site.file(), file!(), "{name} of {shape:?}: {error}");
+                failed += 1;
+            }
+            for node in tape.graph().node_weights() {
+                let file = node.site.map(|site| site.file());
+                assert_eq!(file, Some(file!()), "{name} of {shape:?} records {}", node.op);
+                recorded += 1;
+            }
+        };
+        macro_rules! run {
+            ($(|$x:ident| $y:expr;)*) => {$({
+                let tape = T::new();
+                let $x = zeros(&tape, shape);
+                assert_here(stringify!($y), &tape, $y);
+            })*};
+        }
+        run! {
+            |x| linear.forward(x);
+            |x| conv.forward(x);
+            |x| back.forward(x);
+            |x| lstm.forward(x);
+            |x| cell.forward(x, None);
+            |x| layer.forward(x);
+            |x| group.forward(x);
+            |x| rms.forward(x);
+            |x| batch.forward(x);
+            |x| dropout.forward(x);
+            |x| pool.forward(x);
+            |x| attention.forward(x, x, x);
+            |x| encoder.forward(x);
+            |x| decoder.forward(x, x);
+            |x| learned.forward(x);
+            |x| rotary.forward(x);
+        }
+    }
+    assert!(failed > 70 && recorded > 500, "{failed} {recorded}");
 }

@@ -7,4 +7,5 @@ mod programs;
 mod reference;
 mod resume;
 mod scalars;
+mod tensors;
 mod threads;

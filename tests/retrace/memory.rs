@@ -110,7 +110,7 @@ fn products_of_shapes_fail() {
         |t, _| uniform(wide(t), wide(t).unsqueeze(1), &mut rng()).value();
         |_, _| hessian(|_, x| x.sum() * x.sum(), Tensor::<f64>::zeros([WIDE]));
         |_, _| jacobian(|_, x| x * 2.0, Tensor::<f64>::zeros([WIDE]));
-        |_, _| Tensor::<f64>::zeros([WIDE, 1]).add(&Tensor::zeros([WIDE]));
+        |_, _| Tensor::<f64>::zeros([WIDE, 1]).add(Tensor::zeros([WIDE]));
         |_, _| Tensor::<f64>::zeros([WIDE, 1]).matmul(&Tensor::zeros([1, WIDE]));
     }
 }

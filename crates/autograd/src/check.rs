@@ -335,7 +335,7 @@ mod tests {
             [x],
             |[x]| x.square().reshape([50, 40]),
             |[x], _, g| {
-                let mut gx = x.mul(&g.reshape([40, 50])?)?.mul(&Tensor::scalar(2.0))?;
+                let mut gx = x.mul(&g.reshape([40, 50])?)?.mul(2.0)?;
                 gx.as_mut_slice()[1234] *= 1.5;
                 Ok([gx])
             },

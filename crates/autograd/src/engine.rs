@@ -184,14 +184,9 @@ impl Elementwise {
         map_blocks(x.shape(), &[Factor::Tensor(x)], self.value_block()).unwrap_or_else(refused)
     }
 
-    /// f(x, y) on plain data.
+    /// f(x, y, …) on plain data.
     #[track_caller]
-    pub(crate) fn of_tensors<T: Float>(self, x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>> {
-        let site = Location::caller();
-        elementwise(self, &[Factor::Tensor(x), Factor::Tensor(y)]).map_err(|rule| Error {
-            op: self.facts().name,
-            rule,
-            site,
-        })
+    pub(crate) fn of_tensors<T: Float, const N: usize>(self, x: [&Tensor<T>; N]) -> Result<Tensor<T>> {
+        elementwise(self, &x.map(Factor::Tensor)).map_err(Error::at(self.facts().name))
     }
 }

@@ -54,71 +54,106 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The rules an operation can break.
+/// The rules an operation can break. Each displays as one clause, with the shapes or values that it is about.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs)] // Each variant is documented by its message.
+#[allow(missing_docs)] // The sentence about a variant names its fields.
 pub enum Rule {
+    /// In a product of matrices the columns on the left are not as many as the rows on the right: transpose one of them, or
+    /// look where its sizes come from.
     #[error("inner sizes differ: {left} · {right} ({} ≠ {})", inner(.left, 1), inner(.right, 2))]
     InnerSizes { left: Shape, right: Shape },
+    /// Aligned at the end, the shapes have an axis whose sizes differ and neither is one: `unsqueeze` the operand whose axes
+    /// stand in the wrong places.
     #[error("shapes do not broadcast: {left} and {right}{}", first_clash(.left, .right))]
     Broadcast { left: Shape, right: Shape },
+    /// The axes before the matrices of a product, or of attention, do not broadcast: make them equal, or one.
     #[error("batch axes do not broadcast: {left} · {right}")]
     Batch { left: Shape, right: Shape },
+    /// Only axes of size one, and new ones in front, can be stretched to the shape that was asked for.
     #[error("{from} does not broadcast to {to}")]
     BroadcastTo { from: Shape, to: Shape },
+    /// Two tensors or lists that must have one shape do not: reshape one, or look where it comes from.
     #[error("shapes differ: expected {expected}, found {found}")]
     Shape { expected: Shape, found: Shape },
+    /// The other operands fix the shape of `what`, and it has another: see [`Shape::must_be`].
+    #[error("{what} must have shape {expected}, found {found}")]
+    ShapeOf { what: &'static str, expected: Box<Shape>, found: Shape },
+    /// The operand `what` has another number of axes than the operation takes: `reshape`, `unsqueeze` or `squeeze` it.
     #[error("{what} must have rank {expected}, found shape {found}")]
     Rank { what: &'static str, expected: usize, found: Shape },
+    /// The operand `what` has fewer axes than the operation works on: `unsqueeze` it.
+    #[error("{what} must have rank {least} or more, found shape {found}")]
+    MinRank { what: &'static str, least: usize, found: Shape },
+    /// There is no such axis: a shape of rank n has the axes 0 to n − 1, or −n to −1 counted from the end.
     #[error("axis {axis} is out of range for shape {shape}")]
     Axis { axis: isize, shape: Shape },
+    /// Every axis may be named once; −1 and n − 1 are the same.
     #[error("axis {axis} is given twice")]
     RepeatedAxis { axis: isize },
+    /// The operation wants one entry for each axis of the shape (or, for padding, not more): give as many.
     #[error("{axes} axes are given for shape {shape}")]
     AxisCount { axes: usize, shape: Shape },
+    /// An index is as large as the axis or larger: indices go from 0 to the size less one.
     #[error("index {index} is out of range for axis {axis} of shape {shape}")]
     Index { index: usize, axis: usize, shape: Shape },
+    /// A range ends behind its axis or before its own start, or its step is 0: bound it by the size of the axis.
     #[error("range {start}..{end} step {step} does not fit axis {axis} of shape {shape}")]
     Range { start: usize, end: usize, step: usize, axis: usize, shape: Shape },
+    /// A reshape keeps the number of elements: choose sizes with the same product.
     #[error("{from} has {} elements and {to} has {}", .from.len(), .to.len())]
     ElementCount { from: Shape, to: Shape },
+    /// A tensor is made of as many values as its shape has elements.
     #[error("{found} values are given for shape {shape} of {} elements", .shape.len())]
     ValueCount { found: usize, shape: Shape },
+    /// A result of this shape is larger than memory can be: look for a broadcast or an outer product that was not meant.
     #[error("memory has no room for shape {shape}")]
     Memory { shape: Shape },
+    /// The operation has no answer for nothing, such as the largest of no elements: leave empty tensors out before it.
     #[error("needs at least one element, found shape {shape}")]
     Empty { shape: Shape },
+    /// Only a tensor of one element is a number: reduce it first, with `sum` or `mean`, or pick an element with `at`.
     #[error("needs exactly one element, found shape {shape}")]
     NotScalar { shape: Shape },
+    /// A list of operands is empty, so that there is no shape and no tape: give at least one.
     #[error("needs at least one operand")]
     NoOperands,
+    /// The argument `name` is outside of what the operation is defined for, which is `must`.
     #[error("{name} must be {must}, found {found}")]
     Argument { name: &'static str, must: &'static str, found: String },
+    /// A filter or a pooling window does not fit into its input once: pad more, or use a smaller window.
     #[error("window {window:?} (dilation {dilation:?}) is larger than the padded input {input:?}")]
     Window { window: Vec<usize>, dilation: Vec<usize>, input: Vec<usize> },
+    /// Groups of channels are equally large: choose a number that divides the channels of input and output.
     #[error("{channels} channels do not divide into {groups} groups")]
     Groups { channels: usize, groups: usize },
+    /// The weight of a convolution is made for another number of input channels: they are its second size times the groups,
+    /// or of a transposed convolution its first size.
     #[error("the input has {input} channels, and weight {weight} with groups = {groups} takes {takes}")]
     Channels { input: usize, weight: Shape, groups: usize, takes: usize },
+    /// An `einsum` equation is not well formed or does not fit its operands, for the reason given.
     #[error("equation {equation:?}: {problem}")]
     Equation { equation: String, problem: String },
+    /// Handles of two recordings meet in one operation: bring the value of one onto the other tape with `Tape::constant`.
     #[error("operands are on different tapes")]
     TwoTapes,
+    /// A derivative was asked of a plain number, which nothing was recorded for: make it with `Tape::scalar` or compute it from
+    /// such handles.
     #[error("the handle is a plain number and is on no tape")]
     NoTape,
+    /// A recording has an end, since places on it are numbers of 32 bits: clear the tape between steps.
     #[error("the tape is full: 2³² − 16 operations are recorded")]
     TapeFull,
+    /// A gradient arrived at an operation whose rule cannot pass it on, for the reason given.
     #[error("no gradient flows through it: {why}")]
     NotDifferentiable { why: String },
+    /// A gradient was asked of something that has none: `Scalar::explain_gradient` says where its way to the result ends.
     #[error("{what} has no gradient: {why}")]
     NoGradient { what: String, why: String },
-    #[error("value {value} at index {index:?} is not finite")]
-    NotFinite { index: Vec<usize>, value: f64 },
+    /// A program runs the recorded operations and no user code, and this one cannot be repeated without it.
     #[error("it cannot be replayed: {why}")]
     NotReplayable { why: String },
-    #[error("the rule returned {found} gradients for {expected} operands")]
-    RuleCount { expected: usize, found: usize },
+    /// A rule of user code, in its own words.
     #[error("{0}")]
     Custom(String),
 }
@@ -135,4 +170,23 @@ fn first_clash(left: &Shape, right: &Shape) -> String {
         .map(|k| (k, from_end(left, k), from_end(right, k)))
         .find(|&(_, a, b)| a != b && a != 1 && b != 1)
         .map_or(String::new(), |(k, a, b)| format!(" ({a} ≠ {b} at axis −{k})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clippy warns of functions that return larger ones, in the code of users too.
+    #[test]
+    fn errors_are_small_enough_to_return() {
+        assert!(size_of::<Error>() < 128, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_shape_error_names_the_operand() {
+        let rule = Shape::from([3, 2]).must_be("the bias", &[3]).unwrap_err();
+        assert!(
+            matches!(&rule, Rule::ShapeOf { what: "the bias", expected, found } if expected[..] == [3] && found[..] == [3, 2])
+        );
+    }
 }

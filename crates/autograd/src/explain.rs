@@ -145,7 +145,7 @@ impl<T: Float> Tape<T> {
         let next = self.ways_to(root, |position| !self.is_finite_at(position));
         let first = next.iter().position(Option::is_some).unwrap_or(root);
         let operands = self.operands(first).iter().map(|operand| self.argument(operand)).collect();
-        let cause = Cause::Value { place: self.place(first), value: Range::of(&self.value_at(first)), operands };
+        let cause = Cause::Value { place: self.step(first), value: Range::of(&self.value_at(first)), operands };
         self.explanation(cause, first, &next)
     }
 
@@ -172,14 +172,14 @@ impl<T: Float> Tape<T> {
                 };
                 let operands = operands.iter().zip(&given).map(argument).collect();
                 let received = Range::of(&self.gradient_at(gradients, position));
-                let cause = Cause::Gradient { place: self.place(position), received, operands };
+                let cause = Cause::Gradient { place: self.step(position), received, operands };
                 return self.explanation(cause, position, &self.ways_to(root, |position| self.is_tracked(position)));
             }
         }
         match sum {
             Some(position) => {
                 let gradient = Range::of(&self.gradient_at(gradients, position));
-                let cause = Cause::Sum { place: self.place(position), gradient };
+                let cause = Cause::Sum { place: self.step(position), gradient };
                 self.explanation(cause, position, &self.ways_to(root, |position| self.is_tracked(position)))
             }
             None => Cause::Finite.alone(),
@@ -188,7 +188,7 @@ impl<T: Float> Tape<T> {
 
     fn argument(&self, operand: &Operand<T>) -> Argument {
         let (place, value) = match *operand {
-            Operand::Entry(position) => (Some(self.place(position)), Range::of(&self.value_at(position))),
+            Operand::Entry(position) => (Some(self.step(position)), Range::of(&self.value_at(position))),
             Operand::Number(number) => (None, Range::of(&Tensor::scalar(number))),
         };
         Argument { place, value, gradient: None }
@@ -218,11 +218,22 @@ impl<T: Float> Tape<T> {
             at = user as usize;
             positions.push(at);
         }
+        positions.dedup_by_key(|position| self.step_of(*position));
         let left_out = positions.len().saturating_sub(2 * PATH_END);
         if left_out > 0 {
             positions.drain(PATH_END..PATH_END + left_out);
         }
-        Explanation { cause, path: positions.into_iter().map(|position| self.place(position)).collect(), left_out }
+        Explanation { cause, path: positions.into_iter().map(|position| self.step(position)).collect(), left_out }
+    }
+
+    /// A tensor of one number and that number are one step to a reader: the operation that made the tensor.
+    fn step_of(&self, position: usize) -> usize {
+        let tensor = self.tensor_of(position);
+        if self.shape_at(tensor).len() == 1 { tensor } else { position }
+    }
+
+    fn step(&self, position: usize) -> Place {
+        self.place(self.step_of(position))
     }
 
     /// The gradient that arrived at an entry.
@@ -357,13 +368,12 @@ mod tests {
 
         let (at, loss) = (line!(), (x.sqrt() * 2.0).sum());
         let value = format!("sqrt at F:{at} {first} [3] in 0 ..= 2, 1 of 3 not finite");
-        let way =
-            format!("    the way to the loss: sqrt at F:{at} → mul at F:{at} → sum at F:{at} → element (operation 4)");
+        let way = format!("    the way to the loss: sqrt at F:{at} → mul at F:{at} → sum at F:{at}");
         assert_eq!(text(loss), [value, leaf.clone(), way]);
 
         let (at, loss) = (line!(), x.ln().sum());
         let value = format!("ln at F:{at} {first} [3] 1.386294, 2 of 3 not finite");
-        let way = format!("    the way to the loss: ln at F:{at} → sum at F:{at} → element (operation 7)");
+        let way = format!("    the way to the loss: ln at F:{at} → sum at F:{at}");
         assert_eq!(text(loss), [value, leaf, way]);
 
         let (at, loss) = (line!(), ((x - x) / 0.0).sum());
@@ -400,10 +410,7 @@ mod tests {
                 "    operand 0: [2] in 0 ..= 16 from mul at F:{}; its gradient: [2] 0.375, 1 of 2 not finite",
                 line + 2
             ),
-            format!(
-                "    the way to the loss: sqrt at F:{0} → mul at F:{0} → sum at F:{0} → element (operation 5)",
-                line + 2
-            ),
+            format!("    the way to the loss: sqrt at F:{0} → mul at F:{0} → sum at F:{0}", line + 2),
         ];
         assert_eq!(text(loss), expected);
         assert_eq!(loss.explain_gradient(x), loss.explain());
@@ -431,6 +438,20 @@ mod tests {
         assert!(text[2].contains(" → … 199985 more … → mul at F:"));
         assert!(loss.explain_gradient(root).to_string().starts_with("there is a gradient, and it is not zero: 1"));
         assert!(matches!((x / 0.0).explain().cause, Cause::Value { ref operands, .. } if operands[1].place.is_none()));
+    }
+
+    #[test]
+    fn numbers_read_out_of_tensors_have_the_name_and_the_line_of_the_tensor() {
+        let tape = Tape::<f64>::new();
+        let x = tape.var([4.0, 0.0]).named("x");
+        let line = line!() - 1;
+        let way =
+            format!("    the way to the loss: leaf \"x\" at F:{line} → element \"x\" at F:{line} → div (operation 2)");
+        let hint = "    (a tape made with Tape::with_sites keeps the lines of operations on numbers)";
+        assert_eq!(why(x.at([0]) / 2.0, x).lines().skip(1).collect::<Vec<_>>(), [&way, hint]);
+        let root = (x - 2.0).sum().sqrt();
+        let operand = format!("    operand 0: 0 from sum at F:{}; its gradient: not finite", line!() - 1);
+        assert_eq!(text(root)[1], operand);
     }
 
     #[test]
@@ -482,8 +503,7 @@ mod tests {
         assert_eq!(
             why(detached, &weight),
             format!(
-                "no gradient gets past detach at F:{0}\n    the way to the loss: detach at F:{0} → mul at F:{0} → sum at F:{0} \
-                 → element (operation 5)",
+                "no gradient gets past detach at F:{0}\n    the way to the loss: detach at F:{0} → mul at F:{0} → sum at F:{0}",
                 line + 2
             )
         );
@@ -499,8 +519,9 @@ mod tests {
         assert_eq!(
             why(outside, &weight),
             format!(
-                "the loss does not depend on leaf \"w\" at F:{line}: what is computed from it ends at element (operation 3); a value \
-                 read out as a number, a comparison or an index leaves no trace"
+                "the loss does not depend on leaf \"w\" at F:{line}: what is computed from it ends at sum at F:{}; a value \
+                 read out as a number, a comparison or an index leaves no trace",
+                line + 2
             )
         );
         let y = tape.var([1.0]).named("y");
@@ -532,7 +553,7 @@ mod tests {
         let zero = format!("the gradient of leaf \"x\" at F:{line} is zero\n");
         let expected = format!(
             "{zero}    relu at F:{0}: its derivative is 0 at all 3 elements; operand 0: [3] in -3 ..= -1\n    the way to the loss: \
-             relu at F:{0} → mul at F:{0} → sum at F:{0} → element (operation 4)",
+             relu at F:{0} → mul at F:{0} → sum at F:{0}",
             line + 2
         );
         assert_eq!(why(dead, x), expected);

@@ -127,15 +127,14 @@ impl<T: Float> Gradients<T> {
     /// # Errors
     /// When a parameter has another shape there; these gradients are then as they were.
     #[track_caller]
-    pub fn accumulate(&mut self, other: &Self) -> Result<()> {
-        for (id, gradient) in other.found.of_params() {
-            let differing = self.found.place(id).map(|place| self.found.nodes[place].1.shape());
-            if let Some(expected) = differing.filter(|shape| *shape != gradient.shape()) {
-                let rule = Rule::Shape { expected: expected.clone(), found: gradient.shape().clone() };
-                return Err(Error::new("accumulate", rule));
+    pub fn accumulate(&mut self, more: &Self) -> Result<()> {
+        for (id, gradient) in more.found.of_params() {
+            if let Some(place) = self.found.place(id) {
+                let expected = self.found.nodes[place].1.shape();
+                gradient.shape().must_be("a gradient", expected).map_err(Error::at("accumulate"))?;
             }
         }
-        other.found.of_params().for_each(|(id, gradient)| self.found.add(id, gradient));
+        more.found.of_params().for_each(|(id, gradient)| self.found.add(id, gradient));
         Ok(())
     }
 

@@ -285,7 +285,10 @@ mod tests {
                 "    2 [ label = \"sum [1]\\l{}\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]",
                 at(line + 2)
             ),
-            format!("    3 [ label = \"element\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]"),
+            format!(
+                "    3 [ label = \"element\\l{}\\lvalue 14\\l|gradient| 1\\l\" shape = ellipse {black}]",
+                at(line + 2)
+            ),
             "    0 -> 1 [ ]".to_string(),
             "    1 -> 2 [ ]".to_string(),
             "    2 -> 3 [ ]".to_string(),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use module::{Buffer, Leaf, LeafMut, Mode, Module, Path, Visitor, VisitorMut};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -28,7 +28,7 @@ use crate::tensor::Tensor;
 /// let loss = tape.param(&weight).square().sum();
 /// let gradients = loss.backward()?;
 /// let gradient = gradients.of(&weight)?;
-/// weight.set(weight.value().sub(&gradient.mul(&0.1.into())?)?)?;
+/// weight.set(weight.value().sub(&gradient.mul(0.1)?)?)?;
 /// assert_eq!(weight.value().to_vec(), [0.8, 1.6]);
 /// # Ok::<(), autograd::Error>(())
 /// ```
@@ -62,10 +62,7 @@ impl<T: Float> Param<T> {
     /// When the shapes differ; the old value stays.
     #[track_caller]
     pub fn set(&mut self, value: Tensor<T>) -> Result<()> {
-        if value.shape() != self.shape() {
-            let rule = Rule::Shape { expected: self.shape().clone(), found: value.shape().clone() };
-            return Err(Error::new("set", rule));
-        }
+        value.shape().must_be("the new value", self.shape()).map_err(Error::at("set"))?;
         self.value = value;
         Ok(())
     }

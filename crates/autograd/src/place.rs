@@ -15,16 +15,17 @@ use crate::tensor::Tensor;
 /// Where an operation is in a recording.
 ///
 /// Displays as `matmul "hidden" at src/model.rs:12`: the name that [`Var::named`](crate::Var::named) gave, and the
-/// caller's line where the tape kept it.
+/// caller's line where the tape kept it, or else which operation it is, counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its position in the order of execution.
     pub position: usize,
-    /// The operation; `leaf` is a variable or a parameter.
+    /// The operation; `leaf` is a variable or a parameter, `element` a number read out of a tensor, with the tensor's name.
     pub op: &'static str,
     /// The name that the user gave.
     pub name: Option<String>,
-    /// The caller's line: of every tensor operation, and of scalar ones if the tape keeps them.
+    /// The caller's line: of every tensor operation, and of scalar ones if the tape keeps them. A number read out of a tensor
+    /// has the tensor's line where it has none of its own.
     pub site: Option<&'static Location<'static>>,
 }
 
@@ -213,8 +214,16 @@ impl<T: Float> Tape<T> {
     }
 
     pub(crate) fn place(&self, position: usize) -> Place {
-        let name = self.slot_at(position).and_then(|slot| self.name(slot));
-        Place { position, op: self.op_name(position), name, site: self.site(position) }
+        let tensor = self.tensor_of(position);
+        let name = self.slot_at(tensor).and_then(|slot| self.name(slot));
+        let site = self.site(position).or_else(|| self.site(tensor));
+        Place { position, op: self.op_name(position), name, site }
+    }
+
+    /// The tensor that an entry is a number of, or else the entry itself.
+    pub(crate) fn tensor_of(&self, position: usize) -> usize {
+        let entry = self.entry(position);
+        if entry.step() == Step::Element { self.entry_of(entry.operand) } else { position }
     }
 
     /// Whether a derivative can flow through an entry.

@@ -12,8 +12,8 @@ macro_rules! operators {
         impl<$parameter: $bound> $trait for $number {
             type Output = Self;
             #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                self.binary::<crate::ops::elementwise::rule::$method>(other)
+            fn $method(self, rhs: Self) -> Self {
+                self.binary::<crate::ops::elementwise::rule::$method>(rhs)
             }
         }
     )*};

@@ -478,10 +478,8 @@ fn custom_vjp<'t, T: Float>(
         false => rule.vjp(x, &y, g)?,
     };
     for (gradient, x) in gradients.iter().zip(x).filter(|(gradient, _)| !gradient.is_failed()) {
-        if gradient.shape() != x.shape() {
-            let rule_broken = Rule::Shape { expected: x.shape(), found: gradient.shape() };
-            return Err(Error { op: rule.name(), rule: rule_broken, site });
-        }
+        let right = gradient.shape().must_be("the gradient that the rule gives", &x.shape());
+        right.map_err(|broken| Error { op: rule.name(), rule: broken, site })?;
     }
     Ok(gradients.into_iter().map(Some).collect())
 }

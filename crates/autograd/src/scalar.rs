@@ -261,8 +261,8 @@ macro_rules! operator {
             type Output = Self;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: Self) -> Self {
-                self.apply_with::<rule::$method>(other)
+            fn $method(self, rhs: Self) -> Self {
+                self.apply_with::<rule::$method>(rhs)
             }
         }
 
@@ -270,8 +270,8 @@ macro_rules! operator {
             type Output = Self;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: &Self) -> Self {
-                self.apply_with::<rule::$method>(*other)
+            fn $method(self, rhs: &Self) -> Self {
+                self.apply_with::<rule::$method>(*rhs)
             }
         }
 
@@ -279,8 +279,8 @@ macro_rules! operator {
             type Output = Scalar<'t, T>;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: Scalar<'t, T>) -> Scalar<'t, T> {
-                self.apply_with::<rule::$method>(other)
+            fn $method(self, rhs: Scalar<'t, T>) -> Scalar<'t, T> {
+                self.apply_with::<rule::$method>(rhs)
             }
         }
 
@@ -288,8 +288,8 @@ macro_rules! operator {
             type Output = Scalar<'t, T>;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: Self) -> Scalar<'t, T> {
-                self.apply_with::<rule::$method>(*other)
+            fn $method(self, rhs: Self) -> Scalar<'t, T> {
+                self.apply_with::<rule::$method>(*rhs)
             }
         }
 
@@ -297,8 +297,8 @@ macro_rules! operator {
             type Output = Self;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: T) -> Self {
-                self.apply_with::<rule::$method>(Self::constant(other))
+            fn $method(self, rhs: T) -> Self {
+                self.apply_with::<rule::$method>(Self::constant(rhs))
             }
         }
 
@@ -308,8 +308,8 @@ macro_rules! operator {
         {
             #[inline(always)]
             #[track_caller]
-            fn $assign_method(&mut self, other: X) {
-                *self = $trait::$method(*self, other);
+            fn $assign_method(&mut self, rhs: X) {
+                *self = $trait::$method(*self, rhs);
             }
         }
 
@@ -321,8 +321,8 @@ macro_rules! operator {
             type Output = Scalar<'t, $float>;
             #[inline(always)]
             #[track_caller]
-            fn $method(self, other: Scalar<'t, $float>) -> Scalar<'t, $float> {
-                Scalar::constant(self).apply_with::<rule::$method>(other)
+            fn $method(self, rhs: Scalar<'t, $float>) -> Scalar<'t, $float> {
+                Scalar::constant(self).apply_with::<rule::$method>(rhs)
             }
         }
     };

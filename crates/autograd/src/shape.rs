@@ -43,18 +43,18 @@ impl Shape {
     ///
     /// # Errors
     /// [`Rule::Broadcast`] when two aligned sizes differ and neither is one.
-    pub fn broadcast(&self, other: &Shape) -> Result<Shape, Rule> {
-        if self == other {
+    pub fn broadcast(&self, right: &Shape) -> Result<Shape, Rule> {
+        if self == right {
             return Ok(self.clone());
         }
-        let (long, short) = if self.rank() >= other.rank() { (self, other) } else { (other, self) };
+        let (long, short) = if self.rank() >= right.rank() { (self, right) } else { (right, self) };
         let mut sizes = long.0.clone();
         let skip = long.rank() - short.rank();
         for (size, &with) in sizes[skip..].iter_mut().zip(short.iter()) {
             match (*size, with) {
                 (a, b) if a == b || b == 1 => {}
                 (1, b) => *size = b,
-                _ => return Err(Rule::Broadcast { left: self.clone(), right: other.clone() }),
+                _ => return Err(Rule::Broadcast { left: self.clone(), right: right.clone() }),
             }
         }
         Ok(Shape(sizes))
@@ -89,6 +89,26 @@ impl Shape {
         }
         positions.sort_unstable();
         Ok(positions)
+    }
+
+    /// Nothing where this is the shape that an operand must have; for layers and losses with operands of their own.
+    ///
+    /// ```
+    /// use autograd::Shape;
+    ///
+    /// let bias = Shape::from([3]);
+    /// assert!(bias.must_be("the bias", &[3]).is_ok());
+    /// let rule = bias.must_be("the bias", &[4]).unwrap_err();
+    /// assert_eq!(rule.to_string(), "the bias must have shape [4], found [3]");
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::ShapeOf`], with `what` as the name of the operand.
+    pub fn must_be(&self, what: &'static str, expected: &[usize]) -> Result<(), Rule> {
+        if **self == *expected {
+            return Ok(());
+        }
+        Err(Rule::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
     }
 
     /// A copy with the size along `axis` replaced.

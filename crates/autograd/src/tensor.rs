@@ -29,6 +29,9 @@ use layout::Layout;
 /// A clone and a view share the elements; the first write to shared elements copies them. Functions that only look at elements
 /// differently ([`permute`](Self::permute), [`slice`](Self::slice), [`broadcast_to`](Self::broadcast_to), …) copy nothing.
 ///
+/// Operators are for handles on a tape. A plain tensor has the same functions as methods, and those of several operands return
+/// a `Result`; an operand may be a plain number.
+///
 /// A shape that memory has no room for is an error like others, [`Rule::Memory`], of functions that return a `Result` and of
 /// operations on a tape. Functions that return a tensor or its elements panic then, as `Vec` does.
 ///
@@ -36,9 +39,10 @@ use layout::Layout;
 /// use autograd::Tensor;
 ///
 /// let x = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-/// let column = x.select(1, 2)?;
+/// let column = x.index_axis(1, 2)?;
 /// assert_eq!(column, Tensor::from([3.0, 6.0]));
 /// assert_eq!(x.t()?.to_vec(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+/// assert_eq!(column.mul(2.0)?.add(&column)?, Tensor::from([9.0, 18.0]));
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Clone)]
@@ -247,11 +251,11 @@ mod tests {
     #[test]
     fn a_write_to_a_part_leaves_the_rest_alone() {
         let x = Tensor::from([[1, 2], [3, 4]]);
-        let mut row = x.select(0, 1).unwrap();
+        let mut row = x.index_axis(0, 1).unwrap();
         drop(x);
         row.as_mut_slice()[1] = 9;
         assert_eq!(row, Tensor::from([3, 9]));
-        let mut column = Tensor::from([[1, 2], [3, 4]]).select(1, 0).unwrap();
+        let mut column = Tensor::from([[1, 2], [3, 4]]).index_axis(1, 0).unwrap();
         column.as_mut_slice()[1] = 9;
         assert_eq!(column, Tensor::from([1, 9]));
     }
@@ -264,7 +268,7 @@ mod tests {
         let y = x.clone();
         assert!(x.unique_mut().is_none());
         drop(y);
-        let mut row = x.select(0, 0).unwrap();
+        let mut row = x.index_axis(0, 0).unwrap();
         drop(x);
         assert!(row.unique_mut().is_none());
     }
@@ -272,7 +276,7 @@ mod tests {
     #[test]
     fn item_wants_one_element() {
         assert_eq!(Tensor::from([[7.0]]).item().unwrap(), 7.0);
-        assert_eq!(Tensor::from([1.0, 2.0]).select(0, 1).unwrap().item().unwrap(), 2.0);
+        assert_eq!(Tensor::from([1.0, 2.0]).index_axis(0, 1).unwrap().item().unwrap(), 2.0);
         let error = Tensor::<f32>::zeros([2, 0]).item().unwrap_err();
         let line = line!() - 1;
         assert_eq!(

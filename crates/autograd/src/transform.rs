@@ -6,7 +6,7 @@ mod inputs;
 pub use handle::{Gradient, Handle};
 pub use inputs::{Data, Inputs, Part, PartMut};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
@@ -116,9 +116,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn vjp(self, seed: impl Into<Tensor<T>>) -> Result<Gradients<T>> {
         self.ensure()?;
         let seed = seed.into();
-        if *seed.shape() != self.shape() {
-            return Err(Error::new("vjp", Rule::Shape { expected: self.shape(), found: seed.shape().clone() }));
-        }
+        seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("vjp"))?;
         self.tape.refuse_numbers("vjp")?;
         (T::engine().reverse)(self.tape, Seed::Node(self.slot, seed), &[], 0)
     }
@@ -132,9 +130,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.ensure()?;
         seed.ensure()?;
         wrt.ensure()?;
-        if seed.shape() != self.shape() {
-            return Err(Error::new("grad", Rule::Shape { expected: self.shape(), found: seed.shape() }));
-        }
+        seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("grad"))?;
         Ok(wrt.adjoint(&Gradient(recorded(self.tape, Root::Var(self, seed))?)))
     }
 }

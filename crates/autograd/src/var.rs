@@ -340,32 +340,32 @@ macro_rules! operator {
         impl<'t, T: Float, X: Into<Term<'t, T>>> $trait<X> for Var<'t, T> {
             type Output = Self;
             #[track_caller]
-            fn $method(self, other: X) -> Self {
-                self.elementwise2(Elementwise::$method, other.into())
+            fn $method(self, rhs: X) -> Self {
+                self.elementwise2(Elementwise::$method, rhs.into())
             }
         }
 
         impl<'t, T: Float, X: Into<Term<'t, T>>> $trait<X> for &Var<'t, T> {
             type Output = Var<'t, T>;
             #[track_caller]
-            fn $method(self, other: X) -> Var<'t, T> {
-                self.elementwise2(Elementwise::$method, other.into())
+            fn $method(self, rhs: X) -> Var<'t, T> {
+                self.elementwise2(Elementwise::$method, rhs.into())
             }
         }
 
         impl<'t, T: Float> $trait<Var<'t, T>> for Scalar<'t, T> {
             type Output = Var<'t, T>;
             #[track_caller]
-            fn $method(self, other: Var<'t, T>) -> Var<'t, T> {
-                Term::elementwise(Elementwise::$method, [Term::from(self), Term::Var(other)]).on(other.tape)
+            fn $method(self, rhs: Var<'t, T>) -> Var<'t, T> {
+                Term::elementwise(Elementwise::$method, [Term::from(self), Term::Var(rhs)]).on(rhs.tape)
             }
         }
 
         impl<T: Float> $trait for Term<'_, T> {
             type Output = Self;
             #[track_caller]
-            fn $method(self, other: Self) -> Self {
-                Self::elementwise(Elementwise::$method, [self, other])
+            fn $method(self, rhs: Self) -> Self {
+                Self::elementwise(Elementwise::$method, [self, rhs])
             }
         }
 
@@ -376,8 +376,8 @@ macro_rules! operator {
         impl<'t> $trait<Var<'t, $float>> for $float {
             type Output = Var<'t, $float>;
             #[track_caller]
-            fn $method(self, other: Var<'t, $float>) -> Var<'t, $float> {
-                Term::elementwise(Elementwise::$method, [Term::Number(self), Term::Var(other)]).on(other.tape)
+            fn $method(self, rhs: Var<'t, $float>) -> Var<'t, $float> {
+                Term::elementwise(Elementwise::$method, [Term::Number(self), Term::Var(rhs)]).on(rhs.tape)
             }
         }
     };

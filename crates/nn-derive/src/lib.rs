@@ -7,9 +7,10 @@
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Generics, Ident, LitStr, Result, Token, Type};
 use syn::{WherePredicate, parse_macro_input, parse_quote};
 
@@ -25,10 +26,11 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 /// | `enum Layer { Dense(Linear), Flat }` | `weight`: a variant of one unnamed field adds nothing to the path |
 /// | `enum Layer { Gated { value: Linear, gate: Linear } }` | `value.weight`, `gate.weight` |
 ///
-/// Only the active variant of an enum is visited. Field types must implement `Module`; plain numbers, `bool` and `String`
-/// do, and hold no parameters. Two attributes change what happens to a field:
+/// Only the active variant of an enum is visited. Field types must implement `Module`: layers and parameters do, boxes,
+/// options, lists and arrays of modules, and plain numbers, `bool` and `String`, which hold no parameters. Two attributes
+/// change what happens to a field:
 ///
-/// - `#[module(skip)]` leaves it out; its type need not be a module;
+/// - `#[module(skip)]` leaves it out; its type need not be a module, such as a map, a file or an enum of settings;
 /// - `#[module(rename = "weight_ih_l0")]` gives it another name.
 ///
 /// The element type stays open: the derived struct is a `Module<T>` for every `T` that all of its visited fields agree on,
@@ -47,7 +49,8 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 ///
 /// # Errors
 /// A union, an unknown attribute, an empty name or one with a dot, and `skip` together with `rename` do not compile; the
-/// message points at the place.
+/// message points at the place. A field whose type is no module does not compile where the model is first used as one; the
+/// message names the type, points at the field and at the use.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -206,7 +209,9 @@ fn module_generics(generics: &Generics, name: &Ident, shapes: &[Shape<'_>]) -> G
         let tokens = quote!(#ty);
         let text = tokens.to_string();
         if !mentions(tokens, name) && !seen.contains(&text) {
-            bounds.push(parse_quote!(#ty: ::nn::Module<__T>));
+            // The compiler points at this span when the type is no module.
+            let bound = quote_spanned!(ty.span() => ::nn::Module<__T>);
+            bounds.push(parse_quote!(#ty: #bound));
             seen.push(text);
         }
     }

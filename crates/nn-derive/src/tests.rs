@@ -128,6 +128,16 @@ fn a_recursive_type_does_not_ask_for_itself() {
 }
 
 #[test]
+fn the_bound_of_a_field_points_at_its_type() {
+    let input: DeriveInput = syn::parse_str("struct S {\n    hidden: Linear,\n    labels: Map,\n}").expect("a struct");
+    let shapes = shapes(&input).expect("shapes");
+    let generics = module_generics(&input.generics, &input.ident, &shapes);
+    let bounds = generics.where_clause.expect("bounds").predicates;
+    let lines: Vec<_> = bounds.iter().map(|bound| (bound.span().start().line, bound.span().end().line)).collect();
+    assert_eq!(lines, [(2, 2), (3, 3)]);
+}
+
+#[test]
 fn mistakes_are_named() {
     assert!(refused(parse_quote! { union U { a: f32, b: u32 } }).contains("union"));
     let unknown = refused(parse_quote! { struct S { #[module(frozen)] a: Linear } });

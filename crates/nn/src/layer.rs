@@ -33,7 +33,7 @@ pub use transformer::{
     TransformerEncoderLayer,
 };
 
-use autograd::{Float, Module, Var};
+use autograd::{Float, Module, Param, Var};
 
 /// A module with one tensor in and one out: what [`Sequential`] chains.
 ///
@@ -62,6 +62,16 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         (**self).forward(x)
+    }
+}
+
+/// A parameter that a layer may do without. A closure for `Option::map` would not know the caller's line.
+#[track_caller]
+#[allow(clippy::manual_map)]
+fn optional<'t, T: Float>(x: Var<'t, T>, param: &Option<Param<T>>) -> Option<Var<'t, T>> {
+    match param {
+        Some(param) => Some(x.param(param)),
+        None => None,
     }
 }
 

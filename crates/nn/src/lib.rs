@@ -1,7 +1,8 @@
 //! Layers, losses and initialisers, models on disk, and what a training loop needs.
 //!
 //! A layer is a struct of parameters with a method `forward`; a model is a struct of layers. `#[derive(Module)]` shows what
-//! it holds to update rules, files and summaries. The loop is the user's own code:
+//! it holds to update rules, files and summaries. The layers are listed in [`layer`], and the losses in [`loss`]. The loop is
+//! the user's own code:
 //!
 //! ```
 //! use autograd::{Tape, Tensor, Var};
@@ -37,6 +38,22 @@
 //! }
 //! assert!(last < 0.02, "{last}");
 //! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! A trained model goes to a file with [`save`] and comes back with [`load`]; their errors become [`autograd::Error`] by `?`:
+//!
+//! ```
+//! use nn::{Linear, load, save};
+//! use rand::{SeedableRng, rngs::StdRng};
+//!
+//! fn main() -> autograd::Result<()> {
+//!     let mut model: Linear = Linear::new(1, 16, &mut StdRng::seed_from_u64(0));
+//!     let path = std::env::temp_dir().join("model.safetensors");
+//!     save(&path, &model)?;
+//!     load(&path, &mut model)?;
+//! #   std::fs::remove_file(path).unwrap();
+//!     Ok(())
+//! }
 //! ```
 //!
 //! Layers know [`Var`](autograd::Var) and [`Param`], nothing of a tape's insides. Where PyTorch has the same layer, names,

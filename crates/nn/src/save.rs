@@ -4,6 +4,8 @@
 //! [`load_partial`] takes what fits and reports the rest. A file from PyTorch
 //! (`safetensors.torch.save_file(model.state_dict(), path)`) loads into a model with the same field names, and the other
 //! way round. Modes and the generators of dropout are no part of a file.
+//!
+//! A [`FileError`] has the variants that a program may tell apart; where all else returns [`autograd::Error`], `?` makes it one.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,10 +14,29 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path as FilePath, PathBuf};
 
-use autograd::{Float, Leaf, LeafMut, Module, Path, Shape, Tensor};
+use autograd::{Error, Float, Leaf, LeafMut, Module, Path, Rule, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
 
 /// Why a model was not saved or loaded.
+///
+/// In a function that returns [`autograd::Result`], `?` makes it an [`autograd::Error`] with the same text and the line of
+/// the `?`; where the reason matters, match on it first.
+///
+/// ```
+/// use nn::{FileError, Linear, load};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// fn resumed() -> autograd::Result<Linear> {
+///     let mut model = Linear::new(3, 2, &mut StdRng::seed_from_u64(0));
+///     match load("checkpoints/none.safetensors", &mut model) {
+///         Err(FileError::Io { .. }) => println!("starting anew"),
+///         loaded => loaded?,
+///     }
+///     Ok(model)
+/// }
+/// # resumed()?;
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -55,6 +76,13 @@ impl fmt::Debug for FileError {
     /// What `main` prints of an error is the sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<FileError> for Error {
+    #[track_caller]
+    fn from(error: FileError) -> Self {
+        Error::new("file", Rule::Custom(error.to_string()))
     }
 }
 
@@ -113,16 +141,20 @@ impl fmt::Display for LoadReport {
 /// use nn::{Linear, load, save};
 /// use rand::{SeedableRng, rngs::StdRng};
 ///
-/// let mut rng = StdRng::seed_from_u64(0);
-/// let path = std::env::temp_dir().join("linear.safetensors");
-/// let trained: Linear = Linear::new(3, 2, &mut rng);
-/// save(&path, &trained)?;
-/// let mut model: Linear = Linear::new(3, 2, &mut rng);
-/// load(&path, &mut model)?;
-/// assert_eq!(model.weight.value(), trained.weight.value());
-/// # std::fs::remove_file(path).unwrap();
-/// # Ok::<(), nn::FileError>(())
+/// fn main() -> autograd::Result<()> {
+///     let mut rng = StdRng::seed_from_u64(0);
+///     let path = std::env::temp_dir().join("linear.safetensors");
+///     let trained: Linear = Linear::new(3, 2, &mut rng);
+///     save(&path, &trained)?;
+///     let mut model: Linear = Linear::new(3, 2, &mut rng);
+///     load(&path, &mut model)?;
+///     assert_eq!(model.weight.value(), trained.weight.value());
+/// #   std::fs::remove_file(path).unwrap();
+///     Ok(())
+/// }
 /// ```
+///
+/// An optimiser is a module too: save it beside its model, and training goes on where it was.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -135,6 +167,21 @@ pub fn save<T: Float>(path: impl AsRef<FilePath>, model: &impl Module<T>) -> Res
 }
 
 /// Reads every parameter and buffer of a model from a file that has exactly those.
+///
+/// ```
+/// use autograd::Result;
+/// use nn::Linear;
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// fn trained(path: &std::path::Path) -> Result<Linear> {
+///     let mut model = Linear::new(3, 2, &mut StdRng::seed_from_u64(0));
+///     nn::load(path, &mut model)?;
+///     Ok(model)
+/// }
+///
+/// let error = trained("nowhere.safetensors".as_ref()).unwrap_err();
+/// assert!(error.to_string().starts_with("file: nowhere.safetensors: "));
+/// ```
 ///
 /// # Errors
 /// When the file cannot be read, or has other names or shapes; the model is then unchanged, and the error lists them all.
@@ -149,6 +196,23 @@ pub fn load<T: Float>(path: impl AsRef<FilePath>, model: &mut impl Module<T>) ->
 }
 
 /// Reads the parameters and buffers that a file and a model share, with the same shape; the others keep their values.
+///
+/// ```
+/// use nn::{Linear, load_partial, save};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// fn main() -> autograd::Result<()> {
+///     let mut rng = StdRng::seed_from_u64(0);
+///     let path = std::env::temp_dir().join("body.safetensors");
+///     let (body, head): (Linear, Linear) = (Linear::new(3, 8, &mut rng), Linear::new(8, 2, &mut rng));
+///     save(&path, &vec![body.clone()])?;
+///     let mut model = vec![body, head];
+///     let report = load_partial(&path, &mut model)?;
+///     assert_eq!((report.loaded, report.missing.len()), (vec!["0.weight".to_string(), "0.bias".to_string()], 2));
+/// #   std::fs::remove_file(path).unwrap();
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -408,6 +472,18 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(matches!(save(path.join("inside"), &linear(3, 0)), Err(FileError::Io { .. })));
         assert!(matches!(save("..", &linear(3, 0)), Err(FileError::Io { .. })));
+    }
+
+    #[test]
+    fn a_file_error_becomes_an_error_of_autograd_at_the_line_of_the_question_mark() {
+        fn fails() -> autograd::Result<()> {
+            Ok(load("none/at/all", &mut linear(3, 0))?)
+        }
+        let (line, error) = (line!() - 2, fails().unwrap_err());
+        assert_eq!((error.op, error.site.file(), error.site.line()), ("file", file!(), line));
+        assert!(error.to_string().starts_with("file: none/at/all: "), "{error}");
+        let boxed: Box<dyn std::error::Error> = load("none/at/all", &mut linear(3, 0)).unwrap_err().into();
+        assert!(boxed.to_string().starts_with("none/at/all: "), "{boxed}");
     }
 
     #[test]

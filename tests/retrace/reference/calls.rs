@@ -417,7 +417,7 @@ table! {
     ],
     "instance_norm" => |c, x| vec![x[0].instance_norm(c.named("weight"), c.named("bias"), c.number("eps", 1e-5))],
     "scaled_dot_product_attention" => |c, x| vec![{
-        let mask = c.named("mask").map(|mask| Ok(mask.value()?.map(|x| x != 0.0))).transpose()?;
+        let mask = c.named("mask").map(|mask| mask.value().map(|mask| mask.map(|x| x != 0.0))).transpose()?;
         let scale = c.param("scale").map(number);
         let options = AttentionOptions { bias: c.named("bias"), mask, causal: c.flag("is_causal"), scale, ..Default::default() };
         x[0].scaled_dot_product_attention(x[1], x[2], &options)

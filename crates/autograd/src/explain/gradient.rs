@@ -121,7 +121,7 @@ impl<T: Float> Tape<T> {
             Ok(x) => x,
             Err(cause) => return cause.alone(),
         };
-        let place = self.place(x);
+        let place = self.step(x);
         if !self.is_tracked(x) {
             let ends = self.slot_at(x).is_some_and(|slot| self.with_node(slot, |node| matches!(node.op, Op::Detach)));
             return if ends { Cause::Cut { place } } else { Cause::Constant { place } }.alone();
@@ -135,13 +135,13 @@ impl<T: Float> Tape<T> {
         let (depends, tracked) = self.dependents(x, root);
         if !depends[root] {
             let last = depends.iter().rposition(|&depends| depends).filter(|&last| last != x);
-            let unused = || Cause::Unused { place, last: last.map(|last| self.place(last)) };
+            let unused = || Cause::Unused { place, last: last.map(|last| self.step(last)) };
             return self.explain_end(x).unwrap_or_else(unused).alone();
         }
         if !tracked[root] {
             let next = self.ways_to(root, |position| depends[position]);
             let cut = self.cuts(&tracked).find(|&cut| next[cut].is_some()).unwrap_or(root);
-            return self.explanation(Cause::Cut { place: self.place(cut) }, cut, &next);
+            return self.explanation(Cause::Cut { place: self.step(cut) }, cut, &next);
         }
         match self.every_gradient(root as u32) {
             Ok(gradients) => self.explain_found(loss, root, x, &tracked, &gradients),
@@ -173,7 +173,7 @@ impl<T: Float> Tape<T> {
     /// The first operation that ends the history of `x`: numbers read out of what follows leave no trace.
     fn explain_end(&self, x: usize) -> Option<Cause> {
         let (_, tracked) = self.dependents(x, self.len() - 1);
-        self.cuts(&tracked).next().map(|cut| Cause::Cut { place: self.place(cut) })
+        self.cuts(&tracked).next().map(|cut| Cause::Cut { place: self.step(cut) })
     }
 
     fn explain_found(
@@ -205,7 +205,7 @@ impl<T: Float> Tape<T> {
             }
         }
         let from = blocked.first().map_or(x, |blocked| blocked.place.position);
-        self.explanation(Cause::Zero { place: self.place(x), blocked }, from, &next)
+        self.explanation(Cause::Zero { place: self.step(x), blocked }, from, &next)
     }
 
     /// The operands on the way that an operation, which received a gradient, gives none.
@@ -224,7 +224,7 @@ impl<T: Float> Tape<T> {
                 Some(Some(g)) if !is_zero(g) => Why::Cancels,
                 _ => self.why_zero(position, &operands, k),
             };
-            found.push(Blocked { place: self.place(position), why, operand: k, value: Range::of(&self.value_at(x)) });
+            found.push(Blocked { place: self.step(position), why, operand: k, value: Range::of(&self.value_at(x)) });
         }
         found
     }

@@ -218,7 +218,7 @@ fn multilinear_ops_are_linear_in_each_operand() {
             case.operation.value(&operands).unwrap()
         };
         let other = draw::<f64>(case.x[k].shape(), &mut Draws(k as u64));
-        let minus_twice = |x: &Tensor<f64>, y: &Tensor<f64>| x.sub(&y.map(|y| 2.0 * y)).unwrap();
+        let minus_twice = |x: &Tensor<f64>, y: &Tensor<f64>| x.sub(y.map(|y| 2.0 * y)).unwrap();
         let (x, y) = (&with(case.x[k].clone())[0], &with(other.clone())[0]);
         with(minus_twice(&case.x[k], &other))[0].close_to(&minus_twice(x, y), 1e-12, 1e-12).is_ok()
     };
@@ -268,8 +268,9 @@ const NOT_FOR_USERS: &[&str] = &[
     "rnn_adjoint",
 ];
 
+/// An op with several methods, such as `sum` with `sum_axes`, fails by the name of the one that was called.
 #[test]
-fn wrong_arguments_fail_by_the_name_of_the_op() {
+fn wrong_arguments_fail_by_the_name_of_the_method() {
     let refused = refused::<f64>();
     for name in Op::NAMES {
         assert_ne!(refused.iter().any(|(op, _)| op == name), NOT_FOR_USERS.contains(name), "{name}");
@@ -277,7 +278,7 @@ fn wrong_arguments_fail_by_the_name_of_the_op() {
     for (name, formula) in &refused {
         let tape = Tape::new();
         let error = formula.record(&tape, &mut Draws(0)).1.value().unwrap_err();
-        assert_eq!(error.op, *name, "{error}");
+        assert!(error.op.starts_with(name), "{name}: {error}");
     }
 }
 

@@ -196,7 +196,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn triangle(self, op: &'static str, holds: impl Fn(isize, isize) -> bool) -> Self {
         let shape = self.shape();
         let [.., rows, columns] = *shape else {
-            return self.fail(op, Rule::Rank { what: "a matrix", expected: 2, found: shape });
+            return self.fail(op, Rule::MinRank { what: "a matrix", least: 2, found: shape });
         };
         let mark = |i: &[usize]| if holds(i[0] as isize, i[1] as isize) { T::ONE } else { T::ZERO };
         match Tensor::tabulated([rows, columns].into(), mark) {
@@ -256,6 +256,6 @@ mod tests {
             |t| t.var(x()).repeat_interleave(2, 2),
             "repeat_interleave: axis 2 is out of range for shape [2, 3]",
         );
-        assert_fails(|t| t.var([1.0]).tril(0), "tril: a matrix must have rank 2, found shape [1]");
+        assert_fails(|t| t.var([1.0]).tril(0), "tril: a matrix must have rank 2 or more, found shape [1]");
     }
 }

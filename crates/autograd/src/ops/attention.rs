@@ -432,10 +432,10 @@ mod tests {
         let tape = Tape::new();
         let x = x.map(|x| tape.var(x));
         let y = x[0].scaled_dot_product_attention(x[1], x[2], &with(x[3], &mask));
-        assert_eq!(y.value().unwrap().select(0, 1).unwrap().to_vec(), [0.0, 0.0]);
+        assert_eq!(y.value().unwrap().index_axis(0, 1).unwrap().to_vec(), [0.0, 0.0]);
         let gradients = y.sum().backward().unwrap();
         for x in [x[0], x[3]] {
-            assert!(gradients.of(x).unwrap().select(0, 1).unwrap().iter().all(|g| g == 0.0));
+            assert!(gradients.of(x).unwrap().index_axis(0, 1).unwrap().iter().all(|g| g == 0.0));
         }
     }
 

@@ -1,6 +1,9 @@
 //! Comparisons: 1 where they hold, 0 where not. They carry no gradient; [`select`](crate::Var::select) reads them.
 
-use super::elementwise::binary;
+use super::elementwise::{Elementwise, binary};
+use crate::error::Result;
+use crate::float::Float;
+use crate::tensor::Tensor;
 
 macro_rules! comparison {
     ($(#[$doc:meta])* $name:ident: $operator:tt) => {
@@ -41,4 +44,25 @@ comparison! {
 comparison! {
     /// 1 where x ≤ y, else 0.
     le: <=
+}
+
+impl<T: Float> Tensor<T> {
+    /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.
+    ///
+    /// Shapes: the three broadcast; a plain number fits every shape.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([-2.0, 3.0, 4.0]);
+    /// assert_eq!(x.gt(0.0)?.select(&x, 0.0)?, Tensor::from([0.0, 3.0, 4.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn select(&self, x: impl Into<Self>, y: impl Into<Self>) -> Result<Self> {
+        Elementwise::select.of_tensors([self, &x.into(), &y.into()])
+    }
 }

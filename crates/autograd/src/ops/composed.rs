@@ -49,8 +49,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: 0.
     /// Shapes: the operands broadcast.
     #[track_caller]
-    pub fn div_floor(self, other: impl Into<Term<'t, T>>) -> Self {
-        (self / other).floor().called("div_floor")
+    pub fn div_floor(self, y: impl Into<Term<'t, T>>) -> Self {
+        (self / y).floor().called("div_floor")
     }
 
     /// x/y, rounded towards 0.
@@ -58,8 +58,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: 0.
     /// Shapes: the operands broadcast.
     #[track_caller]
-    pub fn div_trunc(self, other: impl Into<Term<'t, T>>) -> Self {
-        (self / other).trunc().called("div_trunc")
+    pub fn div_trunc(self, y: impl Into<Term<'t, T>>) -> Self {
+        (self / y).trunc().called("div_trunc")
     }
 
     /// ln(x / (1 − x)) of x moved to [ε, 1 − ε], so that it is finite.

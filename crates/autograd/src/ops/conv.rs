@@ -132,8 +132,8 @@ impl TensorRule for BiasedConv2d {
 fn convolution<T: Float>(conv: &Conv, [x, w]: [&Tensor<T>; 2], bias: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
     let ([images, _, height, width], [filters, _, rows, columns]) = (sizes(x)?, sizes(w)?);
     let [out_height, out_width] = output(conv, [height, width], [rows, columns])?;
-    if let Some(found) = bias.map(Tensor::shape).filter(|shape| ***shape != [filters]) {
-        return Err(Rule::Shape { expected: Shape::from(filters), found: found.clone() });
+    if let Some(bias) = bias {
+        bias.shape().must_be("the bias", &[filters])?;
     }
     let bias = bias.map(Tensor::contiguous);
     let bias = bias.as_ref().and_then(Tensor::as_slice);
@@ -263,10 +263,7 @@ impl Operands {
             let weight = Shape::from(self.weight);
             return Err(Rule::Channels { input: self.images[1], weight, groups, takes });
         }
-        match bias.filter(|bias| bias[..] != [filters]) {
-            Some(found) => Err(Rule::Shape { expected: Shape::from(filters), found: found.clone() }),
-            None => Ok(()),
-        }
+        bias.map_or(Ok(()), |bias| bias.must_be("the bias", &[filters]))
     }
 
     fn input(&self) -> [usize; 2] {
@@ -676,7 +673,7 @@ mod tests {
         let still = Conv2dOptions { stride: [0, 1], ..plain };
         assert_eq!(conv([one, &[2, 4, 2, 2]], still), "conv2d: stride must be at least 1, found [0, 1]");
         let bias = failure(&[one, &[2, 4, 2, 2], &[3]], |x| x[0].conv2d(x[1], Some(x[2]), plain));
-        assert_eq!(bias, "conv2d: shapes differ: expected [2], found [3]");
+        assert_eq!(bias, "conv2d: the bias must have shape [2], found [3]");
         let transposed = failure(&[one, &[3, 4, 2, 2]], |x| x[0].conv_transpose2d(x[1], None, Default::default()));
         assert_eq!(
             transposed,

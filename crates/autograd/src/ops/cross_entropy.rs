@@ -333,12 +333,9 @@ impl<'t, T: Float> Var<'t, T> {
 fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Result<Targets, Rule> {
     let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
     let classes = shape[axis];
-    let expected = shape.reduced(&[axis]);
-    if *targets.shape() != expected {
-        return Err(Rule::Shape { expected, found: targets.shape().clone() });
-    }
-    if let Some(weight) = options.weight.as_ref().filter(|weight| **weight.shape() != [classes]) {
-        return Err(Rule::Shape { expected: classes.into(), found: weight.shape().clone() });
+    targets.shape().must_be("the targets", &shape.reduced(&[axis]))?;
+    if let Some(weight) = &options.weight {
+        weight.shape().must_be("the weights of the classes", &[classes])?;
     }
     if !(0.0..=1.0).contains(&options.label_smoothing) {
         let found = options.label_smoothing.to_string();
@@ -459,7 +456,7 @@ mod tests {
         let options = CrossEntropy::default;
         assert_fails(
             |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0]), &options()),
-            "softmax_cross_entropy: shapes differ: expected [2], found [1]",
+            "softmax_cross_entropy: the targets must have shape [2], found [1]",
         );
         assert_fails(
             |t| t.var(1.0).softmax_cross_entropy(&Tensor::scalar(0), &options()),
@@ -475,7 +472,7 @@ mod tests {
                 let options = CrossEntropy { weight: weight.clone(), ..options() };
                 t.var(x()).softmax_cross_entropy(&Tensor::from([0, 1]), &options)
             },
-            "softmax_cross_entropy: shapes differ: expected [3], found [1]",
+            "softmax_cross_entropy: the weights of the classes must have shape [3], found [1]",
         );
         assert_fails(
             |t| {

@@ -145,7 +145,7 @@ macro_rules! binary {
         kinks: [$($kink:expr),*],
     }) => {
         binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, [$($kink),*]);
-        binary!(@methods $(#[$doc])* $name);
+        binary!(@methods $(#[$doc])* $name($y));
     };
     ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) {
         value: $value:expr,
@@ -154,7 +154,7 @@ macro_rules! binary {
         kinks: [$($kink:expr),*],
     }) => {
         binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, [$($kink),*]);
-        binary!(@methods $(#[$doc])* $name);
+        binary!(@methods $(#[$doc])* $name($y));
     };
     (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
@@ -182,24 +182,24 @@ macro_rules! binary {
         }
     };
     // The operators have these as trait methods.
-    (@methods $(#[$doc:meta])* add) => { binary!(@tensor $(#[$doc])* add); };
-    (@methods $(#[$doc:meta])* sub) => { binary!(@tensor $(#[$doc])* sub); };
-    (@methods $(#[$doc:meta])* mul) => { binary!(@tensor $(#[$doc])* mul); };
-    (@methods $(#[$doc:meta])* div) => { binary!(@tensor $(#[$doc])* div); };
+    (@methods $(#[$doc:meta])* add($y:ident)) => { binary!(@tensor $(#[$doc])* add($y)); };
+    (@methods $(#[$doc:meta])* sub($y:ident)) => { binary!(@tensor $(#[$doc])* sub($y)); };
+    (@methods $(#[$doc:meta])* mul($y:ident)) => { binary!(@tensor $(#[$doc])* mul($y)); };
+    (@methods $(#[$doc:meta])* div($y:ident)) => { binary!(@tensor $(#[$doc])* div($y)); };
     // A bound that is a number and one that is a handle differ in the derivative at the bound.
-    (@methods $(#[$doc:meta])* clamp_min) => { binary!(@tensor $(#[$doc])* clamp_min); };
-    (@methods $(#[$doc:meta])* clamp_max) => { binary!(@tensor $(#[$doc])* clamp_max); };
+    (@methods $(#[$doc:meta])* clamp_min($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_min($y)); };
+    (@methods $(#[$doc:meta])* clamp_max($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_max($y)); };
     // Their second operand is an integer by type.
-    (@methods $(#[$doc:meta])* powi) => {};
-    (@methods $(#[$doc:meta])* polygamma) => {};
-    (@methods $(#[$doc:meta])* $name:ident) => {
+    (@methods $(#[$doc:meta])* powi($y:ident)) => {};
+    (@methods $(#[$doc:meta])* polygamma($y:ident)) => {};
+    (@methods $(#[$doc:meta])* $name:ident($y:ident)) => {
         impl<'t, T: crate::float::Float> crate::scalar::Scalar<'t, T> {
             $(#[$doc])*
             #[inline]
             #[track_caller]
             #[allow(clippy::should_implement_trait)] // `rem` is not Rust's `%`: it has the sign of y.
-            pub fn $name(self, other: impl Into<Self>) -> Self {
-                self.apply_with::<$name>(other.into())
+            pub fn $name(self, $y: impl Into<Self>) -> Self {
+                self.apply_with::<$name>($y.into())
             }
         }
 
@@ -209,24 +209,24 @@ macro_rules! binary {
             /// Shapes: the operands broadcast; a plain number and a `Scalar` fit every shape.
             #[track_caller]
             #[allow(clippy::should_implement_trait)]
-            pub fn $name(self, other: impl Into<crate::var::Term<'t, T>>) -> Self {
-                self.elementwise2(crate::ops::elementwise::Elementwise::$name, other.into())
+            pub fn $name(self, $y: impl Into<crate::var::Term<'t, T>>) -> Self {
+                self.elementwise2(crate::ops::elementwise::Elementwise::$name, $y.into())
             }
         }
 
-        binary!(@tensor $(#[$doc])* $name);
+        binary!(@tensor $(#[$doc])* $name($y));
     };
-    (@tensor $(#[$doc:meta])* $name:ident) => {
+    (@tensor $(#[$doc:meta])* $name:ident($y:ident)) => {
         impl<T: crate::float::Float> crate::tensor::Tensor<T> {
             $(#[$doc])*
             ///
-            /// Shapes: the operands broadcast.
+            /// Shapes: the operands broadcast; a plain number fits every shape.
             ///
             /// # Errors
             /// When the shapes do not broadcast.
             #[track_caller]
-            pub fn $name(&self, other: &Self) -> crate::error::Result<Self> {
-                crate::ops::elementwise::Elementwise::$name.of_tensors(self, other)
+            pub fn $name(&self, $y: impl Into<Self>) -> crate::error::Result<Self> {
+                crate::ops::elementwise::Elementwise::$name.of_tensors([self, &$y.into()])
             }
         }
     };
@@ -252,8 +252,8 @@ macro_rules! algebra_method {
     ($name:ident) => {
         #[doc = concat!("See [`Scalar::", stringify!($name), "`](crate::Scalar).")]
         #[inline(always)]
-        fn $name(self, other: Self) -> Self {
-            self.binary::<crate::ops::elementwise::rule::$name>(other)
+        fn $name(self, y: Self) -> Self {
+            self.binary::<crate::ops::elementwise::rule::$name>(y)
         }
     };
 }

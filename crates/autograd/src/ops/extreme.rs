@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::reduce::Keep;
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Op, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -87,7 +87,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn max(self) -> Scalar<'t, T> {
-        self.reduce_all(|axes| Amax { axes })
+        self.extreme("max", |axes| Amax { axes })
     }
 
     /// The smallest element; NaN if there is one.
@@ -96,7 +96,19 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any with an element → a `Scalar`.
     #[track_caller]
     pub fn min(self) -> Scalar<'t, T> {
-        self.reduce_all(|axes| Amin { axes })
+        self.extreme("min", |axes| Amin { axes })
+    }
+
+    #[track_caller]
+    fn extreme<R: TensorRule + Into<Op>>(
+        self,
+        name: &'static str,
+        op: impl FnOnce(SmallVec<[usize; 4]>) -> R,
+    ) -> Scalar<'t, T> {
+        match check_not_empty(&self.shape(), &Shape::default()) {
+            Ok(()) => self.reduce_all(op),
+            Err(rule) => self.fail(name, rule).item(),
+        }
     }
 
     /// The largest element over `axes`, which are dropped; NaN if there is one.
@@ -105,13 +117,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`. Axes without elements are an error.
     #[track_caller]
     pub fn amax(self, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Drop, |axes| Amax { axes })
+        self.reduce("amax", axes.into(), Keep::Drop, |axes| Amax { axes })
     }
 
     /// The largest element over `axes`, which stay with size one.
     #[track_caller]
     pub fn amax_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Keep, |axes| Amax { axes })
+        self.reduce("amax_keepdim", axes.into(), Keep::Keep, |axes| Amax { axes })
     }
 
     /// The smallest element over `axes`, which are dropped; NaN if there is one.
@@ -120,13 +132,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`. Axes without elements are an error.
     #[track_caller]
     pub fn amin(self, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Drop, |axes| Amin { axes })
+        self.reduce("amin", axes.into(), Keep::Drop, |axes| Amin { axes })
     }
 
     /// The smallest element over `axes`, which stay with size one.
     #[track_caller]
     pub fn amin_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Keep, |axes| Amin { axes })
+        self.reduce("amin_keepdim", axes.into(), Keep::Keep, |axes| Amin { axes })
     }
 
     /// The largest element along `axis`, and where it first is.

@@ -175,7 +175,7 @@ fn check_gather(index: &Tensor<usize>, axis: isize, shape: &Shape) -> Result<usi
     let fits = |k: usize| k == axis || index.shape()[k] <= shape[k];
     if index.rank() != shape.rank() || !(0..shape.rank()).all(fits) {
         let expected = index.shape().get(axis).map_or(shape.clone(), |&size| shape.with(axis, size));
-        return Err(Rule::Shape { expected, found: index.shape().clone() });
+        index.shape().must_be("the index", &expected)?;
     }
     check_range(index, axis, shape)?;
     Ok(axis)
@@ -267,9 +267,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     fn check_scatter(self, axis: isize, index: &Tensor<usize>, source: Self) -> Result<usize, Rule> {
         let axis = check_gather(index, axis, &self.shape())?;
-        if source.shape() != *index.shape() {
-            return Err(Rule::Shape { expected: index.shape().clone(), found: source.shape() });
-        }
+        source.shape().must_be("the source", index.shape())?;
         Ok(axis)
     }
 
@@ -305,9 +303,8 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(checked) => checked,
             Err(rule) => return self.and(source).fail("index_add", rule),
         };
-        let expected = shape.with(axis, index.len());
-        if source.shape() != expected {
-            return self.and(source).fail("index_add", Rule::Shape { expected, found: source.shape() });
+        if let Err(rule) = source.shape().must_be("the source", &shape.with(axis, index.len())) {
+            return self.and(source).fail("index_add", rule);
         }
         self + source.record(IndexAdd { axis, index, size: shape[axis] }, &[])
     }
@@ -519,11 +516,11 @@ mod tests {
         );
         assert_fails(
             |t| t.var(x()).gather(1, &Tensor::from([[0], [1], [2]])),
-            "gather: shapes differ: expected [2, 1], found [3, 1]",
+            "gather: the index must have shape [2, 1], found [3, 1]",
         );
         assert_fails(
             |t| t.var(x()).scatter_add(0, &Tensor::from([[1]]), t.var([1.0])),
-            "scatter_add: shapes differ: expected [1, 1], found [1]",
+            "scatter_add: the source must have shape [1, 1], found [1]",
         );
         assert_fails(
             |t| t.var(x()).index_select(0, vec![5]),
@@ -535,7 +532,7 @@ mod tests {
         );
         assert_fails(
             |t| t.var(x()).index_add(0, [0], t.var(x())),
-            "index_add: shapes differ: expected [1, 3], found [2, 3]",
+            "index_add: the source must have shape [1, 3], found [2, 3]",
         );
         assert_fails(
             |t| t.var([1.0]).embedding(&Tensor::from([0])),

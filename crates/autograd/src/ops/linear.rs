@@ -23,8 +23,8 @@ impl TensorRule for Linear {
         let (weight, bias) = (&x[1], x.get(2));
         let shape = output_shape(x[0].shape(), weight.shape())?;
         let outputs = weight.shape()[0];
-        if let Some(found) = bias.map(Tensor::shape).filter(|shape| ***shape != [outputs]) {
-            return Err(Rule::Shape { expected: Shape::from(outputs), found: found.clone() });
+        if let Some(bias) = bias {
+            bias.shape().must_be("the bias", &[outputs])?;
         }
         let x = as_matrix(&x[0])?;
         let transposed = weight.layout.permute(&[1, 0]);
@@ -55,7 +55,7 @@ fn output_shape(x: &Shape, weight: &Shape) -> Result<Shape, Rule> {
         return Err(Rule::Rank { what: "the weight", expected: 2, found: weight.clone() });
     };
     match &x[..] {
-        [] => Err(Rule::Rank { what: "the input", expected: 1, found: x.clone() }),
+        [] => Err(Rule::MinRank { what: "the input", least: 1, found: x.clone() }),
         [.., last] if *last != inputs => {
             Err(Rule::InnerSizes { left: x.clone(), right: Shape::from([inputs, outputs]) })
         }
@@ -144,8 +144,8 @@ mod tests {
     fn wrong_shapes_are_named() {
         let linear = |shapes: [&[usize]; 3]| failure(&shapes, |x| x[0].linear(x[1], Some(x[2])));
         assert_eq!(linear([&[2, 3], &[4, 5], &[4]]), "linear: inner sizes differ: [2, 3] · [5, 4] (3 ≠ 5)");
-        assert_eq!(linear([&[], &[4, 5], &[4]]), "linear: the input must have rank 1, found shape []");
+        assert_eq!(linear([&[], &[4, 5], &[4]]), "linear: the input must have rank 1 or more, found shape []");
         assert_eq!(linear([&[5], &[4], &[4]]), "linear: the weight must have rank 2, found shape [4]");
-        assert_eq!(linear([&[5], &[4, 5], &[1]]), "linear: shapes differ: expected [4], found [1]");
+        assert_eq!(linear([&[5], &[4, 5], &[1]]), "linear: the bias must have shape [4], found [1]");
     }
 }

@@ -38,7 +38,7 @@ impl TensorRule for Variance {
         let per_element = T::from_f64(shape.len() as f64 / x.len() as f64);
         let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out))?;
         mean.make_mut().iter_mut().for_each(|mean| *mean *= per_element);
-        let centred = Elementwise::sub.of_tensors(x, &mean).map_err(|error| error.rule)?;
+        let centred = Elementwise::sub.of_tensors([x, &mean]).map_err(|error| error.rule)?;
         let scale = T::from_f64(self.scale(x.shape()));
         Ok(Tensor::build(shape, |out| {
             kernel::reduce::sum_of_squares(centred.view(), &self.axes, out);
@@ -101,20 +101,21 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`.
     #[track_caller]
     pub fn var_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.reduce(axes.into(), Keep::Drop, |axes| Variance { axes, correction })
+        self.reduce("var_axes", axes.into(), Keep::Drop, |axes| Variance { axes, correction })
     }
 
     /// The variance over `axes`, which stay with size one; see [`var`](Self::var).
     #[track_caller]
     pub fn var_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.reduce(axes.into(), Keep::Keep, |axes| Variance { axes, correction })
+        self.reduce("var_keepdim", axes.into(), Keep::Keep, |axes| Variance { axes, correction })
     }
 
     /// Variance and mean over `axes`, which are dropped.
     #[track_caller]
     pub fn var_mean(self, axes: impl Into<Axes>, correction: usize) -> (Self, Self) {
         let axes = axes.into();
-        (self.var_axes(axes.clone(), correction), self.mean_axes(axes))
+        let variance = self.reduce("var_mean", axes.clone(), Keep::Drop, |axes| Variance { axes, correction });
+        (variance, self.mean_axes(axes))
     }
 
     /// The standard deviation of all elements, the root of [`var`](Self::var).
@@ -133,13 +134,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`.
     #[track_caller]
     pub fn std_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_axes(axes, correction).root().called("std")
+        self.reduce("std_axes", axes.into(), Keep::Drop, |axes| Variance { axes, correction }).root()
     }
 
     /// The standard deviation over `axes`, which stay with size one; see [`std`](Self::std).
     #[track_caller]
     pub fn std_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.var_keepdim(axes, correction).root().called("std")
+        self.reduce("std_keepdim", axes.into(), Keep::Keep, |axes| Variance { axes, correction }).root()
     }
 
     /// The root with slope 0 at 0.
@@ -164,23 +165,23 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn logsumexp(self, axes: impl Into<Axes>) -> Self {
-        self.logsumexp_over(axes.into(), Keep::Drop)
+        self.logsumexp_over("logsumexp", axes.into(), Keep::Drop)
     }
 
     /// ln Σ eˣ over `axes`, which stay with size one.
     #[track_caller]
     pub fn logsumexp_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.logsumexp_over(axes.into(), Keep::Keep)
+        self.logsumexp_over("logsumexp_keepdim", axes.into(), Keep::Keep)
     }
 
     #[track_caller]
-    fn logsumexp_over(self, axes: Axes, keep: Keep) -> Self {
+    fn logsumexp_over(self, name: &'static str, axes: Axes, keep: Keep) -> Self {
         let shape = self.shape();
         let axes = match shape.axes(&axes) {
             Ok(axes) => axes,
             // As in PyTorch a single number has one axis to be reduced.
             Err(_) if shape.rank() == 0 && matches!(axes[..], [0 | -1]) => SmallVec::new(),
-            Err(rule) => return self.fail("logsumexp", rule),
+            Err(rule) => return self.fail(name, rule),
         };
         let to = if keep == Keep::Keep { shape.keep_reduced(&axes) } else { shape.reduced(&axes) };
         let kept = match axes[..] {
@@ -204,8 +205,13 @@ impl<T: Float> Tensor<T> {
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
     #[track_caller]
     pub fn var_axes(&self, axes: impl Into<Axes>, correction: usize) -> Result<Self> {
-        let at = Error::at("var_axes");
-        let axes = self.shape().axes(&axes.into()).map_err(&at)?;
+        self.variance("var_axes", axes.into(), correction)
+    }
+
+    #[track_caller]
+    fn variance(&self, name: &'static str, axes: Axes, correction: usize) -> Result<Self> {
+        let at = Error::at(name);
+        let axes = self.shape().axes(&axes).map_err(&at)?;
         let left = self.shape().reduced(&axes);
         Variance { axes, correction }.value(std::slice::from_ref(self)).map_err(at)?.tensor.reshape(left)
     }
@@ -221,7 +227,7 @@ impl<T: Float> Tensor<T> {
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
     #[track_caller]
     pub fn std_axes(&self, axes: impl Into<Axes>, correction: usize) -> Result<Self> {
-        Ok(self.var_axes(axes, correction)?.sqrt())
+        Ok(self.variance("std_axes", axes.into(), correction)?.sqrt())
     }
 }
 
@@ -288,8 +294,8 @@ mod tests {
 
     #[test]
     fn wrong_axes_are_named() {
-        assert_fails(|t| t.var([1.0]).var_axes(1, 1), "var: axis 1 is out of range for shape [1]");
+        assert_fails(|t| t.var([1.0]).var_axes(1, 1), "var_axes: axis 1 is out of range for shape [1]");
         assert_fails(|t| t.var([1.0]).logsumexp([0, 0]), "logsumexp: axis 0 is given twice");
-        assert_eq!(Tensor::from([1.0]).std_axes(-2, 1).unwrap_err().op, "var_axes");
+        assert_eq!(Tensor::from([1.0]).std_axes(-2, 1).unwrap_err().op, "std_axes");
     }
 }

@@ -101,13 +101,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: any → the shape without `axes`.
     #[track_caller]
     pub fn norm_axes(self, p: f64, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Drop, |axes| Norm { axes, p })
+        self.reduce("norm_axes", axes.into(), Keep::Drop, |axes| Norm { axes, p })
     }
 
     /// The p-norm over `axes`, which stay with size one; see [`norm`](Self::norm).
     #[track_caller]
     pub fn norm_keepdim(self, p: f64, axes: impl Into<Axes>) -> Self {
-        self.reduce(axes.into(), Keep::Keep, |axes| Norm { axes, p })
+        self.reduce("norm_keepdim", axes.into(), Keep::Keep, |axes| Norm { axes, p })
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_named() {
-        assert_fails(|t| t.var([1.0]).norm_axes(2.0, 1), "norm: axis 1 is out of range for shape [1]");
+        assert_fails(|t| t.var([1.0]).norm_axes(2.0, 1), "norm_axes: axis 1 is out of range for shape [1]");
         assert_fails(
             |t| t.var(Tensor::zeros([2, 0])).norm_axes(f64::NEG_INFINITY, 1),
             "norm: needs at least one element, found shape [2, 0]",

@@ -371,10 +371,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn max_unpool2d(self, indices: &Tensor<usize>, size: [usize; 2]) -> Self {
         let shape = self.shape();
-        if *indices.shape() != shape || shape.rank() < 2 {
-            return self.fail("max_unpool2d", Rule::Shape { expected: shape, found: indices.shape().clone() });
+        if shape.rank() < 2 {
+            return self.fail("max_unpool2d", Rule::MinRank { what: "the input", least: 2, found: shape });
         }
-        if let Err(rule) = Places::check(indices, size) {
+        if let Err(rule) = indices.shape().must_be("the indices", &shape).and_then(|()| Places::check(indices, size)) {
             return self.fail("max_unpool2d", rule);
         }
         self.record(Unpick { places: Places::new(indices), size }, &[])
@@ -520,7 +520,7 @@ fn as_planes(shape: &Shape, axes: usize) -> Result<[usize; 2], Rule> {
     match (&shape[..], axes) {
         ([.., height, width], 2) => Ok([*height, *width]),
         ([.., width], 1) => Ok([1, *width]),
-        _ => Err(Rule::Rank { what: "the input", expected: axes, found: shape.clone() }),
+        _ => Err(Rule::MinRank { what: "the input", least: axes, found: shape.clone() }),
     }
 }
 
@@ -660,7 +660,7 @@ mod tests {
         let padded = MaxPoolOptions { padding: [0, 2], ..PLAIN };
         assert_eq!(max([2, 2], padded), "max_pool2d: padding must be at most half the window, found [0, 2]");
         let rank = failure(&[&[3]], |x| x[0].avg_pool2d([1, 1], MEAN));
-        assert_eq!(rank, "avg_pool2d: the input must have rank 2, found shape [3]");
+        assert_eq!(rank, "avg_pool2d: the input must have rank 2 or more, found shape [3]");
         let divisor =
             failure(&[&[3, 3]], |x| x[0].avg_pool2d([1, 1], AvgPoolOptions { divisor_override: Some(0), ..MEAN }));
         assert_eq!(divisor, "avg_pool2d: divisor must be at least 1, found 0");

@@ -34,10 +34,10 @@ impl TensorRule for MatMul {
 /// The shape of a matrix product: `[.., m, k] · [.., k, n]` → `[.., m, n]`.
 fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, Rule> {
     let [batch @ .., m, k] = &**a else {
-        return Err(Rule::Rank { what: "the left operand", expected: 2, found: a.clone() });
+        return Err(Rule::MinRank { what: "the left operand", least: 2, found: a.clone() });
     };
     let [batch_b @ .., k_b, n] = &**b else {
-        return Err(Rule::Rank { what: "the right operand", expected: 2, found: b.clone() });
+        return Err(Rule::MinRank { what: "the right operand", least: 2, found: b.clone() });
     };
     if k != k_b {
         return Err(Rule::InnerSizes { left: a.clone(), right: b.clone() });
@@ -92,7 +92,7 @@ struct Plan {
 impl Plan {
     fn new(left: &Shape, right: &Shape) -> Result<Self, Rule> {
         if let Some(found) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
-            return Err(Rule::Rank { what: "an operand", expected: 1, found: found.clone() });
+            return Err(Rule::MinRank { what: "an operand", least: 1, found: found.clone() });
         }
         let (batch, m, k) = match &left[..] {
             [batch @ .., m, k] => (Shape::from(batch), Some(*m), *k),
@@ -141,17 +141,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn matmul(self, other: Self) -> Self {
-        let (left, right) = (self.shape(), other.shape());
-        if left.rank() == 2 && right.rank() == 2 {
-            return self.record(MatMul, &[other]);
+    pub fn matmul(self, right: Self) -> Self {
+        let shapes = [self, right].map(Self::shape);
+        if shapes.iter().all(|shape| shape.rank() == 2) {
+            return self.record(MatMul, &[right]);
         }
-        match Plan::new(&left, &right) {
+        match Plan::new(&shapes[0], &shapes[1]) {
             Ok(Plan { matrices: [a, b], stacks: [all_a, all_b], out }) => {
-                let (a, b) = (self.in_shape(&a).stretched(&all_a), other.in_shape(&b).stretched(&all_b));
+                let (a, b) = (self.in_shape(&a).stretched(&all_a), right.in_shape(&b).stretched(&all_b));
                 a.record(MatMul, &[b]).in_shape(&out)
             }
-            Err(rule) => self.and(other).fail("matmul", rule),
+            Err(rule) => self.and(right).fail("matmul", rule),
         }
     }
 
@@ -187,12 +187,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: g·y and g·x.
     /// Shapes: `[n] · [n]` → a `Scalar`.
     #[track_caller]
-    pub fn dot(self, other: Self) -> Scalar<'t, T> {
-        let (left, right) = (self.shape(), other.shape());
+    pub fn dot(self, y: Self) -> Scalar<'t, T> {
+        let (left, right) = (self.shape(), y.shape());
         if let Err(rule) = vectors(&left, &right) {
-            return self.and(other).fail("dot", rule).item();
+            return self.and(y).fail("dot", rule).item();
         }
-        self.unsqueeze(0).record(MatMul, &[other.unsqueeze(-1)]).item()
+        self.unsqueeze(0).record(MatMul, &[y.unsqueeze(-1)]).item()
     }
 
     /// The product of a matrix and a vector: [`matmul`](Self::matmul) for these ranks alone.
@@ -213,10 +213,10 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: g·Bᵀ and Aᵀ·g.
     /// Shapes: `[b, m, k] · [b, k, n]` → `[b, m, n]`.
     #[track_caller]
-    pub fn bmm(self, other: Self) -> Self {
-        match self.require_ranks("bmm", &[(self, "the left operand", 3), (other, "the right operand", 3)]) {
+    pub fn bmm(self, right: Self) -> Self {
+        match self.require_ranks("bmm", &[(self, "the left operand", 3), (right, "the right operand", 3)]) {
             Some(failed) => failed,
-            None => self.record(MatMul, &[other]).called("bmm"),
+            None => self.record(MatMul, &[right]).called("bmm"),
         }
     }
 
@@ -225,10 +225,10 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: g·y and gᵀ·x.
     /// Shapes: `[m], [n]` → `[m, n]`.
     #[track_caller]
-    pub fn outer(self, other: Self) -> Self {
-        match self.require_ranks("outer", &[(self, "the left operand", 1), (other, "the right operand", 1)]) {
+    pub fn outer(self, y: Self) -> Self {
+        match self.require_ranks("outer", &[(self, "the left operand", 1), (y, "the right operand", 1)]) {
             Some(failed) => failed,
-            None => (self.unsqueeze(1) * other).called("outer"),
+            None => (self.unsqueeze(1) * y).called("outer"),
         }
     }
 
@@ -262,7 +262,7 @@ impl<'t, T: Float> Var<'t, T> {
         if product.is_failed() { self.and(product) } else { self.stretched(&product.shape()) + product }
     }
 
-    /// The Kronecker product: every element of this tensor times the other tensor, as one block each.
+    /// The Kronecker product: every element of this tensor times `y`, as one block each.
     ///
     /// Derivative: the blocks' inner products with the other operand.
     /// Shapes: `[a₀, a₁, ..], [b₀, b₁, ..]` → `[a₀b₀, a₁b₁, ..]`; missing leading axes count as one.
@@ -276,14 +276,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn kron(self, other: Self) -> Self {
-        let (left, right) = (self.shape(), other.shape());
+    pub fn kron(self, y: Self) -> Self {
+        let (left, right) = (self.shape(), y.shape());
         let rank = left.rank().max(right.rank());
         let size = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map_or(1, |axis| shape[axis]);
         let interleaved = |pair: fn(usize, usize) -> [usize; 2]| -> Shape {
             (0..rank).flat_map(|axis| pair(size(&left, axis), size(&right, axis))).collect()
         };
-        let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * other.in_shape(&interleaved(|_, b| [1, b]));
+        let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * y.in_shape(&interleaved(|_, b| [1, b]));
         let to = (0..rank).map(|axis| size(&left, axis).saturating_mul(size(&right, axis))).collect();
         blocks.in_shape(&to).called("kron")
     }
@@ -302,14 +302,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn cross(self, other: Self, axis: isize) -> Self {
-        match cross_axis(&self.shape(), &other.shape(), axis) {
-            Ok((shape, axis)) => self.stretched(&shape).record(Cross { axis }, &[other.stretched(&shape)]),
-            Err(rule) => self.and(other).fail("cross", rule),
+    pub fn cross(self, y: Self, axis: isize) -> Self {
+        match cross_axis(&self.shape(), &y.shape(), axis) {
+            Ok((shape, axis)) => self.stretched(&shape).record(Cross { axis }, &[y.stretched(&shape)]),
+            Err(rule) => self.and(y).fail("cross", rule),
         }
     }
 
-    /// The sum of products over pairs of axes: the k-th of `axes` with the k-th of `other_axes`.
+    /// The sum of products over pairs of axes: the k-th of `axes` with the k-th of `y_axes`.
     ///
     /// Derivative: the same kind of product of g with the other operand.
     /// Shapes: the other axes of this tensor, then those of the other one.
@@ -323,13 +323,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn tensordot(self, other: Self, axes: impl Into<Axes>, other_axes: impl Into<Axes>) -> Self {
-        match Contraction::new(&self.shape(), &other.shape(), &axes.into(), &other_axes.into()) {
+    pub fn tensordot(self, y: Self, axes: impl Into<Axes>, y_axes: impl Into<Axes>) -> Self {
+        match Contraction::new(&self.shape(), &y.shape(), &axes.into(), &y_axes.into()) {
             Ok(Contraction { orders: [left, right], matrices: [a, b], out }) => {
-                let (a, b) = (self.permute(left).in_shape(&a), other.permute(right).in_shape(&b));
+                let (a, b) = (self.permute(left).in_shape(&a), y.permute(right).in_shape(&b));
                 a.record(MatMul, &[b]).in_shape(&out).called("tensordot")
             }
-            Err(rule) => self.and(other).fail("tensordot", rule),
+            Err(rule) => self.and(y).fail("tensordot", rule),
         }
     }
 
@@ -458,12 +458,12 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::Rank`] for a single number.
+    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::MinRank`] for a single number.
     #[track_caller]
-    pub fn matmul(&self, other: &Self) -> Result<Self> {
+    pub fn matmul(&self, right: &Self) -> Result<Self> {
         let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
-            Plan::new(self.shape(), other.shape()).map_err(Error::at("matmul"))?;
-        let (a, b) = (self.reshape(a)?.broadcast_to(all_a)?, other.reshape(b)?.broadcast_to(all_b)?);
+            Plan::new(self.shape(), right.shape()).map_err(Error::at("matmul"))?;
+        let (a, b) = (self.reshape(a)?.broadcast_to(all_a)?, right.reshape(b)?.broadcast_to(all_b)?);
         let product = Self::build(out, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace));
         product.map_err(Error::at("matmul"))
     }
@@ -473,9 +473,9 @@ impl<T: Float> Tensor<T> {
     /// # Errors
     /// [`Rule::Rank`] or [`Rule::Shape`] unless both have one axis of the same size.
     #[track_caller]
-    pub fn dot(&self, other: &Self) -> Result<T> {
-        vectors(self.shape(), other.shape()).map_err(Error::at("dot"))?;
-        self.matmul(other)?.item()
+    pub fn dot(&self, y: &Self) -> Result<T> {
+        vectors(self.shape(), y.shape()).map_err(Error::at("dot"))?;
+        self.matmul(y)?.item()
     }
 }
 
@@ -588,7 +588,7 @@ mod tests {
         let matmul = |a: &[usize], b: &[usize]| failure(&[a, b], |x| x[0].matmul(x[1]));
         assert_eq!(matmul(&[3, 4], &[5, 2]), "matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5)");
         assert_eq!(matmul(&[4], &[2, 5, 2]), "matmul: inner sizes differ: [4] · [2, 5, 2] (4 ≠ 5)");
-        assert_eq!(matmul(&[], &[5, 2]), "matmul: an operand must have rank 1, found shape []");
+        assert_eq!(matmul(&[], &[5, 2]), "matmul: an operand must have rank 1 or more, found shape []");
         assert_eq!(matmul(&[2, 3, 4], &[3, 4, 2]), "matmul: batch axes do not broadcast: [2, 3, 4] · [3, 4, 2]");
         let mv = failure(&[&[2, 3], &[3, 1]], |x| x[0].mv(x[1]));
         assert_eq!(mv, "mv: the vector must have rank 1, found shape [3, 1]");

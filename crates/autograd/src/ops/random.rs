@@ -25,6 +25,7 @@ fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) 
 /// Where generators come from.
 trait Source {
     /// A tensor that is drawn.
+    #[track_caller]
     fn drawn<T: Float>(
         self,
         tape: &Tape<T>,
@@ -36,6 +37,7 @@ trait Source {
 struct Once<'r, R: ?Sized>(&'r mut R);
 
 impl<R: Rng + ?Sized> Source for Once<'_, R> {
+    #[track_caller]
     fn drawn<T: Float>(
         mut self,
         tape: &Tape<T>,
@@ -53,6 +55,7 @@ impl<R: Rng + ?Sized> Source for Once<'_, R> {
 struct Anew<F>(F);
 
 impl<G: Rng, F: Fn() -> G + 'static> Source for Anew<F> {
+    #[track_caller]
     fn drawn<T: Float>(
         self,
         tape: &Tape<T>,
@@ -110,7 +113,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn dropout_of_features(self, p: f64, source: impl Source) -> Self {
         let shape = self.shape();
         if shape.rank() < 2 {
-            return self.fail("feature_dropout", Rule::Rank { what: "the input", expected: 2, found: shape });
+            return self.fail("feature_dropout", Rule::MinRank { what: "the input", least: 2, found: shape });
         }
         let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
         self.dropout_with_mask("feature_dropout", channels, p, source)
@@ -291,8 +294,8 @@ mod tests {
         let tape = Tape::<f64>::new();
         let (low, high) = (tape.constant([0.0, 5.0]), tape.constant(Tensor::full([1000, 1], 6.0)));
         let x = uniform(low, high, &mut rng()).value().unwrap();
-        assert!(x.select(1, 0).unwrap().iter().all(|x| (0.0..=6.0).contains(&x)));
-        assert!(x.select(1, 1).unwrap().iter().all(|x| (5.0..=6.0).contains(&x)));
+        assert!(x.index_axis(1, 0).unwrap().iter().all(|x| (0.0..=6.0).contains(&x)));
+        assert!(x.index_axis(1, 1).unwrap().iter().all(|x| (5.0..=6.0).contains(&x)));
         let y = normal(high, 0.5, &mut rng()).value().unwrap();
         assert!((y.iter().sum::<f64>() / 1e3 - 6.0).abs() < 0.06);
     }
@@ -305,7 +308,7 @@ mod tests {
         let alpha = failure(&[&[2]], |x| x[0].alpha_dropout(-0.1, &mut rng()));
         assert_eq!(alpha, "alpha_dropout: p must be between 0 and 1, found -0.1");
         let features = failure(&[&[2]], |x| x[0].feature_dropout(0.5, &mut rng()));
-        assert_eq!(features, "feature_dropout: the input must have rank 2, found shape [2]");
+        assert_eq!(features, "feature_dropout: the input must have rank 2 or more, found shape [2]");
         let samples = failure(&[&[2], &[3]], |x| normal(x[0], x[1], &mut rng()));
         assert_eq!(samples, "normal: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)");
     }

@@ -344,7 +344,11 @@ impl<'t, T: Float> Var<'t, T> {
             None => self,
         };
         let all = x.record(Recurrent::new(cell, options), &others);
-        (all.slice(0, ..steps), from_fn(|state| all.index_axis(0, steps + state)))
+        let mut last = [all; S];
+        for (state, place) in last.iter_mut().zip(steps..) {
+            *state = all.index_axis(0, place);
+        }
+        (all.slice(0, ..steps), last)
     }
 }
 
@@ -375,16 +379,18 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     let &[_, width] = &hidden[..] else {
         return Err(Rule::Rank { what: "the weight of the hidden state", expected: 2, found: hidden });
     };
-    let same = |expected: Shape, found: Shape| match expected == found {
-        true => Ok(()),
-        false => Err(Rule::Shape { expected, found }),
-    };
-    same(Shape::from([G * width, width]), hidden)?;
-    same(Shape::from([G * width, inputs]), weights.input.shape())?;
-    weights.bias.iter().flatten().try_for_each(|bias| same(Shape::from(G * width), bias.shape()))?;
-    states.try_for_each(|state| same(Shape::from([batch, width]), state.shape()))?;
+    hidden.must_be("the weight of the hidden state", &[G * width, width])?;
+    let input = weights.input.shape();
+    match input[..] {
+        [rows, takes] if rows == G * width => x.must_be("the input", &[steps, batch, takes])?,
+        _ => input.must_be("the weight of the input", &[G * width, inputs])?,
+    }
+    for (bias, what) in weights.bias.iter().flatten().zip(["the bias of the input", "the bias of the hidden state"]) {
+        bias.shape().must_be(what, &[G * width])?;
+    }
+    states.try_for_each(|state| state.shape().must_be("a state", &[batch, width]))?;
     let Some(lengths) = &options.lengths else { return Ok(()) };
-    same(Shape::from(batch), lengths.shape().clone())?;
+    lengths.shape().must_be("the lengths", &[batch])?;
     match lengths.iter().find(|length| !(1..=steps).contains(length)) {
         Some(length) => {
             let must = "between 1 and the number of steps";
@@ -603,15 +609,18 @@ mod tests {
             failure(&shapes, |x| x[0].lstm(&weights(x), Some([x[5], x[6]]), &RecurrentOptions::default()).1[1])
         };
         let right: [&[usize]; 7] = [&[3, 2, 2], &[12, 2], &[12, 3], &[12], &[12], &[2, 3], &[2, 3]];
-        let cases: [(usize, &[usize], &str); 8] = [
+        let cases: [(usize, &[usize], &str); 11] = [
             (0, &[3, 2], "lstm: the input must have rank 3, found shape [3, 2]"),
             (0, &[0, 2, 2], "lstm: the input must be a sequence of at least one step, found [0, 2, 2]"),
-            (0, &[3, 2, 5], "lstm: shapes differ: expected [12, 5], found [12, 2]"),
+            (0, &[3, 2, 5], "lstm: the input must have shape [3, 2, 2], found [3, 2, 5]"),
+            (1, &[12], "lstm: the weight of the input must have shape [12, 2], found [12]"),
+            (1, &[9, 2], "lstm: the weight of the input must have shape [12, 2], found [9, 2]"),
             (2, &[12], "lstm: the weight of the hidden state must have rank 2, found shape [12]"),
-            (2, &[9, 3], "lstm: shapes differ: expected [12, 3], found [9, 3]"),
-            (3, &[3], "lstm: shapes differ: expected [12], found [3]"),
-            (5, &[3], "lstm: shapes differ: expected [2, 3], found [3]"),
-            (6, &[1, 3], "lstm: shapes differ: expected [2, 3], found [1, 3]"),
+            (2, &[9, 3], "lstm: the weight of the hidden state must have shape [12, 3], found [9, 3]"),
+            (3, &[3], "lstm: the bias of the input must have shape [12], found [3]"),
+            (4, &[3], "lstm: the bias of the hidden state must have shape [12], found [3]"),
+            (5, &[3], "lstm: a state must have shape [2, 3], found [3]"),
+            (6, &[1, 3], "lstm: a state must have shape [2, 3], found [1, 3]"),
         ];
         for (operand, shape, expected) in cases {
             let mut shapes = right;
@@ -623,7 +632,7 @@ mod tests {
             let shapes: [&[usize]; 7] = [&[3, 2, 2], &[9, 2], &[9, 3], &[9], &[9], &[2, 3], &[2, 3]];
             failure(&shapes, |x| x[0].gru(&weights(x), None, &options).0)
         };
-        assert_eq!(gru(&[1]), "gru: shapes differ: expected [2], found [1]");
+        assert_eq!(gru(&[1]), "gru: the lengths must have shape [2], found [1]");
         assert_eq!(gru(&[0, 1]), "gru: a length must be between 1 and the number of steps, found 0");
         assert_eq!(gru(&[3, 4]), "gru: a length must be between 1 and the number of steps, found 4");
     }

@@ -175,7 +175,7 @@ impl<'t, T: Float> Var<'t, T> {
         let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
         let Saved::Tensor(found) = self.tape.saved(y.slot) else { return nothing(y) };
         let statistics = self.tape.kept(y.slot, found);
-        let [mean, variance] = [0, 1].map(|row| statistics.index_axis(0, row));
+        let (mean, variance) = (statistics.index_axis(0, 0), statistics.index_axis(0, 1));
         let statistics = BatchStatistics { mean, variance, count };
         (y.scaled_and_shifted(weight, bias), statistics)
     }
@@ -289,7 +289,7 @@ impl<'t, T: Float> Var<'t, T> {
         y.reshape(shape).scaled_and_shifted(weight, bias)
     }
 
-    /// A failed handle unless this shape ends with `normalized` and the operands have that shape.
+    /// A failed handle unless this shape ends with `normalized` and the operands, a weight and a bias, have that shape.
     #[track_caller]
     fn last_axes<const N: usize>(
         self,
@@ -297,21 +297,23 @@ impl<'t, T: Float> Var<'t, T> {
         normalized: &Shape,
         operands: [Option<Self>; N],
     ) -> Result<(), Self> {
-        let others = operands.into_iter().flatten();
-        let failed = others.clone().fold(self, Self::and);
+        let failed = operands.into_iter().flatten().fold(self, Self::and);
         if !self.shape().ends_with(normalized) {
-            let found = normalized.to_string();
+            let found = format!("{normalized} for {}", self.shape());
             return Err(
                 failed.fail(op, Rule::Argument { name: "normalized_shape", must: "the end of the shape", found })
             );
         }
-        match others.map(Var::shape).find(|shape| shape != normalized) {
-            Some(found) => Err(failed.fail(op, Rule::Shape { expected: normalized.clone(), found })),
-            None => Ok(()),
+        for (operand, what) in operands.iter().zip(["the weight", "the bias"]) {
+            if let Some(Err(rule)) = operand.map(|operand| operand.shape().must_be(what, normalized)) {
+                return Err(failed.fail(op, rule));
+            }
         }
+        Ok(())
     }
 
-    /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor.
+    /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor: mean,
+    /// variance, weight and bias, or the last ones of them.
     #[track_caller]
     fn channel_operands<const N: usize>(
         self,
@@ -321,11 +323,13 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let failed = operands.iter().flatten().fold(self, |all, &operand| all.and(operand));
         let [_, channels, rest @ ..] = &shape[..] else {
-            return Err(failed.fail(op, Rule::Rank { what: "the input", expected: 2, found: shape }));
+            return Err(failed.fail(op, Rule::MinRank { what: "the input", least: 2, found: shape }));
         };
-        let expected = Shape::from(*channels);
-        if let Some(found) = operands.iter().flatten().map(|operand| operand.shape()).find(|shape| *shape != expected) {
-            return Err(failed.fail(op, Rule::Shape { expected, found }));
+        let names = ["the mean", "the variance", "the weight", "the bias"];
+        for (operand, what) in operands.iter().zip(&names[4 - N..]) {
+            if let Some(Err(rule)) = operand.map(|operand| operand.shape().must_be(what, &[*channels])) {
+                return Err(failed.fail(op, rule));
+            }
         }
         let along: Shape = std::iter::once(*channels).chain(rest.iter().map(|_| 1)).collect();
         let mut reshaped = operands;
@@ -430,7 +434,7 @@ mod tests {
             ),
             (vec![2.0, 10.0], vec![1.0, 0.0], 2)
         );
-        assert_eq!(y.value().unwrap().select(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
+        assert_eq!(y.value().unwrap().index_axis(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
         let super::BatchStatistics { mean, variance, .. } = statistics;
         let again = x.batch_norm_eval(mean, variance, None, None, 1e-3).value().unwrap();
         again.close_to(&x.batch_norm(None, None, 1e-3).0.value().unwrap(), 1e-14, 1e-14).unwrap();
@@ -442,19 +446,19 @@ mod tests {
             |shapes: [&[usize]; 2], over: &[usize]| failure(&shapes, |x| x[0].layer_norm(over, Some(x[1]), None, 0.1));
         assert_eq!(
             layer([&[2, 3], &[3]], &[2]),
-            "layer_norm: normalized_shape must be the end of the shape, found [2]"
+            "layer_norm: normalized_shape must be the end of the shape, found [2] for [2, 3]"
         );
-        assert_eq!(layer([&[2, 3], &[2]], &[3]), "layer_norm: shapes differ: expected [3], found [2]");
+        assert_eq!(layer([&[2, 3], &[2]], &[3]), "layer_norm: the weight must have shape [3], found [2]");
         let batch = |shapes: [&[usize]; 2]| failure(&shapes, |x| x[0].batch_norm(Some(x[1]), None, 0.1).0);
-        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2, found shape [2]");
-        assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: shapes differ: expected [3], found [2]");
+        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2 or more, found shape [2]");
+        assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: the weight must have shape [3], found [2]");
         assert_eq!(batch([&[0, 3], &[3]]), "batch_norm: needs at least one element, found shape [0, 3]");
         let rms = failure(&[&[2, 3], &[2]], |x| x[0].rms_norm([3], Some(x[1]), 0.1));
-        assert_eq!(rms, "rms_norm: shapes differ: expected [3], found [2]");
+        assert_eq!(rms, "rms_norm: the weight must have shape [3], found [2]");
         let group = |groups| failure(&[&[2, 6], &[6]], |x| x[0].group_norm(groups, Some(x[1]), None, 0.1));
         assert_eq!(group(4), "group_norm: 6 channels do not divide into 4 groups");
         assert_eq!(group(0), "group_norm: 6 channels do not divide into 0 groups");
         let eval = failure(&[&[2, 3], &[3], &[1]], |x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1));
-        assert_eq!(eval, "batch_norm: shapes differ: expected [3], found [1]");
+        assert_eq!(eval, "batch_norm: the variance must have shape [3], found [1]");
     }
 }

@@ -9,7 +9,14 @@ use crate::tensor::Tensor;
 
 /// Something that holds parameters: a layer, a model, a list of either.
 ///
-/// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field.
+/// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field. Every field must be a module, or be left
+/// out with `#[module(skip)]`. Modules are parameters and buffers, layers and optimisers, boxes, options and lists of modules,
+/// and plain numbers, `bool` and strings, which hold nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Module<{T}>`",
+    label = "not a `Module<{T}>`",
+    note = "in a struct with `#[derive(Module)]`, `#[module(skip)]` leaves out a field that holds no parameters"
+)]
 pub trait Module<T: Float = f32> {
     /// Shows every parameter, buffer and mode to the visitor, in the order of the fields.
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>);

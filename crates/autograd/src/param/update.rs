@@ -1,6 +1,6 @@
 //! One step of an update rule: one pass over a parameter, its gradient and the state of the rule.
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::simd::{self, Kernel};
@@ -39,10 +39,9 @@ impl<T: Float> Param<T> {
         state: [&mut Tensor<T>; N],
         rule: impl Fn(T, T, [T; N]) -> (T, [T; N]) + Sync,
     ) -> Result<()> {
-        let shapes = std::iter::once(gradient.shape()).chain(state.iter().map(|state| state.shape()));
-        if let Some(found) = shapes.into_iter().find(|&shape| shape != self.shape()) {
-            let rule = Rule::Shape { expected: self.shape().clone(), found: found.clone() };
-            return Err(Error::new("update", rule));
+        let of_state = state.iter().map(|state| (state.shape(), "a state"));
+        for (shape, what) in std::iter::once((gradient.shape(), "the gradient")).chain(of_state) {
+            shape.must_be(what, self.shape()).map_err(Error::at("update"))?;
         }
         let gradient = if gradient.as_slice().is_some() { gradient.clone() } else { gradient.contiguous() };
         let gradient = gradient.as_slice().unwrap_or(&[]);
@@ -197,7 +196,7 @@ mod tests {
     fn other_shapes_are_an_error_and_change_nothing() {
         let mut param = Param::new(Tensor::from([1.0_f32, 2.0]));
         let error = param.update_with(&Tensor::zeros([2, 1]), [], |x, _, []| (x + 1.0, [])).unwrap_err();
-        assert!(error.to_string().starts_with("update: shapes differ: expected [2], found [2, 1]"), "{error}");
+        assert!(error.to_string().starts_with("update: the gradient must have shape [2], found [2, 1]"), "{error}");
         let mut state = Tensor::zeros([3]);
         assert!(param.update_with(&Tensor::zeros([2]), [&mut state], |x, _, s| (x + 1.0, s)).is_err());
         assert_eq!(param.value().to_vec(), [1.0, 2.0]);

@@ -30,7 +30,7 @@ use crate::var::Var;
 /// })?;
 /// for _ in 0..100 {
 ///     let (_loss, gradients) = step.value_and_gradients(&weight, &batch)?;
-///     let slope = gradients.of(&weight)?.mul(&0.05.into())?;
+///     let slope = gradients.of(&weight)?.mul(0.05)?;
 ///     weight.set(weight.value().sub(&slope)?)?;
 /// }
 /// assert!(step.value(&weight, &batch)? < 0.1);

@@ -338,7 +338,7 @@ fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
 #[test]
 fn long_chains_and_their_sums_have_the_bits_of_the_recording() -> Result<()> {
     let x: Tensor<f32> = Tensor::from(Draws(1).numbers(250 * 201)).reshape([250, 201])?;
-    let (row, column): (Tensor<f32>, Tensor<f32>) = (x.select(0, 0)?, x.slice(1, ..1)?.contiguous());
+    let (row, column): (Tensor<f32>, Tensor<f32>) = (x.index_axis(0, 0)?, x.slice(1, ..1)?.contiguous());
     fn f<'t>(_: &'t Tape<f32>, [x, row, column]: [Var<'t, f32>; 3]) -> Scalar<'t, f32> {
         let y = (x * row + column).tanh() * (-x * x).exp();
         y.sum() + (y + row).square().sum() * 0.1
@@ -358,7 +358,7 @@ fn long_chains_and_their_sums_have_the_bits_of_the_recording() -> Result<()> {
 fn operations_of_users_are_steps() -> Result<()> {
     fn f<'t>(_: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
         let map = Map::new("bump", |[x, y]| if x < y { x * y.sin() } else { x.exp() });
-        let slope = |[x]: [&Tensor<f64>; 1], _: &Tensor<f64>, g: &Tensor<f64>| Ok([x.mul(g)?.mul(&2.0.into())?]);
+        let slope = |[x]: [&Tensor<f64>; 1], _: &Tensor<f64>, g: &Tensor<f64>| Ok([x.mul(g)?.mul(2.0)?]);
         let square = custom_numeric("own_square", [x], |[x]| x.mul(x), slope);
         (map.of([square, x]) + custom("twice", [x], |[x]| x.add(x), |_, _, g| [g + g])).sum()
     }

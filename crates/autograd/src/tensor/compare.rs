@@ -19,7 +19,7 @@ impl<E: Element> PartialEq for Tensor<E> {
 }
 
 impl<T: Float> Tensor<T> {
-    /// Whether every element `x` is close to its partner `y` in `other`: |x − y| ≤ absolute + relative·|y|.
+    /// Whether every element `x` is close to its partner `y` in `expected`: |x − y| ≤ absolute + relative·|y|.
     ///
     /// Equal infinities are close, and so are two NaN: a test that expects one should find it.
     ///
@@ -32,11 +32,11 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Errors
     /// The [`Difference`], when an element is not close or the shapes differ.
-    pub fn close_to(&self, other: &Self, relative: f64, absolute: f64) -> Result<(), Difference> {
-        if self.shape() != other.shape() {
-            return Err(Difference::Shapes { left: self.shape().clone(), right: other.shape().clone() });
+    pub fn close_to(&self, expected: &Self, relative: f64, absolute: f64) -> Result<(), Difference> {
+        if self.shape() != expected.shape() {
+            return Err(Difference::Shapes { left: self.shape().clone(), right: expected.shape().clone() });
         }
-        let pairs = self.iter().zip(other.iter()).map(|(x, y)| (x.to_f64(), y.to_f64())).enumerate();
+        let pairs = self.iter().zip(expected.iter()).map(|(x, y)| (x.to_f64(), y.to_f64())).enumerate();
         let differing: Vec<_> = pairs.filter(|&(_, (x, y))| !is_close(x, y, relative, absolute)).collect();
         // How far out of bounds, so that a large element with a large allowance does not hide a small one.
         let excess = |&(_, (x, y)): &(usize, (f64, f64))| match (x - y).abs() / (absolute + relative * y.abs()) {

@@ -67,11 +67,18 @@ mod tests {
             x.flip([0, 2]).unwrap(),
             x.slice_step(2, 3..30, 4).unwrap().flip(2).unwrap(),
             x.slice(1, 1..3).unwrap().transpose(0, 1).unwrap(),
-            x.select(1, 2).unwrap().t().unwrap(),
-            x.select(2, 36).unwrap().t().unwrap().flip(0).unwrap(),
+            x.index_axis(1, 2).unwrap().t().unwrap(),
+            x.index_axis(2, 36).unwrap().t().unwrap().flip(0).unwrap(),
             x.slice(0, 1..2).unwrap().broadcast_to([2, 5, 20, 37]).unwrap(),
-            x.select(2, 0).unwrap().unsqueeze(-1).unwrap().broadcast_to([3, 20, 6]).unwrap(),
-            x.select(2, 0).unwrap().select(1, 3).unwrap().select(0, 2).unwrap().broadcast_to([2, 2]).unwrap(),
+            x.index_axis(2, 0).unwrap().unsqueeze(-1).unwrap().broadcast_to([3, 20, 6]).unwrap(),
+            x.index_axis(2, 0)
+                .unwrap()
+                .index_axis(1, 3)
+                .unwrap()
+                .index_axis(0, 2)
+                .unwrap()
+                .broadcast_to([2, 2])
+                .unwrap(),
             x.slice(0, 1..1).unwrap(),
         ];
         for view in views {

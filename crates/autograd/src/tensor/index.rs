@@ -101,41 +101,35 @@ impl<E: Element> Tensor<E> {
     /// [`Rule::Axis`].
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Result<Self> {
-        let at = Error::at("transpose");
-        let (a, b) = (self.shape().axis(a).map_err(&at)?, self.shape().axis(b).map_err(&at)?);
-        Ok(self.swapped(a, b))
+        self.swapped(a, b).map_err(Error::at("transpose"))
     }
 
     /// The last two axes swapped: each matrix transposed.
     ///
     /// # Errors
-    /// [`Rule::Rank`] when there are less than two axes.
+    /// [`Rule::Axis`] when there are less than two axes.
     #[track_caller]
     pub fn t(&self) -> Result<Self> {
-        match self.rank() {
-            rank @ 2.. => Ok(self.swapped(rank - 2, rank - 1)),
-            _ => Err(Error::new("t", Rule::Rank { what: "a matrix", expected: 2, found: self.shape().clone() })),
-        }
+        self.swapped(-2, -1).map_err(Error::at("t"))
     }
 
-    fn swapped(&self, a: usize, b: usize) -> Self {
+    fn swapped(&self, a: isize, b: isize) -> Result<Self, Rule> {
         let mut order: SmallVec<[usize; 4]> = (0..self.rank()).collect();
-        order.swap(a, b);
-        self.with_layout(self.layout.permute(&order))
+        order.swap(self.shape().axis(a)?, self.shape().axis(b)?);
+        Ok(self.with_layout(self.layout.permute(&order)))
     }
 
-    /// Without `axis`, whose size is one.
+    /// Without the axis `axis`, if it has size one.
     ///
     /// # Errors
-    /// [`Rule::Axis`], or [`Rule::Shape`] when its size is not one.
+    /// [`Rule::Axis`].
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Result<Self> {
         let position = self.shape().axis(axis).map_err(Error::at("squeeze"))?;
-        if self.shape()[position] != 1 {
-            let rule = Rule::Shape { expected: self.shape().with(position, 1), found: self.shape().clone() };
-            return Err(Error::new("squeeze", rule));
+        match self.shape()[position] {
+            1 => Ok(self.with_layout(self.layout.without(position))),
+            _ => Ok(self.clone()),
         }
-        Ok(self.with_layout(self.layout.without(position)))
     }
 
     /// With a new axis of size one that becomes `axis` of the result.
@@ -205,15 +199,15 @@ impl<E: Element> Tensor<E> {
         Ok(self.with_layout(self.layout.slice(axis, start, end, step)))
     }
 
-    /// The elements whose index along `axis` is `index`, without that axis.
+    /// The elements at `index` along `axis`, without that axis (`select` in PyTorch).
     ///
     /// # Errors
     /// [`Rule::Axis`] or [`Rule::Index`].
     #[track_caller]
-    pub fn select(&self, axis: isize, index: usize) -> Result<Self> {
-        let axis = self.shape().axis(axis).map_err(Error::at("select"))?;
+    pub fn index_axis(&self, axis: isize, index: usize) -> Result<Self> {
+        let axis = self.shape().axis(axis).map_err(Error::at("index_axis"))?;
         if index >= self.shape()[axis] {
-            return Err(Error::new("select", Rule::Index { index, axis, shape: self.shape().clone() }));
+            return Err(Error::new("index_axis", Rule::Index { index, axis, shape: self.shape().clone() }));
         }
         Ok(self.with_layout(self.layout.slice(axis, index, index + 1, 1).without(axis)))
     }
@@ -225,17 +219,18 @@ impl<E: Element> Tensor<E> {
     /// use autograd::Tensor;
     ///
     /// let labels = Tensor::from([7, 8, 9]);
-    /// assert_eq!(labels.index_select(0, &Tensor::from([2, 0, 2]))?, Tensor::from([9, 7, 9]));
+    /// assert_eq!(labels.index_select(0, [2, 0, 2])?, Tensor::from([9, 7, 9]));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     ///
     /// # Errors
-    /// When there is no such axis, the index is no list, or a row is out of range.
+    /// When there is no such axis, the index has several axes, or a row is out of range.
     #[track_caller]
-    pub fn index_select(&self, axis: isize, index: &Tensor<usize>) -> Result<Self> {
+    pub fn index_select(&self, axis: isize, index: impl Into<Tensor<usize>>) -> Result<Self> {
+        let index = index.into();
         let error = Error::at("index_select");
         let axis = self.shape().axis(axis).map_err(&error)?;
-        if index.rank() != 1 {
+        if index.rank() > 1 {
             return Err(error(Rule::Rank { what: "the index", expected: 1, found: index.shape().clone() }));
         }
         if let Some(index) = index.iter().find(|&index| index >= self.shape()[axis]) {
@@ -259,7 +254,8 @@ impl<E: Element> Tensor<E> {
         }
         let total = self.shape()[axis];
         let piece = |start| self.layout.slice(axis, start, total.min(start.saturating_add(size)), 1);
-        Ok((0..total).step_by(size).map(|start| self.with_layout(piece(start))).collect())
+        // An axis of size zero is one empty piece, as in PyTorch.
+        Ok((0..total.max(1)).step_by(size).map(|start| self.with_layout(piece(start))).collect())
     }
 
     /// In reverse order along each of `axes`.
@@ -393,7 +389,7 @@ mod tests {
     #[test]
     fn views_share_the_elements() {
         let x = x();
-        let views: [(Result<Tensor<usize>>, Tensor<usize>); 14] = [
+        let views: [(Result<Tensor<usize>>, Tensor<usize>); 15] = [
             (x.reshape([3, 2]), Tensor::from([[1, 2], [3, 4], [5, 6]])),
             (x.permute([1, 0]), Tensor::from([[1, 4], [2, 5], [3, 6]])),
             (x.permute([-2, -1]), x.clone()),
@@ -402,12 +398,13 @@ mod tests {
             (x.unsqueeze(1), Tensor::from([[[1, 2, 3]], [[4, 5, 6]]])),
             (x.unsqueeze(-1), Tensor::from([[[1], [2], [3]], [[4], [5], [6]]])),
             (x.slice(0, 1..2).unwrap().squeeze(0), Tensor::from([4, 5, 6])),
+            (x.squeeze(-1), x.clone()),
             (x.slice(1, ..=1), Tensor::from([[1, 2], [4, 5]])),
             (x.slice_step(-1, .., 2), Tensor::from([[1, 3], [4, 6]])),
             (x.slice_step(-1, 1.., usize::MAX), Tensor::from([[2], [5]])),
-            (x.select(1, 2), Tensor::from([3, 6])),
+            (x.index_axis(1, 2), Tensor::from([3, 6])),
             (x.flip([0, -1]), Tensor::from([[6, 5, 4], [3, 2, 1]])),
-            (x.select(0, 1).unwrap().broadcast_to([2, 3]), Tensor::from([[4, 5, 6], [4, 5, 6]])),
+            (x.index_axis(0, 1).unwrap().broadcast_to([2, 3]), Tensor::from([[4, 5, 6], [4, 5, 6]])),
         ];
         for (view, expected) in views {
             let view = view.unwrap();
@@ -434,7 +431,8 @@ mod tests {
         let pieces = x().split(2, 1).unwrap();
         assert_eq!(pieces, [Tensor::from([[1, 2], [4, 5]]), Tensor::from([[3], [6]])]);
         assert_eq!(x().split(usize::MAX, 0).unwrap(), [x()]);
-        assert!(x().slice(0, 0..0).unwrap().split(1, 0).unwrap().is_empty());
+        let none = x().slice(0, 0..0).unwrap();
+        assert_eq!(none.split(1, 0).unwrap(), [none]);
     }
 
     #[test]
@@ -444,8 +442,8 @@ mod tests {
         assert_eq!(message(x.permute([0])), "permute: 1 axes are given for shape [2, 3]");
         assert_eq!(message(x.permute([0, -2])), "permute: axis -2 is given twice");
         assert_eq!(message(x.transpose(0, 2)), "transpose: axis 2 is out of range for shape [2, 3]");
-        assert_eq!(message(Tensor::from([1]).t()), "t: a matrix must have rank 2, found shape [1]");
-        assert_eq!(message(x.squeeze(0)), "squeeze: shapes differ: expected [1, 3], found [2, 3]");
+        assert_eq!(message(Tensor::from([1]).t()), "t: axis -2 is out of range for shape [1]");
+        assert_eq!(message(x.squeeze(2)), "squeeze: axis 2 is out of range for shape [2, 3]");
         assert_eq!(message(x.unsqueeze(3)), "unsqueeze: axis 3 is out of range for shape [2, 3]");
         assert_eq!(message(x.broadcast_to([3, 3])), "broadcast_to: [2, 3] does not broadcast to [3, 3]");
         assert_eq!(message(x.slice(1, 2..5)), "slice: range 2..5 step 1 does not fit axis 1 of shape [2, 3]");
@@ -453,7 +451,7 @@ mod tests {
             message(x.slice_step(0, .., 0)),
             "slice_step: range 0..2 step 0 does not fit axis 0 of shape [2, 3]"
         );
-        assert_eq!(message(x.select(0, 2)), "select: index 2 is out of range for axis 0 of shape [2, 3]");
+        assert_eq!(message(x.index_axis(0, 2)), "index_axis: index 2 is out of range for axis 0 of shape [2, 3]");
         assert_eq!(message(x.flip([1, 1])), "flip: axis 1 is given twice");
         let pieces = x.split(0, 0).map(|pieces| pieces[0].clone());
         assert_eq!(message(pieces), "split: size must be at least 1, found 0");

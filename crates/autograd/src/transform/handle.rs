@@ -73,9 +73,7 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     }
     #[track_caller]
     fn set_tangent(self, op: &'static str, along: Tensor<T>, tangents: &mut Tangents<T>) -> Result<()> {
-        if *along.shape() != self.shape() {
-            return Err(Error::new(op, Rule::Shape { expected: self.shape(), found: along.shape().clone() }));
-        }
+        along.shape().must_be("the direction", &self.shape()).map_err(Error::at(op))?;
         tangents.set_var(self, along);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Attention with several heads.
 
-use autograd::{AttentionOptions, Float, Param, Result, Rule, Tensor, Var};
+use autograd::{AttentionOptions, Float, Param, Result, Rule, Shape, Tensor, Var};
 use rand::Rng;
 
-use super::{Dropout, Linear};
+use super::{Dropout, Linear, optional};
 use crate::init;
 
 /// Which keys a query sees, and how much it is drawn to them; by default every query sees every key.
@@ -123,30 +123,43 @@ impl<T: Float> MultiheadAttention<T> {
         value: Var<'t, T>,
         mask: &AttentionMask<'t, T>,
     ) -> Var<'t, T> {
-        let (weight, bias) = self.maps(query);
-        let width = self.width();
-        let part = |x: Var<'t, T>, i: usize| {
-            x.linear(weight.narrow(0, i * width, width), bias.map(|bias| bias.narrow(0, i * width, width)))
-        };
-        self.attend([part(query, 0), part(key, 1), part(value, 2)], mask)
+        self.attend([self.map(0, query), self.map(1, key), self.map(2, value)], mask)
     }
 
     /// What the elements of a sequence find among themselves: as [`forward_with`](Self::forward_with), with one product for
     /// the first three maps.
     #[track_caller]
     pub fn forward_self<'t>(&self, x: Var<'t, T>, mask: &AttentionMask<'t, T>) -> Var<'t, T> {
-        let (weight, bias) = self.maps(x);
-        let (all, width) = (x.linear(weight, bias), self.width());
-        self.attend([0, 1, 2].map(|i| all.narrow(-1, i * width, width)), mask)
+        let all = x.linear(x.param(&self.in_proj_weight), optional(x, &self.in_proj_bias));
+        self.attend([self.part(-1, 0, all), self.part(-1, 1, all), self.part(-1, 2, all)], mask)
     }
 
     fn width(&self) -> usize {
         self.out_proj.weight.shape()[0]
     }
 
+    /// One of the first three maps of `x`: for queries, keys or values.
     #[track_caller]
-    fn maps<'t>(&self, x: Var<'t, T>) -> (Var<'t, T>, Option<Var<'t, T>>) {
-        (x.param(&self.in_proj_weight), self.in_proj_bias.as_ref().map(|bias| x.param(bias)))
+    fn map<'t>(&self, k: usize, x: Var<'t, T>) -> Var<'t, T> {
+        let weight = self.part(0, k, x.param(&self.in_proj_weight));
+        match &self.in_proj_bias {
+            Some(bias) => x.linear(weight, Some(self.part(0, k, x.param(bias)))),
+            None => x.linear(weight, None),
+        }
+    }
+
+    /// What belongs to one of the first three maps, of all three along `axis`.
+    #[track_caller]
+    fn part<'t>(&self, axis: isize, k: usize, all: Var<'t, T>) -> Var<'t, T> {
+        all.narrow(axis, k * self.width(), self.width())
+    }
+
+    /// The vectors of a sequence in one piece for each head, with the axes in this order.
+    #[track_caller]
+    fn in_heads<'t>(&self, x: Var<'t, T>, order: &[isize]) -> Var<'t, T> {
+        let shape = x.shape();
+        let leading = shape.iter().copied().take(shape.rank() - 1);
+        x.reshape(leading.chain([self.heads, self.width() / self.heads]).collect::<Shape>()).permute(order)
     }
 
     #[track_caller]
@@ -169,11 +182,8 @@ impl<T: Float> MultiheadAttention<T> {
             (_, true) => (&[0, 2, 1, 3], &[0, 2, 1, 3]),
             (_, false) => (&[1, 2, 0, 3], &[2, 0, 1, 3]),
         };
-        let [q, k, v] = qkv.map(|x| {
-            let shape = x.shape();
-            let leading = shape.iter().copied().take(rank - 1);
-            x.reshape(leading.chain([self.heads, width / self.heads]).collect::<autograd::Shape>()).permute(apart)
-        });
+        let [q, k, v] = qkv;
+        let (q, k, v) = (self.in_heads(q, apart), self.in_heads(k, apart), self.in_heads(v, apart));
         let (dropout, seed) = self.dropout.draw();
         if dropout > 0.0 && query.tape().is_for_program() {
             let why = "the seed of its dropout would be the same in every run; use the model with `eval`".to_string();
@@ -226,7 +236,7 @@ mod tests {
         assert_eq!(other.transpose(0, 1).value().unwrap(), batch_first);
         let single = x.index_axis(0, 1);
         let alone = layer().forward(single, single, single).value().unwrap();
-        alone.close_to(&batch_first.select(0, 1).unwrap(), 1e-14, 1e-14).unwrap();
+        alone.close_to(&batch_first.index_axis(0, 1).unwrap(), 1e-14, 1e-14).unwrap();
     }
 
     #[test]
@@ -237,7 +247,7 @@ mod tests {
         let expected = layer().forward(x, short, short).value().unwrap();
         let last = Tensor::from([[false, false, false, true]; 2]);
         let padded = AttentionMask { key_padding_mask: Some(last.clone()), ..AttentionMask::default() };
-        let masked = AttentionMask { attn_mask: Some(last.select(0, 0).unwrap()), ..AttentionMask::default() };
+        let masked = AttentionMask { attn_mask: Some(last.index_axis(0, 0).unwrap()), ..AttentionMask::default() };
         for mask in [padded, masked] {
             let found = layer().forward_with(x, x, x, &mask).value().unwrap();
             found.close_to(&expected, 1e-14, 1e-14).unwrap();

@@ -3,7 +3,7 @@
 use autograd::{Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, Float, Param, Shape, Var};
 use rand::Rng;
 
-use super::layer;
+use super::{layer, optional};
 use crate::init;
 
 macro_rules! convolution {
@@ -50,7 +50,7 @@ macro_rules! convolution {
             /// The convolution, plus the bias of each channel.
             #[track_caller]
             pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-                x.$method(x.param(&self.weight), self.bias.as_ref().map(|bias| x.param(bias)), self.options)
+                x.$method(x.param(&self.weight), optional(x, &self.bias), self.options)
             }
         }
 

@@ -64,15 +64,15 @@ mod tests {
         let embedding = Embedding::<f64>::with_padding(4, 3, 1, &mut StdRng::seed_from_u64(0));
         let plain = Embedding::<f64>::new(4, 3, &mut StdRng::seed_from_u64(0));
         for row in 0..4 {
-            let [padded, plain] = [&embedding, &plain].map(|e| e.weight.value().select(0, row).unwrap());
+            let [padded, plain] = [&embedding, &plain].map(|e| e.weight.value().index_axis(0, row).unwrap());
             assert_eq!(padded, if row == 1 { Tensor::zeros([3]) } else { plain });
         }
         let tape = Tape::new();
         let y = embedding.forward(&tape, &Tensor::from([[1, 2], [2, 1]]));
         let gradients = (y + 1.0).square().sum().backward().unwrap();
         let gradient = gradients.of(&embedding.weight).unwrap();
-        assert!(gradient.select(0, 1).unwrap().iter().all(|g| g == 0.0));
-        assert!(gradient.select(0, 2).unwrap().iter().all(|g| g != 0.0));
+        assert!(gradient.index_axis(0, 1).unwrap().iter().all(|g| g == 0.0));
+        assert!(gradient.index_axis(0, 2).unwrap().iter().all(|g| g != 0.0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use autograd::{Float, Param, Var};
 use rand::Rng;
 
-use super::layer;
+use super::{layer, optional};
 use crate::init;
 
 /// y = x·Wᵀ + b along the last axis.
@@ -47,7 +47,7 @@ impl<T: Float> Linear<T> {
     /// x·Wᵀ + b.
     #[track_caller]
     pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        x.linear(x.param(&self.weight), self.bias.as_ref().map(|bias| x.param(bias)))
+        x.linear(x.param(&self.weight), optional(x, &self.bias))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use autograd::{BatchStatistics, Buffer, Float, Mode, Param, Rule, Shape, Tape, Tensor, Term, Var};
 
-use super::layer;
+use super::{layer, optional};
 
 macro_rules! batch_norm {
     ($(#[$doc:meta])* $layer:ident($name:literal, ranks: $($rank:literal)|+, $shape:literal)) => {
@@ -64,7 +64,7 @@ macro_rules! batch_norm {
                 }
                 let (weight, bias) = (Some(x.param(&self.weight)), Some(x.param(&self.bias)));
                 if self.mode == Mode::Eval {
-                    let [mean, variance] = [&self.running_mean, &self.running_var].map(|b| x.tape().buffer(b));
+                    let (mean, variance) = (x.tape().buffer(&self.running_mean), x.tape().buffer(&self.running_var));
                     return x.batch_norm_eval(mean, variance, weight, bias, self.epsilon);
                 }
                 let channels = shape.get(1).copied().unwrap_or(0);
@@ -157,8 +157,7 @@ impl<T: Float> LayerNorm<T> {
     /// x with each sample normalised.
     #[track_caller]
     pub fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        let bias = self.bias.as_ref().map(|bias| x.param(bias));
-        x.layer_norm(self.weight.shape(), Some(x.param(&self.weight)), bias, self.epsilon)
+        x.layer_norm(self.weight.shape(), Some(x.param(&self.weight)), optional(x, &self.bias), self.epsilon)
     }
 }
 

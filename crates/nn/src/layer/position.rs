@@ -132,12 +132,12 @@ impl RotaryPositions {
         }
         let table = |f: fn(f64) -> f64| {
             let turn = |i: &[usize]| T::from_f64(f(angle(start + i[0], i[1], width)));
-            x.tape().constant(Tensor::from_fn([length, width / 2, 1], turn))
+            Tensor::from_fn([length, width / 2, 1], turn)
         };
-        let (cos, sin) = (table(f64::cos), table(f64::sin));
+        let (cos, sin) = (x.tape().constant(table(f64::cos)), x.tape().constant(table(f64::sin)));
         let shape = x.shape();
         let pairs = x.reshape(shape[..shape.rank() - 1].iter().copied().chain([width / 2, 2]).collect::<Shape>());
-        let [a, b] = [0, 1].map(|i| pairs.narrow(-1, i, 1));
+        let (a, b) = (pairs.narrow(-1, 0, 1), pairs.narrow(-1, 1, 1));
         autograd::cat(&[a * cos - b * sin, a * sin + b * cos], -1).reshape(shape)
     }
 }
@@ -150,7 +150,7 @@ fn sequence<'t, T: Float>(x: Var<'t, T>, op: &'static str) -> Result<[usize; 2],
     let shape = x.shape();
     match shape[..] {
         [.., length, width] => Ok([length, width]),
-        _ => Err(x.fail(op, Rule::Rank { what: "the sequence", expected: 2, found: shape })),
+        _ => Err(x.fail(op, Rule::MinRank { what: "the sequence", least: 2, found: shape })),
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     fn waves_are_those_of_the_paper() {
         let tape = Tape::new();
         let y = SinusoidalPositions.forward(tape.constant(Tensor::<f64>::zeros([2, 3, 5]))).value().unwrap();
-        assert_eq!(y.select(0, 0).unwrap(), y.select(0, 1).unwrap());
+        assert_eq!(y.index_axis(0, 0).unwrap(), y.index_axis(0, 1).unwrap());
         let at = |position: usize, element: usize| y.get(&[0, position, element]).unwrap();
         assert_eq!(at(2, 2), (2.0 / 10_000_f64.powf(0.4)).sin());
         assert_eq!(at(2, 3), (2.0 / 10_000_f64.powf(0.4)).cos());
@@ -200,6 +200,6 @@ mod tests {
         assert!(x.starts_with("rotary_positions: the width must be even, found 3"), "{x}");
         let tape = Tape::<f32>::new();
         let x = text(SinusoidalPositions.forward(tape.constant(Tensor::zeros([4]))));
-        assert!(x.starts_with("sinusoidal_positions: the sequence must have rank 2, found shape [4]"), "{x}");
+        assert!(x.starts_with("sinusoidal_positions: the sequence must have rank 2 or more, found shape [4]"), "{x}");
     }
 }

@@ -6,7 +6,7 @@ use autograd::{
 };
 use rand::Rng;
 
-use super::{Dropout, layer};
+use super::{Dropout, layer, optional};
 use crate::init;
 
 /// What one direction of one layer multiplies with, of G gates.
@@ -40,12 +40,24 @@ impl<T: Float> RecurrentParams<T> {
         RecurrentWeights {
             input: x.param(&self.weight_ih),
             hidden: x.param(&self.weight_hh),
-            bias: self.bias_ih.as_ref().zip(self.bias_hh.as_ref()).map(|(ih, hh)| [x.param(ih), x.param(hh)]),
+            bias: optional(x, &self.bias_ih).zip(optional(x, &self.bias_hh)).map(<[_; 2]>::from),
         }
     }
 
     fn without_bias(self) -> Self {
         Self { bias_ih: None, bias_hh: None, ..self }
+    }
+
+    /// An input has `rank` axes, the last with as many features as the weight takes.
+    fn check_input(&self, x: &Shape, rank: usize) -> Result<(), Rule> {
+        match (&x[..], &self.weight_ih.shape()[..]) {
+            (x, _) if x.len() != rank => Err(Rule::Rank { what: "the input", expected: rank, found: x.into() }),
+            ([samples @ .., _], &[_, inputs]) => {
+                let expected: Shape = samples.iter().copied().chain([inputs]).collect();
+                x.must_be("the input", &expected)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -220,15 +232,11 @@ impl<T: Float> Layers<T> {
         if self.params.is_empty() {
             return Err(Rule::Argument { name: "layers", must: "at least 1", found: "0".into() });
         }
-        let &[first, second, _] = &x.shape()[..] else {
-            return Err(Rule::Rank { what: "the input", expected: 3, found: x.shape() });
-        };
-        let batch = if self.config.batch_first { first } else { second };
-        let expected = Shape::from([self.params.len(), batch, self.params[0].weight_hh.shape()[1]]);
-        match states.iter().flatten().map(|state| state.shape()).find(|shape| *shape != expected) {
-            Some(found) => Err(Rule::Shape { expected, found }),
-            None => Ok(()),
-        }
+        self.params[0].check_input(&x.shape(), 3)?;
+        let batch = x.size(if self.config.batch_first { 0 } else { 1 });
+        let width = self.params[0].weight_hh.shape().last().copied().unwrap_or_default();
+        let expected = [self.params.len(), batch, width];
+        states.iter().flatten().try_for_each(|state| state.shape().must_be("a state", &expected))
     }
 }
 
@@ -401,7 +409,10 @@ macro_rules! recurrent {
             #[track_caller]
             pub fn forward<'t>(&self, x: Var<'t, T>, state: Option<$State>) -> $State {
                 let $this = self;
-                let one_step = x.unsqueeze(0);
+                let one_step = match self.params.check_input(&x.shape(), 2) {
+                    Ok(()) => x.unsqueeze(0),
+                    Err(rule) => x.fail(<$Network as Network<T, _>>::NAME, rule),
+                };
                 let options = RecurrentOptions::default();
                 let state = state.map(|$outer| $inner);
                 let (_, $inner) = $network.run(one_step, &self.params.on(x), state, &options);
@@ -596,11 +607,18 @@ mod tests {
         let two = Lstm::with_config(2, 3, config(2), &mut rng());
         let right: &[usize] = &[2, 5, 3];
         assert!(text(&two, &[4, 5], right).starts_with("lstm: the input must have rank 3, found shape [4, 5], at"));
-        assert!(text(&two, &[4, 5, 9], right).starts_with("lstm: shapes differ: expected [12, 9], found [12, 2], at"));
-        assert!(
-            text(&two, &[4, 5, 2], &[5, 3]).starts_with("lstm: shapes differ: expected [2, 5, 3], found [5, 3], at")
-        );
+        let wide = text(&two, &[4, 5, 9], right);
+        assert!(wide.starts_with("lstm: the input must have shape [4, 5, 2], found [4, 5, 9], at"), "{wide}");
+        let flat = text(&two, &[4, 5, 2], &[5, 3]);
+        assert!(flat.starts_with("lstm: a state must have shape [2, 5, 3], found [5, 3], at"), "{flat}");
         let none = Lstm::with_config(2, 3, config(0), &mut rng());
         assert!(text(&none, &[4, 5, 2], right).starts_with("lstm: layers must be at least 1, found 0, at"));
+        let cell = |shape: &[usize]| {
+            let tape = Tape::new();
+            let cell = GruCell::<f64>::new(2, 3, &mut rng());
+            cell.forward(tape.constant(Tensor::zeros(shape)), None).value().unwrap_err().to_string()
+        };
+        assert!(cell(&[5, 9]).starts_with("gru: the input must have shape [5, 2], found [5, 9], at"));
+        assert!(cell(&[1, 5, 2]).starts_with("gru: the input must have rank 2, found shape [1, 5, 2], at"));
     }
 }

@@ -61,15 +61,11 @@ impl TransformerActivation {
     }
 }
 
-/// Each part of a layer adds to the sequence that runs through: `x + part(norm x)`, or `norm(x + part x)`.
+/// Each part of a layer adds to the sequence that runs through, `x + part(norm x)` or `norm(x + part x)`: normalises, where
+/// this is the place.
 #[track_caller]
-fn added<'t, T: Float>(
-    x: Var<'t, T>,
-    norm: &LayerNorm<T>,
-    norm_first: bool,
-    part: impl FnOnce(Var<'t, T>) -> Var<'t, T>,
-) -> Var<'t, T> {
-    if norm_first { x + part(norm.forward(x)) } else { norm.forward(x + part(x)) }
+fn normed<'t, T: Float>(x: Var<'t, T>, norm: &LayerNorm<T>, is_here: bool) -> Var<'t, T> {
+    if is_here { norm.forward(x) } else { x }
 }
 
 impl TransformerConfig {

@@ -132,12 +132,9 @@ impl<T: Float> Picked<T> {
         let (axis, is_ignored) = (shape.axis(class_axis(shape))?, |class| options.ignore_index == Some(class));
         let samples: Shape = shape[..axis].iter().chain(&shape[axis + 1..]).copied().collect();
         let of_class = options.weight.as_ref();
-        for (expected, found) in
-            [Some((samples, labels.shape())), of_class.map(|w| (shape[axis].into(), w.shape()))].into_iter().flatten()
-        {
-            if *found != expected {
-                return Err(Rule::Shape { expected, found: found.clone() });
-            }
+        labels.shape().must_be("the labels", &samples)?;
+        if let Some(weight) = of_class {
+            weight.shape().must_be("the weights of the classes", &shape[axis..=axis])?;
         }
         if let Some(index) = labels.iter().find(|&class| class >= shape[axis] && !is_ignored(class)) {
             return Err(Rule::Index { index, axis, shape: shape.clone() });
@@ -258,13 +255,13 @@ mod tests {
             cross_entropy(tape.var(Tensor::from(LOGITS)), labels).backward().unwrap_err().to_string()
         };
         assert!(text(&[0, 1, 3, 0]).contains("index 3 is out of range for axis 1 of shape [4, 3], at "));
-        assert!(text(&[0, 1]).contains("shapes differ: expected [4], found [2], at "));
+        assert!(text(&[0, 1]).contains("the targets must have shape [4], found [2], at "));
         assert!(text(&[0, 1]).contains("class.rs"));
         let tape = Tape::<f64>::new();
         assert!(cross_entropy(tape.var(1.0), [0]).value().is_err());
         let tape = Tape::<f64>::new();
         let error = cross_entropy(tape.var(Tensor::from(LOGITS)), Tensor::<f64>::zeros([4, 2])).value().unwrap_err();
-        assert!(error.to_string().starts_with("cross_entropy: shapes differ: expected [4, 3], found [4, 2]"));
+        assert!(error.to_string().starts_with("cross_entropy: the target must have shape [4, 3], found [4, 2]"));
         let tape = Tape::<f64>::new();
         assert!(nll(tape.var(Tensor::from(LOGITS)), [0, 1, 2, 3]).value().is_err());
     }

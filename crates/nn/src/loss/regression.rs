@@ -106,7 +106,7 @@ mod tests {
     fn shapes_that_would_broadcast_are_an_error_at_the_users_line() {
         let tape = Tape::<f64>::new();
         let error = mse(tape.var(Tensor::zeros([4, 1])), Tensor::zeros([4])).backward().unwrap_err().to_string();
-        assert!(error.starts_with("mse: shapes differ: expected [4, 1], found [4], at "), "{error}");
+        assert!(error.starts_with("mse: the target must have shape [4, 1], found [4], at "), "{error}");
         assert!(error.contains("regression.rs"), "{error}");
     }
 

@@ -1,6 +1,6 @@
 //! What a prediction is compared with.
 
-use autograd::{Float, Indices, Rule, Tensor, Var};
+use autograd::{Float, Indices, Tensor, Var};
 
 /// Numbers that a prediction is compared with: data, or a tensor on the tape that gets a gradient too.
 ///
@@ -21,11 +21,10 @@ impl<'t, T: Float> Target<'t, T> {
             Target::Data(data) => prediction.tape().constant(data),
             Target::Var(var) => var,
         };
-        let (expected, found) = (prediction.shape(), target.shape());
-        if expected != found && !prediction.is_failed() && !target.is_failed() {
-            return [prediction.fail(loss, Rule::Shape { expected, found }), target];
+        match target.shape().must_be("the target", &prediction.shape()) {
+            Err(rule) if !target.is_failed() => [prediction.fail(loss, rule), target],
+            _ => [prediction, target],
         }
-        [prediction, target]
     }
 }
 

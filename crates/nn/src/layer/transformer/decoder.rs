@@ -3,7 +3,7 @@
 use autograd::{Float, Var};
 use rand::Rng;
 
-use super::{TransformerActivation, TransformerConfig, added};
+use super::{TransformerActivation, TransformerConfig, normed};
 use crate::layer::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention};
 
 /// A layer of a transformer that also reads another sequence: attention of a sequence to itself, attention to the other
@@ -105,15 +105,14 @@ impl<T: Float> TransformerDecoderLayer<T> {
         mask: &AttentionMask<'t, T>,
         memory_mask: &AttentionMask<'t, T>,
     ) -> Var<'t, T> {
-        let attention = |x| self.dropout1.forward(self.self_attn.forward_self(x, mask));
-        let reading = |x| self.dropout2.forward(self.multihead_attn.forward_with(x, memory, memory, memory_mask));
-        let dense = |x| {
-            let hidden = self.dropout.forward(self.activation.of(self.linear1.forward(x)));
-            self.dropout3.forward(self.linear2.forward(hidden))
-        };
-        let x = added(x, &self.norm1, self.norm_first, attention);
-        let x = added(x, &self.norm2, self.norm_first, reading);
-        added(x, &self.norm3, self.norm_first, dense)
+        let first = self.norm_first;
+        let seen = self.self_attn.forward_self(normed(x, &self.norm1, first), mask);
+        let x = normed(x + self.dropout1.forward(seen), &self.norm1, !first);
+        let read = self.multihead_attn.forward_with(normed(x, &self.norm2, first), memory, memory, memory_mask);
+        let x = normed(x + self.dropout2.forward(read), &self.norm2, !first);
+        let hidden = self.activation.of(self.linear1.forward(normed(x, &self.norm3, first)));
+        let dense = self.linear2.forward(self.dropout.forward(hidden));
+        normed(x + self.dropout3.forward(dense), &self.norm3, !first)
     }
 }
 

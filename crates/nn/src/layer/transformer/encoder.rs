@@ -3,7 +3,7 @@
 use autograd::{Float, Var};
 use rand::Rng;
 
-use super::{TransformerActivation, TransformerConfig, added};
+use super::{TransformerActivation, TransformerConfig, normed};
 use crate::layer::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention, layer};
 
 /// A layer of a transformer: attention of a sequence to itself, then two dense maps with an activation between them for
@@ -79,13 +79,12 @@ impl<T: Float> TransformerEncoderLayer<T> {
     /// The sequence after this layer, where some positions do not see each other.
     #[track_caller]
     pub fn forward_with<'t>(&self, x: Var<'t, T>, mask: &AttentionMask<'t, T>) -> Var<'t, T> {
-        let attention = |x| self.dropout1.forward(self.self_attn.forward_self(x, mask));
-        let dense = |x| {
-            let hidden = self.dropout.forward(self.activation.of(self.linear1.forward(x)));
-            self.dropout2.forward(self.linear2.forward(hidden))
-        };
-        let x = added(x, &self.norm1, self.norm_first, attention);
-        added(x, &self.norm2, self.norm_first, dense)
+        let first = self.norm_first;
+        let seen = self.self_attn.forward_self(normed(x, &self.norm1, first), mask);
+        let x = normed(x + self.dropout1.forward(seen), &self.norm1, !first);
+        let hidden = self.activation.of(self.linear1.forward(normed(x, &self.norm2, first)));
+        let dense = self.linear2.forward(self.dropout.forward(hidden));
+        normed(x + self.dropout2.forward(dense), &self.norm2, !first)
     }
 }
 
@@ -174,7 +173,7 @@ mod tests {
         let x = tape.var(Tensor::normal([1, 5, 8], 0.0, 1.0, rng));
         let third = encoder.forward_with(x, &AttentionMask::causal()).index_axis(1, 2);
         let gradients = (third * tape.constant(Tensor::normal([8], 0.0, 1.0, rng))).sum().backward().unwrap();
-        let of_position = |k: usize| gradients.of(x).unwrap().select(1, k).unwrap().iter().any(|g| g != 0.0);
+        let of_position = |k: usize| gradients.of(x).unwrap().index_axis(1, k).unwrap().iter().any(|g| g != 0.0);
         assert_eq!([0, 1, 2, 3, 4].map(of_position), [true, true, true, false, false]);
     }
 
