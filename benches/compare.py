@@ -1,10 +1,11 @@
 """Runs the workloads in Retrace and in the engines that are installed here, and prints the table of the README.
 
-    python benches/compare.py [--rounds 3] [--seconds 1] [--threads 2] [--only W1,W3] [--readme]
+    python benches/compare.py [--rounds 3] [--seconds 1] [--threads 2] [--only W1,W3] [--peer NAME=COMMAND] [--readme]
 
 Every measurement is a process of its own. Engines take turns, workload by workload and round by round, so that a change of
 the machine's speed meets all of them. A figure is the median over the rounds of each run's median. `--readme` puts the
-table into README.md, between its marks.
+table into README.md, between its marks. `--peer` adds an engine: a command that takes the options of the scripts in
+`benches/peers` and prints lines like theirs.
 """
 import argparse
 import datetime
@@ -12,6 +13,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -40,6 +42,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="for each phase of each run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, separated by commas")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="one more engine")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     options = parser.parse_args()
 
@@ -47,6 +50,9 @@ def main():
     for name, (module, script) in PEERS.items():
         if importlib.util.find_spec(module):
             engines[name] = [sys.executable, str(ROOT / "benches" / "peers" / script)]
+    for peer in options.peer:
+        name, _, command = peer.partition("=")
+        engines[name] = shlex.split(command)
     wanted = [workload for workload in options.only.split(",") if workload in WORKLOADS]
     found = measure(engines, wanted, options)
     table = render(["Retrace", REPLAYED] + list(engines)[1:], wanted, found)
