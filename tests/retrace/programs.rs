@@ -6,8 +6,8 @@ use autograd::{
 };
 use nn::loss::{cross_entropy, mse, nll, nll_with};
 use nn::{
-    BatchNorm2d, Conv2d, Dropout, Embedding, Gru, Linear, Lstm, Module, ModuleExt, TransformerConfig,
-    TransformerEncoder,
+    AttentionMask, BatchNorm2d, Conv2d, Dropout, Embedding, Gru, Linear, Lstm, Module, ModuleExt, MultiheadAttention,
+    TransformerConfig, TransformerDecoder, TransformerEncoder,
 };
 use optim::Adam;
 use rand::SeedableRng;
@@ -177,6 +177,44 @@ fn attending() {
         },
         1,
     );
+}
+
+#[derive(Module, Clone)]
+struct Attending {
+    tokens: Embedding,
+    attention: MultiheadAttention,
+    decoder: TransformerDecoder,
+    out: Linear,
+}
+
+/// Weights of attention, and what the parts of a layer add, are dropped anew in every step.
+#[test]
+fn attending_with_dropout() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let attention =
+        MultiheadAttention { dropout: Dropout::new(0.4, &mut rng), ..MultiheadAttention::new(16, 4, &mut rng) };
+    let config = TransformerConfig { feedforward: 32, dropout: 0.2, ..Default::default() };
+    let model = Attending {
+        tokens: Embedding::new(5, 16, &mut rng),
+        attention: attention.batch_first(),
+        decoder: TransformerDecoder::new(1, 16, 2, &config, &mut rng),
+        out: Linear::new(16, 5, &mut rng),
+    };
+    fn loss<'t>(model: &Attending, tape: &'t Tape, (x, y): (Indices<'t>, Indices<'t>)) -> Scalar<'t> {
+        let words = model.tokens.forward(tape, &x);
+        let found = model.attention.forward_with(words, words, words, &AttentionMask::causal());
+        let states = model.decoder.forward(found.transpose(0, 1), words.transpose(0, 1));
+        cross_entropy(model.out.forward(states).reshape([18, 5]), y)
+    }
+    let models = twice(model);
+    let batch = |step: usize| (Tensor::from_fn([2, 9], |i| (i[0] * step + i[1]) % 5), labels(18, step));
+    // Recording draws seeds and masks, too.
+    let tape = Tape::new();
+    loss(&models[0], &tape, batch(1).record(&tape)).value().unwrap();
+    let model = assert_replays(models, &[batch(1), batch(3)], loss, 1);
+    let mut program = ModelProgram::record(&model, &batch(1), loss).unwrap();
+    let losses = [0; 3].map(|_| program.value(&model, &batch(1)).unwrap());
+    assert!(losses[0] != losses[1] && losses[1] != losses[2], "{losses:?}");
 }
 
 #[test]

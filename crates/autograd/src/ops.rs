@@ -310,6 +310,7 @@ ops! {
     linear::Linear
     attention::Attention
     attention::AttentionAdjoint
+    attention::DropWeights
     conv::Conv2d
     conv::BiasedConv2d
     conv::ConvInput

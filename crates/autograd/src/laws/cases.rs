@@ -17,7 +17,7 @@ use crate::ops::custom::{custom, custom_many};
 use crate::ops::pad::PadMode;
 use crate::ops::pool::{AvgPoolOptions, MaxPoolOptions};
 use crate::ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-use crate::ops::{Except, Op, Recurrence, cat::cat};
+use crate::ops::{DropWeights, Except, Op, Recurrence, cat::cat};
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -353,11 +353,23 @@ fn attended<T: Float>() -> Vec<Formula<T>> {
             x[0].scaled_dot_product_attention(x[1], x[2], &options)
         })
     };
+    let drop = |shape: &[usize]| {
+        of(&[shape], |x| {
+            x[0].record(
+                DropWeights { probability: 0.4 },
+                &[x[0].tape().constant([7.0, 0.0, 9.0, 2.0].map(T::from_f64))],
+            )
+        })
+    };
     vec![
+        drop(&[3, 4]),
+        drop(&[2, 2, 3]),
+        drop(&[0, 2]),
         attend(&[&[3, 2], &[4, 2], &[4, 3]], false, 0.0),
         attend(&[&[3, 2], &[3, 2], &[3, 2]], true, 0.0),
         attend(&[&[2, 3, 2], &[4, 2], &[2, 4, 3], &[3, 4]], false, 0.0),
         attend(&[&[3, 2], &[4, 2], &[4, 2]], false, 0.3),
+        attend(&[&[3, 2], &[3, 2], &[3, 2], &[3, 3]], true, 0.3),
         attend(&[&[0, 2], &[3, 2], &[3, 2]], false, 0.0),
     ]
 }

@@ -266,6 +266,7 @@ const NOT_FOR_USERS: &[&str] = &[
     "standardize",
     "standardize_adjoint",
     "scaled_dot_product_attention_adjoint",
+    "drop_weights",
     "lstm_adjoint",
     "gru_adjoint",
     "rnn_adjoint",
