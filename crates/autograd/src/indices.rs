@@ -81,22 +81,40 @@ impl<'t, T: Float> Indices<'t, T> {
     }
 }
 
-/// Indices as operations take them: a `Tensor<usize>`, or [`Indices`].
+/// Indices as operations take them: [`Indices`], or a `Tensor<usize>` and what makes one.
 pub trait AsIndices {
     /// For operations, which do not look at them but to find elements.
     #[doc(hidden)]
-    fn places(&self) -> &Tensor<usize>;
-}
-
-impl AsIndices for Tensor<usize> {
-    fn places(&self) -> &Tensor<usize> {
-        self
-    }
+    fn places(&self) -> Tensor<usize>;
 }
 
 impl<T: Float> AsIndices for Indices<'_, T> {
-    fn places(&self) -> &Tensor<usize> {
-        &self.list
+    fn places(&self) -> Tensor<usize> {
+        self.list.clone()
+    }
+}
+
+impl<I: AsIndices + ?Sized> AsIndices for &I {
+    fn places(&self) -> Tensor<usize> {
+        (*self).places()
+    }
+}
+
+macro_rules! as_indices {
+    ($([$($of:tt)*] $list:ty),* $(,)?) => {$(
+        impl<$($of)*> AsIndices for $list {
+            fn places(&self) -> Tensor<usize> {
+                self.to_owned().into()
+            }
+        }
+    )*};
+}
+
+as_indices!([] Tensor<usize>, [] usize, [] Vec<usize>, [const A: usize] [usize; A], [const A: usize, const B: usize] [[usize; B]; A]);
+
+impl AsIndices for [usize] {
+    fn places(&self) -> Tensor<usize> {
+        self.into()
     }
 }
 

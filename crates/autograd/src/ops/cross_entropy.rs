@@ -370,7 +370,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn softmax_cross_entropy(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
         let shape = self.shape();
-        let op = match Targets::new(&shape, targets.places(), options) {
+        let op = match Targets::new(&shape, &targets.places(), options) {
             Ok(targets) => SoftmaxCrossEntropy(targets),
             Err(rule) => return self.fail("softmax_cross_entropy", rule),
         };

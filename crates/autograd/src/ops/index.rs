@@ -1,4 +1,4 @@
-//! Elements picked and put by index. Indices are plain data, checked before anything is recorded.
+//! Elements picked and put by index. Indices are part of an operation, checked before it is recorded.
 
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
@@ -328,8 +328,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn gather(self, axis: isize, index: &impl AsIndices) -> Self {
         let index = index.places();
-        match check_gather(index, axis, &self.shape()) {
-            Ok(axis) => self.record(Gather { axis, index: index.clone() }, &[]),
+        match check_gather(&index, axis, &self.shape()) {
+            Ok(axis) => self.record(Gather { axis, index }, &[]),
             Err(rule) => self.fail("gather", rule),
         }
     }
@@ -340,7 +340,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn take_along_dim(self, index: &impl AsIndices, axis: isize) -> Self {
         let shape = self.shape();
-        let (x, index) = match take_along(&shape, index.places(), axis) {
+        let (x, index) = match take_along(&shape, &index.places(), axis) {
             Ok(shapes) => shapes,
             Err(rule) => return self.fail("take_along_dim", rule),
         };
@@ -355,8 +355,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn scatter_add(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
         let index = index.places();
-        match self.check_scatter(axis, index, source) {
-            Ok(axis) => self + source.record(ScatterAdd { axis, index: index.clone(), to: self.shape() }, &[]),
+        match self.check_scatter(axis, &index, source) {
+            Ok(axis) => self + source.record(ScatterAdd { axis, index, to: self.shape() }, &[]),
             Err(rule) => self.and(source).fail("scatter_add", rule),
         }
     }
@@ -369,7 +369,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn scatter(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
         let index = index.places();
-        let axis = match self.check_scatter(axis, index, source) {
+        let axis = match self.check_scatter(axis, &index, source) {
             Ok(axis) => axis,
             Err(rule) => return self.and(source).fail("scatter", rule),
         };
@@ -400,8 +400,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_select(self, axis: isize, index: impl Into<Tensor<usize>>) -> Self {
-        match check_rows(index.into(), axis, &self.shape()) {
+    pub fn index_select(self, axis: isize, index: impl AsIndices) -> Self {
+        match check_rows(index.places(), axis, &self.shape()) {
             Ok((axis, index)) => self.record(IndexSelect { axis, index }, &[]),
             Err(rule) => self.fail("index_select", rule),
         }
@@ -412,9 +412,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient; the source gets it from where its rows went.
     /// Shapes: `[.., d, ..]` with an index `[n]` and a source `[.., n, ..]` → `[.., d, ..]`.
     #[track_caller]
-    pub fn index_add(self, axis: isize, index: impl Into<Tensor<usize>>, source: Self) -> Self {
+    pub fn index_add(self, axis: isize, index: impl AsIndices, source: Self) -> Self {
         let shape = self.shape();
-        let (axis, index) = match check_rows(index.into(), axis, &shape) {
+        let (axis, index) = match check_rows(index.places(), axis, &shape) {
             Ok(checked) => checked,
             Err(rule) => return self.and(source).fail("index_add", rule),
         };
@@ -473,7 +473,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn embedding_padded(self, index: &impl AsIndices, padding: usize) -> Self {
         let (rows, index) = (self.embedding(index), index.places());
         let ones = self.tape.constant(Tensor::ones(index.shape()));
-        let stands_for_something = ones.record(Except { index: index.clone(), this: padding }, &[]).unsqueeze(-1);
+        let stands_for_something = ones.record(Except { index, this: padding }, &[]).unsqueeze(-1);
         stands_for_something.select(rows, rows.detach()).called("embedding_padded")
     }
 

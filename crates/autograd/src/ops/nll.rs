@@ -100,7 +100,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn nll(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
-        let targets = match Targets::new(&self.shape(), targets.places(), options) {
+        let targets = match Targets::new(&self.shape(), &targets.places(), options) {
             Ok(targets) => targets,
             Err(rule) => return self.fail("nll", rule),
         };

@@ -376,10 +376,10 @@ impl<'t, T: Float> Var<'t, T> {
         if *indices.shape() != shape || shape.rank() < 2 {
             return self.fail("max_unpool2d", Rule::Shape { expected: shape, found: indices.shape().clone() });
         }
-        if let Err(rule) = Places::check(indices, size) {
+        if let Err(rule) = Places::check(&indices, size) {
             return self.fail("max_unpool2d", rule);
         }
-        self.record(Unpick { places: Places::new(indices), size }, &[])
+        self.record(Unpick { places: Places::new(&indices), size }, &[])
     }
 
     /// The mean of every window of height and width.

@@ -170,6 +170,8 @@ mod tests {
             assert_close(&a.value().unwrap(), &b.value().unwrap());
             let [a, b] = [a, b].map(|loss| loss.sum().backward().unwrap().of(logits).unwrap().clone());
             assert_close(&a, &b);
+            let [a, b] = [nll_with(logits, classes, &options), nll_with(logits, &certain, &options)];
+            assert_close(&a.value().unwrap(), &b.value().unwrap());
         }
         let weight = Some(Tensor::from([2.0, 0.5, 3.0]));
         let options = CrossEntropy { weight, reduction: Reduction::Sum, ..CrossEntropy::default() };
