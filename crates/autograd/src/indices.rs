@@ -39,9 +39,9 @@ impl<'t, T: Float> Indices<'t, T> {
         Indices { tape, list: Tensor::zeros([0]) }
     }
 
-    /// Without `axis`, if its size is one.
-    pub(crate) fn squeeze(self, axis: isize) -> Self {
-        Indices { list: self.list.squeeze(axis).unwrap_or(self.list), ..self }
+    /// With an axis of size one, if there can be such.
+    pub(crate) fn unsqueeze(&self, axis: isize) -> Self {
+        Indices { tape: self.tape, list: self.list.unsqueeze(axis).unwrap_or_else(|_| self.list.clone()) }
     }
 
     /// The same indices in another shape.

@@ -78,9 +78,11 @@ impl Attention {
         }
     }
 
-    /// What dropout leaves of weights.
-    fn dropped<'t, T: Float>(&self, weights: Var<'t, T>, seed: Option<Var<'t, T>>) -> Var<'t, T> {
-        seed.map_or(weights, |seed| weights.record(DropWeights { probability: self.dropout }, &[seed]))
+    /// What dropout multiplies weights of this shape by: 1 where there is none.
+    fn kept<'t, T: Float>(&self, shape: Shape, seed: Option<Var<'t, T>>) -> Term<'t, T> {
+        let Some(seed) = seed else { return Term::Number(T::ONE) };
+        let ones = seed.tape.constant(Tensor::ones(shape));
+        Term::Var(ones.record(DropWeights { probability: self.dropout }, &[seed]))
     }
 }
 
@@ -210,19 +212,19 @@ impl TensorRule for AttentionAdjoint {
         let weights = self.of.weights(q, k, bias);
         let moved = (hq.matmul(k.t()) + q.matmul(hk.t())) * scale;
         let moved = if self.wants_bias { moved + h.of(3) } else { moved };
-        let dropped = |weights| self.of.dropped(weights, seed);
+        let kept = self.of.kept(weights.shape(), seed);
         let tangent = softmax_adjoint(weights, moved);
-        let incoming = dropped(g.matmul(v.t()));
-        let by_values = dropped(g.matmul(hv.t()));
+        let incoming = g.matmul(v.t()) * kept;
+        let by_values = g.matmul(hv.t()) * kept;
         let direct = incoming * (moved - sum(moved * weights)) - moved * sum(incoming * weights) + by_values;
         let by_scores = softmax_adjoint(weights, direct);
         let by_moved = softmax_adjoint(weights, incoming);
         let mut gradients: Cotangents<'t, T> = SmallVec::from_iter([
             rule.operand(0, || (by_scores.matmul(k) + by_moved.matmul(hk)) * scale),
             rule.operand(1, || (by_scores.t().matmul(q) + by_moved.t().matmul(hq)) * scale),
-            rule.operand(2, || dropped(tangent).t().matmul(g)),
+            rule.operand(2, || (tangent * kept).t().matmul(g)),
         ]);
-        gradients.push(rule.operand(3, || dropped(tangent).matmul(v) + dropped(weights).matmul(hv)));
+        gradients.push(rule.operand(3, || (tangent * kept).matmul(v) + (weights * kept).matmul(hv)));
         gradients.extend(bias.map(|_| rule.operand(4, || by_scores)));
         gradients.extend(seed.map(|_| None));
         gradients
@@ -240,10 +242,10 @@ impl TensorRule for DropWeights {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let mut weights = x[0].to_contiguous()?;
+        let mut dropped = x[0].to_contiguous()?;
         let (dropout, shape) = (Dropout { probability: self.probability, seed: seed_of(&x[1]) }, x[0].shape());
-        dropout.apply(0, shape[shape.rank() - 1], weights.make_mut());
-        Ok(weights.into())
+        dropout.apply(0, shape[shape.rank() - 1], dropped.make_mut());
+        Ok(dropped.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {

@@ -187,9 +187,10 @@ impl Targets {
 
     /// The rule that a target breaks which is no class of logits of this shape.
     pub(super) fn check(&self, shape: &Shape) -> Result<(), Rule> {
-        let is_outside = |&t: &usize| t >= shape[self.axis] && self.ignored != Some(t);
-        match self.targets.iter().find(is_outside) {
-            Some(index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
+        let classes = shape[self.axis];
+        let is_outside = |&&t: &&usize| t >= classes && self.ignored != Some(t);
+        match self.targets().iter().find(is_outside) {
+            Some(&index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
             None => Ok(()),
         }
     }
@@ -232,17 +233,21 @@ impl Targets {
         let lines = Lines::new(log.shape(), self.axis);
         let log = log.as_slice().unwrap_or_default();
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
-        let loss = |k: usize, target: usize| {
+        let loss = |start: usize, target: usize| {
             if self.is_ignored(target) {
                 return T::ZERO;
             }
-            let start = k / lines.inner * lines.slab() + k % lines.inner;
-            let at = |class: usize| factors.of(class).masked_mul(log[start + class * lines.inner]);
-            let loss = -(factors.at_target * at(target));
-            if self.smoothing == 0.0 { loss } else { loss - per_class * (0..lines.len).map(at).sum::<T>() }
+            let at = |class: usize| log[start + class * lines.inner];
+            let loss = -(factors.at_target * factors.of(target).masked_mul(at(target)));
+            let all = || (0..lines.len).map(|class| factors.of(class) * at(class)).sum::<T>();
+            if self.smoothing == 0.0 { loss } else { loss - per_class * all() }
         };
         Tensor::build(self.targets.shape().clone(), |out| {
-            out.iter_mut().zip(self.targets()).enumerate().for_each(|(k, (y, &target))| *y = loss(k, target));
+            let (inner, targets) = (lines.inner.max(1), self.targets());
+            for (outer, (out, targets)) in out.chunks_mut(inner).zip(targets.chunks(inner)).enumerate() {
+                let lines = out.iter_mut().zip(targets).zip(outer * lines.slab()..);
+                lines.for_each(|((y, &target), start)| *y = loss(start, target));
+            }
         })
     }
 
@@ -252,12 +257,13 @@ impl Targets {
         let factors = self.factors(weight);
         let (log, g) = (log.contiguous(), g.contiguous());
         let (log, g) = (log.as_slice().unwrap_or_default(), g.as_slice().unwrap_or_default());
-        let divisor = self.divisor(weight);
+        let (divisor, targets) = (self.divisor(weight), self.targets());
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         let classes: T = (0..lines.len).map(|class| factors.of(class)).sum();
         lines.each_slab(out, WEIGHT, &|outer, out| {
             let log = lines.slab_of(log, outer);
-            let (first, targets) = (outer * lines.inner, self.targets_of(outer, lines));
+            let first = outer * lines.inner;
+            let targets = &targets[first..][..lines.inner];
             let scales = || targets.iter().enumerate().map(|(k, &target)| self.scale(g, divisor, first + k, target));
             let total = |(scale, &target): (T, &usize)| {
                 if scale == T::ZERO {
@@ -275,18 +281,14 @@ impl Targets {
     pub(super) fn put_back<T: Float>(&self, g: &Tensor<T>, weight: Option<&Tensor<T>>, shape: &Shape, out: &mut [T]) {
         let lines = Lines::new(shape, self.axis);
         let (factors, divisor, g) = (self.factors(weight), self.divisor(weight), g.contiguous());
-        let g = g.as_slice().unwrap_or_default();
+        let (g, targets) = (g.as_slice().unwrap_or_default(), self.targets());
+        out.fill(T::ZERO);
         lines.each_slab(out, 1, &|outer, out| {
-            out.fill(T::ZERO);
-            let (first, targets) = (outer * lines.inner, self.targets_of(outer, lines));
+            let first = outer * lines.inner;
+            let targets = &targets[first..][..lines.inner];
             let scales = targets.iter().enumerate().map(|(k, &target)| self.scale(g, divisor, first + k, target));
             self.subtract(&factors, scales, targets, lines, out);
         });
-    }
-
-    /// The targets of a slab of lines.
-    fn targets_of(&self, outer: usize, lines: Lines) -> &[usize] {
-        &self.targets()[outer * lines.inner..][..lines.inner]
     }
 
     /// What the sum of the losses is divided by.
@@ -295,6 +297,7 @@ impl Targets {
     }
 
     /// The gradient that comes to the k-th line; nothing where the target is ignored.
+    #[inline(always)]
     fn scale<T: Float>(&self, g: &[T], divisor: T, k: usize, target: usize) -> T {
         match g.get(k).or(g.first()) {
             Some(&g) if !self.is_ignored(target) => g / divisor,
@@ -303,6 +306,7 @@ impl Targets {
     }
 
     /// Subtracts what each class of a slab has of the target of its line, times the scale of the line.
+    #[inline(always)]
     fn subtract<T: Float>(
         &self,
         factors: &Factors<T>,

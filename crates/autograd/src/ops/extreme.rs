@@ -165,7 +165,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`Rule::Axis`]; [`Rule::Empty`]; the first failure on the tape, if this is its result.
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Result<Indices<'t, T>> {
-        Ok(self.search("argmax", axis, Search::Largest)?.squeeze(axis))
+        self.search("argmax", axis, Search::Largest)
     }
 
     /// Where the smallest element along `axis` first is.
@@ -174,7 +174,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`argmax`](Self::argmax).
     #[track_caller]
     pub fn argmin(self, axis: isize) -> Result<Indices<'t, T>> {
-        Ok(self.search("argmin", axis, Search::Smallest)?.squeeze(axis))
+        self.search("argmin", axis, Search::Smallest)
     }
 }
 

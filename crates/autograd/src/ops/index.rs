@@ -254,11 +254,13 @@ impl TensorRule for Except {
     const MULTILINEAR: bool = true;
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (x, index) = (x[0].in_order()?, self.index.in_order()?);
         let elements = |out: &mut [T]| {
-            let elements = out.iter_mut().zip(x[0].iter()).zip(&self.index);
-            elements.for_each(|((y, x), index)| *y = if index == self.this { T::ZERO } else { x });
+            let x = x.as_slice().unwrap_or_default();
+            let elements = out.iter_mut().zip(x).zip(rows(&index));
+            elements.for_each(|((y, &x), &index)| *y = if index == self.this { T::ZERO } else { x });
         };
-        Ok(Tensor::build(x[0].shape().clone(), elements)?.into())
+        Ok(Tensor::build(x.shape().clone(), elements)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -472,8 +474,12 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn embedding_padded(self, index: &impl AsIndices, padding: usize) -> Self {
         let (rows, index) = (self.embedding(index), index.places());
+        let index = match index.unsqueeze(-1) {
+            Ok(index) => index,
+            Err(error) => return self.fail("embedding_padded", error.rule),
+        };
         let ones = self.tape.constant(Tensor::ones(index.shape()));
-        let stands_for_something = ones.record(Except { index, this: padding }, &[]).unsqueeze(-1);
+        let stands_for_something = ones.record(Except { index, this: padding }, &[]);
         stands_for_something.select(rows, rows.detach()).called("embedding_padded")
     }
 

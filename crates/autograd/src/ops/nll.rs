@@ -81,8 +81,8 @@ fn of_first<'t, T: Float>(rule: &Vjp<'_, 't, T>, gx: Var<'t, T>) -> Cotangents<'
 impl<'t, T: Float> Var<'t, T> {
     /// The negative log-likelihood of classes, where these are logarithms of probabilities, as
     /// [`log_softmax`](Self::log_softmax) gives them: `−w[t]·x[t]` for each target t. Options and conventions are those of
-    /// [`softmax_cross_entropy`](Self::softmax_cross_entropy), which is this of a log-softmax. What does not count is 0, even
-    /// where its logarithm is −∞.
+    /// [`softmax_cross_entropy`](Self::softmax_cross_entropy), which is this of a log-softmax. A target that does not count is 0,
+    /// even where its logarithm is −∞.
     ///
     /// Derivative: `−w[t]` to the class of each target, divided as the reduction does.
     /// Shapes: logarithms `[C]` with a target `[]`, or `[N, C, d₁, …]` with targets `[N, d₁, …]` → `[]`, or the shape of the

@@ -27,15 +27,14 @@ pub(crate) enum Search {
 }
 
 impl Search {
-    /// Where it is, contiguous. An axis along which one element is found stays with size one.
+    /// Where it is. An axis along which one element is found is dropped.
     fn places<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Tensor<usize>, Rule> {
-        let kept = |places: Tensor<usize>| places.unsqueeze(axis).map_err(|error| error.rule);
         match self {
             Search::InOrder(order, count) => x.places(axis, count, order),
             Search::Kth(k) => x.kth_place(axis, k),
             Search::Median => x.median_place(axis),
-            Search::Largest => x.search(axis, reduce::argmax).and_then(kept),
-            Search::Smallest => x.search(axis, reduce::argmin).and_then(kept),
+            Search::Largest => x.search(axis, reduce::argmax),
+            Search::Smallest => x.search(axis, reduce::argmin),
             Search::LargestSoFar => x.running_places(axis, scan::cummax),
             Search::SmallestSoFar => x.running_places(axis, scan::cummin),
         }
@@ -44,7 +43,8 @@ impl Search {
     /// Nothing, and the places.
     pub fn value<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Value<T>, Rule> {
         let below = x.shape()[x.shape().axis(axis)?];
-        Ok(Value { tensor: Tensor::zeros([0]), saved: Saved::Index { places: self.places(x, axis)?, below } })
+        let places = self.places(x, axis)?.in_order()?;
+        Ok(Value { tensor: Tensor::zeros([0]), saved: Saved::Index { places, below } })
     }
 }
 
@@ -72,9 +72,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`found`](Self::found) for a search that finds one element, without the axis.
     #[track_caller]
     pub(crate) fn found_one(self, op: &'static str, axis: isize, search: Search) -> (Self, Indices<'t, T>) {
-        match self.found(op, axis, search) {
-            (values, index) if values.is_failed() => (values, index),
-            (values, index) => (values.squeeze(axis), index.squeeze(axis)),
+        match self.search(op, axis, search) {
+            Ok(index) => (self.gather(axis, &index.unsqueeze(axis)).called(op).reshape(index.shape()), index),
+            Err(error) => (self.fail(op, error.rule), Indices::none(self.tape)),
         }
     }
 }

@@ -119,15 +119,15 @@ impl<T: Float> Tensor<T> {
         Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out))
     }
 
-    /// Where the k-th smallest element is along `axis`, which stays with size one.
+    /// Where the k-th smallest element is along `axis`, which is dropped.
     pub(crate) fn kth_place(&self, axis: isize, k: usize) -> Result<Tensor<usize>, Rule> {
         let places = self.places(axis, Some(k), Order::Ascending)?;
         let found = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
         let last = k.checked_sub(1).ok_or_else(found)?;
-        places.slice(axis, last..k).map_err(|error| error.rule)?.in_order()
+        places.select(axis, last).map_err(|error| error.rule)
     }
 
-    /// Where the lower median is along `axis`, which stays with size one; the first NaN where there is one.
+    /// Where the lower median is along `axis`, which is dropped; the first NaN where there is one.
     pub(crate) fn median_place(&self, axis: isize) -> Result<Tensor<usize>, Rule> {
         let position = self.shape().axis(axis)?;
         let Some(middle) = self.shape()[position].checked_sub(1).map(|last| last / 2) else {
@@ -142,7 +142,7 @@ impl<T: Float> Tensor<T> {
         })?;
         let choices = values.iter().zip(&largest).zip(&middle);
         let chosen = choices.map(|((value, largest), middle)| if value.is_nan() { largest } else { middle });
-        Tensor::from_vec(largest.shape(), chosen.collect()).map_err(|error| error.rule)
+        Tensor::from_vec(self.shape().reduced(&[position]), chosen.collect()).map_err(|error| error.rule)
     }
 }
 

@@ -188,7 +188,8 @@ impl<T: Float> Tape<T> {
 
     /// Remembers that code looked at indices, if they are an argument or were found: its path holds for these very indices.
     pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
-        if !self.is_for_program() {
+        // All empty lists may have one address, and none has anything to show.
+        if !self.is_for_program() || indices.is_empty() {
             return;
         }
         let place = self.guards.borrow().given.iter().position(|given| given.address() == indices.address());
