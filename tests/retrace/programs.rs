@@ -285,7 +285,7 @@ fn found_places_are_checked_where_they_may_be_out_of_range() {
     let mut program = Program::record(&(table.clone(), x(1)), |_, (table, x)| rows(table, x)).unwrap();
     let sum = |row| table.select(0, row).unwrap().sum();
     assert_eq!(program.value(&(table.clone(), x(2))).unwrap(), sum(2));
-    let error = program.value_and_gradient(&(table.clone(), x(3))).map(drop).unwrap_err().to_string();
+    let error = program.value(&(table.clone(), x(3))).unwrap_err().to_string();
     assert!(error.contains("index 3 is out of range for axis 0 of shape [3, 2]"), "{error}");
     assert_eq!(program.value(&(table.clone(), x(0))).unwrap(), sum(0));
 }
