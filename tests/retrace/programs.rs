@@ -1,10 +1,13 @@
 //! Training steps that are replayed are those that are recorded anew each time, bit for bit.
 
-use autograd::{Inputs, Leaf, MaxPool2dOptions, ModelProgram, Path, Program, Scalar, Tape, Tensor, Var};
-use nn::loss::{cross_entropy, mse, nll};
+use autograd::{
+    CrossEntropy, Indices, Inputs, Leaf, MaxPool2dOptions, ModelProgram, Path, Program, Reduction, Scalar, Tape,
+    Tensor, Var,
+};
+use nn::loss::{cross_entropy, mse, nll, nll_with};
 use nn::{
-    BatchNorm2d, Conv2d, Dropout, Embedding, Gru, Linear, Lstm, Module, ModuleExt, TransformerConfig,
-    TransformerEncoder,
+    AttentionMask, BatchNorm2d, Conv2d, Dropout, Embedding, Gru, Linear, Lstm, Module, ModuleExt, MultiheadAttention,
+    TransformerConfig, TransformerDecoder, TransformerEncoder,
 };
 use optim::Adam;
 use rand::SeedableRng;
@@ -176,26 +179,115 @@ fn attending() {
     );
 }
 
+#[derive(Module, Clone)]
+struct Attending {
+    tokens: Embedding,
+    attention: MultiheadAttention,
+    decoder: TransformerDecoder,
+    out: Linear,
+}
+
+/// Weights of attention, and what the parts of a layer add, are dropped anew in every step.
+#[test]
+fn attending_with_dropout() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let attention =
+        MultiheadAttention { dropout: Dropout::new(0.4, &mut rng), ..MultiheadAttention::new(16, 4, &mut rng) };
+    let config = TransformerConfig { feedforward: 32, dropout: 0.2, ..Default::default() };
+    let model = Attending {
+        tokens: Embedding::new(5, 16, &mut rng),
+        attention: attention.batch_first(),
+        decoder: TransformerDecoder::new(1, 16, 2, &config, &mut rng),
+        out: Linear::new(16, 5, &mut rng),
+    };
+    fn loss<'t>(model: &Attending, tape: &'t Tape, (x, y): (Indices<'t>, Indices<'t>)) -> Scalar<'t> {
+        let words = model.tokens.forward(tape, &x);
+        let found = model.attention.forward_with(words, words, words, &AttentionMask::causal());
+        let states = model.decoder.forward(found.transpose(0, 1), words.transpose(0, 1));
+        cross_entropy(model.out.forward(states).reshape([18, 5]), y)
+    }
+    let models = twice(model);
+    let batch = |step: usize| (Tensor::from_fn([2, 9], |i| (i[0] * step + i[1]) % 5), labels(18, step));
+    // Recording draws seeds and masks, too.
+    let tape = Tape::new();
+    loss(&models[0], &tape, batch(1).record(&tape)).value().unwrap();
+    let model = assert_replays(models, &[batch(1), batch(3)], loss, 1);
+    let mut program = ModelProgram::record(&model, &batch(1), loss).unwrap();
+    let losses = [0; 3].map(|_| program.value(&model, &batch(1)).unwrap());
+    assert!(losses[0] != losses[1] && losses[1] != losses[2], "{losses:?}");
+}
+
+#[test]
+fn tokens_that_stand_for_nothing_and_labels_are_others_in_every_run() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let tokens = Embedding::with_padding(5, 8, 2, &mut rng);
+    let model = Sequence { tokens, layer: (), out: Linear::new(8, 5, &mut rng) };
+    let tokens = |step: usize| Tensor::from_fn([7, 3], |i| (i[0] * step + i[1]) % 5);
+    let weighted = || CrossEntropy { ignore_index: Some(3), reduction: Reduction::Sum, ..CrossEntropy::default() };
+    assert_replays(
+        twice(model),
+        &[1, 2, 3].map(|step| (tokens(step), labels(7, step))),
+        |model: &Sequence<()>, tape, (x, y)| {
+            let words = model.tokens.forward(tape, &x).sum_axes(1);
+            let moved = words.scatter(1, &y.clone().reshape([7, 1]), words.narrow(1, 7, 1));
+            let log_p = model.out.forward(moved).log_softmax(-1);
+            nll(log_p, &y) + nll_with(log_p, &y, &weighted()).item()
+        },
+        1,
+    );
+}
+
+#[derive(Clone, Copy)]
+enum Read {
+    Elements,
+    Labels,
+    Sorted,
+    Largest,
+    Pooled,
+}
+
 /// Code that computes with indices, or with the elements of a tensor, is recorded again for others.
 #[test]
 fn what_is_looked_at_is_never_frozen() {
-    let x = wave(&[4, 5], 0.7);
-    let mut nlls = Program::record(&(x.clone(), labels(4, 1)), |_, (x, y)| nll(x.log_softmax(-1), y)).unwrap();
-    let mut sorted = Program::record(&x, |tape, x| {
-        let n = x.value().map_or(0, |x| x.iter().filter(|x| *x > 0.0).count());
-        let (top, _) = x.flatten().topk(2, 0, autograd::Order::Descending);
-        top.sum() * n as f32 + tape.constant(1.0).item()
-    })
-    .unwrap();
-    for step in 1..4 {
-        let x = wave(&[4, 5], 0.3 * step as f64);
-        let tape = Tape::new();
-        let expected = nll(tape.constant(&x).log_softmax(-1), labels(4, step)).value().unwrap();
-        assert_eq!(nlls.value(&(x.clone(), labels(4, step))).unwrap(), expected);
-        let n = x.iter().filter(|x| *x > 0.0).count() as f32;
-        let (top, _) = tape.constant(&x).flatten().topk(2, 0, autograd::Order::Descending);
-        assert_eq!(sorted.value(&x).unwrap(), top.value().unwrap().sum() * n + 1.0);
+    use autograd::Order::Descending;
+    fn f<'t>(read: Read, x: Var<'t>, labels: &Indices<'t>) -> Scalar<'t> {
+        let (top, places) = x.flatten().topk(2, 0, Descending);
+        let numbers: Vec<usize> = match read {
+            Read::Elements => vec![x.value().map_or(0, |x| x.iter().filter(|x| *x > 0.0).count())],
+            Read::Labels => labels.value().to_vec(),
+            Read::Sorted => places.value().to_vec(),
+            Read::Largest => x.argmax(1).map_or(vec![], |places| places.value().to_vec()),
+            Read::Pooled => x.max_pool2d_with_indices([2, 2], MaxPool2dOptions::default()).1.value().to_vec(),
+        };
+        numbers.into_iter().enumerate().fold(top.sum(), |sum, (k, n)| sum * (k * n) as f32 + top.sum())
     }
+    for read in [Read::Elements, Read::Labels, Read::Sorted, Read::Largest, Read::Pooled] {
+        let x = |step| (wave(&[4, 5], 0.3 * step as f64), labels(4, step));
+        let mut program = Program::record(&x(1), |_, (x, y)| f(read, x, &y)).unwrap();
+        for step in [1, 2, 3, 2, 1] {
+            let tape = Tape::new();
+            let (handle, labels) = x(step).record(&tape);
+            let expected = f(read, handle, &labels).value().unwrap();
+            assert_eq!(program.value(&x(step)).unwrap(), expected);
+        }
+        assert_eq!(program.report().paths, 3);
+    }
+}
+
+/// Places that an operation finds are some of its operand, which another operand need not have.
+#[test]
+fn found_places_are_checked_where_they_may_be_out_of_range() {
+    fn rows<'t>(table: Var<'t>, x: Var<'t>) -> Scalar<'t> {
+        x.argmax(1).map_or(table, |row| table.embedding(&row)).sum()
+    }
+    let x = |largest: usize| Tensor::from_fn([1, 4], |at| if at[1] == largest { 1.0 } else { 0.0 });
+    let table = wave(&[3, 2], 0.3);
+    let mut program = Program::record(&(table.clone(), x(1)), |_, (table, x)| rows(table, x)).unwrap();
+    let sum = |row| table.index_axis(0, row).unwrap().sum();
+    assert_eq!(program.value(&(table.clone(), x(2))).unwrap(), sum(2));
+    let error = program.value(&(table.clone(), x(3))).unwrap_err().to_string();
+    assert!(error.contains("index 3 is out of range for axis 0 of shape [3, 2]"), "{error}");
+    assert_eq!(program.value(&(table.clone(), x(0))).unwrap(), sum(0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use autograd::{Order, Result, Scalar, Shape, Tape, Tensor, Var};
+use autograd::{Indices, Order, Result, Scalar, Shape, Tape, Tensor, Var};
 
 /// What a method returns, as a tensor or an error.
 trait Outcome {
@@ -31,6 +31,12 @@ impl Outcome for Tensor<usize> {
     fn outcome(self) -> Result<Tensor<f64>> {
         let numbers = self.iter().map(|x| x as f64).collect();
         Tensor::from_vec(self.shape(), numbers)
+    }
+}
+
+impl Outcome for Indices<'_, f64> {
+    fn outcome(self) -> Result<Tensor<f64>> {
+        self.value().outcome()
     }
 }
 

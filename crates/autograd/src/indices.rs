@@ -1,4 +1,4 @@
-//! Indices as arguments: of a function that is differentiated, and of one that is recorded to be replayed.
+//! Indices that may be others when a function is run again: those that it gets as an argument, and those that it finds.
 
 use crate::error::Result;
 use crate::float::Float;
@@ -10,7 +10,8 @@ use crate::tensor::Tensor;
 use crate::transform::{Gradient, Handle, Inputs, Part, PartMut};
 use crate::var::Var;
 
-/// Indices that a function gets as an argument: class labels, tokens, places.
+/// Indices that a function gets as an argument, such as class labels or tokens, or that an operation has found, such as
+/// [`sort`](Var::sort) or [`argmax`](Var::argmax).
 ///
 /// Operations take them as they take a `Tensor<usize>`. In a [`Program`](crate::Program) they may be others at every run.
 ///
@@ -23,12 +24,51 @@ use crate::var::Var;
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Indices<'t, T: Float> {
+pub struct Indices<'t, T: Float = f32> {
     tape: &'t Tape<T>,
     list: Tensor<usize>,
 }
 
-impl<T: Float> Indices<'_, T> {
+impl<'t, T: Float> Indices<'t, T> {
+    pub(crate) fn new(tape: &'t Tape<T>, list: Tensor<usize>) -> Self {
+        Indices { tape, list }
+    }
+
+    /// Those of a failed operation.
+    pub(crate) fn none(tape: &'t Tape<T>) -> Self {
+        Indices { tape, list: Tensor::zeros([0]) }
+    }
+
+    /// With an axis of size one, if there can be such.
+    pub(crate) fn unsqueeze(&self, axis: isize) -> Self {
+        Indices { tape: self.tape, list: self.list.unsqueeze(axis).unwrap_or_else(|_| self.list.clone()) }
+    }
+
+    /// The same indices in another shape.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 3.0], [5.0, 4.0]]);
+    /// let largest = x.gather(1, &x.argmax(1)?.reshape([2, 1]));
+    /// assert_eq!(largest.value()?.to_vec(), [3.0, 5.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A shape of another size marks the tape.
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        match self.list.reshape(shape) {
+            Ok(list) => Indices { list, ..self },
+            Err(error) => {
+                self.tape.fail(error);
+                Indices::none(self.tape)
+            }
+        }
+    }
+
     /// The indices themselves. A program's path holds for these alone, and with others it is recorded again.
     pub fn value(&self) -> Tensor<usize> {
         self.tape.guard_indices(&self.list);
@@ -41,32 +81,40 @@ impl<T: Float> Indices<'_, T> {
     }
 }
 
-/// Indices as operations take them: a `Tensor<usize>`, or an argument of a function.
+/// Indices as operations take them: [`Indices`], or a `Tensor<usize>` and what makes one.
 pub trait AsIndices {
     /// For operations, which do not look at them but to find elements.
     #[doc(hidden)]
-    fn places(&self) -> &Tensor<usize>;
-
-    /// For code that computes with them.
-    #[doc(hidden)]
-    fn read(&self) -> Tensor<usize>;
-}
-
-impl AsIndices for Tensor<usize> {
-    fn places(&self) -> &Tensor<usize> {
-        self
-    }
-    fn read(&self) -> Tensor<usize> {
-        self.clone()
-    }
+    fn places(&self) -> Tensor<usize>;
 }
 
 impl<T: Float> AsIndices for Indices<'_, T> {
-    fn places(&self) -> &Tensor<usize> {
-        &self.list
+    fn places(&self) -> Tensor<usize> {
+        self.list.clone()
     }
-    fn read(&self) -> Tensor<usize> {
-        self.value()
+}
+
+impl<I: AsIndices + ?Sized> AsIndices for &I {
+    fn places(&self) -> Tensor<usize> {
+        (*self).places()
+    }
+}
+
+macro_rules! as_indices {
+    ($([$($of:tt)*] $list:ty),* $(,)?) => {$(
+        impl<$($of)*> AsIndices for $list {
+            fn places(&self) -> Tensor<usize> {
+                self.to_owned().into()
+            }
+        }
+    )*};
+}
+
+as_indices!([] Tensor<usize>, [] usize, [] Vec<usize>, [const A: usize] [usize; A], [const A: usize, const B: usize] [[usize; B]; A]);
+
+impl AsIndices for [usize] {
+    fn places(&self) -> Tensor<usize> {
+        self.into()
     }
 }
 

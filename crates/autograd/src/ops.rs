@@ -29,6 +29,7 @@ pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod linear;
 pub(crate) mod moments;
+pub(crate) mod nll;
 pub(crate) mod norm;
 pub(crate) mod pad;
 pub(crate) mod pool;
@@ -37,6 +38,7 @@ pub(crate) mod random;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod scan;
+pub(crate) mod search;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
@@ -48,6 +50,7 @@ use smallvec::SmallVec;
 use crate::error::Rule;
 use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
+use crate::ops::search::Search;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -55,8 +58,11 @@ use crate::var::Var;
 #[derive(Debug, Clone)]
 pub(crate) enum Saved<T: Float> {
     Nothing,
-    /// Where each element of the value came from.
-    Index(Tensor<usize>),
+    /// Where elements were found: contiguous, and all smaller than a number that follows from the shapes of the operands.
+    Index {
+        places: Tensor<usize>,
+        below: usize,
+    },
     Tensor(Tensor<T>),
 }
 
@@ -171,6 +177,8 @@ macro_rules! ops {
             Detach,
             /// What the operation of the operand keeps for its derivative.
             Kept,
+            /// A search along an axis, which keeps where it finds elements.
+            Search { search: Search, axis: isize },
             Elementwise(Elementwise),
             /// Scalars gathered into a tensor: a range of the tape's list.
             FromScalars { start: usize, len: usize },
@@ -192,6 +200,7 @@ macro_rules! ops {
                     Op::Constant => "constant",
                     Op::Detach => "detach",
                     Op::Kept => "kept",
+                    Op::Search { .. } => "search",
                     Op::Elementwise(op) => op.facts().name,
                     Op::FromScalars { .. } => "from_scalars",
                     Op::Custom { .. } => "custom",
@@ -207,9 +216,11 @@ macro_rules! ops {
                 }
             }
 
-            /// The value of an op with a [`TensorRule`]; `None` for the others, which are not functions of tensors alone.
+            /// The value of a search or of an op with a [`TensorRule`]; `None` for the others, which are not functions of
+            /// tensors alone.
             pub fn value<T: Float>(&self, x: &[Tensor<T>]) -> Option<Result<Value<T>, Rule>> {
                 match self {
+                    Op::Search { search, axis } => Some(search.value(&x[0], *axis)),
                     $(Op::$name(op) => Some(op.value(x)),)*
                     _ => None,
                 }
@@ -270,8 +281,11 @@ ops! {
     diagonal::DiagonalEmbed
     index::Gather
     index::ScatterAdd
+    index::Scatter
+    index::ScatterAdjoint
     index::IndexSelect
     index::IndexAdd
+    index::Except
     reduce::Sum
     reduce::Prod
     extreme::Amax
@@ -289,11 +303,14 @@ ops! {
     softmax::LogSoftmaxAdjoint
     cross_entropy::SoftmaxCrossEntropy
     cross_entropy::SoftmaxCrossEntropyAdjoint
+    nll::NegativeLogLikelihood
+    nll::NegativeLogLikelihoodAdjoint
     product::MatMul
     product::Cross
     linear::Linear
     attention::Attention
     attention::AttentionAdjoint
+    attention::DropWeights
     conv::Conv2d
     conv::BiasedConv2d
     conv::ConvInput

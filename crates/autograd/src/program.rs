@@ -54,9 +54,10 @@ use paths::Kind;
 /// of other shapes are recorded again, and kept. For the loss of a model see [`ModelProgram`].
 ///
 /// Code may branch on values. Each comparison is a guard: where it comes out differently, the other path is recorded
-/// too, and both are kept. A number or a tensor that is read out ([`Scalar::value`], [`Var::value`]) is a guard on that very
-/// number or tensor. What the function gets from elsewhere than its arguments is a constant of the program; what it draws
-/// must come from [`Tape::drawn`].
+/// too, and both are kept. What is read out, be it a number, a tensor or indices ([`Scalar::value`], [`Var::value`],
+/// [`Indices::value`](crate::Indices::value)), is a guard on that very number, tensor or list. Indices that are not read out are
+/// others in every run, given ones as well as those that [`sort`](Var::sort) or [`argmax`](Var::argmax) find. What the function
+/// gets from elsewhere than its arguments is a constant of the program; what it draws must come from [`Tape::drawn`].
 ///
 /// Values are those of the function itself, bit for bit up to the sign of zeros.
 ///

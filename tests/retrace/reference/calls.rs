@@ -1,9 +1,9 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
 use autograd::{
-    AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, MaxPool2dOptions, Order, PadMode,
-    Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, Tape, Tensor, Var, cat,
-    einsum, stack,
+    AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, Indices, MaxPool2dOptions, Order,
+    PadMode, Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, Tape, Tensor, Var,
+    cat, einsum, stack,
 };
 use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
@@ -91,8 +91,8 @@ impl<'c, 't> Call<'c, 't> {
     }
 
     /// A result that has no derivative.
-    fn plain(&self, index: Tensor<usize>) -> V<'t> {
-        self.tape.constant(index.map(|i| i as f64))
+    fn plain(&self, index: Indices<'t, f64>) -> V<'t> {
+        self.tape.constant(index.value().map(|i| i as f64))
     }
 
     fn axes(&self, name: &str) -> Option<Axes> {
@@ -259,7 +259,7 @@ fn extreme<'t>(
     call: &Call<'_, 't>,
     x: V<'t>,
     all: fn(V<'t>) -> Scalar<'t, f64>,
-    along: fn(V<'t>, isize) -> (V<'t>, Tensor<usize>),
+    along: fn(V<'t>, isize) -> (V<'t>, Indices<'t, f64>),
 ) -> Vec<V<'t>> {
     if call.param("dim").is_none() {
         return vec![rank_0(call.tape, all(x))];
@@ -273,7 +273,7 @@ fn extreme<'t>(
 fn argument<'t>(
     call: &Call<'_, 't>,
     x: V<'t>,
-    along: fn(V<'t>, isize) -> Result<Tensor<usize>, Error>,
+    along: fn(V<'t>, isize) -> Result<Indices<'t, f64>, Error>,
 ) -> Result<V<'t>, Error> {
     if call.param("dim").is_none() {
         return Ok(call.plain(along(x.flatten(), 0)?));

@@ -36,17 +36,36 @@ pub(crate) fn gather<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, us
 /// `out[i, index[i, j, k], k] += g[i, j, k]` for `axis` 1, in row-major order: the adjoint of [`gather`]. `out` is
 /// contiguous, of `shape`.
 pub(crate) fn scatter_add<T: Float>(g: View<'_, T>, axis: usize, index: View<'_, usize>, shape: &Shape, out: &mut [T]) {
-    debug_assert_eq!(g.layout.shape, index.layout.shape);
     debug_assert_eq!(shape.len(), out.len());
+    each_place(g, axis, index, shape, |place, g| out[place] += g);
+}
+
+/// `out[i, index[i, j, k], k] = x[i, j, k]` for `axis` 1, in row-major order: of several in one place the last one stays.
+/// `out` is contiguous, of `shape`.
+pub(crate) fn scatter<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, usize>, shape: &Shape, out: &mut [E]) {
+    debug_assert_eq!(shape.len(), out.len());
+    each_place(x, axis, index, shape, |place, x| out[place] = x);
+}
+
+/// Shows each element in row-major order, with the place in a contiguous tensor of `shape` that its index names.
+#[inline(always)]
+fn each_place<E: Element>(
+    x: View<'_, E>,
+    axis: usize,
+    index: View<'_, usize>,
+    shape: &Shape,
+    mut show: impl FnMut(usize, E),
+) {
+    debug_assert_eq!(x.layout.shape, index.layout.shape);
     let whole = Layout::contiguous(shape.clone());
     let (starts, step) = (starts_of_lines(&whole, axis, &index.layout.shape), whole.strides[axis]);
-    let (g, index) = (Packed::new(g), Packed::new(index));
-    let (g, index) = (g.as_slice(), index.as_slice());
+    let (x, index) = (Packed::new(x), Packed::new(index));
+    let (x, index) = (x.as_slice(), index.as_slice());
     debug_assert!(index.iter().all(|&i| i < shape[axis]));
-    starts.each(0, g.len(), |done, run| {
+    starts.each(0, x.len(), |done, run| {
         let mut position = run.position as isize;
-        for (&g, &i) in g[done..done + run.len].iter().zip(&index[done..]) {
-            out[(position + i as isize * step) as usize] += g;
+        for (&x, &i) in x[done..done + run.len].iter().zip(&index[done..]) {
+            show((position + i as isize * step) as usize, x);
             position += run.stride;
         }
     });

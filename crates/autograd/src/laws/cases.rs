@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::draw;
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel::samples::Draws;
 use crate::kernel::scan::Direction;
 use crate::operation::{Kind, Operation, Part};
@@ -16,7 +17,7 @@ use crate::ops::custom::{custom, custom_many};
 use crate::ops::pad::PadMode;
 use crate::ops::pool::{AvgPoolOptions, MaxPoolOptions};
 use crate::ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-use crate::ops::{Op, Recurrence, cat::cat};
+use crate::ops::{DropWeights, Except, Op, Recurrence, cat::cat};
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -133,6 +134,7 @@ fn with_zeros<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
 pub(super) fn formulas<T: Float>() -> Vec<Formula<T>> {
     [
         moved(),
+        searched(),
         reduced(),
         scanned(),
         normalized(),
@@ -152,7 +154,7 @@ pub(super) fn formulas<T: Float>() -> Vec<Formula<T>> {
 fn moved<T: Float>() -> Vec<Formula<T>> {
     let index = Tensor::from([[2, 0, 2], [1, 1, 0]]);
     let turned = index.permute([1, 0]).unwrap();
-    let again = index.clone();
+    let (again, same) = (index.clone(), index.clone());
     vec![
         of(&[&[2, 3]], |x| x[0].reshape([3, 1, 2])),
         of(&[&[]], |x| x[0].reshape([1, 1])),
@@ -190,10 +192,52 @@ fn moved<T: Float>() -> Vec<Formula<T>> {
         of(&[&[3, 3]], move |x| x[0].gather(1, &turned)),
         of(&[&[0, 3]], |x| x[0].gather(0, &Tensor::zeros([0, 2]))),
         of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter_add(0, &again, x[1])),
+        of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter(0, &same, x[1])),
+        of(&[&[2, 2], &[2, 3]], |x| x[0].scatter(1, &Tensor::from([[0, 0, 1], [1, 1, 1]]), x[1])),
+        of(&[&[0, 3], &[0, 2]], |x| x[0].scatter(1, &Tensor::zeros([0, 2]), x[1])),
+        of(&[&[3]], |x| x[0].record(Except { index: Tensor::from([2, 0, 2]), this: 2 }, &[])),
+        of(&[&[2, 2]], |x| x[0].t().record(Except { index: Tensor::from([[0, 1], [1, 1]]), this: 1 }, &[])),
+        of(&[&[0, 3]], |x| x[0].record(Except { index: Tensor::zeros([0, 3]), this: 0 }, &[])),
         of(&[&[3, 4]], |x| x[0].index_select(1, [2, 0, 2])),
         of(&[&[3, 2]], |x| x[0].index_select(0, Tensor::zeros([0]))),
         of(&[&[0, 3]], |x| x[0].index_select(1, [1, 1])),
         of(&[&[3, 2], &[3, 3]], |x| x[0].index_add(1, [1, 1, 0], x[1])),
+    ]
+}
+
+/// Elements that are searched for.
+fn searched<T: Float>() -> Vec<Formula<T>> {
+    use crate::Order::{Ascending, Descending};
+    vec![
+        of(&[&[2, 5]], |x| x[0].sort(1, Ascending).0),
+        of(&[&[4, 3]], |x| x[0].t().sort(-2, Descending).0 * x[0].t()),
+        of(&[&[2, 3, 4]], |x| x[0].topk(2, 1, Descending).0),
+        of(&[&[0, 3]], |x| x[0].topk(2, 1, Ascending).0),
+        of(&[&[4], &[3, 4]], |x| x[1].square().index_select(1, x[0].topk(2, 0, Descending).1)),
+        of(&[&[4, 3]], |x| x[0].kthvalue(3, 0).0 * x[0].median(0).0),
+        of(&[&[3, 4]], |x| x[0].max_with_index(1).0 * x[0].min_with_index(-1).0),
+        of(&[&[2, 5]], |x| x[0].cummax(1).0 * x[0].cummin(0).0),
+        of(&[&[3, 4], &[3, 4]], |x| match x[0].argsort(0, Descending) {
+            Ok(index) => x[1].square().take_along_dim(&index, 0),
+            Err(error) => x[0].fail(error.op, error.rule),
+        }),
+        of(&[&[1, 4], &[3, 4]], |x| match x[0].argsort(1, Ascending) {
+            Ok(index) => x[1].square().take_along_dim(&index, 1),
+            Err(error) => x[0].fail(error.op, error.rule),
+        }),
+        of(&[&[3, 4], &[4, 2]], |x| match x[0].argmax(1) {
+            Ok(rows) => x[1].embedding(&rows),
+            Err(error) => x[0].fail(error.op, error.rule),
+        }),
+        of(&[&[3, 4], &[3, 4]], |x| match x[0].argmin(0) {
+            Ok(index) => x[1].square().gather(0, &index.reshape([1, 4])),
+            Err(error) => x[0].fail(error.op, error.rule),
+        }),
+        of(&[&[4, 4], &[2, 2]], |x| {
+            let (y, places) = x[0].max_pool2d_with_indices([2, 2], MaxPoolOptions::default());
+            (y * x[1]).max_unpool2d(&places, [4, 4])
+        }),
+        of(&[&[3, 4], &[3, 4]], |x| x[0].scatter(1, &x[0].sort(1, Ascending).1, x[1].square())),
     ]
 }
 
@@ -270,7 +314,9 @@ fn normalized<T: Float>() -> Vec<Formula<T>> {
             let weight = weight.map(|weight| weight.iter().map(|&w| T::from_f64(w)).collect());
             let options = CrossEntropy { weight, ignore_index, label_smoothing, reduction };
             let targets = Tensor::from([2, 0, ignore_index.unwrap_or(2), 2]);
+            let (same_targets, same_options) = (targets.clone(), options.clone());
             all.push(of(&[&[4, 3]], move |x| x[0].softmax_cross_entropy(&targets, &options)));
+            all.push(of(&[&[4, 3]], move |x| x[0].nll(&same_targets, &same_options)));
         }
     }
     let each = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
@@ -278,6 +324,7 @@ fn normalized<T: Float>() -> Vec<Formula<T>> {
     all.push(of(&[&[0, 3]], move |x| x[0].softmax_cross_entropy(&Tensor::zeros([0]), &each)));
     all.push(of(&[&[2, 3, 2]], move |x| x[0].softmax_cross_entropy(&Tensor::from([[0, 2], [2, 0]]), &mean)));
     all.push(of(&[&[3]], |x| x[0].softmax_cross_entropy(&Tensor::scalar(1), &CrossEntropy::default())));
+    all.push(of(&[&[2, 2, 3]], |x| x[0].t().nll(&Tensor::from([[0, 2], [2, 0]]), &CrossEntropy::default())));
     all
 }
 
@@ -307,11 +354,23 @@ fn attended<T: Float>() -> Vec<Formula<T>> {
             x[0].scaled_dot_product_attention(x[1], x[2], &options)
         })
     };
+    let drop = |shape: &[usize]| {
+        of(&[shape], |x| {
+            x[0].record(
+                DropWeights { probability: 0.4 },
+                &[x[0].tape().constant([7.0, 0.0, 9.0, 2.0].map(T::from_f64))],
+            )
+        })
+    };
     vec![
+        drop(&[3, 4]),
+        drop(&[2, 2, 3]),
+        drop(&[0, 2]),
         attend(&[&[3, 2], &[4, 2], &[4, 3]], false, 0.0),
         attend(&[&[3, 2], &[3, 2], &[3, 2]], true, 0.0),
         attend(&[&[2, 3, 2], &[4, 2], &[2, 4, 3], &[3, 4]], false, 0.0),
         attend(&[&[3, 2], &[4, 2], &[4, 2]], false, 0.3),
+        attend(&[&[3, 2], &[3, 2], &[3, 2], &[3, 3]], true, 0.3),
         attend(&[&[0, 2], &[3, 2], &[3, 2]], false, 0.0),
     ]
 }
@@ -396,6 +455,67 @@ fn written_by_users<T: Float>() -> Vec<Formula<T>> {
     ]
 }
 
+/// A formula of variables of these shapes, and of indices.
+pub(super) struct FormulaOfIndices<T: Float> {
+    shapes: Vec<Shape>,
+    indices: Shape,
+    /// All indices are smaller.
+    below: usize,
+    f: Box<FunctionOfIndices<T>>,
+}
+
+type FunctionOfIndices<T> = dyn for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T>;
+
+impl<T: Float> FormulaOfIndices<T> {
+    /// Values for its variables, and indices.
+    pub fn point(&self, draws: &mut Draws) -> (Vec<Tensor<T>>, Tensor<usize>) {
+        let x = self.shapes.iter().map(|shape| spread::<T>(shape, draws)).collect();
+        (x, Tensor::from_fn(&self.indices, |_| draws.below(self.below)))
+    }
+
+    /// Its value.
+    pub fn of<'t>(&self, x: &[Var<'t, T>], indices: &Indices<'t, T>) -> Var<'t, T> {
+        (self.f)(x, indices)
+    }
+}
+
+/// Every operation that takes indices.
+pub(super) fn formulas_of_indices<T: Float>() -> Vec<FormulaOfIndices<T>> {
+    fn of<T: Float>(
+        shapes: &[&[usize]],
+        (indices, below): (&[usize], usize),
+        f: impl for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T> + 'static,
+    ) -> FormulaOfIndices<T> {
+        let shapes = shapes.iter().map(|&shape| Shape::from(shape)).collect();
+        FormulaOfIndices { shapes, indices: indices.into(), below, f: Box::new(f) }
+    }
+    let mut all = vec![
+        of(&[&[3, 4]], (&[2, 4], 3), |x, i| x[0].square().gather(0, i)),
+        of(&[&[3, 4]], (&[1, 2], 4), |x, i| x[0].square().take_along_dim(i, 1)),
+        of(&[&[3, 3], &[2, 3]], (&[2, 3], 3), |x, i| x[0].scatter_add(0, i, x[1].square())),
+        of(&[&[2, 4], &[2, 3]], (&[2, 3], 4), |x, i| x[0].square().scatter(1, i, x[1].square())),
+        of(&[&[4], &[6]], (&[6], 4), |x, i| x[0].scatter(0, i, x[1]).sin()),
+        of(&[&[2, 4]], (&[3], 4), |x, i| x[0].square().index_select(1, i)),
+        of(&[&[4, 2], &[3, 2]], (&[3], 4), |x, i| x[0].square().index_add(0, i, x[1].square())),
+        of(&[&[4, 2]], (&[2, 3], 4), |x, i| x[0].square().embedding(i)),
+        of(&[&[3, 2]], (&[5], 3), |x, i| x[0].square().embedding_padded(i, 1)),
+        of(&[&[3, 2]], (&[2, 3], 3), |x, i| x[0].square().embedding_padded(i, 7)),
+        of(&[&[2, 1, 2]], (&[2, 1, 2], 4), |x, i| x[0].square().max_unpool2d(i, [2, 2])),
+    ];
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        for (weight, ignore_index, label_smoothing) in
+            [(None, None, 0.0), (Some([0.5, 2.0, 1.5]), None, 0.0), (Some([0.5, 2.0, 1.5]), Some(1), 0.2)]
+        {
+            let weight = weight.map(|weight| weight.iter().map(|&w| T::from_f64(w)).collect());
+            let options = CrossEntropy { weight, ignore_index, label_smoothing, reduction };
+            let same = options.clone();
+            all.push(of(&[&[6, 3]], (&[6], 3), move |x, i| x[0].softmax_cross_entropy(i, &options)));
+            all.push(of(&[&[2, 3, 4]], (&[2, 4], 3), move |x, i| x[0].square().nll(i, &same)));
+        }
+    }
+    all
+}
+
 /// Formulas that break a rule of an op, by its name.
 pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
     let plain = ConvOptions::default();
@@ -460,6 +580,7 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("diag_embed", of(&[&[2, 3]], |x| x[0].diag_embed(isize::MAX))),
         ("gather", of(&[&[2, 3]], move |x| x[0].gather(1, &index))),
         ("scatter_add", of(&[&[2, 3], &[1, 2]], move |x| x[0].scatter_add(1, &far, x[1]))),
+        ("scatter", of(&[&[2, 3], &[1, 2]], |x| x[0].scatter(1, &Tensor::from([[0, 3]]), x[1]))),
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [2]))),
         ("index_add", of(&[&[2, 3], &[2, 3]], |x| x[0].index_add(0, [1], x[1]))),
         ("sum", of(&[&[2, 3]], |x| x[0].sum_axes(2))),
@@ -478,6 +599,7 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
             "softmax_cross_entropy",
             of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0, 3]), &CrossEntropy::default())),
         ),
+        ("nll", of(&[&[2, 3]], |x| x[0].nll(&Tensor::from([0, 3]), &CrossEntropy::default()))),
         ("matmul", of(&[&[2, 3], &[2, 3]], |x| x[0].matmul(x[1]))),
         ("matmul", of(&[&[2, 2, 3], &[3, 3, 2]], |x| x[0].matmul(x[1]))),
         ("cross", of(&[&[2, 3], &[3]], |x| x[0].cross(x[1], 0))),

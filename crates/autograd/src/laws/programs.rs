@@ -1,10 +1,11 @@
-//! The law of programs: run again at other points, they are the function itself.
+//! The law of programs: run again at other points, and with other indices, they are the function itself.
 
 use std::fmt::Debug;
 
-use super::cases::formulas;
+use super::cases::{formulas, formulas_of_indices};
 use super::{directions, draw, inners, operands, record, same, shapes};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel::samples::Draws;
 use crate::ops::elementwise::Elementwise;
 use crate::program::Program;
@@ -12,7 +13,7 @@ use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
-use crate::{hvp, value_and_gradient};
+use crate::{Inputs, hvp, value_and_gradient};
 
 /// Bits are those of the recording up to the sign of zeros.
 #[track_caller]
@@ -31,32 +32,44 @@ fn weighted<'t, T: Float>(tape: &'t Tape<T>, y: Var<'t, T>, weights: &Tensor<T>)
     (y * tape.constant(weights)).sum()
 }
 
+/// Tensors, and indices that some functions take.
+type X<T> = (Vec<Tensor<T>>, Tensor<usize>);
+
 /// Points and directions.
-type Draw<'d, T> = dyn FnMut() -> [Vec<Tensor<T>>; 2] + 'd;
+type Draw<'d, T> = dyn FnMut() -> [X<T>; 2] + 'd;
+
+type Function<'f, T> = dyn for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T> + 'f;
 
 /// Records `f` at one point, and runs it at others, for which it is not recorded again.
-fn law<T: Float>(f: &dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>, point: &mut Draw<'_, T>, what: impl Debug + Copy) {
+fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug + Copy) {
     let [first, _] = point();
-    let mut values = Program::record_vector(&first, |_, x| f(&x)).unwrap_or_else(|error| panic!("{what:?}: {error}"));
+    let mut values =
+        Program::record_vector(&first, |_, (x, i)| f(&x, &i)).unwrap_or_else(|error| panic!("{what:?}: {error}"));
     let weights = draw::<T>(values.values(&first).unwrap().shape(), &mut Draws(1));
-    let mut program = Program::record(&first, |tape, x| weighted(tape, f(&x), &weights)).unwrap();
+    let recorded = |x: &X<T>| Program::record(x, |tape, (x, i)| weighted(tape, f(&x, &i), &weights)).unwrap();
+    let mut program = recorded(&first);
     for _ in 0..2 {
         let [x, v] = point();
         let tape = Tape::new();
-        let y = f(&x.iter().map(|x| tape.var(x)).collect::<Vec<_>>());
-        assert_same(&values.values(&x).unwrap(), &y.value().unwrap(), (what, "value"));
-        let (value, gradient) = value_and_gradient(|tape, x| weighted(tape, f(&x), &weights), x.clone()).unwrap();
+        let (handles, indices) = x.record(&tape);
+        assert_same(&values.values(&x).unwrap(), &f(&handles, &indices).value().unwrap(), (what, "value"));
+        let (value, (gradient, _)) =
+            value_and_gradient(|tape, (x, i)| weighted(tape, f(&x, &i), &weights), x.clone()).unwrap();
         let (found_value, found) = program.value_and_gradient(&x).unwrap_or_else(|error| panic!("{what:?}: {error}"));
         assert!(same(found_value, value), "{what:?}: {found_value}, not {value}");
-        found.iter().zip(&gradient).for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
+        found.0.iter().zip(&gradient).for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
 
+        let mut fresh = recorded(&x);
         let (_, along) = program.jvp(&x, &v).unwrap();
-        assert_near(&Tensor::scalar(along), &Tensor::scalar(T::from_f64(inners(&gradient, &v))), (what, "jvp"));
-        let (_, found) = program.hvp(&x, &v).unwrap_or_else(|error| panic!("{what:?}: {error}"));
-        let (_, expected) = hvp(|tape, x| weighted(tape, f(&x), &weights), x.clone(), v.clone()).unwrap();
-        // What must not move, as the order of a power, has no second derivatives.
+        assert!(same(along, fresh.jvp(&x, &v).unwrap().1), "{what:?}: jvp");
+        assert_near(&Tensor::scalar(along), &Tensor::scalar(T::from_f64(inners(&gradient, &v.0))), (what, "jvp"));
+        let (_, (found, _)) = program.hvp(&x, &v).unwrap_or_else(|error| panic!("{what:?}: {error}"));
+        let (_, (anew, _)) = fresh.hvp(&x, &v).unwrap();
+        let (_, (expected, _)) = hvp(|tape, (x, i)| weighted(tape, f(&x, &i), &weights), x.clone(), v.clone()).unwrap();
         for (k, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            if v[k].is_empty() || v[k].iter().any(|along| along != T::ZERO) {
+            assert_same(found, &anew[k], (what, "hvp"));
+            // What must not move, as the order of a power, has no second derivatives.
+            if v.0[k].is_empty() || v.0[k].iter().any(|along| along != T::ZERO) {
                 assert_near(found, expected, (what, "hvp"));
             }
         }
@@ -72,9 +85,22 @@ fn programs_of_every_operation_are_their_recordings() {
         let mut point = || {
             let x = formula.point(&mut draws);
             let v = x.iter().map(|x| draw(x.shape(), &mut draws)).collect();
-            [x, v]
+            [x, v].map(|x| (x, Tensor::zeros([0])))
         };
-        law(&|x| formula.of(x), &mut point, ("formula", k));
+        law(&|x, _| formula.of(x), &mut point, ("formula", k));
+    }
+}
+
+#[test]
+fn programs_take_other_indices() {
+    for (k, formula) in formulas_of_indices::<f64>().iter().enumerate() {
+        let mut draws = Draws(k as u64);
+        let mut point = || {
+            let (x, indices) = formula.point(&mut draws);
+            let v = x.iter().map(|x| draw(x.shape(), &mut draws)).collect();
+            [(x, indices.clone()), (v, indices)]
+        };
+        law(&|x, indices| formula.of(x, indices), &mut point, ("formula of indices", k));
     }
 }
 
@@ -86,9 +112,9 @@ fn programs_of_every_elementwise_operation_are_their_recordings() {
             let mut point = || {
                 let x = operands::<f64>(op, shapes, &mut draws);
                 let v = directions(op, &x, &mut draws);
-                [x, v]
+                [x, v].map(|x| (x, Tensor::zeros([0])))
             };
-            law(&|x| record(op, x), &mut point, (op, k));
+            law(&|x, _| record(op, x), &mut point, (op, k));
         }
     }
 }

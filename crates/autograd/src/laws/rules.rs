@@ -250,19 +250,23 @@ fn multilinear_rules_read_the_other_operands_alone() {
     });
 }
 
-/// Ops that only the derivatives of others record, and whose arguments are therefore right.
+/// Ops that only other operations and their derivatives record, and whose arguments are therefore right.
 const NOT_FOR_USERS: &[&str] = &[
     "embed",
     "recurrence",
     "softmax_adjoint",
     "log_softmax_adjoint",
     "softmax_cross_entropy_adjoint",
+    "nll_adjoint",
+    "scatter_adjoint",
+    "except",
     "conv2d_weight",
     "pick",
     "avg_pool2d_adjoint",
     "standardize",
     "standardize_adjoint",
     "scaled_dot_product_attention_adjoint",
+    "drop_weights",
     "lstm_adjoint",
     "gru_adjoint",
     "rnn_adjoint",

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::nll::NegativeLogLikelihoodAdjoint;
 use super::{Cotangents, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
@@ -65,13 +66,7 @@ impl TensorRule for SoftmaxCrossEntropy {
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (x, weight) = (&x[0], x.get(1));
         let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out))?;
-        let each = self.0.losses(&log, &self.0.factors(weight))?;
-        let tensor = match self.0.reduction {
-            Reduction::None => each,
-            Reduction::Sum => Tensor::scalar(each.sum()),
-            Reduction::Mean => Tensor::scalar(each.sum() / self.0.total(weight)),
-        };
-        Ok(Value { tensor, saved: Saved::Tensor(log) })
+        Ok(Value { tensor: self.0.loss(&log, weight)?, saved: Saved::Tensor(log) })
     }
 
     /// When the gradient is recorded, so are the logarithms: they carry its dependence on the logits.
@@ -103,23 +98,17 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
         Ok(Tensor::build(log.shape().clone(), |out| self.0.gradient(log, g, weight, out))?.into())
     }
 
-    /// gx = g·(A·eˡ − a) with constants a and A = Σa along a line, for l the logarithms.
+    /// gx = g·(b − eˡ·Σb) for the logarithms l, where b is the gradient by the logarithms themselves for g = 1, and its sum
+    /// that along a line.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
-        let weight = rule.x.get(2).and_then(|weight| weight.value().ok());
-        log.tape().guard_indices(&self.0.targets);
-        let (a, total) = match self.0.coefficients(&log.shape(), weight.as_ref()) {
-            Ok(coefficients) => coefficients,
-            Err(broken) => {
-                return rule.both(|| h.fail(Self::NAME, broken.clone()), || h.fail(Self::NAME, broken.clone()));
-            }
-        };
-        let (a, total) = (log.tape().constant(a), log.tape().constant(total));
-        let weighed = log.exp() * total;
+        let by_logs = NegativeLogLikelihoodAdjoint { of: self.0.clone(), to: log.shape() };
+        let by_logs = log.tape().constant(Tensor::ones(g.shape())).record(by_logs, &rule.x[2..]);
+        let weighed = log.exp() * -by_logs.sum_along(self.0.axis);
         let mut gradients = rule.both(
             || h.masked_mul(weighed * self.0.along_lines(g, &log.shape())),
             || {
-                let by_line = (h * (weighed - a)).sum_along(self.0.axis);
+                let by_line = (h * (weighed + by_logs)).sum_along(self.0.axis);
                 if self.0.reduction == Reduction::None { by_line.reshape(g.shape()) } else { by_line.sum_to(g.shape()) }
             },
         );
@@ -157,16 +146,48 @@ impl<T: Float> Factors<T> {
 }
 
 impl Targets {
+    /// Those of logits of this shape, if they fit.
+    pub(super) fn new<T: Float>(
+        shape: &Shape,
+        targets: &Tensor<usize>,
+        options: &CrossEntropy<T>,
+    ) -> Result<Self, Rule> {
+        let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
+        let classes = shape[axis];
+        targets.shape().must_be("the targets", &shape.reduced(&[axis]))?;
+        if let Some(weight) = &options.weight {
+            weight.shape().must_be("the weights of the classes", &[classes])?;
+        }
+        if !(0.0..=1.0).contains(&options.label_smoothing) {
+            let found = options.label_smoothing.to_string();
+            return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
+        }
+        let targets = Targets {
+            targets: targets.in_order()?,
+            ignored: options.ignore_index,
+            smoothing: options.label_smoothing,
+            reduction: options.reduction,
+            axis,
+        };
+        targets.check(shape)?;
+        Ok(targets)
+    }
+
+    pub(super) fn places(&self) -> &Tensor<usize> {
+        &self.targets
+    }
+
     /// The same weighing of other targets, which are contiguous.
-    fn with(&self, targets: &Tensor<usize>) -> Self {
+    pub(super) fn with(&self, targets: &Tensor<usize>) -> Self {
         Targets { targets: targets.clone(), ..*self }
     }
 
     /// The rule that a target breaks which is no class of logits of this shape.
-    fn check(&self, shape: &Shape) -> Result<(), Rule> {
-        let is_outside = |&t: &usize| t >= shape[self.axis] && self.ignored != Some(t);
-        match self.targets.iter().find(is_outside) {
-            Some(index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
+    pub(super) fn check(&self, shape: &Shape) -> Result<(), Rule> {
+        let classes = shape[self.axis];
+        let is_outside = |&&t: &&usize| t >= classes && self.ignored != Some(t);
+        match self.targets().iter().find(is_outside) {
+            Some(&index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
             None => Ok(()),
         }
     }
@@ -194,22 +215,36 @@ impl Targets {
         self.targets().iter().filter(|&&target| !self.is_ignored(target)).map(|&target| factors.of(target)).sum()
     }
 
+    /// The loss from contiguous logarithms.
+    pub(super) fn loss<T: Float>(&self, log: &Tensor<T>, weight: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
+        let each = self.losses(log, &self.factors(weight))?;
+        Ok(match self.reduction {
+            Reduction::None => each,
+            Reduction::Sum => Tensor::scalar(each.sum()),
+            Reduction::Mean => Tensor::scalar(each.sum() / self.total(weight)),
+        })
+    }
+
     /// The loss of every line, with the shape of the targets.
     fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Result<Tensor<T>, Rule> {
         let lines = Lines::new(log.shape(), self.axis);
         let log = log.as_slice().unwrap_or_default();
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
-        let loss = |k: usize, target: usize| {
+        let loss = |start: usize, target: usize| {
             if self.is_ignored(target) {
                 return T::ZERO;
             }
-            let start = k / lines.inner * lines.slab() + k % lines.inner;
-            let at = |class: usize| factors.of(class) * log[start + class * lines.inner];
-            let loss = -(factors.at_target * at(target));
-            if self.smoothing == 0.0 { loss } else { loss - per_class * (0..lines.len).map(at).sum::<T>() }
+            let at = |class: usize| log[start + class * lines.inner];
+            let loss = -(factors.at_target * factors.of(target).masked_mul(at(target)));
+            let all = || (0..lines.len).map(|class| factors.of(class) * at(class)).sum::<T>();
+            if self.smoothing == 0.0 { loss } else { loss - per_class * all() }
         };
         Tensor::build(self.targets.shape().clone(), |out| {
-            out.iter_mut().zip(self.targets()).enumerate().for_each(|(k, (y, &target))| *y = loss(k, target));
+            let (inner, targets) = (lines.inner.max(1), self.targets());
+            for (outer, (out, targets)) in out.chunks_mut(inner).zip(targets.chunks(inner)).enumerate() {
+                let lines = out.iter_mut().zip(targets).zip(outer * lines.slab()..);
+                lines.for_each(|((y, &target), start)| *y = loss(start, target));
+            }
         })
     }
 
@@ -219,17 +254,14 @@ impl Targets {
         let factors = self.factors(weight);
         let (log, g) = (log.contiguous(), g.contiguous());
         let (log, g) = (log.as_slice().unwrap_or_default(), g.as_slice().unwrap_or_default());
-        let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
+        let (divisor, targets) = (self.divisor(weight), self.targets());
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         let classes: T = (0..lines.len).map(|class| factors.of(class)).sum();
-        let scale = |k: usize, target: usize| match g.get(k).or(g.first()) {
-            Some(&g) if !self.is_ignored(target) => g / divisor,
-            _ => T::ZERO,
-        };
         lines.each_slab(out, WEIGHT, &|outer, out| {
             let log = lines.slab_of(log, outer);
-            let targets = &self.targets()[outer * lines.inner..][..lines.inner];
-            let scales = || targets.iter().enumerate().map(|(k, &target)| scale(outer * lines.inner + k, target));
+            let first = outer * lines.inner;
+            let targets = &targets[first..][..lines.inner];
+            let scales = || targets.iter().enumerate().map(|(k, &target)| self.scale(g, divisor, first + k, target));
             let total = |(scale, &target): (T, &usize)| {
                 if scale == T::ZERO {
                     T::ZERO
@@ -238,36 +270,56 @@ impl Targets {
                 }
             };
             scaled_probabilities(log, scales().zip(targets).map(total), lines, out);
-            for (k, (scale, &target)) in scales().zip(targets).enumerate().filter(|&(_, (scale, _))| scale != T::ZERO) {
-                if self.smoothing != 0.0 {
-                    let line = out[k..].iter_mut().step_by(lines.inner).enumerate();
-                    line.for_each(|(class, gx)| *gx -= scale * per_class * factors.of(class));
-                }
-                out[k + target * lines.inner] -= scale * factors.at_target * factors.of(target);
-            }
+            self.subtract(&factors, scales(), targets, lines, out);
         });
     }
 
-    /// a with the shape of the logits and A with one class, both divided as the reduction does.
-    fn coefficients<T: Float>(
-        &self,
-        shape: &Shape,
-        weight: Option<&Tensor<T>>,
-    ) -> Result<(Tensor<T>, Tensor<T>), Rule> {
+    /// −g·a for every line: the gradient by the logarithms.
+    pub(super) fn put_back<T: Float>(&self, g: &Tensor<T>, weight: Option<&Tensor<T>>, shape: &Shape, out: &mut [T]) {
         let lines = Lines::new(shape, self.axis);
-        let factors = self.factors(weight);
-        let divisor = if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE };
+        let (factors, divisor, g) = (self.factors(weight), self.divisor(weight), g.contiguous());
+        let (g, targets) = (g.as_slice().unwrap_or_default(), self.targets());
+        out.fill(T::ZERO);
+        lines.each_slab(out, 1, &|outer, out| {
+            let first = outer * lines.inner;
+            let targets = &targets[first..][..lines.inner];
+            let scales = targets.iter().enumerate().map(|(k, &target)| self.scale(g, divisor, first + k, target));
+            self.subtract(&factors, scales, targets, lines, out);
+        });
+    }
+
+    /// What the sum of the losses is divided by.
+    fn divisor<T: Float>(&self, weight: Option<&Tensor<T>>) -> T {
+        if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE }
+    }
+
+    /// The gradient that comes to the k-th line; nothing where the target is ignored.
+    #[inline(always)]
+    fn scale<T: Float>(&self, g: &[T], divisor: T, k: usize, target: usize) -> T {
+        match g.get(k).or(g.first()) {
+            Some(&g) if !self.is_ignored(target) => g / divisor,
+            _ => T::ZERO,
+        }
+    }
+
+    /// Subtracts what each class of a slab has of the target of its line, times the scale of the line.
+    #[inline(always)]
+    fn subtract<T: Float>(
+        &self,
+        factors: &Factors<T>,
+        scales: impl Iterator<Item = T>,
+        targets: &[usize],
+        lines: Lines,
+        out: &mut [T],
+    ) {
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
-        let a = Tensor::build(shape.clone(), |out| {
-            for (k, a) in out.iter_mut().enumerate() {
-                let (line, class) = (k / lines.slab() * lines.inner + k % lines.inner, k / lines.inner % lines.len);
-                let target = self.targets()[line];
-                let part = if class == target { factors.at_target + per_class } else { per_class };
-                *a = if self.is_ignored(target) { T::ZERO } else { part * factors.of(class) / divisor };
+        for (k, (scale, &target)) in scales.zip(targets).enumerate().filter(|&(_, (scale, _))| scale != T::ZERO) {
+            if self.smoothing != 0.0 {
+                let line = out[k..].iter_mut().step_by(lines.inner).enumerate();
+                line.for_each(|(class, gx)| *gx -= scale * per_class * factors.of(class));
             }
-        })?;
-        let total = Tensor::build(shape.with(self.axis, 1), |out| kernel::reduce::sum(a.view(), &[self.axis], out))?;
-        Ok((a, total))
+            out[k + target * lines.inner] -= scale * factors.at_target * factors.of(target);
+        }
     }
 
     /// The incoming gradient with size one along the classes.
@@ -319,7 +371,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn softmax_cross_entropy(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
         let shape = self.shape();
-        let op = match check(&shape, targets.places(), options) {
+        let op = match Targets::new(&shape, &targets.places(), options) {
             Ok(targets) => SoftmaxCrossEntropy(targets),
             Err(rule) => return self.fail("softmax_cross_entropy", rule),
         };
@@ -328,28 +380,6 @@ impl<'t, T: Float> Var<'t, T> {
             None => self.record(op, &[]),
         }
     }
-}
-
-fn check<T: Float>(shape: &Shape, targets: &Tensor<usize>, options: &CrossEntropy<T>) -> Result<Targets, Rule> {
-    let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
-    let classes = shape[axis];
-    targets.shape().must_be("the targets", &shape.reduced(&[axis]))?;
-    if let Some(weight) = &options.weight {
-        weight.shape().must_be("the weights of the classes", &[classes])?;
-    }
-    if !(0.0..=1.0).contains(&options.label_smoothing) {
-        let found = options.label_smoothing.to_string();
-        return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
-    }
-    let targets = Targets {
-        targets: targets.in_order()?,
-        ignored: options.ignore_index,
-        smoothing: options.label_smoothing,
-        reduction: options.reduction,
-        axis,
-    };
-    targets.check(shape)?;
-    Ok(targets)
 }
 
 #[cfg(test)]

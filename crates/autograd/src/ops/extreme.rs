@@ -3,9 +3,11 @@
 use smallvec::SmallVec;
 
 use super::reduce::Keep;
+use super::search::Search;
 use super::{Cotangents, Op, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel;
 use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
@@ -152,13 +154,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// let tape = Tape::new();
     /// let x = tape.var([[1.0_f32, 7.0, 7.0], [5.0, 4.0, 3.0]]);
     /// let (values, indices) = x.max_with_index(1);
-    /// assert_eq!((values.value()?.to_vec(), indices), (vec![7.0, 5.0], Tensor::from([1, 0])));
+    /// assert_eq!((values.value()?.to_vec(), indices.value()), (vec![7.0, 5.0], Tensor::from([1, 0])));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn max_with_index(self, axis: isize) -> (Self, Tensor<usize>) {
-        let index = self.value().and_then(|x| x.argmax(axis)).map_err(|error| error.rule);
-        self.at_extreme("max_with_index", axis, index)
+    pub fn max_with_index(self, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found_one("max_with_index", axis, Search::Largest)
     }
 
     /// The smallest element along `axis`, and where it first is.
@@ -166,22 +167,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient for the element at the index, also among ties.
     /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
     #[track_caller]
-    pub fn min_with_index(self, axis: isize) -> (Self, Tensor<usize>) {
-        let index = self.value().and_then(|x| x.argmin(axis)).map_err(|error| error.rule);
-        self.at_extreme("min_with_index", axis, index)
-    }
-
-    #[track_caller]
-    fn at_extreme(self, op: &'static str, axis: isize, index: Result<Tensor<usize>, Rule>) -> (Self, Tensor<usize>) {
-        let shape = self.shape();
-        let kept = index.and_then(|index| {
-            let kept = index.reshape(shape.with(shape.axis(axis)?, 1)).map_err(|error| error.rule)?;
-            Ok((index, kept))
-        });
-        match kept {
-            Ok((index, kept)) => (self.gather(axis, &kept).reshape(index.shape()), index),
-            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
-        }
+    pub fn min_with_index(self, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found_one("min_with_index", axis, Search::Smallest)
     }
 
     /// Where the largest element along `axis` first is.
@@ -189,8 +176,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Errors
     /// [`Rule::Axis`]; [`Rule::Empty`]; the first failure on the tape, if this is its result.
     #[track_caller]
-    pub fn argmax(self, axis: isize) -> Result<Tensor<usize>> {
-        self.value()?.argmax(axis)
+    pub fn argmax(self, axis: isize) -> Result<Indices<'t, T>> {
+        self.search("argmax", axis, Search::Largest)
     }
 
     /// Where the smallest element along `axis` first is.
@@ -198,8 +185,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Errors
     /// As [`argmax`](Self::argmax).
     #[track_caller]
-    pub fn argmin(self, axis: isize) -> Result<Tensor<usize>> {
-        self.value()?.argmin(axis)
+    pub fn argmin(self, axis: isize) -> Result<Indices<'t, T>> {
+        self.search("argmin", axis, Search::Smallest)
     }
 }
 
@@ -277,7 +264,8 @@ impl<T: Float> Tensor<T> {
         self.search(axis, kernel::reduce::argmin).map_err(Error::at("argmin"))
     }
 
-    fn search(
+    /// Where a search along `axis` ends, which is dropped.
+    pub(crate) fn search(
         &self,
         axis: isize,
         search: impl FnOnce(View<'_, T>, usize, &mut [usize]),

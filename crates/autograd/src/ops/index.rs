@@ -1,4 +1,4 @@
-//! Elements picked and put by index. Indices are plain data, checked before anything is recorded.
+//! Elements picked and put by index. Indices are part of an operation, checked before it is recorded.
 
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
@@ -7,6 +7,7 @@ use crate::indices::AsIndices;
 use crate::kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::layout::Layout;
 use crate::var::{Term, Var};
 
 /// `y[i, j, k] = x[i, index[i, j, k], k]` for axis 1, and so for every axis and rank.
@@ -78,6 +79,90 @@ impl TensorRule for ScatterAdd {
 
     fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
         check_range(&self.index, self.axis, &self.to)
+    }
+}
+
+/// Zeros of shape `to` with every element put where the index says; where several go to one place, the last one stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Scatter {
+    pub axis: usize,
+    pub index: Tensor<usize>,
+    pub to: Shape,
+}
+
+impl TensorRule for Scatter {
+    const NAME: &'static str = "scatter";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(self.to.clone(), |out| {
+            out.fill(T::ZERO);
+            kernel::index::scatter(x[0].view(), self.axis, self.index.view(), &self.to, out);
+        })?
+        .into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(ScatterAdjoint { axis: self.axis, index: self.index.clone() }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        Scatter { index: index.clone(), ..self.clone() }
+    }
+
+    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, &self.to)
+    }
+}
+
+/// The adjoint of [`Scatter`]: for every element what stands where it was put, if it stayed there, else zero.
+#[derive(Debug, Clone)]
+pub(crate) struct ScatterAdjoint {
+    pub axis: usize,
+    pub index: Tensor<usize>,
+}
+
+impl TensorRule for ScatterAdjoint {
+    const NAME: &'static str = "scatter_adjoint";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let ScatterAdjoint { axis, index } = self;
+        let (to, from) = (x[0].shape(), index.shape());
+        let numbers: Tensor<usize> = (0..index.len()).collect();
+        let numbers = numbers.with_layout(Layout::contiguous(from.clone()));
+        let last = Tensor::build(to.clone(), |last| {
+            last.fill(0);
+            kernel::index::scatter(numbers.view(), *axis, index.view(), to, last);
+        })?;
+        let last = Tensor::build(from.clone(), |out| kernel::index::gather(last.view(), *axis, index.view(), out))?;
+        let gather = |out: &mut [T]| {
+            kernel::index::gather(x[0].view(), *axis, index.view(), out);
+            let replaced = last.iter().enumerate().filter(|&(k, last)| k != last);
+            replaced.for_each(|(k, _)| out[k] = T::ZERO);
+        };
+        Ok(Tensor::build(from.clone(), gather)?.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let ScatterAdjoint { axis, index } = self.clone();
+        rule.only(rule.g.record(Scatter { axis, index, to: rule.x[0].shape() }, &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        ScatterAdjoint { index: index.clone(), ..*self }
+    }
+
+    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
+        check_range(&self.index, self.axis, x[0].shape())
     }
 }
 
@@ -156,6 +241,41 @@ impl TensorRule for IndexAdd {
     }
 }
 
+/// The elements whose index is another than this one; zeros elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Except {
+    /// In the shape of the elements.
+    pub index: Tensor<usize>,
+    pub this: usize,
+}
+
+impl TensorRule for Except {
+    const NAME: &'static str = "except";
+    const MULTILINEAR: bool = true;
+
+    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+        let (x, index) = (x[0].in_order()?, self.index.in_order()?);
+        let elements = |out: &mut [T]| {
+            let x = x.as_slice().unwrap_or_default();
+            let elements = out.iter_mut().zip(x).zip(rows(&index));
+            elements.for_each(|((y, &x), &index)| *y = if index == self.this { T::ZERO } else { x });
+        };
+        Ok(Tensor::build(x.shape().clone(), elements)?.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record(self.clone(), &[]))
+    }
+
+    fn places(&self) -> Option<&Tensor<usize>> {
+        Some(&self.index)
+    }
+
+    fn with_places(&self, index: &Tensor<usize>) -> Self {
+        Except { index: index.clone(), ..*self }
+    }
+}
+
 fn rows(index: &Tensor<usize>) -> &[usize] {
     debug_assert!(index.as_slice().is_some());
     index.as_slice().unwrap_or_default()
@@ -210,8 +330,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn gather(self, axis: isize, index: &impl AsIndices) -> Self {
         let index = index.places();
-        match check_gather(index, axis, &self.shape()) {
-            Ok(axis) => self.record(Gather { axis, index: index.clone() }, &[]),
+        match check_gather(&index, axis, &self.shape()) {
+            Ok(axis) => self.record(Gather { axis, index }, &[]),
             Err(rule) => self.fail("gather", rule),
         }
     }
@@ -222,7 +342,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn take_along_dim(self, index: &impl AsIndices, axis: isize) -> Self {
         let shape = self.shape();
-        let (x, index) = match take_along(&shape, index.places(), axis) {
+        let (x, index) = match take_along(&shape, &index.places(), axis) {
             Ok(shapes) => shapes,
             Err(rule) => return self.fail("take_along_dim", rule),
         };
@@ -237,8 +357,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn scatter_add(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
         let index = index.places();
-        match self.check_scatter(axis, index, source) {
-            Ok(axis) => self + source.record(ScatterAdd { axis, index: index.clone(), to: self.shape() }, &[]),
+        match self.check_scatter(axis, &index, source) {
+            Ok(axis) => self + source.record(ScatterAdd { axis, index, to: self.shape() }, &[]),
             Err(rule) => self.and(source).fail("scatter_add", rule),
         }
     }
@@ -250,19 +370,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: as [`scatter_add`](Self::scatter_add).
     #[track_caller]
     pub fn scatter(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
-        let index = &index.read();
-        let axis = match self.check_scatter(axis, index, source) {
+        let index = index.places();
+        let axis = match self.check_scatter(axis, &index, source) {
             Ok(axis) => axis,
             Err(rule) => return self.and(source).fail("scatter", rule),
         };
-        let (places, stays) = match last_in_each_place::<T>(index, axis, &self.shape()) {
-            Ok(marks) => marks,
-            Err(rule) => return self.fail("scatter", rule),
-        };
-        let zero = Term::Number(T::ZERO);
-        let source = self.tape.constant(stays).select(source, zero);
-        let put = source.record(ScatterAdd { axis, index: index.clone(), to: self.shape() }, &[]);
-        self.tape.constant(places).select(put, self)
+        let put = |x: Self| x.record(Scatter { axis, index: index.clone(), to: self.shape() }, &[]);
+        let is_named = put(self.tape.constant(Tensor::ones(index.shape())));
+        is_named.select(put(source), self).called("scatter")
     }
 
     fn check_scatter(self, axis: isize, index: &Tensor<usize>, source: Self) -> Result<usize, Rule> {
@@ -285,8 +400,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_select(self, axis: isize, index: impl Into<Tensor<usize>>) -> Self {
-        match check_rows(index.into(), axis, &self.shape()) {
+    pub fn index_select(self, axis: isize, index: impl AsIndices) -> Self {
+        match check_rows(index.places(), axis, &self.shape()) {
             Ok((axis, index)) => self.record(IndexSelect { axis, index }, &[]),
             Err(rule) => self.fail("index_select", rule),
         }
@@ -297,9 +412,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient; the source gets it from where its rows went.
     /// Shapes: `[.., d, ..]` with an index `[n]` and a source `[.., n, ..]` → `[.., d, ..]`.
     #[track_caller]
-    pub fn index_add(self, axis: isize, index: impl Into<Tensor<usize>>, source: Self) -> Self {
+    pub fn index_add(self, axis: isize, index: impl AsIndices, source: Self) -> Self {
         let shape = self.shape();
-        let (axis, index) = match check_rows(index.into(), axis, &shape) {
+        let (axis, index) = match check_rows(index.places(), axis, &shape) {
             Ok(checked) => checked,
             Err(rule) => return self.and(source).fail("index_add", rule),
         };
@@ -355,9 +470,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn embedding_padded(self, index: &impl AsIndices, padding: usize) -> Self {
-        let (rows, index) = (self.embedding(index), index.read());
-        let stands_for_nothing = index.map(|i| if i == padding { T::ONE } else { T::ZERO });
-        self.tape.constant(stands_for_nothing).unsqueeze(-1).select(rows.detach(), rows).called("embedding_padded")
+        let (rows, index) = (self.embedding(index), index.places());
+        let index = match index.unsqueeze(-1) {
+            Ok(index) => index,
+            Err(error) => return self.fail("embedding_padded", error.rule),
+        };
+        let ones = self.tape.constant(Tensor::ones(index.shape()));
+        let stands_for_something = ones.record(Except { index, this: padding }, &[]);
+        stands_for_something.select(rows, rows.detach()).called("embedding_padded")
     }
 
     /// `value` where the mask is true, else this.
@@ -392,45 +512,6 @@ fn take_along(shape: &Shape, index: &Tensor<usize>, axis: isize) -> Result<(Shap
     let to = common.with(axis, index.shape()[axis]);
     let index = index.stretched(&to)?;
     Ok((common.with(axis, shape[axis]), index))
-}
-
-/// 1 in the places of `shape` that `index` names, and 1 for the last element of each place; 0 elsewhere.
-fn last_in_each_place<T: Float>(
-    index: &Tensor<usize>,
-    axis: usize,
-    shape: &Shape,
-) -> Result<(Tensor<T>, Tensor<T>), Rule> {
-    let count = index.len();
-    let last = Tensor::build(shape.clone(), |last: &mut [usize]| {
-        last.fill(count);
-        places_of(index, axis, shape).enumerate().for_each(|(k, place)| last[place] = k);
-    })?;
-    let stays = Tensor::build(index.shape().clone(), |stays| {
-        stays.fill(T::ZERO);
-        last.iter().filter(|&k| k < count).for_each(|k| stays[k] = T::ONE);
-    })?;
-    let places = Tensor::build(shape.clone(), |places| {
-        places.iter_mut().zip(&last).for_each(|(place, k)| *place = if k < count { T::ONE } else { T::ZERO });
-    })?;
-    Ok((places, stays))
-}
-
-/// For each element of `index` in row-major order the row-major place in `shape` that it names.
-fn places_of(index: &Tensor<usize>, axis: usize, shape: &Shape) -> impl Iterator<Item = usize> {
-    let strides = crate::tensor::layout::Layout::contiguous(shape.clone()).strides;
-    let mut at = vec![0; index.rank()];
-    index.iter().map(move |i| {
-        let others = at.iter().zip(&strides).enumerate().filter(|&(k, _)| k != axis);
-        let place = others.map(|(_, (&at, &stride))| at * stride as usize).sum::<usize>() + i * strides[axis] as usize;
-        for (at, &size) in at.iter_mut().zip(index.shape().iter()).rev() {
-            *at += 1;
-            if *at < size {
-                break;
-            }
-            *at = 0;
-        }
-        place
-    })
 }
 
 impl<T: Float> Tensor<T> {

@@ -9,6 +9,7 @@ use super::conv::two;
 use super::{Cotangents, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
+use crate::indices::{AsIndices, Indices};
 use crate::kernel::Write;
 use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
 use crate::shape::Shape;
@@ -102,12 +103,13 @@ impl TensorRule for MaxPool {
             Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
             Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
         })?;
-        Ok(Value { tensor, saved: Saved::Index(indices) })
+        let below = plane(x.shape()).iter().product();
+        Ok(Value { tensor, saved: Saved::Index { places: indices, below } })
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let Saved::Index(indices) = rule.saved else { return Cotangents::new() };
-        rule.only(rule.g.record(Unpick { places: Places::new(indices), size: plane(&rule.x[0].shape()) }, &[]))
+        let Saved::Index { places, .. } = rule.saved else { return Cotangents::new() };
+        rule.only(rule.g.record(Unpick { places: Places::new(places), size: plane(&rule.x[0].shape()) }, &[]))
     }
 }
 
@@ -331,11 +333,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`max_pool2d`](Self::max_pool2d), and the place of every largest element in its plane, in row-major order; none
     /// for the result of a failed operation.
     #[track_caller]
-    pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Tensor<usize>) {
+    pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Indices<'t, T>) {
         let y = self.pool_max("max_pool2d", sliding(window, &options), 2);
         match self.tape.saved(y.slot) {
-            Saved::Index(indices) => (y, indices),
-            _ => (y, Tensor::zeros([0])),
+            Saved::Index { places, .. } => (y, Indices::new(self.tape, places)),
+            _ => (y, Indices::none(self.tape)),
         }
     }
 
@@ -369,15 +371,15 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: g at these places.
     /// Shapes: `[.., OH, OW]`, indices of the same shape → `[.., size]`.
     #[track_caller]
-    pub fn max_unpool2d(self, indices: &Tensor<usize>, size: [usize; 2]) -> Self {
-        let shape = self.shape();
+    pub fn max_unpool2d(self, indices: &impl AsIndices, size: [usize; 2]) -> Self {
+        let (indices, shape) = (indices.places(), self.shape());
         if shape.rank() < 2 {
             return self.fail("max_unpool2d", Rule::MinRank { what: "the input", least: 2, found: shape });
         }
-        if let Err(rule) = indices.shape().must_be("the indices", &shape).and_then(|()| Places::check(indices, size)) {
+        if let Err(rule) = indices.shape().must_be("the indices", &shape).and_then(|()| Places::check(&indices, size)) {
             return self.fail("max_unpool2d", rule);
         }
-        self.record(Unpick { places: Places::new(indices), size }, &[])
+        self.record(Unpick { places: Places::new(&indices), size }, &[])
     }
 
     /// The mean of every window of height and width.
@@ -585,7 +587,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let x = tape.var([[1.0, 5.0, 3.0, 2.0], [4.0, 2.0, 6.0, 7.0]]);
         let (y, indices) = x.max_pool2d_with_indices([2, 2], PLAIN);
-        assert_eq!(indices, Tensor::from([[1usize, 7]]));
+        assert_eq!(indices.value(), Tensor::from([[1usize, 7]]));
         let back = y.max_unpool2d(&indices, [2, 4]).value().unwrap();
         assert_eq!(back, Tensor::from([[0.0, 5.0, 0.0, 0.0], [0.0, 0.0, 0.0, 7.0]]));
         let indices = Tensor::from([[[3usize, 3]], [[0, 2]]]);

@@ -1,10 +1,12 @@
 //! Running sums, products and extremes along an axis, differences and integrals.
 
 use super::reduce::divide;
+use super::search::Search;
 use super::softmax::line_axis;
 use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel::lines::Lines;
 use crate::kernel::math::Math;
 use crate::kernel::scan::{self, Direction};
@@ -215,12 +217,12 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// let tape = Tape::new();
     /// let (values, indices) = tape.var([1.0_f32, 3.0, 2.0]).cummax(0);
-    /// assert_eq!((values.value()?.to_vec(), indices), (vec![1.0, 3.0, 3.0], Tensor::from([0, 1, 1])));
+    /// assert_eq!((values.value()?.to_vec(), indices.value()), (vec![1.0, 3.0, 3.0], Tensor::from([0, 1, 1])));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn cummax(self, axis: isize) -> (Self, Tensor<usize>) {
-        self.running_extreme("cummax", axis, scan::cummax)
+    pub fn cummax(self, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found("cummax", axis, Search::LargestSoFar)
     }
 
     /// The smallest element so far along `axis`, and where it is; the last one among equals, a NaN from where it appears.
@@ -228,26 +230,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient, added where the elements are.
     /// Shapes: any → twice the same; after a failure the indices are empty.
     #[track_caller]
-    pub fn cummin(self, axis: isize) -> (Self, Tensor<usize>) {
-        self.running_extreme("cummin", axis, scan::cummin)
-    }
-
-    #[track_caller]
-    fn running_extreme(
-        self,
-        op: &'static str,
-        axis: isize,
-        scan: impl FnOnce(View<'_, T>, usize, &mut [T], &mut [usize]),
-    ) -> (Self, Tensor<usize>) {
-        let (position, x) = match (self.shape().axis(axis), self.value()) {
-            (Ok(position), Ok(x)) => (position, x),
-            (Err(rule), _) | (_, Err(crate::Error { rule, .. })) => return (self.fail(op, rule), Tensor::zeros([0])),
-        };
-        let shapes = [x.shape().clone(), x.shape().clone()];
-        match Tensor::build_pair(shapes, |values, index| scan(x.view(), position, values, index)) {
-            Ok((_, index)) => (self.gather(axis, &index), index),
-            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
-        }
+    pub fn cummin(self, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found("cummin", axis, Search::SmallestSoFar)
     }
 
     /// Differences of neighbours along `axis`, taken `n` times.
@@ -323,6 +307,19 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+impl<T: Float> Tensor<T> {
+    /// Where the extreme so far is, for every element along `axis`.
+    pub(crate) fn running_places(
+        &self,
+        axis: isize,
+        scan: impl FnOnce(View<'_, T>, usize, &mut [T], &mut [usize]),
+    ) -> Result<Tensor<usize>, Rule> {
+        let axis = self.shape().axis(axis)?;
+        let shapes = [self.shape().clone(), self.shape().clone()];
+        Ok(Tensor::build_pair(shapes, |values, index| scan(self.view(), axis, values, index))?.1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,8 +360,8 @@ mod tests {
         let x = tape.var([2.0, 1.0, 3.0, 3.0]);
         assert_eq!((value(x.cumsum(0)), value(x.cumprod(0))), (vec![2.0, 3.0, 6.0, 9.0], vec![2.0, 2.0, 6.0, 18.0]));
         let ((high, at), (low, below)) = (x.cummax(0), x.cummin(0));
-        assert_eq!((value(high), at), (vec![2.0, 2.0, 3.0, 3.0], Tensor::from([0, 0, 2, 3])));
-        assert_eq!((value(low), below), (vec![2.0, 1.0, 1.0, 1.0], Tensor::from([0, 1, 1, 1])));
+        assert_eq!((value(high), at.value()), (vec![2.0, 2.0, 3.0, 3.0], Tensor::from([0, 0, 2, 3])));
+        assert_eq!((value(low), below.value()), (vec![2.0, 1.0, 1.0, 1.0], Tensor::from([0, 1, 1, 1])));
         assert_eq!((value(x.diff(0, 0)), value(x.diff(9, 0))), (vec![2.0, 1.0, 3.0, 3.0], vec![]));
         assert_eq!(
             (value(x.trapezoid(2.0, 0)), value(x.cumulative_trapezoid(1.0, 0))),

@@ -1,7 +1,9 @@
 //! Elements in order along an axis. NaN counts as larger than every number, as in PyTorch.
 
+use super::search::Search;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel;
 use crate::kernel::sort::{self, Order};
 use crate::tensor::Tensor;
@@ -18,12 +20,12 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// let tape = Tape::new();
     /// let (values, indices) = tape.var([2.0_f32, 3.0, 1.0]).sort(0, Order::Descending);
-    /// assert_eq!((values.value()?.to_vec(), indices), (vec![3.0, 2.0, 1.0], Tensor::from([1, 0, 2])));
+    /// assert_eq!((values.value()?.to_vec(), indices.value()), (vec![3.0, 2.0, 1.0], Tensor::from([1, 0, 2])));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn sort(self, axis: isize, order: Order) -> (Self, Tensor<usize>) {
-        self.take("sort", axis, |x| x.places(axis, None, order))
+    pub fn sort(self, axis: isize, order: Order) -> (Self, Indices<'t, T>) {
+        self.found("sort", axis, Search::InOrder(order, None))
     }
 
     /// The first `k` elements in order along `axis`, and where they were: the k largest for `Order::Descending`, the k
@@ -43,8 +45,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn topk(self, k: usize, axis: isize, order: Order) -> (Self, Tensor<usize>) {
-        self.take("topk", axis, |x| x.places(axis, Some(k), order))
+    pub fn topk(self, k: usize, axis: isize, order: Order) -> (Self, Indices<'t, T>) {
+        self.found("topk", axis, Search::InOrder(order, Some(k)))
     }
 
     /// The `k`-th smallest element along `axis`, counted from 1 as in PyTorch, and where it is.
@@ -52,16 +54,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient for that element.
     /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
     #[track_caller]
-    pub fn kthvalue(self, k: usize, axis: isize) -> (Self, Tensor<usize>) {
-        let kth = |x: &Tensor<T>| {
-            let places = x.places(axis, Some(k), Order::Ascending)?;
-            let found = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
-            let last = k.checked_sub(1).ok_or_else(found)?;
-            places.slice(axis, last..k).map_err(|error| error.rule)
-        };
-        let (values, index) = self.take("kthvalue", axis, kth);
-        let index = index.squeeze(axis).unwrap_or(index);
-        (if values.is_failed() { values } else { values.squeeze(axis) }, index)
+    pub fn kthvalue(self, k: usize, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found_one("kthvalue", axis, Search::Kth(k))
     }
 
     /// The median along `axis`, the lower one of two, and where it is.
@@ -78,10 +72,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn median(self, axis: isize) -> (Self, Tensor<usize>) {
-        let (values, index) = self.take("median", axis, |x| x.median_place(axis));
-        let index = index.squeeze(axis).unwrap_or(index);
-        (if values.is_failed() { values } else { values.squeeze(axis) }, index)
+    pub fn median(self, axis: isize) -> (Self, Indices<'t, T>) {
+        self.found_one("median", axis, Search::Median)
     }
 
     /// Where the elements are in order along `axis`; equals stay in their order.
@@ -89,22 +81,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Errors
     /// [`Rule::Axis`]; the first failure on the tape, if this is its result.
     #[track_caller]
-    pub fn argsort(self, axis: isize, order: Order) -> Result<Tensor<usize>> {
-        self.value()?.argsort(axis, order)
-    }
-
-    /// The elements at places that are found on plain data.
-    #[track_caller]
-    fn take(
-        self,
-        op: &'static str,
-        axis: isize,
-        places: impl FnOnce(&Tensor<T>) -> Result<Tensor<usize>, Rule>,
-    ) -> (Self, Tensor<usize>) {
-        match self.value().map_err(|error| error.rule).and_then(|x| places(&x)) {
-            Ok(index) => (self.gather(axis, &index), index),
-            Err(rule) => (self.fail(op, rule), Tensor::zeros([0])),
-        }
+    pub fn argsort(self, axis: isize, order: Order) -> Result<Indices<'t, T>> {
+        self.search("argsort", axis, Search::InOrder(order, None))
     }
 }
 
@@ -128,7 +106,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// Where the first `k` elements in order are along `axis`, or all.
-    fn places(&self, axis: isize, k: Option<usize>, order: Order) -> Result<Tensor<usize>, Rule> {
+    pub(crate) fn places(&self, axis: isize, k: Option<usize>, order: Order) -> Result<Tensor<usize>, Rule> {
         let axis = self.shape().axis(axis)?;
         let Some(k) = k else {
             return Tensor::build(self.shape().clone(), |out| sort::argsort(self.view(), axis, order, out));
@@ -141,8 +119,16 @@ impl<T: Float> Tensor<T> {
         Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out))
     }
 
-    /// Where the lower median is along `axis`, which stays with size one; the first NaN where there is one.
-    fn median_place(&self, axis: isize) -> Result<Tensor<usize>, Rule> {
+    /// Where the k-th smallest element is along `axis`, which is dropped.
+    pub(crate) fn kth_place(&self, axis: isize, k: usize) -> Result<Tensor<usize>, Rule> {
+        let places = self.places(axis, Some(k), Order::Ascending)?;
+        let found = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
+        let last = k.checked_sub(1).ok_or_else(found)?;
+        places.index_axis(axis, last).map_err(|error| error.rule)
+    }
+
+    /// Where the lower median is along `axis`, which is dropped; the first NaN where there is one.
+    pub(crate) fn median_place(&self, axis: isize) -> Result<Tensor<usize>, Rule> {
         let position = self.shape().axis(axis)?;
         let Some(middle) = self.shape()[position].checked_sub(1).map(|last| last / 2) else {
             return Err(Rule::Empty { shape: self.shape().clone() });
@@ -156,7 +142,7 @@ impl<T: Float> Tensor<T> {
         })?;
         let choices = values.iter().zip(&largest).zip(&middle);
         let chosen = choices.map(|((value, largest), middle)| if value.is_nan() { largest } else { middle });
-        Tensor::from_vec(largest.shape(), chosen.collect()).map_err(|error| error.rule)
+        Tensor::from_vec(self.shape().reduced(&[position]), chosen.collect()).map_err(|error| error.rule)
     }
 }
 
@@ -180,22 +166,24 @@ mod tests {
     fn orders() {
         let tape = Tape::new();
         let x = tape.var([[3.0, 1.0, 2.0], [1.0, 3.0, 3.0]]);
-        let pair = |(values, index): (Var<'_, f64>, Tensor<usize>)| (values.value().unwrap().to_vec(), index.to_vec());
+        let pair = |(values, index): (Var<'_, f64>, Indices<'_, f64>)| {
+            (values.value().unwrap().to_vec(), index.value().to_vec())
+        };
         assert_eq!(pair(x.sort(1, Order::Descending)), (vec![3.0, 2.0, 1.0, 3.0, 3.0, 1.0], vec![0, 2, 1, 1, 2, 0]));
         assert_eq!(pair(x.topk(1, 0, Order::Ascending)), (vec![1.0, 1.0, 2.0], vec![1, 0, 0]));
         assert_eq!(pair(x.kthvalue(2, 1)), (vec![2.0, 3.0], vec![2, 1]));
         assert_eq!(pair(x.median(0)), (vec![1.0, 1.0, 2.0], vec![1, 0, 0]));
         assert_eq!(pair(x.topk(0, 0, Order::Ascending)), (vec![], vec![]));
-        assert_eq!(x.argsort(-1, Order::Ascending).unwrap().to_vec(), [1, 2, 0, 0, 1, 2]);
+        assert_eq!(x.argsort(-1, Order::Ascending).unwrap().value().to_vec(), [1, 2, 0, 0, 1, 2]);
     }
 
     #[test]
     fn not_a_number_comes_last_and_is_the_median() {
         let tape = Tape::new();
         let x = tape.var([f64::NAN, 1.0, f64::NEG_INFINITY, f64::INFINITY]);
-        assert_eq!(x.sort(0, Order::Ascending).1.to_vec(), [2, 1, 3, 0]);
+        assert_eq!(x.sort(0, Order::Ascending).1.value().to_vec(), [2, 1, 3, 0]);
         let (median, at) = x.median(0);
-        assert!(median.item().value().unwrap().is_nan() && at.to_vec() == [0]);
+        assert!(median.item().value().unwrap().is_nan() && at.value().to_vec() == [0]);
     }
 
     #[test]

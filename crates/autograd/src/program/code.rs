@@ -59,8 +59,11 @@ pub(crate) enum ActionKind<T: Float> {
     /// Drawn anew in every run.
     Drawn(Rc<Drawn<T>>),
     /// A tensor operation; its second result is what it keeps for its derivative. Places that are part of it and come from
-    /// elsewhere are its last operand.
-    Rule(Op),
+    /// elsewhere are its last operand, and are checked where they may be out of range.
+    Rule {
+        op: Op,
+        checked: bool,
+    },
     /// A user's operation.
     Custom(Rc<dyn CustomRule<T>>),
     /// A vector of numbers.

@@ -18,7 +18,8 @@ use crate::var::Var;
 ///
 /// The model is an argument, so an update rule may change it between the steps. Parameters that are frozen, layers that are
 /// switched between training and use, and batches of other shapes are recorded again when they are met, and kept.
-/// Dropout draws a new mask in every run, and layers that keep running averages update them.
+/// Dropout draws a new mask in every run, that of attention weights a new seed, and layers that keep running averages update
+/// them.
 ///
 /// ```
 /// use autograd::{Gradients, ModelProgram, Param, Tensor};

@@ -47,14 +47,14 @@ impl<T: Float> Code<T> {
             reading.known[entry as usize] = reading.act(action, Some(&input.shape()));
         }
         tape.for_each_saved(|slot, saved| {
-            if let Saved::Index(places) = saved {
-                reading.found.insert(places.address(), Found::By(slot));
+            if let Saved::Index { places, below } = saved {
+                reading.found.insert(places.address(), Found::By { slot, below: *below });
             }
         });
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
         let subjects = guards.outcomes.iter().filter_map(|outcome| match outcome.subject {
             Subject::Comparison(entry) => Some(entry),
-            Subject::Tensor(slot) | Subject::All(slot, _) => Some(entry_of(slot)),
+            Subject::Tensor(slot) | Subject::All(slot, _) | Subject::Found(slot) => Some(entry_of(slot)),
             Subject::Given(_) => None,
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
@@ -76,16 +76,7 @@ impl<T: Float> Code<T> {
             reading.code.results.push(value);
         }
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
-            match outcome.subject {
-                Subject::Given(place) => {
-                    let given = &guards.given[place];
-                    if let Some(tensor) = reading.places(given) {
-                        let look = Look::Indices(given.clone());
-                        reading.code.tensor_guards.push(TensorGuard { ordinal: ordinal as u32, tensor, look });
-                    }
-                }
-                subject => reading.guard(ordinal as u32, subject, outcome.holds),
-            }
+            reading.guard(ordinal as u32, outcome.subject, outcome.holds);
         }
         reading.code
     }
@@ -95,8 +86,11 @@ impl<T: Float> Code<T> {
 #[derive(Clone, Copy)]
 enum Found {
     Given(Value),
-    /// The operation of this node.
-    By(u32),
+    /// The operation of this node, all of whose places are smaller than a number.
+    By {
+        slot: u32,
+        below: usize,
+    },
 }
 
 /// A recording on its way to code.
@@ -154,7 +148,7 @@ impl<T: Float> Reading<'_, T> {
                                 Input::Number(_) => None,
                             });
                             let finder = node.op.places().and_then(|places| match self.found.get(&places.address()) {
-                                Some(&Found::By(slot)) => Some(slot),
+                                Some(&Found::By { slot, .. }) => Some(slot),
                                 _ => None,
                             });
                             operands.chain(finder).for_each(|slot| needed[nodes[slot as usize].entry as usize] = true);
@@ -299,18 +293,31 @@ impl<T: Float> Reading<'_, T> {
                     return only;
                 }
                 let mut operands = self.operands(node);
-                operands.extend(op.places().and_then(|places| self.places(places)));
-                self.act(Action { kind: ActionKind::Rule(op.clone()), operands, site }, Some(shape))
+                let found = op.places().and_then(|places| self.found.get(&places.address()).copied());
+                operands.extend(found.map(|found| self.places(found)));
+                let checked = found.is_some_and(|found| !self.is_in_range(found, node));
+                self.act(Action { kind: ActionKind::Rule { op: op.clone(), checked }, operands, site }, Some(shape))
             }
         }
     }
 
     /// Places that are given, or that another operation has found.
-    fn places(&mut self, places: &Tensor<usize>) -> Option<Value> {
-        match *self.found.get(&places.address())? {
-            Found::Given(value) => Some(value),
-            Found::By(slot) => Some(self.output(slot, 1, PLACES)),
+    fn places(&mut self, found: Found) -> Value {
+        match found {
+            Found::Given(value) => value,
+            Found::By { slot, .. } => self.output(slot, 1, PLACES),
         }
+    }
+
+    /// Whether an operation of a node takes whatever places may be found.
+    fn is_in_range(&self, found: Found, node: &Node<T>) -> bool {
+        let (Found::By { below, .. }, Some(places)) = (found, node.op.places()) else { return false };
+        let operand = |input: &Input<T>| match *input {
+            Input::Node(slot) => self.tape.node_value(slot),
+            Input::Number(number) => Tensor::scalar(number),
+        };
+        let last = Tensor::full(places.shape(), below.saturating_sub(1));
+        node.op.with_places(&last).check_places(&node.inputs.iter().map(operand).collect::<Vec<_>>()).is_ok()
     }
 
     /// One more result of the operation of a node.
@@ -391,7 +398,19 @@ impl<T: Float> Reading<'_, T> {
                     self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
                 }
             }
-            Subject::Given(_) => {}
+            Subject::Given(place) => self.guard_places(ordinal, &self.tape.guards().given[place]),
+            Subject::Found(slot) => {
+                if let Saved::Index { places, .. } = self.tape.saved(slot) {
+                    self.guard_places(ordinal, &places);
+                }
+            }
+        }
+    }
+
+    fn guard_places(&mut self, ordinal: u32, places: &Tensor<usize>) {
+        if let Some(&found) = self.found.get(&places.address()) {
+            let (tensor, look) = (self.places(found), Look::Indices(places.clone()));
+            self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
         }
     }
 

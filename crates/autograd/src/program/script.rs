@@ -84,12 +84,7 @@ impl<T: Float> Script<T> {
             bytes,
             ..Report::default()
         };
-        let store = Store {
-            numbers: places.numbers,
-            tensors: places.tensors,
-            places: vec![None; places.places],
-            given: inputs[2],
-        };
+        let store = Store { numbers: places.numbers, tensors: places.tensors, places: vec![None; places.places] };
         Script { steps, inputs, results, comparisons, looks, store, size }
     }
 

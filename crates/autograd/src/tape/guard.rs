@@ -35,6 +35,8 @@ pub(crate) enum Subject<T> {
     All(u32, fn(T) -> bool),
     /// Given indices, with themselves.
     Given(usize),
+    /// The indices that the operation of a node has found, with themselves.
+    Found(u32),
 }
 
 impl<T> Subject<T> {
@@ -43,6 +45,7 @@ impl<T> Subject<T> {
         match (self, other) {
             (Subject::Tensor(a), Subject::Tensor(b)) => a == b,
             (Subject::Given(a), Subject::Given(b)) => a == b,
+            (Subject::Found(a), Subject::Found(b)) => a == b,
             _ => false,
         }
     }
@@ -187,11 +190,16 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Remembers that code looked at indices, if they are an argument: its path holds for these very indices.
+    /// Remembers that code looked at indices, if they are an argument or were found: its path holds for these very indices.
     pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
+        // All empty lists may have one address, and none has anything to show.
+        if !self.is_for_program() || indices.is_empty() {
+            return;
+        }
         let place = self.guards.borrow().given.iter().position(|given| given.address() == indices.address());
-        if let Some(place) = place {
-            self.guard_read(Subject::Given(place), || hash(indices.iter()));
+        let subject = place.map(Subject::Given).or_else(|| self.finder(indices).map(Subject::Found));
+        if let Some(subject) = subject {
+            self.guard_read(subject, || hash(indices.iter()));
         }
     }
 

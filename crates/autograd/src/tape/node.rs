@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use super::{FAILED, LIMIT, Step, Tape};
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::ops::{OPERANDS, Op, Saved};
+use crate::ops::search::Search;
+use crate::ops::{OPERANDS, Op, Saved, Value};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -114,10 +115,30 @@ impl<T: Float> Tape<T> {
         Var::new(self, self.push_node(Node { op, inputs, value: kept, site, entry: 0, tracked: false }))
     }
 
+    /// Where a search in a node finds elements, in a recording for a program: as what an operation keeps.
+    #[track_caller]
+    pub(crate) fn searched(&self, of: u32, search: Search, axis: isize) -> Result<Tensor<usize>, Rule> {
+        let Value { tensor, saved } = search.value(&self.node_value(of), axis)?;
+        let Saved::Index { places, .. } = &saved else { return Err(Rule::NoOperands) };
+        let places = places.clone();
+        let (op, inputs) = (Op::Search { search, axis }, Inputs::from_slice(&[Input::Node(of)]));
+        let site = Location::caller();
+        let slot = self.push_node(Node { op, inputs, value: tensor, site, entry: 0, tracked: false });
+        self.save(slot, saved);
+        Ok(places)
+    }
+
     pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
         let saved = self.saved.borrow();
         let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
         found.map_or(Saved::Nothing, |found| saved[found].1.clone())
+    }
+
+    /// The node whose operation has found these indices.
+    pub(super) fn finder(&self, indices: &Tensor<usize>) -> Option<u32> {
+        let found =
+            |saved: &Saved<T>| matches!(saved, Saved::Index { places, .. } if places.address() == indices.address());
+        self.saved.borrow().iter().find(|(_, saved)| found(saved)).map(|(slot, _)| *slot)
     }
 
     pub(crate) fn for_each_saved(&self, mut show: impl FnMut(u32, &Saved<T>)) {

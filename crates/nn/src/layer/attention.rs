@@ -184,16 +184,11 @@ impl<T: Float> MultiheadAttention<T> {
         };
         let [q, k, v] = qkv;
         let (q, k, v) = (self.in_heads(q, apart), self.in_heads(k, apart), self.in_heads(v, apart));
-        let (dropout, seed) = self.dropout.draw();
-        if dropout > 0.0 && query.tape().is_for_program() {
-            let why = "the seed of its dropout would be the same in every run; use the model with `eval`".to_string();
-            return query.fail(NAME, Rule::NotReplayable { why });
-        }
         let options = match mask.options(query) {
-            Ok(options) => AttentionOptions { dropout, seed, ..options },
+            Ok(options) => AttentionOptions { dropout: self.dropout.probability_now(), ..options },
             Err(error) => return query.fail(NAME, error.rule),
         };
-        let found = q.scaled_dot_product_attention(k, v, &options);
+        let found = q.scaled_dot_product_attention_anew(k, v, &options, self.dropout.generators());
         self.out_proj.forward(found.permute(together).reshape(query.shape()))
     }
 }

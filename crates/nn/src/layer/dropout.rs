@@ -100,12 +100,14 @@ dropout! {
 }
 
 impl Dropout {
-    /// The probability now, and the seed of the next mask: for an operation that drops something inside.
-    pub(super) fn draw(&self) -> (f64, u64) {
-        match self.mode {
-            Mode::Train if self.probability != 0.0 => (self.probability, self.masks.generators()().random()),
-            _ => (0.0, 0),
-        }
+    /// The probability in this mode: for an operation that drops something inside.
+    pub(super) fn probability_now(&self) -> f64 {
+        if self.mode == Mode::Train { self.probability } else { 0.0 }
+    }
+
+    /// The generators of the next masks.
+    pub(super) fn generators(&self) -> impl Fn() -> StdRng + 'static {
+        self.masks.generators()
     }
 }
 

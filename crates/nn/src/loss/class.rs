@@ -1,6 +1,6 @@
 //! Losses of classes.
 
-use autograd::{CrossEntropy, Float, Reduction, Rule, Scalar, Shape, Tensor, Term, Var};
+use autograd::{CrossEntropy, Float, Reduction, Scalar, Shape, Term, Var};
 
 use super::{Labels, reduce};
 
@@ -104,67 +104,12 @@ pub fn nll_with<'t, T: Float>(
     labels: impl Into<Labels<'t, T>>,
     options: &CrossEntropy<T>,
 ) -> Var<'t, T> {
-    let classes = match labels.into() {
-        Labels::Classes(classes) => classes,
-        Labels::Indices(classes) => classes.value(),
+    match labels.into() {
+        Labels::Classes(classes) => log_probabilities.nll(&classes, options),
+        Labels::Indices(classes) => log_probabilities.nll(&classes, options),
         Labels::Probabilities(probabilities) => {
             let [log_p, probabilities] = probabilities.meet(log_probabilities, "nll");
-            return of_probabilities(log_p, probabilities, options);
-        }
-    };
-    match Picked::new(&log_probabilities.shape(), classes, options) {
-        Ok(picked) => picked.losses(log_probabilities, options.reduction),
-        Err(rule) => log_probabilities.fail("nll", rule),
-    }
-}
-
-/// What the labels of samples pick from logarithms of probabilities.
-struct Picked<T: Float> {
-    /// The class of each sample along an axis of size one; of a sample that is ignored, the first.
-    places: Tensor<usize>,
-    /// How much each sample counts, unless all count alike.
-    weight: Option<Tensor<T>>,
-    axis: isize,
-}
-
-impl<T: Float> Picked<T> {
-    fn new(shape: &Shape, labels: Tensor<usize>, options: &CrossEntropy<T>) -> Result<Self, Rule> {
-        let (axis, is_ignored) = (shape.axis(class_axis(shape))?, |class| options.ignore_index == Some(class));
-        let samples: Shape = shape[..axis].iter().chain(&shape[axis + 1..]).copied().collect();
-        let of_class = options.weight.as_ref();
-        labels.shape().must_be("the labels", &samples)?;
-        if let Some(weight) = of_class {
-            weight.shape().must_be("the weights of the classes", &shape[axis..=axis])?;
-        }
-        if let Some(index) = labels.iter().find(|&class| class >= shape[axis] && !is_ignored(class)) {
-            return Err(Rule::Index { index, axis, shape: shape.clone() });
-        }
-        if options.label_smoothing != 0.0 {
-            let found = options.label_smoothing.to_string();
-            return Err(Rule::Argument { name: "label_smoothing", must: "0 for labels that are classes", found });
-        }
-        let weight = |class: usize| match of_class {
-            _ if is_ignored(class) => T::ZERO,
-            Some(weight) => weight.get(&[class]).unwrap_or(T::ONE),
-            None => T::ONE,
-        };
-        let weight = (of_class.is_some() || options.ignore_index.is_some()).then(|| labels.map(weight));
-        let places = labels.map(|class| if is_ignored(class) { 0 } else { class });
-        let places = places.unsqueeze(axis as isize).map_err(|error| error.rule)?;
-        Ok(Self { places, weight, axis: axis as isize })
-    }
-
-    /// The negative of what is picked, times its weight; the mean is over the weights. What does not count is 0, even where
-    /// its logarithm is −∞.
-    #[track_caller]
-    fn losses<'t>(&self, log_p: Var<'t, T>, reduction: Reduction) -> Var<'t, T> {
-        let each = -log_p.gather(self.axis, &self.places).squeeze(self.axis);
-        let Some(weight) = &self.weight else { return reduce(each, reduction) };
-        let factors = log_p.tape().constant(weight);
-        let each = factors.select(factors * each, Term::Number(T::ZERO));
-        match reduction {
-            Reduction::Mean => reduce(each, Reduction::Sum) / Term::Number(weight.sum()),
-            _ => reduce(each, reduction),
+            of_probabilities(log_p, probabilities, options)
         }
     }
 }
@@ -225,6 +170,8 @@ mod tests {
             assert_close(&a.value().unwrap(), &b.value().unwrap());
             let [a, b] = [a, b].map(|loss| loss.sum().backward().unwrap().of(logits).unwrap().clone());
             assert_close(&a, &b);
+            let [a, b] = [nll_with(logits, classes, &options), nll_with(logits, &certain, &options)];
+            assert_close(&a.value().unwrap(), &b.value().unwrap());
         }
         let weight = Some(Tensor::from([2.0, 0.5, 3.0]));
         let options = CrossEntropy { weight, reduction: Reduction::Sum, ..CrossEntropy::default() };

@@ -70,7 +70,9 @@ impl Cut {
         groups.retain(|(_, key), members: &mut Vec<Value>| {
             let Key::Action(action) = *key else { return true };
             let action = &code.actions[action as usize];
-            let (ActionKind::Rule(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else { return true };
+            let (ActionKind::Rule { op: Op::Sum(sum), .. }, [x]) = (&action.kind, &action.operands[..]) else {
+                return true;
+            };
             let shape = code.shapes.get(code.extents[*x as usize] as usize);
             let is_fused = matches!(code.values[*x as usize], Definition::Operation(..))
                 && readers[*x as usize] == 1

@@ -44,7 +44,7 @@ impl<T: Float> Step<T> {
 impl<T: Float> ActionKind<T> {
     fn name(&self) -> &'static str {
         match self {
-            ActionKind::Rule(op) => op.name(),
+            ActionKind::Rule { op, .. } => op.name(),
             ActionKind::Custom(rule) => rule.name(),
             _ => "program",
         }
@@ -55,16 +55,15 @@ impl<T: Float> ActionKind<T> {
         let value = match self {
             ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => return Ok(()),
             ActionKind::Drawn(drawn) => drawn.next()?,
-            ActionKind::Rule(op) => {
+            ActionKind::Rule { op, checked } => {
                 let x = store.operands(operands);
                 let found = operands.last().and_then(|&place| store.places_at(place));
-                let is_given = matches!(operands.last(), Some(&Place::Places(place)) if store.is_given(place));
                 let Value { tensor, saved } = match found {
                     Some(places) => {
                         // The operation may have a view of the places, which are contiguous.
                         let layout = op.places().map_or(&places.layout, |recorded| &recorded.layout);
                         let op = op.with_places(&places.with_layout(layout.clone()));
-                        if is_given {
+                        if *checked {
                             op.check_places(&x)?;
                         }
                         value(&op, &x)?
@@ -73,7 +72,9 @@ impl<T: Float> ActionKind<T> {
                 };
                 match (results.get(1), saved) {
                     (Some(&kept), Saved::Tensor(saved)) => store.put(kept, saved),
-                    (Some(&Place::Places(place)), Saved::Index(saved)) => store.places[place as usize] = Some(saved),
+                    (Some(&Place::Places(place)), Saved::Index { places, .. }) => {
+                        store.places[place as usize] = Some(places);
+                    }
                     _ => {}
                 }
                 tensor

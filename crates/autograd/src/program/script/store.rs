@@ -21,8 +21,6 @@ pub(in crate::program) struct Store<T: Float> {
     /// What nobody needs any more is `None`, and its buffer is in the pool.
     pub tensors: Vec<Option<Tensor<T>>>,
     pub places: Vec<Option<Tensor<usize>>>,
-    /// How many of the places are given; they stand first.
-    pub given: usize,
 }
 
 impl<T: Float> Store<T> {
@@ -46,11 +44,6 @@ impl<T: Float> Store<T> {
     /// The tensors among some operands.
     pub fn operands(&self, places: &[Place]) -> SmallVec<[Tensor<T>; 4]> {
         places.iter().filter_map(|&place| self.tensor(place).cloned()).collect()
-    }
-
-    /// Whether places are an argument, and not what an operation has found.
-    pub fn is_given(&self, place: u32) -> bool {
-        (place as usize) < self.given
     }
 
     pub fn places_at(&self, place: Place) -> Option<&Tensor<usize>> {
