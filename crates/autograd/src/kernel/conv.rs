@@ -2,7 +2,7 @@
 //!
 //! All three are products with the matrix of an image's patches, which is never made (`product`). Filters lie along the
 //! vectors, or channels for the gradient of the input, so images pass from planes to rows of filters or channels and back.
-//! Where there are too few of them, whole planes are added (`planes`).
+//! Where a group has too few of them, rows of planes lie along the vectors instead (`planes`).
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
@@ -14,11 +14,14 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
+use planes::Planes;
 use product::{Patches, add_adjoint};
 use windows::Windows;
 
+mod axis;
 mod planes;
 mod product;
+mod rows;
 mod windows;
 
 /// Sums that wait at once for their place in the output.
@@ -53,18 +56,18 @@ impl Conv {
         if out.is_empty() {
             return;
         }
-        let windows = Windows::new(self, &x.layout.shape, &w.layout.shape);
-        let (x, w) = (Packed::new(x), Packed::new(w));
+        let (x_shape, w_shape) = (&x.layout.shape, &w.layout.shape);
+        let (planes, x, w) = (Planes::new(self, x_shape, w_shape), Packed::new(x), Packed::new(w));
         let x = x.as_slice();
-        let by_planes = windows.are_few::<T>(windows.filters);
-        let weights = (!by_planes).then(|| by_element(&windows, w.as_slice()));
+        if planes.are_few::<T>(planes.filters) {
+            return planes.write_output(x, w.as_slice(), bias, out);
+        }
+        let windows = Windows::new(self, x_shape, w_shape);
+        let weights = by_element(&windows, w.as_slice());
         let work = cost(out.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.output_len(), work, &|start, out| {
             let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
-            match &weights {
-                None => planes::write_output(&windows, x, w.as_slice(), bias, out),
-                Some(weights) => write_output(&windows, x, weights.as_slice(), bias, out),
-            }
+            write_output(&windows, x, weights.as_slice(), bias, out);
         });
     }
 
@@ -73,19 +76,19 @@ impl Conv {
         if out.is_empty() || g.layout.shape.contains(&0) {
             return out.fill(T::ZERO);
         }
-        let channels = w.layout.shape[1] * self.groups;
-        let windows = Windows::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
-        let (g, w) = (Packed::new(g), Packed::new(w));
+        let w_shape = &w.layout.shape;
+        let x_shape = [g.layout.shape[0], w_shape[1] * self.groups, input[0], input[1]];
+        let (planes, g, w) = (Planes::new(self, &x_shape, w_shape), Packed::new(g), Packed::new(w));
         let g = g.as_slice();
-        let by_planes = windows.are_few::<T>(windows.channels);
-        let weights = (!by_planes).then(|| by_tap(&windows, w.as_slice()));
+        if planes.are_few::<T>(planes.channels) {
+            return planes.write_input_gradient(g, w.as_slice(), out);
+        }
+        let windows = Windows::new(self, &x_shape, w_shape);
+        let weights = by_tap(&windows, w.as_slice());
         let work = cost(g.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.input_len(), work, &|start, out| {
             let g = &g[start / windows.input_len() * windows.output_len()..][..windows.output_len()];
-            match &weights {
-                None => planes::write_input_gradient(&windows, g, w.as_slice(), out),
-                Some(weights) => write_input_gradient(&windows, g, weights.as_slice(), out),
-            }
+            write_input_gradient(&windows, g, weights.as_slice(), out);
         });
     }
 
@@ -96,13 +99,15 @@ impl Conv {
             return out.fill(T::ZERO);
         }
         let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
-        let windows = Windows::new(self, x_shape, &w_shape);
-        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(windows.depth())));
-        let (x, g) = (Packed::new(x), Packed::new(g));
+        let (planes, x, g) = (Planes::new(self, x_shape, &w_shape), Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
+        if planes.are_few::<T>(planes.filters) {
+            return planes.write_weight_gradient(x, g, out);
+        }
+        let windows = Windows::new(self, x_shape, &w_shape);
+        let (images, work) = (x_shape[0], cost(g.len().saturating_mul(windows.depth())));
         let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
-        let by_planes = windows.are_few::<T>(windows.filters);
-        let len = if by_planes { out.len() } else { self.groups * depth * lanes };
+        let len = self.groups * depth * lanes;
         let images_per_piece = images.div_ceil(PIECES);
         let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
         let Some(sums) = sums.get_mut() else { return };
@@ -112,16 +117,10 @@ impl Conv {
             for n in first..(first + images_per_piece).min(images) {
                 let x = &x[n * windows.input_len()..][..windows.input_len()];
                 let g = &g[n * windows.output_len()..][..windows.output_len()];
-                match by_planes {
-                    true => planes::add_weight_gradient(&windows, (x, g), sums),
-                    false => add_weight_gradient(&windows, (x, g), sums),
-                }
+                add_weight_gradient(&windows, (x, g), sums);
             }
         });
         let sums = add_halves(sums, len);
-        if by_planes {
-            return out.copy_from_slice(sums);
-        }
         for (sums, out) in sums.chunks_exact(depth * lanes).zip(out.chunks_exact_mut(windows.filters * depth)) {
             transpose((sums, lanes), (out, depth), (windows.filters, depth));
         }
@@ -251,6 +250,7 @@ mod tests {
     fn cases() -> Vec<Case> {
         let plain = Conv { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
         let wide = Conv { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 1 };
+        let deep = |stride, padding, dilation| Conv { stride, padding, dilation, groups: 5 };
         vec![
             Case { conv: plain, x: [2, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [3, 5, 4, 4], w: [2, 5, 1, 1] },
@@ -262,8 +262,20 @@ mod tests {
             Case { conv: Conv { padding: [4, 4], ..plain }, x: [1, 2, 2, 2], w: [1, 2, 3, 3] },
             Case { conv: plain, x: [2, 40, 60, 70], w: [3, 40, 3, 3] },
             Case { conv: Conv { groups: 4, padding: [1, 1], ..plain }, x: [2, 4, 9, 8], w: [4, 1, 3, 3] },
-            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 5, 40, 60], w: [1, 5, 2, 3] },
-            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [5, 1, 3, 1] },
+            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 9, 40, 60], w: [1, 9, 2, 3] },
+            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [9, 1, 3, 1] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 7, 9], w: [5, 1, 3, 3] },
+            Case { conv: deep([2, 2], [1, 1], [1, 1]), x: [2, 5, 7, 8], w: [10, 1, 3, 3] },
+            Case { conv: deep([2, 2], [0, 3], [2, 2]), x: [1, 5, 9, 6], w: [5, 1, 2, 4] },
+            Case { conv: deep([2, 2], [2, 2], [1, 1]), x: [2, 5, 1, 1], w: [5, 1, 5, 5] },
+            Case { conv: deep([3, 2], [4, 5], [2, 3]), x: [2, 10, 8, 11], w: [15, 2, 3, 3] },
+            Case { conv: deep([5, 4], [0, 1], [1, 1]), x: [2, 5, 9, 14], w: [5, 1, 2, 3] },
+            Case { conv: deep([20, 20], [0, 0], [1, 1]), x: [2, 5, 9, 14], w: [5, 1, 2, 3] },
+            Case { conv: deep([2, 2], [4, 4], [1, 1]), x: [1, 5, 3, 40], w: [5, 1, 1, 1] },
+            Case { conv: deep([1, 2], [0, 2], [1, 1]), x: [3, 5, 1, 75], w: [5, 1, 1, 7] },
+            Case { conv: Conv { groups: 10, ..plain }, x: [9, 10, 4, 20], w: [10, 1, 2, 9] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 0, 3], w: [5, 1, 1, 2] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 40, 0], w: [5, 1, 1, 2] },
             Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [2, 0, 6, 5], w: [4, 0, 3, 2] },
         ]
@@ -287,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn all_three_agree_with_the_definition() {
+    fn all_three_agree_with_the_definition_either_way() {
         for case in cases() {
             let ([n, _, h, w], [o, _, kh, kw], conv) = (case.x, case.w, case.conv);
             let [oh, ow] = conv.output([h, w], [kh, kw]).unwrap();
@@ -307,6 +319,15 @@ mod tests {
             conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1]);
             conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2]);
             out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
+            if xs.is_empty() {
+                continue;
+            }
+            let mut out = expected.clone().map(|e| vec![f64::NAN; e.len()]);
+            let planes = Planes::new(&conv, &case.x, &case.w);
+            planes.write_output(&xs, &ws, Some(&bias), &mut out[0]);
+            planes.write_input_gradient(&gs, &ws, &mut out[1]);
+            planes.write_weight_gradient(&xs, &gs, &mut out[2]);
+            out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
         }
     }
 
@@ -314,8 +335,8 @@ mod tests {
     fn few_planes_are_added_whole() {
         let cases = cases();
         let few = |case: &Case| {
-            let windows = Windows::new(&case.conv, &case.x, &case.w);
-            [windows.filters, windows.channels].map(|planes| windows.are_few::<f32>(planes))
+            let planes = Planes::new(&case.conv, &case.x, &case.w);
+            [planes.filters, planes.channels].map(|count| planes.are_few::<f32>(count))
         };
         if crate::kernel::register::register::<f32>() >= 8 {
             assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);
@@ -324,17 +345,20 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
-        let conv = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
-        let x = Sample::contiguous(Draws(1).numbers::<f32>(16 * 8 * 28 * 28), &[16, 8, 28, 28]);
-        let w = Sample::contiguous(Draws(2).numbers::<f32>(16 * 8 * 9), &[16, 8, 3, 3]);
-        assert_same_bits(|| {
-            let mut y = vec![0.0; 16 * 16 * 28 * 28];
-            conv.forward(x.view(), w.view(), None, &mut y);
-            let y = Sample::contiguous(y, &[16, 16, 28, 28]);
-            let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
-            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
-            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
-            [y.data, gx, gw].concat()
-        });
+        let padded = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+        for (groups, filters) in [(1, 16), (1, 2), (8, 16)] {
+            let conv = Conv { groups, ..padded };
+            let x = Sample::contiguous(Draws(1).numbers::<f32>(16 * 8 * 28 * 28), &[16, 8, 28, 28]);
+            let w = Sample::contiguous(Draws(2).numbers::<f32>(filters * 8 / groups * 9), &[filters, 8 / groups, 3, 3]);
+            assert_same_bits(|| {
+                let mut y = vec![0.0; 16 * filters * 28 * 28];
+                conv.forward(x.view(), w.view(), None, &mut y);
+                let y = Sample::contiguous(y, &[16, filters, 28, 28]);
+                let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
+                conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
+                conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
+                [y.data, gx, gw].concat()
+            });
+        }
     }
 }

@@ -33,11 +33,6 @@ impl Offsets {
         self.places.len()
     }
 
-    /// The length of the shortest slice that has all places.
-    pub fn reach(&self) -> usize {
-        self.farthest + 1
-    }
-
     pub fn as_slice(&self) -> &[usize] {
         self.places.as_slice()
     }

@@ -4,7 +4,6 @@ use super::Conv;
 use super::product::Offsets;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
-use crate::kernel::register::register;
 use crate::tensor::buffer::Buffer;
 
 /// The windows of one image, which is framed by zeros so that every window lies inside. Places count elements of a framed
@@ -71,11 +70,6 @@ impl Windows {
     /// Products that are added up for one element of the output.
     pub fn depth(&self) -> usize {
         self.elements.len()
-    }
-
-    /// Whether `planes` would leave most of a register empty, even where sums between the windows cost as much as theirs.
-    pub fn are_few<T: Float>(&self, planes: usize) -> bool {
-        4 * planes * self.starts.reach() <= register::<T>() * self.starts.len()
     }
 
     /// Elements of a framed plane.
