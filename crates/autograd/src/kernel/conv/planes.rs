@@ -6,6 +6,8 @@
 //! step over them.
 
 use super::axis::Axis;
+use super::moves::{interleave, plus, put, take};
+use super::product::Offsets;
 use super::rows::{add_products, write_sums};
 use super::{Conv, PIECES, add_halves};
 use crate::float::Float;
@@ -50,13 +52,13 @@ impl Planes {
     /// Whether registers along the filters or channels of a group, `planes`, would be emptier than along a long row.
     pub fn are_few<T: Float>(&self, planes: usize) -> bool {
         let filled = planes > 0 && self.input_len() > 0;
-        filled && 2 * planes * self.output_row::<T>() <= register::<T>() * self.output_area()
+        filled && planes * self.output_row::<T>() <= register::<T>() * self.output_area()
     }
 
     /// The output of images `x` for a weight `w` and, where there is one, a bias.
     pub fn write_output<T: Float>(&self, x: &[T], w: &[T], bias: Option<&[T]>, out: &mut [T]) {
         let (area, depth, len) = (self.output_area(), self.depth(), self.output_row::<T>());
-        let (frame, elements) = (self.frame::<T>(), self.elements());
+        let (frame, elements, lines) = (self.frame::<T>(), self.elements(), self.input_lines());
         let group_len = self.filters * area;
         let work = cost(out.len().saturating_mul(depth));
         parallel::pieces(out, self.piece(group_len), work, &|start, out| {
@@ -65,13 +67,13 @@ impl Planes {
             frame.fill(T::ZERO);
             for (k, out) in out.chunks_exact_mut(group_len).enumerate() {
                 let (k, first) = (start / group_len + k, (start / group_len + k) % self.groups * self.filters);
-                self.split(&x[k * self.input_len()..][..self.input_len()], frame);
+                move_lines(&lines, self.columns.stride(), &x[k * self.input_len()..], frame);
                 write_sums((&w[first * depth..], depth), (frame, elements.as_slice()), len, sums);
                 for (filter, (out, sums)) in out.chunks_exact_mut(area).zip(sums.chunks_exact(len)).enumerate() {
                     let bias = bias.map_or(T::ZERO, |bias| bias[first + filter]);
                     let rows = out.chunks_exact_mut(self.columns.output).zip(sums.chunks(self.columns.covered()));
                     vectorized!(for (out, sums) in rows {
-                        out.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
+                        plus(sums, bias, out);
                     });
                 }
             }
@@ -80,14 +82,17 @@ impl Planes {
 
     /// The gradient of the input.
     pub fn write_input_gradient<T: Float>(&self, g: &[T], w: &[T], out: &mut [T]) {
-        let (area, depth, pitch) = (self.input[0] * self.input[1], self.filters * self.kernel_area(), self.framed()[1]);
-        let (plane, len) = (self.framed()[0] * pitch, lanes::<T>((self.rows.span() - 1) * pitch + self.columns.span()));
+        let (area, depth, [height, pitch]) =
+            (self.input[0] * self.input[1], self.filters * self.kernel_area(), self.framed());
+        let len = lanes::<T>((self.rows.span() - 1) * pitch + self.columns.span());
         let (places, taps) = self.by_phase();
         let weights = self.weights_by_phase(w, taps.as_slice());
-        let (frame, group_len) = (self.filters * plane + register::<T>(), self.channels * area);
+        let (lines, joins) = (self.output_lines(), self.joins(self.channels * len));
+        let (frame, group_len) = (self.filters * height * pitch + register::<T>(), self.channels * area);
+        let phases = self.rows.phases * self.columns.phases;
         let work = cost(g.len().saturating_mul(self.depth()));
         parallel::pieces(out, self.piece(group_len), work, &|start, out| {
-            let mut space = Buffer::scratch(frame + self.columns.phases * self.channels * len);
+            let mut space = Buffer::scratch(frame + phases * self.channels * len);
             let Some((frame, sums)) = space.get_mut().map(|space| space.split_at_mut(frame)) else { return };
             frame.fill(T::ZERO);
             if self.has_gaps() {
@@ -95,20 +100,16 @@ impl Planes {
             }
             for (k, out) in out.chunks_exact_mut(group_len).enumerate() {
                 let k = start / group_len + k;
-                self.place(&g[k * self.output_len()..][..self.output_len()], frame);
-                let weights = &weights.as_slice()[k % self.groups * self.channels * depth..];
-                let mut done = 0;
-                for row_phase in 0..self.rows.phases {
-                    let taps = self.filters * self.rows.taps_of(row_phase).len();
-                    for (phase, sums) in sums.chunks_exact_mut(self.channels * len).enumerate() {
-                        let count = taps * self.columns.taps_of(phase).len();
-                        let places = &places.as_slice()[done..done + count];
-                        write_sums((&weights[done..], depth), (frame, places), len, sums);
-                        done += count;
-                    }
-                    for (channel, out) in out.chunks_exact_mut(area).enumerate() {
-                        self.join((&sums[channel * len..], self.channels * len, pitch), row_phase, out);
-                    }
+                move_lines(&lines, 1, &g[k * self.output_len()..], frame);
+                let mut weights = &weights.as_slice()[k % self.groups * self.channels * depth..];
+                let mut places = places.as_slice();
+                for (phase, sums) in sums.chunks_exact_mut(self.channels * len).enumerate() {
+                    let count = self.filters * self.taps_of(phase);
+                    write_sums((weights, depth), (frame, &places[..count]), len, sums);
+                    (weights, places) = (&weights[count..], &places[count..]);
+                }
+                for (channel, out) in out.chunks_exact_mut(area).enumerate() {
+                    self.join(&sums[channel * len..], &joins, out);
                 }
             }
         });
@@ -117,7 +118,7 @@ impl Planes {
     /// The gradient of the weight.
     pub fn write_weight_gradient<T: Float>(&self, x: &[T], g: &[T], out: &mut [T]) {
         let (area, pitch, row) = (self.output_area(), self.columns.covered(), self.output_row::<T>());
-        let (frame, elements) = (self.frame::<T>(), self.elements());
+        let (frame, elements, lines) = (self.frame::<T>(), self.elements(), self.input_lines());
         let (group_len, lanes) = (self.filters * self.depth(), register::<T>());
         let blocks = if self.groups < PIECES { PIECES } else { 1 };
         let images = self.images.div_ceil(blocks);
@@ -133,11 +134,13 @@ impl Planes {
             let (row, parts) = rest.split_at_mut(row);
             for n in first..(first + images).min(self.images) {
                 let k = n * self.groups + group;
-                self.split(&x[k * self.input_len()..][..self.input_len()], frame);
+                move_lines(&lines, self.columns.stride(), &x[k * self.input_len()..], frame);
                 let planes = g[k * self.output_len()..].chunks_exact(area);
                 for (parts, g) in parts.chunks_exact_mut(self.depth() * lanes).zip(planes) {
                     let rows = row.chunks_mut(pitch).zip(g.chunks_exact(self.columns.output));
-                    rows.for_each(|(row, g)| row[..g.len()].copy_from_slice(g));
+                    vectorized!(for (row, g) in rows {
+                        take(g, 1, &mut row[..g.len()]);
+                    });
                     add_products(row, (frame, elements.as_slice()), parts);
                 }
             }
@@ -190,32 +193,37 @@ impl Planes {
         self.channels * self.rows.phases * self.columns.phases * self.phase() + register::<T>()
     }
 
-    /// Where the elements of a kernel meet the first window, in a group of the input.
-    fn elements(&self) -> Buffer<usize> {
-        let (rows, columns) = (&self.rows, &self.columns);
-        let mut elements = Buffer::scratch(self.depth());
-        for (k, place) in elements.get_mut().unwrap_or_default().iter_mut().enumerate() {
-            let (channel, a, b) = (k / self.kernel_area(), k / columns.taps % rows.taps, k % columns.taps);
-            let phase = (channel * rows.phases + a % rows.phases) * columns.phases + b % columns.phases;
-            *place = phase * self.phase() + rows.shift(a) * columns.covered() + columns.shift(b);
-        }
-        elements
+    /// The taps that meet a phase of rows and columns.
+    fn taps_of(&self, phase: usize) -> usize {
+        let (row, column) = (phase / self.columns.phases, phase % self.columns.phases);
+        self.rows.taps_of(row).len() * self.columns.taps_of(column).len()
     }
 
-    /// Puts the planes of a group of the input into the phases of its frame, whose other elements stay.
-    fn split<T: Float>(&self, x: &[T], frame: &mut [T]) {
+    /// Where the elements of a kernel meet the first window, in a group of the input.
+    fn elements(&self) -> Offsets {
+        let (rows, columns, kernel) = (&self.rows, &self.columns, self.kernel_area());
+        let elements = (0..self.depth()).map(|k| {
+            let (channel, a, b) = (k / kernel, k / columns.taps % rows.taps, k % columns.taps);
+            let phase = (channel * rows.phases + a % rows.phases) * columns.phases + b % columns.phases;
+            phase * self.phase() + rows.shift(a) * columns.covered() + columns.shift(b)
+        });
+        Offsets::new(elements)
+    }
+
+    /// The lines that put a group of the input into the phases of its frame.
+    fn input_lines(&self) -> Offsets {
         let ([height, width], pitch) = (self.input, self.columns.covered());
-        let phases = frame.chunks_exact_mut(self.phase());
-        for (k, frame) in phases.take(self.channels * self.rows.phases * self.columns.phases).enumerate() {
-            let (k, column_phase) = (k / self.columns.phases, k % self.columns.phases);
-            let (channel, row_phase) = (k / self.rows.phases, k % self.rows.phases);
-            let (rows, first) = self.rows.places(row_phase, self.rows.covered());
-            let (columns, from) = self.columns.places(column_phase, pitch);
-            let lines = x[channel * height * width..].chunks_exact(width).skip(first).step_by(self.rows.stride());
-            vectorized!(for (row, x) in rows.zip(lines) {
-                take(&x[from..], self.columns.stride(), &mut frame[row * pitch..][columns.clone()]);
-            });
-        }
+        let phases = (0..self.rows.phases).flat_map(|row| (0..self.columns.phases).map(move |column| (row, column)));
+        let planes = (0..self.channels).flat_map(|channel| phases.clone().map(move |phase| (channel, phase)));
+        let lines = planes.enumerate().flat_map(|(k, (channel, (row, column)))| {
+            let ((rows, first), (columns, from)) =
+                (self.rows.places(row, self.rows.covered()), self.columns.places(column, pitch));
+            let to = k * self.phase() + columns.start;
+            let from = (channel * height + first) * width + from;
+            let stride = self.rows.stride().saturating_mul(width);
+            rows.clone().flat_map(move |row| [to + row * pitch, from + (row - rows.start) * stride, columns.len()])
+        });
+        Offsets::new(lines)
     }
 
     /// Height and width of a plane of the output in its frame: from every place in the input, all taps have a place in it.
@@ -223,39 +231,37 @@ impl Planes {
         [&self.rows, &self.columns].map(|axis| axis.span() + axis.reach())
     }
 
-    /// Puts the planes of a group of the output into their frames, whose other elements stay.
-    fn place<T: Float>(&self, g: &[T], frame: &mut [T]) {
+    /// The lines that put a group of the output into its frame.
+    fn output_lines(&self) -> Offsets {
         let [height, width] = self.framed();
-        let (top, left) = (self.rows.reach(), self.columns.reach());
-        let (above, before) = (self.rows.base(), self.columns.base());
-        let planes = frame.chunks_exact_mut(height * width).zip(g.chunks_exact(self.output_area()));
-        for (frame, g) in planes {
-            let rows = frame.chunks_exact_mut(width).skip(top.saturating_sub(above));
-            for (frame, g) in rows.zip(g.chunks_exact(self.columns.output).skip(above.saturating_sub(top))) {
-                let g = g.get(before.saturating_sub(left)..).unwrap_or_default();
-                frame.iter_mut().skip(left.saturating_sub(before)).zip(g).for_each(|(frame, &g)| *frame = g);
-            }
-        }
+        let [rows, columns] = [(&self.rows, height), (&self.columns, width)].map(|(axis, len)| {
+            let (to, from) = (axis.reach().saturating_sub(axis.base()), axis.base().saturating_sub(axis.reach()));
+            (to, from, axis.output.saturating_sub(from).min(len - to))
+        });
+        let lines = (0..self.filters).flat_map(|filter| {
+            (0..rows.2).flat_map(move |row| {
+                let (to, from) = (filter * height + rows.0 + row, filter * self.rows.output + rows.1 + row);
+                [to * width + columns.0, from * self.columns.output + columns.1, columns.2]
+            })
+        });
+        Offsets::new(lines)
     }
 
     /// For all filters of a group, phase by phase: the place in the frame of the output that a tap sends to the first place
     /// in the input, and which of the weights of a channel belongs to it.
-    fn by_phase(&self) -> (Buffer<usize>, Buffer<usize>) {
+    fn by_phase(&self) -> (Offsets, Offsets) {
         let (rows, columns, [height, width]) = (&self.rows, &self.columns, self.framed());
         let phases = (0..rows.phases).flat_map(|row| (0..columns.phases).map(move |column| (row, column)));
         let terms = phases.flat_map(|(row, column)| {
             let taps = rows.taps_of(row).flat_map(move |a| columns.taps_of(column).map(move |b| (a, b)));
             (0..self.filters).flat_map(move |filter| taps.clone().map(move |tap| (filter, tap)))
         });
-        let len = self.filters * self.kernel_area();
-        let (mut places, mut weights) = (Buffer::scratch(len), Buffer::scratch(len));
-        let both = places.get_mut().unwrap_or_default().iter_mut().zip(weights.get_mut().unwrap_or_default());
-        for ((place, weight), (filter, (a, b))) in both.zip(terms) {
+        let places = terms.clone().map(|(filter, (a, b))| {
             let at = [rows.reach() - rows.shift(a), columns.reach() - columns.shift(b)];
-            *place = filter * height * width + at[0] * width + at[1];
-            *weight = filter * self.depth() + a * columns.taps + b;
-        }
-        (places, weights)
+            (filter * height + at[0]) * width + at[1]
+        });
+        let weights = terms.map(|(filter, (a, b))| filter * self.depth() + a * columns.taps + b);
+        (Offsets::new(places), Offsets::new(weights))
     }
 
     /// The weight as `[group, channel, tap]`, with the taps of all filters in the order of [`by_phase`](Self::by_phase).
@@ -274,59 +280,56 @@ impl Planes {
         [&self.rows, &self.columns].iter().any(|axis| axis.phases < axis.stride())
     }
 
-    /// Puts the rows of one phase where they belong in a plane of the input, from sums of every phase of the columns, which
-    /// start `apart`.
-    fn join<T: Float>(&self, (sums, apart, pitch): (&[T], usize, usize), row_phase: usize, out: &mut [T]) {
-        let (width, base, stride) = (self.input[1], self.columns.base(), self.columns.stride());
-        let (rows, first) = self.rows.places(row_phase, usize::MAX);
-        let lines = out.chunks_exact_mut(width).skip(first).step_by(self.rows.stride());
-        let phase = |k: usize| {
-            let (places, into) = self.columns.places(k, usize::MAX);
-            (k * apart + places.start.saturating_sub(base)..k * apart + places.end.saturating_sub(base), into)
+    /// Whether every row of the input has its elements from two phases in turn.
+    fn interleaves(&self) -> bool {
+        (self.columns.stride(), self.columns.phases) == (2, 2) && self.input[1] > 1
+    }
+
+    /// The lines that put the sums of all phases, which start `apart`, where they belong in a plane of the input: from one
+    /// phase each, or from two in turn.
+    fn joins(&self, apart: usize) -> Offsets {
+        let (width, pitch, columns) = (self.input[1], self.framed()[1], &self.columns);
+        let (above, before, stride) = (self.rows.base(), columns.base(), self.rows.stride());
+        let rows = (0..self.rows.phases).flat_map(|phase| {
+            let (rows, first) = self.rows.places(phase, usize::MAX);
+            let start = rows.start;
+            rows.map(move |row| {
+                (phase * columns.phases * apart + (row - above) * pitch, (first + (row - start) * stride) * width)
+            })
+        });
+        let line = move |phase: usize| {
+            let (places, into) = columns.places(phase, usize::MAX);
+            (phase * apart + places.start.saturating_sub(before), into, places.len())
         };
-        vectorized!(for (row, out) in rows.zip(lines) {
-            let sums = &sums[(row - self.rows.base()) * pitch..];
-            if (stride, self.columns.phases) == (2, 2) && width > 1 {
-                let [(even, into), (odd, _)] = [phase(0), phase(1)];
-                let (even, odd) = if into == 0 { (even, odd) } else { (odd, even) };
-                interleave(&sums[even], &sums[odd], out);
-            } else {
-                for (places, into) in (0..self.columns.phases).map(phase) {
-                    put(&sums[places], stride, &mut out[into..]);
-                }
-            }
+        if self.interleaves() {
+            let [(even, into, _), (odd, ..)] = [line(0), line(1)];
+            let (even, odd) = if into == 0 { (even, odd) } else { (odd, even) };
+            return Offsets::new(rows.flat_map(|(from, to)| [to, from + even, from + odd]));
+        }
+        let lines = rows.flat_map(|(from, to)| {
+            (0..columns.phases).map(line).flat_map(move |(place, into, len)| [to + into, from + place, len])
+        });
+        Offsets::new(lines)
+    }
+
+    /// Moves the lines of [`joins`](Self::joins).
+    fn join<T: Float>(&self, sums: &[T], joins: &Offsets, out: &mut [T]) {
+        let (width, stride) = (self.input[1], self.columns.stride());
+        let joins = joins.as_slice().as_chunks().0;
+        if self.interleaves() {
+            return vectorized!(for &[to, even, odd] in joins {
+                interleave(&sums[even..], &sums[odd..], &mut out[to..to + width]);
+            });
+        }
+        vectorized!(for &[to, from, len] in joins {
+            put(&sums[from..from + len], stride, &mut out[to..]);
         });
     }
 }
 
-/// Every `step`th element of `x`.
-#[inline(always)]
-fn take<T: Float>(x: &[T], step: usize, out: &mut [T]) {
-    match step {
-        1 => out.iter_mut().zip(x).for_each(|(y, &x)| *y = x),
-        2 => {
-            let (pairs, rest) = x.as_chunks::<2>();
-            out.iter_mut().zip(pairs).for_each(|(y, &[x, _])| *y = x);
-            out.iter_mut().skip(pairs.len()).zip(rest).for_each(|(y, &x)| *y = x);
-        }
-        _ => out.iter_mut().zip(x.iter().step_by(step)).for_each(|(y, &x)| *y = x),
-    }
-}
-
-/// Puts `x` into every `step`th element of `out`.
-#[inline(always)]
-fn put<T: Float>(x: &[T], step: usize, out: &mut [T]) {
-    match step {
-        1 => out.iter_mut().zip(x).for_each(|(y, &x)| *y = x),
-        _ => out.iter_mut().step_by(step).zip(x).for_each(|(y, &x)| *y = x),
-    }
-}
-
-/// Elements of both in turn, from `even` on.
-#[inline(always)]
-fn interleave<T: Float>(even: &[T], odd: &[T], out: &mut [T]) {
-    let (pairs, rest) = out.as_chunks_mut::<2>();
-    let count = pairs.len();
-    pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&x, &y))| *pair = [x, y]);
-    rest.iter_mut().zip(&even[count..]).for_each(|(y, &x)| *y = x);
+/// Moves lines `[to, from, len]`, whose elements lie `step` apart in `x`.
+fn move_lines<T: Float>(lines: &Offsets, step: usize, x: &[T], frame: &mut [T]) {
+    vectorized!(for &[to, from, len] in lines.as_slice().as_chunks().0 {
+        take(&x[from..], step, &mut frame[to..to + len]);
+    });
 }

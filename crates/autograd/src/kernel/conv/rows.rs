@@ -88,6 +88,11 @@ unsafe fn sum_row<T: Float, R: Register<T>, const P: usize>(
     let mut at = 0;
     // SAFETY: by this function's contract; every block ends within `len`.
     unsafe {
+        // One row alone needs eight sums at once to keep the multipliers busy, two rows half of them each.
+        while P == 1 && at + 8 * R::LEN <= len {
+            sum_block::<T, R, P, 8>(w, (x.add(at), places), sums.add(at), len);
+            at += 8 * R::LEN;
+        }
         while at + 4 * R::LEN <= len {
             sum_block::<T, R, P, 4>(w, (x.add(at), places), sums.add(at), len);
             at += 4 * R::LEN;

@@ -51,9 +51,9 @@ impl Windows {
             input,
             before: conv.padding,
             framed,
-            starts: Offsets::new(output[0] * output[1], grid(output, conv.stride)),
-            elements: Offsets::new(channels * kernel[0] * kernel[1], elements),
-            taps: Offsets::new(kernel[0] * kernel[1], taps),
+            starts: Offsets::new(grid(output, conv.stride)),
+            elements: Offsets::new(elements),
+            taps: Offsets::new(taps),
         }
     }
 
