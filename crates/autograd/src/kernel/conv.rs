@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
-use crate::kernel::register::lanes;
+use crate::kernel::register::{lanes, register};
 use crate::kernel::transpose::transpose;
 use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
@@ -27,6 +27,9 @@ mod windows;
 
 /// Sums that wait at once for their place in the output.
 const SUMS: usize = 1 << 14;
+
+/// Rows of patches, or of what is multiplied with them, that a thread takes at once of one image: whole tiles at every level.
+const ROWS: usize = 240;
 
 /// Pieces that a batch is cut into for the gradient of the weight.
 const PIECES: usize = 8;
@@ -65,10 +68,11 @@ impl Conv {
         }
         let windows = Windows::new(self, x_shape, w_shape);
         let weights = by_element(&windows, w.as_slice());
+        let are_few = x_shape[0] < PIECES;
         let work = cost(out.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.output_len(), work, &|start, out| {
             let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
-            write_output(&windows, x, weights.as_slice(), bias, out);
+            write_output(&windows, x, weights.as_slice(), bias, are_few, out);
         });
     }
 
@@ -134,49 +138,73 @@ fn by_element<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
     let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
     let mut weights = Buffer::scratch(windows.groups * depth * lanes);
     let elements = weights.get_mut().unwrap_or_default();
-    elements.fill(T::ZERO);
     let groups =
         elements.chunks_exact_mut((depth * lanes).max(1)).zip(w.chunks_exact((windows.filters * depth).max(1)));
-    groups.for_each(|(weights, w)| transpose((w, depth), (weights, lanes), (depth, windows.filters)));
+    groups.for_each(|(weights, w)| planes_to_lanes((w, depth), windows.filters, (weights, lanes)));
     weights
 }
 
-/// The weight as `[group, element of the kernel, filter, lane]`, a lane for each channel.
-fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
-    let (filters, channels, taps) = (windows.filters, windows.channels, windows.taps.len());
-    let lanes = lanes::<T>(channels);
-    let mut weights = Buffer::scratch(windows.groups * taps * filters * lanes);
-    let elements = weights.get_mut().unwrap_or_default();
-    elements.fill(T::ZERO);
-    for (weights, w) in elements.chunks_exact_mut(taps * filters * lanes).zip(w.chunks_exact(filters * channels * taps))
-    {
-        for (filter, w) in w.chunks_exact(channels * taps).enumerate() {
-            transpose((w, taps), (&mut weights[filter * lanes..], filters * lanes), (taps, channels));
+/// Puts planes of `len` elements side by side, in rows of `lanes`; the lanes behind them are zero.
+fn planes_to_lanes<T: Float>((planes, len): (&[T], usize), count: usize, (rows, lanes): (&mut [T], usize)) {
+    let work = rows.len();
+    parallel::pieces(rows, ROWS * lanes, work, &|start, rows| {
+        if count < lanes {
+            rows.fill(T::ZERO);
         }
-    }
+        let size = (rows.len() / lanes, count);
+        transpose((&planes[start / lanes..], len), (rows, lanes), size);
+    });
+}
+
+/// The weight as `[group, register of channels, element of the kernel, filter, lane]`, a lane for each channel.
+fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (filters, channels, taps, lanes) = (windows.filters, windows.channels, windows.taps.len(), register::<T>());
+    let (registers, len) = (channels.div_ceil(lanes), taps * filters * lanes);
+    let mut weights = Buffer::scratch(windows.groups * registers * len);
+    let elements = weights.get_mut().unwrap_or_default();
+    let work = elements.len();
+    parallel::pieces(elements, len, work, &|start, weights| {
+        let (group, first) = (start / len / registers, start / len % registers * lanes);
+        weights.fill(T::ZERO);
+        let w = w[group * filters * channels * taps..].chunks_exact(channels * taps);
+        for (filter, w) in w.take(filters).enumerate() {
+            let size = (taps, lanes.min(channels - first));
+            transpose((&w[first * taps..], taps), (&mut weights[filter * lanes..], filters * lanes), size);
+        }
+    });
     weights
 }
 
-/// The output of one image.
-fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, out: &mut [T]) {
+/// The output of one image of a few or of many.
+fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, are_few: bool, out: &mut [T]) {
     let (filters, lanes, count) = (windows.filters, lanes::<T>(windows.filters), windows.starts.len());
     let (framed, plane) = (windows.frame(x), windows.channels * windows.framed_plane());
-    let at_once = (SUMS / lanes).next_multiple_of(24).min(count);
+    let piece = (SUMS / lanes).next_multiple_of(24);
+    // Of many images each is a thread's, which soon uses its sums again; the windows of a few are shared by all.
+    let at_once = if are_few { count } else { piece.min(count) };
     let mut sums = Buffer::scratch(at_once * lanes);
     let Some(sums) = sums.get_mut() else { return };
     for (group, out) in out.chunks_exact_mut(filters * count).enumerate() {
         let data = &framed.as_slice()[group * plane..][..plane];
         let weights = &weights[group * windows.depth() * lanes..][..windows.depth() * lanes];
         for start in (0..count).step_by(at_once) {
-            let block = start..(start + at_once).min(count);
-            let sums = &mut sums[..block.len() * lanes];
-            match bias {
-                Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
-                None => sums.fill(T::ZERO),
-            }
-            let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
-            patches.add_product(block.clone(), weights, lanes, sums);
-            transpose((sums, lanes), (&mut out[start..], count), (filters, block.len()));
+            let size = at_once.min(count - start);
+            let sums = &mut sums[..size * lanes];
+            let work = sums.len();
+            parallel::pieces(sums, piece * lanes, cost(work.saturating_mul(windows.depth())), &|first, sums| {
+                let (first, size) = (start + first / lanes, sums.len() / lanes);
+                match bias {
+                    Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
+                    None => sums.fill(T::ZERO),
+                }
+                let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
+                patches.add_product(first..first + size, weights, lanes, sums);
+            });
+            let work = if are_few { work } else { 0 };
+            parallel::pieces(out, register::<T>() * count, work, &|first, out| {
+                let planes = out.len() / count;
+                transpose((&sums[first / count..], lanes), (&mut out[start..], count), (planes, size));
+            });
         }
     }
 }
@@ -195,17 +223,21 @@ fn start_from<T: Float>(bias: &[T], lanes: usize, sums: &mut [T]) {
 
 /// The gradient of one image of the input.
 fn write_input_gradient<T: Float>(windows: &Windows, g: &[T], weights: &[T], out: &mut [T]) {
-    let (filters, channels, lanes) = (windows.filters, windows.channels, lanes::<T>(windows.channels));
-    let per_group = windows.taps.len() * filters * lanes;
-    let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
-    let Some(sums) = sums.get_mut() else { return };
-    let area = out.len() / (windows.groups * channels);
+    let (filters, channels, lanes) = (windows.filters, windows.channels, register::<T>());
+    let (per_register, area) = (windows.taps.len() * filters * lanes, out.len() / (windows.groups * channels));
+    let work = cost(g.len().saturating_mul(windows.depth()));
     let groups = out.chunks_exact_mut(channels * area).zip(g.chunks_exact(filters * windows.starts.len()));
-    for ((out, g), weights) in groups.zip(weights.chunks_exact(per_group)) {
-        sums.fill(T::ZERO);
-        add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
-        windows.each_run(|from, to, len| {
-            transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (channels, len));
+    for ((out, g), weights) in groups.zip(weights.chunks_exact(channels.div_ceil(lanes) * per_register)) {
+        parallel::pieces(out, lanes * area, work / windows.groups, &|start, out| {
+            let weights = &weights[start / (lanes * area) * per_register..][..per_register];
+            let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
+            let Some(sums) = sums.get_mut() else { return };
+            sums.fill(T::ZERO);
+            add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
+            let planes = out.len() / area;
+            windows.each_run(|from, to, len| {
+                transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (planes, len));
+            });
         });
     }
 }
@@ -216,15 +248,16 @@ fn add_weight_gradient<T: Float>(windows: &Windows, (x, g): (&[T], &[T]), sums: 
     let framed = windows.frame(x);
     let mut packed = Buffer::scratch(count * lanes);
     let Some(packed) = packed.get_mut() else { return };
-    if lanes > filters {
-        packed.fill(T::ZERO);
-    }
     let planes = framed.as_slice().chunks_exact(windows.channels * windows.framed_plane());
     let groups = planes.zip(g.chunks_exact(filters * count));
     for ((data, g), sums) in groups.zip(sums.chunks_exact_mut(windows.depth() * lanes)) {
-        transpose((g, count), (packed, lanes), (count, filters));
-        let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
-        patches.add_product(0..windows.depth(), packed, lanes, sums);
+        planes_to_lanes((g, count), filters, (packed, lanes));
+        let (packed, work) = (&*packed, cost(sums.len().saturating_mul(count)));
+        parallel::pieces(sums, ROWS * lanes, work, &|start, sums| {
+            let (first, size) = (start / lanes, sums.len() / lanes);
+            let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
+            patches.add_product(first..first + size, packed, lanes, sums);
+        });
     }
 }
 
