@@ -164,13 +164,13 @@ unsafe fn multiply_block<T: Float, R: Register<T>, const P: usize, const U: usiz
     unsafe {
         // Places beyond the last repeat it and are not kept.
         let x: [*const T; P] = std::array::from_fn(|p| x.as_ptr().add(places[p.min(places.len() - 1)]));
-        let mut block = [[R::splat(T::ZERO); U]; P];
+        let mut block = [[R::splat(T::ZERO); P]; U];
         let mut at = 0;
         while at + U * R::LEN <= g.len() {
-            for u in 0..U {
+            for (u, sums) in block.iter_mut().enumerate() {
                 let g = R::load(g.as_ptr().add(at + u * R::LEN));
                 for p in 0..P {
-                    block[p][u] = block[p][u].plus_product(g, R::load(x[p].add(at + u * R::LEN)));
+                    sums[p] = sums[p].plus_product(g, R::load(x[p].add(at + u * R::LEN)));
                 }
             }
             at += U * R::LEN;
@@ -178,13 +178,13 @@ unsafe fn multiply_block<T: Float, R: Register<T>, const P: usize, const U: usiz
         while at < g.len() {
             let g = R::load(g.as_ptr().add(at));
             for p in 0..P {
-                block[p][0] = block[p][0].plus_product(g, R::load(x[p].add(at)));
+                block[0][p] = block[0][p].plus_product(g, R::load(x[p].add(at)));
             }
             at += R::LEN;
         }
-        for (block, sums) in block.into_iter().zip(sums.chunks_exact_mut(R::LEN)) {
+        for (p, sums) in sums.chunks_exact_mut(R::LEN).enumerate() {
             let old = R::load(sums.as_ptr());
-            block.into_iter().fold(old, |sum, part| sum.plus(part)).store(sums.as_mut_ptr());
+            block.into_iter().fold(old, |sum, parts| sum.plus(parts[p])).store(sums.as_mut_ptr());
         }
     }
 }
