@@ -309,6 +309,7 @@ mod tests {
             Case { conv: deep([2, 2], [4, 4], [1, 1]), x: [1, 5, 3, 40], w: [5, 1, 1, 1] },
             Case { conv: deep([1, 2], [0, 2], [1, 1]), x: [3, 5, 1, 75], w: [5, 1, 1, 7] },
             Case { conv: Conv { groups: 10, ..plain }, x: [9, 10, 4, 20], w: [10, 1, 2, 9] },
+            Case { conv: Conv { groups: 2, ..wide }, x: [2, 40, 5, 6], w: [36, 20, 2, 2] },
             Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 0, 3], w: [5, 1, 1, 2] },
             Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 40, 0], w: [5, 1, 1, 2] },
             Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
@@ -381,14 +382,16 @@ mod tests {
     #[test]
     fn threads_change_no_bit() {
         let padded = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
-        for (groups, filters) in [(1, 16), (1, 2), (8, 16)] {
-            let conv = Conv { groups, ..padded };
-            let x = Sample::contiguous(Draws(1).numbers::<f32>(16 * 8 * 28 * 28), &[16, 8, 28, 28]);
-            let w = Sample::contiguous(Draws(2).numbers::<f32>(filters * 8 / groups * 9), &[filters, 8 / groups, 3, 3]);
+        for [images, channels, groups, filters] in [[16, 8, 1, 16], [16, 8, 1, 2], [16, 8, 8, 16], [2, 40, 1, 40]] {
+            let (conv, of_group) = (Conv { groups, ..padded }, channels / groups);
+            let x = Draws(1).numbers::<f32>(images * channels * 28 * 28);
+            let x = Sample::contiguous(x, &[images, channels, 28, 28]);
+            let w = Draws(2).numbers::<f32>(filters * of_group * 9);
+            let w = Sample::contiguous(w, &[filters, of_group, 3, 3]);
             assert_same_bits(|| {
-                let mut y = vec![0.0; 16 * filters * 28 * 28];
+                let mut y = vec![0.0; images * filters * 28 * 28];
                 conv.forward(x.view(), w.view(), None, &mut y);
-                let y = Sample::contiguous(y, &[16, filters, 28, 28]);
+                let y = Sample::contiguous(y, &[images, filters, 28, 28]);
                 let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
                 conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
                 conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
