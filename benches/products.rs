@@ -33,12 +33,14 @@ fn convolution(criterion: &mut Criterion) {
     let mut rng = StdRng::seed_from_u64(0);
     let mut tape = Tape::new();
     let mut group = criterion.benchmark_group("conv2d");
-    for [batch, inputs, size, outputs, kernel] in [[32, 16, 28, 32, 3], [32, 64, 14, 64, 1], [64, 1, 28, 16, 5]] {
+    let dense = [[32, 16, 28, 32, 3, 1], [32, 64, 14, 64, 1, 1], [64, 1, 28, 16, 5, 1], [1, 64, 56, 64, 3, 1]];
+    let depthwise = [[8, 32, 56, 32, 3, 32], [8, 512, 7, 512, 3, 512]];
+    for [batch, inputs, size, outputs, kernel, groups] in dense.into_iter().chain(depthwise) {
         let x = Tensor::normal([batch, inputs, size, size], 0.0, 1.0, &mut rng);
-        let weight = Tensor::normal([outputs, inputs, kernel, kernel], 0.0, 0.1, &mut rng);
-        let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
-        let flops = 2 * batch * outputs * size * size * inputs * kernel * kernel;
-        let name = format!("{batch}x{inputs}x{size}x{size}/{outputs}/{kernel}x{kernel}");
+        let weight = Tensor::normal([outputs, inputs / groups, kernel, kernel], 0.0, 0.1, &mut rng);
+        let options = Conv2dOptions { padding: Padding::Same, groups, ..Conv2dOptions::default() };
+        let flops = 2 * batch * outputs * size * size * inputs / groups * kernel * kernel;
+        let name = format!("{batch}x{inputs}x{size}x{size}/{outputs}/{kernel}x{kernel}/{groups}");
         group.throughput(Throughput::Elements(flops as u64));
         group.bench_function(BenchmarkId::new("value", &name), |bencher| {
             bencher.iter(|| {

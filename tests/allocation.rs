@@ -5,11 +5,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autograd::{Float, ModelProgram, Param, Program, Scalar, Tape, Tensor, Var};
+use autograd::{Conv2dOptions, Float, ModelProgram, Padding, Param, Program, Scalar, Tape, Tensor, Var};
 use nn::loss::cross_entropy;
 use nn::{
-    AttentionMask, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig, TransformerConfig,
-    TransformerEncoder,
+    AttentionMask, Conv2d, Embedding, LayerNorm, LearnedPositions, Linear, Lstm, Module, RecurrentConfig,
+    TransformerConfig, TransformerEncoder,
 };
 use optim::{Adam, AdamW};
 use rand::SeedableRng;
@@ -203,6 +203,35 @@ fn transformer_step() -> Vec<usize> {
 }
 
 #[derive(Module)]
+struct Separable {
+    dense: Conv2d,
+    depthwise: Conv2d,
+    head: Linear,
+}
+
+/// Convolutions of all channels and of each alone, and a loss of classes.
+fn convolution_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let options = Conv2dOptions { stride: [2, 2], padding: Padding::from(1), groups: 24, ..Default::default() };
+    let mut model = Separable {
+        dense: Conv2d::new(3, 24, [3, 3], &mut rng),
+        depthwise: Conv2d::with_options(24, 24, [3, 3], options, &mut rng),
+        head: Linear::new(24, 4, &mut rng),
+    };
+    let mut adam = Adam::new(0.01);
+    let x = Tensor::normal([4, 3, 9, 9], 0.0, 1.0, &mut rng);
+    let classes: Tensor<usize> = (0..4).collect();
+    let mut tape = Tape::new();
+    steady(|| {
+        let maps = model.depthwise.forward(model.dense.forward(tape.constant(x.clone())).relu());
+        let gradients = cross_entropy(model.head.forward(maps.mean_axes([2, 3])), &classes).backward().unwrap();
+        adam.step(&mut model, &gradients).unwrap();
+        drop(gradients);
+        tape.clear();
+    })
+}
+
+#[derive(Module)]
 struct LastHidden {
     lstm: Lstm,
     head: Linear,
@@ -311,6 +340,7 @@ fn main() {
         ("tensors, ten thousand steps", many_steps()),
         ("layers and Adam", classifier_step()),
         ("a transformer and AdamW", transformer_step()),
+        ("convolutions", convolution_step()),
         ("a sequence", sequence_step()),
         ("replays", replayed_step()),
         ("replays of tensors", replayed_tensors_step()),

@@ -2,27 +2,34 @@
 //!
 //! All three are products with the matrix of an image's patches, which is never made (`product`). Filters lie along the
 //! vectors, or channels for the gradient of the input, so images pass from planes to rows of filters or channels and back.
-//! Where there are too few of them, whole planes are added (`planes`).
+//! Where a group has too few of them, rows of planes lie along the vectors instead (`planes`).
 
 use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
-use crate::kernel::register::lanes;
+use crate::kernel::register::{lanes, register};
 use crate::kernel::transpose::transpose;
 use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
+use planes::Planes;
 use product::{Patches, add_adjoint};
 use windows::Windows;
 
+mod axis;
+mod moves;
 mod planes;
 mod product;
+mod rows;
 mod windows;
 
 /// Sums that wait at once for their place in the output.
 const SUMS: usize = 1 << 14;
+
+/// Rows of patches, or of what is multiplied with them, that a thread takes at once of one image: whole tiles at every level.
+const ROWS: usize = 240;
 
 /// Pieces that a batch is cut into for the gradient of the weight.
 const PIECES: usize = 8;
@@ -53,18 +60,19 @@ impl Conv {
         if out.is_empty() {
             return;
         }
-        let windows = Windows::new(self, &x.layout.shape, &w.layout.shape);
-        let (x, w) = (Packed::new(x), Packed::new(w));
+        let (x_shape, w_shape) = (&x.layout.shape, &w.layout.shape);
+        let (planes, x, w) = (Planes::new(self, x_shape, w_shape), Packed::new(x), Packed::new(w));
         let x = x.as_slice();
-        let by_planes = windows.are_few::<T>(windows.filters);
-        let weights = (!by_planes).then(|| by_element(&windows, w.as_slice()));
+        if planes.are_few::<T>(planes.filters) {
+            return planes.write_output(x, w.as_slice(), bias, out);
+        }
+        let windows = Windows::new(self, x_shape, w_shape);
+        let weights = by_element(&windows, w.as_slice());
+        let are_few = x_shape[0] < PIECES;
         let work = cost(out.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.output_len(), work, &|start, out| {
             let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
-            match &weights {
-                None => planes::write_output(&windows, x, w.as_slice(), bias, out),
-                Some(weights) => write_output(&windows, x, weights.as_slice(), bias, out),
-            }
+            write_output(&windows, x, weights.as_slice(), bias, are_few, out);
         });
     }
 
@@ -73,19 +81,19 @@ impl Conv {
         if out.is_empty() || g.layout.shape.contains(&0) {
             return out.fill(T::ZERO);
         }
-        let channels = w.layout.shape[1] * self.groups;
-        let windows = Windows::new(self, &[g.layout.shape[0], channels, input[0], input[1]], &w.layout.shape);
-        let (g, w) = (Packed::new(g), Packed::new(w));
+        let w_shape = &w.layout.shape;
+        let x_shape = [g.layout.shape[0], w_shape[1] * self.groups, input[0], input[1]];
+        let (planes, g, w) = (Planes::new(self, &x_shape, w_shape), Packed::new(g), Packed::new(w));
         let g = g.as_slice();
-        let by_planes = windows.are_few::<T>(windows.channels);
-        let weights = (!by_planes).then(|| by_tap(&windows, w.as_slice()));
+        if planes.are_few::<T>(planes.channels) {
+            return planes.write_input_gradient(g, w.as_slice(), out);
+        }
+        let windows = Windows::new(self, &x_shape, w_shape);
+        let weights = by_tap(&windows, w.as_slice());
         let work = cost(g.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.input_len(), work, &|start, out| {
             let g = &g[start / windows.input_len() * windows.output_len()..][..windows.output_len()];
-            match &weights {
-                None => planes::write_input_gradient(&windows, g, w.as_slice(), out),
-                Some(weights) => write_input_gradient(&windows, g, weights.as_slice(), out),
-            }
+            write_input_gradient(&windows, g, weights.as_slice(), out);
         });
     }
 
@@ -96,13 +104,16 @@ impl Conv {
             return out.fill(T::ZERO);
         }
         let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
-        let windows = Windows::new(self, x_shape, &w_shape);
-        let (images, work) = (x_shape[0], cost(g_shape.len().saturating_mul(windows.depth())));
-        let (x, g) = (Packed::new(x), Packed::new(g));
+        let (planes, x, g) = (Planes::new(self, x_shape, &w_shape), Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
+        // A product of two rows loads twice as much as a sum of rows.
+        if planes.are_few::<T>(2 * planes.filters) {
+            return planes.write_weight_gradient(x, g, out);
+        }
+        let windows = Windows::new(self, x_shape, &w_shape);
+        let (images, work) = (x_shape[0], cost(g.len().saturating_mul(windows.depth())));
         let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
-        let by_planes = windows.are_few::<T>(windows.filters);
-        let len = if by_planes { out.len() } else { self.groups * depth * lanes };
+        let len = self.groups * depth * lanes;
         let images_per_piece = images.div_ceil(PIECES);
         let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
         let Some(sums) = sums.get_mut() else { return };
@@ -112,16 +123,10 @@ impl Conv {
             for n in first..(first + images_per_piece).min(images) {
                 let x = &x[n * windows.input_len()..][..windows.input_len()];
                 let g = &g[n * windows.output_len()..][..windows.output_len()];
-                match by_planes {
-                    true => planes::add_weight_gradient(&windows, (x, g), sums),
-                    false => add_weight_gradient(&windows, (x, g), sums),
-                }
+                add_weight_gradient(&windows, (x, g), sums);
             }
         });
         let sums = add_halves(sums, len);
-        if by_planes {
-            return out.copy_from_slice(sums);
-        }
         for (sums, out) in sums.chunks_exact(depth * lanes).zip(out.chunks_exact_mut(windows.filters * depth)) {
             transpose((sums, lanes), (out, depth), (windows.filters, depth));
         }
@@ -133,49 +138,73 @@ fn by_element<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
     let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
     let mut weights = Buffer::scratch(windows.groups * depth * lanes);
     let elements = weights.get_mut().unwrap_or_default();
-    elements.fill(T::ZERO);
     let groups =
         elements.chunks_exact_mut((depth * lanes).max(1)).zip(w.chunks_exact((windows.filters * depth).max(1)));
-    groups.for_each(|(weights, w)| transpose((w, depth), (weights, lanes), (depth, windows.filters)));
+    groups.for_each(|(weights, w)| planes_to_lanes((w, depth), windows.filters, (weights, lanes)));
     weights
 }
 
-/// The weight as `[group, element of the kernel, filter, lane]`, a lane for each channel.
-fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
-    let (filters, channels, taps) = (windows.filters, windows.channels, windows.taps.len());
-    let lanes = lanes::<T>(channels);
-    let mut weights = Buffer::scratch(windows.groups * taps * filters * lanes);
-    let elements = weights.get_mut().unwrap_or_default();
-    elements.fill(T::ZERO);
-    for (weights, w) in elements.chunks_exact_mut(taps * filters * lanes).zip(w.chunks_exact(filters * channels * taps))
-    {
-        for (filter, w) in w.chunks_exact(channels * taps).enumerate() {
-            transpose((w, taps), (&mut weights[filter * lanes..], filters * lanes), (taps, channels));
+/// Puts planes of `len` elements side by side, in rows of `lanes`; the lanes behind them are zero.
+fn planes_to_lanes<T: Float>((planes, len): (&[T], usize), count: usize, (rows, lanes): (&mut [T], usize)) {
+    let work = rows.len();
+    parallel::pieces(rows, ROWS * lanes, work, &|start, rows| {
+        if count < lanes {
+            rows.fill(T::ZERO);
         }
-    }
+        let size = (rows.len() / lanes, count);
+        transpose((&planes[start / lanes..], len), (rows, lanes), size);
+    });
+}
+
+/// The weight as `[group, register of channels, element of the kernel, filter, lane]`, a lane for each channel.
+fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
+    let (filters, channels, taps, lanes) = (windows.filters, windows.channels, windows.taps.len(), register::<T>());
+    let (registers, len) = (channels.div_ceil(lanes), taps * filters * lanes);
+    let mut weights = Buffer::scratch(windows.groups * registers * len);
+    let elements = weights.get_mut().unwrap_or_default();
+    let work = elements.len();
+    parallel::pieces(elements, len, work, &|start, weights| {
+        let (group, first) = (start / len / registers, start / len % registers * lanes);
+        weights.fill(T::ZERO);
+        let w = w[group * filters * channels * taps..].chunks_exact(channels * taps);
+        for (filter, w) in w.take(filters).enumerate() {
+            let size = (taps, lanes.min(channels - first));
+            transpose((&w[first * taps..], taps), (&mut weights[filter * lanes..], filters * lanes), size);
+        }
+    });
     weights
 }
 
-/// The output of one image.
-fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, out: &mut [T]) {
+/// The output of one image of a few or of many.
+fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, are_few: bool, out: &mut [T]) {
     let (filters, lanes, count) = (windows.filters, lanes::<T>(windows.filters), windows.starts.len());
     let (framed, plane) = (windows.frame(x), windows.channels * windows.framed_plane());
-    let at_once = (SUMS / lanes).next_multiple_of(24).min(count);
+    let piece = (SUMS / lanes).next_multiple_of(24);
+    // Of many images each is a thread's, which soon uses its sums again; the windows of a few are shared by all.
+    let at_once = if are_few { count } else { piece.min(count) };
     let mut sums = Buffer::scratch(at_once * lanes);
     let Some(sums) = sums.get_mut() else { return };
     for (group, out) in out.chunks_exact_mut(filters * count).enumerate() {
         let data = &framed.as_slice()[group * plane..][..plane];
         let weights = &weights[group * windows.depth() * lanes..][..windows.depth() * lanes];
         for start in (0..count).step_by(at_once) {
-            let block = start..(start + at_once).min(count);
-            let sums = &mut sums[..block.len() * lanes];
-            match bias {
-                Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
-                None => sums.fill(T::ZERO),
-            }
-            let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
-            patches.add_product(block.clone(), weights, lanes, sums);
-            transpose((sums, lanes), (&mut out[start..], count), (filters, block.len()));
+            let size = at_once.min(count - start);
+            let sums = &mut sums[..size * lanes];
+            let work = sums.len();
+            parallel::pieces(sums, piece * lanes, cost(work.saturating_mul(windows.depth())), &|first, sums| {
+                let (first, size) = (start + first / lanes, sums.len() / lanes);
+                match bias {
+                    Some(bias) => start_from(&bias[group * filters..][..filters], lanes, sums),
+                    None => sums.fill(T::ZERO),
+                }
+                let patches = Patches { data, rows: &windows.starts, columns: &windows.elements };
+                patches.add_product(first..first + size, weights, lanes, sums);
+            });
+            let work = if are_few { work } else { 0 };
+            parallel::pieces(out, register::<T>() * count, work, &|first, out| {
+                let planes = out.len() / count;
+                transpose((&sums[first / count..], lanes), (&mut out[start..], count), (planes, size));
+            });
         }
     }
 }
@@ -194,17 +223,21 @@ fn start_from<T: Float>(bias: &[T], lanes: usize, sums: &mut [T]) {
 
 /// The gradient of one image of the input.
 fn write_input_gradient<T: Float>(windows: &Windows, g: &[T], weights: &[T], out: &mut [T]) {
-    let (filters, channels, lanes) = (windows.filters, windows.channels, lanes::<T>(windows.channels));
-    let per_group = windows.taps.len() * filters * lanes;
-    let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
-    let Some(sums) = sums.get_mut() else { return };
-    let area = out.len() / (windows.groups * channels);
+    let (filters, channels, lanes) = (windows.filters, windows.channels, register::<T>());
+    let (per_register, area) = (windows.taps.len() * filters * lanes, out.len() / (windows.groups * channels));
+    let work = cost(g.len().saturating_mul(windows.depth()));
     let groups = out.chunks_exact_mut(channels * area).zip(g.chunks_exact(filters * windows.starts.len()));
-    for ((out, g), weights) in groups.zip(weights.chunks_exact(per_group)) {
-        sums.fill(T::ZERO);
-        add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
-        windows.each_run(|from, to, len| {
-            transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (channels, len));
+    for ((out, g), weights) in groups.zip(weights.chunks_exact(channels.div_ceil(lanes) * per_register)) {
+        parallel::pieces(out, lanes * area, work / windows.groups, &|start, out| {
+            let weights = &weights[start / (lanes * area) * per_register..][..per_register];
+            let mut sums = Buffer::scratch(windows.framed_plane() * lanes);
+            let Some(sums) = sums.get_mut() else { return };
+            sums.fill(T::ZERO);
+            add_adjoint((&windows.starts, &windows.taps), (g, filters), weights, lanes, sums);
+            let planes = out.len() / area;
+            windows.each_run(|from, to, len| {
+                transpose((&sums[from * lanes..], lanes), (&mut out[to..], area), (planes, len));
+            });
         });
     }
 }
@@ -215,15 +248,16 @@ fn add_weight_gradient<T: Float>(windows: &Windows, (x, g): (&[T], &[T]), sums: 
     let framed = windows.frame(x);
     let mut packed = Buffer::scratch(count * lanes);
     let Some(packed) = packed.get_mut() else { return };
-    if lanes > filters {
-        packed.fill(T::ZERO);
-    }
     let planes = framed.as_slice().chunks_exact(windows.channels * windows.framed_plane());
     let groups = planes.zip(g.chunks_exact(filters * count));
     for ((data, g), sums) in groups.zip(sums.chunks_exact_mut(windows.depth() * lanes)) {
-        transpose((g, count), (packed, lanes), (count, filters));
-        let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
-        patches.add_product(0..windows.depth(), packed, lanes, sums);
+        planes_to_lanes((g, count), filters, (packed, lanes));
+        let (packed, work) = (&*packed, cost(sums.len().saturating_mul(count)));
+        parallel::pieces(sums, ROWS * lanes, work, &|start, sums| {
+            let (first, size) = (start / lanes, sums.len() / lanes);
+            let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
+            patches.add_product(first..first + size, packed, lanes, sums);
+        });
     }
 }
 
@@ -251,6 +285,7 @@ mod tests {
     fn cases() -> Vec<Case> {
         let plain = Conv { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
         let wide = Conv { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 1 };
+        let deep = |stride, padding, dilation| Conv { stride, padding, dilation, groups: 5 };
         vec![
             Case { conv: plain, x: [2, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [3, 5, 4, 4], w: [2, 5, 1, 1] },
@@ -262,8 +297,21 @@ mod tests {
             Case { conv: Conv { padding: [4, 4], ..plain }, x: [1, 2, 2, 2], w: [1, 2, 3, 3] },
             Case { conv: plain, x: [2, 40, 60, 70], w: [3, 40, 3, 3] },
             Case { conv: Conv { groups: 4, padding: [1, 1], ..plain }, x: [2, 4, 9, 8], w: [4, 1, 3, 3] },
-            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 5, 40, 60], w: [1, 5, 2, 3] },
-            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [5, 1, 3, 1] },
+            Case { conv: Conv { dilation: [2, 1], ..plain }, x: [2, 17, 40, 60], w: [1, 17, 2, 3] },
+            Case { conv: Conv { padding: [1, 0], ..plain }, x: [2, 1, 40, 60], w: [17, 1, 3, 1] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 7, 9], w: [5, 1, 3, 3] },
+            Case { conv: deep([2, 2], [1, 1], [1, 1]), x: [2, 5, 7, 8], w: [10, 1, 3, 3] },
+            Case { conv: deep([2, 2], [0, 3], [2, 2]), x: [1, 5, 9, 6], w: [5, 1, 2, 4] },
+            Case { conv: deep([2, 2], [2, 2], [1, 1]), x: [2, 5, 1, 1], w: [5, 1, 5, 5] },
+            Case { conv: deep([3, 2], [4, 5], [2, 3]), x: [2, 10, 8, 11], w: [15, 2, 3, 3] },
+            Case { conv: deep([5, 4], [0, 1], [1, 1]), x: [2, 5, 9, 14], w: [5, 1, 2, 3] },
+            Case { conv: deep([20, 20], [0, 0], [1, 1]), x: [2, 5, 9, 14], w: [5, 1, 2, 3] },
+            Case { conv: deep([2, 2], [4, 4], [1, 1]), x: [1, 5, 3, 40], w: [5, 1, 1, 1] },
+            Case { conv: deep([1, 2], [0, 2], [1, 1]), x: [3, 5, 1, 75], w: [5, 1, 1, 7] },
+            Case { conv: Conv { groups: 10, ..plain }, x: [9, 10, 4, 20], w: [10, 1, 2, 9] },
+            Case { conv: Conv { groups: 2, ..wide }, x: [2, 40, 5, 6], w: [36, 20, 2, 2] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 0, 3], w: [5, 1, 1, 2] },
+            Case { conv: deep([1, 1], [1, 1], [1, 1]), x: [2, 5, 40, 0], w: [5, 1, 1, 2] },
             Case { conv: plain, x: [0, 3, 6, 5], w: [4, 3, 3, 2] },
             Case { conv: plain, x: [2, 0, 6, 5], w: [4, 0, 3, 2] },
         ]
@@ -287,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn all_three_agree_with_the_definition() {
+    fn all_three_agree_with_the_definition_either_way() {
         for case in cases() {
             let ([n, _, h, w], [o, _, kh, kw], conv) = (case.x, case.w, case.conv);
             let [oh, ow] = conv.output([h, w], [kh, kw]).unwrap();
@@ -307,6 +355,15 @@ mod tests {
             conv.input_gradient(g.view(), weights.view(), [h, w], &mut out[1]);
             conv.weight_gradient(x.view(), g.view(), [kh, kw], &mut out[2]);
             out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
+            if xs.is_empty() {
+                continue;
+            }
+            let mut out = expected.clone().map(|e| vec![f64::NAN; e.len()]);
+            let planes = Planes::new(&conv, &case.x, &case.w);
+            planes.write_output(&xs, &ws, Some(&bias), &mut out[0]);
+            planes.write_input_gradient(&gs, &ws, &mut out[1]);
+            planes.write_weight_gradient(&xs, &gs, &mut out[2]);
+            out.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, 1e-12));
         }
     }
 
@@ -314,8 +371,8 @@ mod tests {
     fn few_planes_are_added_whole() {
         let cases = cases();
         let few = |case: &Case| {
-            let windows = Windows::new(&case.conv, &case.x, &case.w);
-            [windows.filters, windows.channels].map(|planes| windows.are_few::<f32>(planes))
+            let planes = Planes::new(&case.conv, &case.x, &case.w);
+            [planes.filters, planes.channels].map(|count| planes.are_few::<f32>(count))
         };
         if crate::kernel::register::register::<f32>() >= 8 {
             assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);
@@ -324,17 +381,22 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
-        let conv = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
-        let x = Sample::contiguous(Draws(1).numbers::<f32>(16 * 8 * 28 * 28), &[16, 8, 28, 28]);
-        let w = Sample::contiguous(Draws(2).numbers::<f32>(16 * 8 * 9), &[16, 8, 3, 3]);
-        assert_same_bits(|| {
-            let mut y = vec![0.0; 16 * 16 * 28 * 28];
-            conv.forward(x.view(), w.view(), None, &mut y);
-            let y = Sample::contiguous(y, &[16, 16, 28, 28]);
-            let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
-            conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
-            conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
-            [y.data, gx, gw].concat()
-        });
+        let padded = Conv { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+        for [images, channels, groups, filters] in [[16, 8, 1, 16], [16, 8, 1, 2], [16, 8, 8, 16], [2, 40, 1, 40]] {
+            let (conv, of_group) = (Conv { groups, ..padded }, channels / groups);
+            let x = Draws(1).numbers::<f32>(images * channels * 28 * 28);
+            let x = Sample::contiguous(x, &[images, channels, 28, 28]);
+            let w = Draws(2).numbers::<f32>(filters * of_group * 9);
+            let w = Sample::contiguous(w, &[filters, of_group, 3, 3]);
+            assert_same_bits(|| {
+                let mut y = vec![0.0; images * filters * 28 * 28];
+                conv.forward(x.view(), w.view(), None, &mut y);
+                let y = Sample::contiguous(y, &[images, filters, 28, 28]);
+                let (mut gx, mut gw) = (vec![0.0; x.data.len()], vec![0.0; w.data.len()]);
+                conv.input_gradient(y.view(), w.view(), [28, 28], &mut gx);
+                conv.weight_gradient(x.view(), y.view(), [3, 3], &mut gw);
+                [y.data, gx, gw].concat()
+            });
+        }
     }
 }

@@ -396,9 +396,11 @@ fn repeated<T: Float>() -> Vec<Formula<T>> {
 fn convolved<T: Float>() -> Vec<Formula<T>> {
     let plain = ConvOptions { stride: [1, 1], padding: Padding::Size([0, 0]), dilation: [1, 1], groups: 1 };
     let padded = ConvOptions { padding: Padding::Size([2, 1]), ..plain };
-    let cases: [(&[usize], &[usize], _); 7] = [
+    let cases: [(&[usize], &[usize], _); 9] = [
         (&[2, 2, 4, 3], &[3, 2, 3, 2], plain),
         (&[0, 2, 4, 3], &[3, 2, 2, 2], plain),
+        (&[2, 2, 2, 2], &[3, 2, 2, 2], plain),
+        (&[1, 3, 5, 4], &[3, 1, 3, 3], ConvOptions { groups: 3, stride: [2, 2], ..padded }),
         (&[1, 2, 5, 4], &[2, 2, 3, 2], ConvOptions { stride: [2, 3], ..padded }),
         (&[1, 2, 5, 4], &[2, 2, 3, 2], ConvOptions { dilation: [2, 2], stride: [1, 2], ..padded }),
         (&[1, 1, 3, 4], &[2, 1, 2, 2], ConvOptions { padding: Padding::Same, dilation: [3, 2], ..plain }),

@@ -22,8 +22,8 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    pub fn new(len: usize, places: impl Iterator<Item = usize>) -> Self {
-        let mut buffer = Buffer::scratch(len);
+    pub fn new(places: impl Iterator<Item = usize> + Clone) -> Self {
+        let mut buffer = Buffer::scratch(places.clone().count());
         buffer.get_mut().unwrap_or_default().iter_mut().zip(places).for_each(|(place, at)| *place = at);
         let farthest = buffer.as_slice().iter().copied().max().unwrap_or(0);
         Offsets { places: buffer, farthest }
@@ -31,11 +31,6 @@ impl Offsets {
 
     pub fn len(&self) -> usize {
         self.places.len()
-    }
-
-    /// The length of the shortest slice that has all places.
-    pub fn reach(&self) -> usize {
-        self.farthest + 1
     }
 
     pub fn as_slice(&self) -> &[usize] {

@@ -4,7 +4,7 @@ use super::Conv;
 use super::product::Offsets;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
-use crate::kernel::register::register;
+use crate::kernel::parallel;
 use crate::tensor::buffer::Buffer;
 
 /// The windows of one image, which is framed by zeros so that every window lies inside. Places count elements of a framed
@@ -52,9 +52,9 @@ impl Windows {
             input,
             before: conv.padding,
             framed,
-            starts: Offsets::new(output[0] * output[1], grid(output, conv.stride)),
-            elements: Offsets::new(channels * kernel[0] * kernel[1], elements),
-            taps: Offsets::new(kernel[0] * kernel[1], taps),
+            starts: Offsets::new(grid(output, conv.stride)),
+            elements: Offsets::new(elements),
+            taps: Offsets::new(taps),
         }
     }
 
@@ -73,11 +73,6 @@ impl Windows {
         self.elements.len()
     }
 
-    /// Whether `planes` would leave most of a register empty, even where sums between the windows cost as much as theirs.
-    pub fn are_few<T: Float>(&self, planes: usize) -> bool {
-        4 * planes * self.starts.reach() <= register::<T>() * self.starts.len()
-    }
-
     /// Elements of a framed plane.
     pub fn framed_plane(&self) -> usize {
         self.framed[0] * self.framed[1]
@@ -94,14 +89,14 @@ impl Windows {
         }
         let mut framed = Buffer::scratch(self.groups * self.channels * self.framed_plane());
         let elements = framed.get_mut().unwrap_or_default();
-        elements.fill(T::ZERO);
-        let ([height, width], [top, left]) = (self.input, self.before);
-        let planes = elements.chunks_exact_mut(self.framed_plane()).zip(x.chunks_exact((height * width).max(1)));
-        for (framed, x) in planes {
-            for (framed, x) in framed.chunks_exact_mut(self.framed[1]).skip(top).zip(x.chunks_exact(width)) {
-                framed[left..left + width].copy_from_slice(x);
-            }
-        }
+        let ([height, width], [top, left], plane) = (self.input, self.before, self.framed_plane());
+        let work = elements.len();
+        parallel::pieces(elements, plane, work, &|start, framed| {
+            framed.fill(T::ZERO);
+            let x = &x[start / plane * height * width..][..height * width];
+            let rows = framed.chunks_exact_mut(self.framed[1]).skip(top).zip(x.chunks_exact(width.max(1)));
+            rows.for_each(|(framed, x)| framed[left..left + width].copy_from_slice(x));
+        });
         Packed::Buffer(framed)
     }
 
