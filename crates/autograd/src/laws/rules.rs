@@ -262,6 +262,8 @@ const NOT_FOR_USERS: &[&str] = &[
     "avg_pool2d_adjoint",
     "standardize",
     "standardize_adjoint",
+    "batch_norm_adjoint",
+    "batch_norm_sums",
     "scaled_dot_product_attention_adjoint",
     "lstm_adjoint",
     "gru_adjoint",
