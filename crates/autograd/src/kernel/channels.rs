@@ -19,8 +19,11 @@ use crate::tensor::layout::Layout;
 /// Elements that a thread takes at once: few enough that a second look finds them in a near cache.
 const PIECE: usize = 1 << 14;
 
-/// Elements that an entry of a table sums at least, where there are so many.
+/// Elements that an entry of a table sums where channels are neighbours.
 const ENTRY: usize = 64;
+
+/// Elements that an entry sums at least where a channel has slices: short ones share the folding of the lanes.
+const SLICES: usize = 512;
 
 /// Accumulators side by side.
 const LANES: usize = 32;
@@ -59,7 +62,8 @@ impl Channels {
 
     /// Outer steps of a part of the batch.
     fn steps(&self) -> usize {
-        (ENTRY / self.inner.max(1)).clamp(1, self.outer.max(1))
+        let steps = if self.inner == 1 { ENTRY } else { SLICES / self.inner.max(1) };
+        steps.clamp(1, self.outer.max(1))
     }
 
     fn parts(&self) -> usize {

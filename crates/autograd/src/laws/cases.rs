@@ -264,6 +264,7 @@ fn normalized<T: Float>() -> Vec<Formula<T>> {
         of(&[&[2, 2, 2]], |x| x[0].batch_norm(None, None, 0.01).0),
         of(&[&[3, 2], &[2], &[2]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0),
         of(&[&[2, 2, 2], &[2], &[2]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.01).0),
+        of(&[&[4, 1], &[1], &[1]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0),
         of(&[&[2, 2, 2], &[2]], |x| x[0].batch_norm(Some(x[1]), None, 0.1).0),
     ];
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
