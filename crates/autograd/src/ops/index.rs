@@ -7,6 +7,7 @@ use crate::indices::AsIndices;
 use crate::kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::layout::Layout;
 use crate::var::{Term, Var};
 
 /// `y[i, j, k] = x[i, index[i, j, k], k]` for axis 1, and so for every axis and rank.
@@ -161,9 +162,22 @@ fn rows(index: &Tensor<usize>) -> &[usize] {
     index.as_slice().unwrap_or_default()
 }
 
+/// Each element once that a broadcast repeats.
+fn distinct(index: &Tensor<usize>) -> Tensor<usize> {
+    let once = |(&size, &stride): (&usize, &isize)| if stride == 0 { size.min(1) } else { size };
+    let layout = &index.layout;
+    let shape = layout.shape.iter().zip(&layout.strides).map(once).collect();
+    index.with_layout(Layout { shape, ..layout.clone() })
+}
+
 /// The rule that the first index out of range breaks.
 fn check_range(index: &Tensor<usize>, axis: usize, shape: &Shape) -> Result<(), Rule> {
-    match index.iter().find(|&i| i >= shape[axis]) {
+    let (size, index) = (shape[axis], distinct(index));
+    // Without an early end the test of all runs in vectors.
+    if index.as_slice().is_some_and(|index| !index.iter().fold(false, |any, &i| any | (i >= size))) {
+        return Ok(());
+    }
+    match index.iter().find(|&i| i >= size) {
         Some(index) => Err(Rule::Index { index, axis, shape: shape.clone() }),
         None => Ok(()),
     }
@@ -417,7 +431,7 @@ fn last_in_each_place<T: Float>(
 
 /// For each element of `index` in row-major order the row-major place in `shape` that it names.
 fn places_of(index: &Tensor<usize>, axis: usize, shape: &Shape) -> impl Iterator<Item = usize> {
-    let strides = crate::tensor::layout::Layout::contiguous(shape.clone()).strides;
+    let strides = Layout::contiguous(shape.clone()).strides;
     let mut at = vec![0; index.rank()];
     index.iter().map(move |i| {
         let others = at.iter().zip(&strides).enumerate().filter(|&(k, _)| k != axis);
