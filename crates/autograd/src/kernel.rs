@@ -5,6 +5,7 @@
 
 pub(crate) mod accumulate;
 pub(crate) mod attention;
+pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod index;
 pub(crate) mod lines;

@@ -72,6 +72,7 @@ pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
 pub use indices::{AsIndices, Indices};
 pub use kernel::sort::Order;
 pub use ops::attention::AttentionOptions;
+pub use ops::batch_norm::BatchStatistics;
 pub use ops::cat::{cat, stack};
 pub use ops::conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions,
@@ -87,7 +88,6 @@ pub use ops::pool::{
 };
 pub use ops::random::{normal, uniform};
 pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-pub use ops::standardize::BatchStatistics;
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};

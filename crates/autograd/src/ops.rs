@@ -17,6 +17,7 @@ pub mod trigonometric;
 
 pub(crate) mod arrange;
 pub(crate) mod attention;
+pub(crate) mod batch_norm;
 pub(crate) mod cat;
 pub(crate) mod composed;
 pub(crate) mod control;
@@ -322,6 +323,9 @@ ops! {
     pool::AvgPoolAdjoint
     standardize::Standardize
     standardize::StandardizeAdjoint
+    batch_norm::BatchNorm
+    batch_norm::BatchNormAdjoint
+    batch_norm::BatchNormSums
     recurrent::Lstm
     recurrent::LstmAdjoint
     recurrent::Gru

@@ -8,6 +8,8 @@ use crate::kernel::parallel;
 use crate::kernel::runs::Runs;
 use crate::shape::Shape;
 use crate::tensor::View;
+use crate::tensor::buffer::Buffer;
+use crate::tensor::copy::copy_to;
 use crate::tensor::layout::Layout;
 
 /// Elements that a thread takes at once.
@@ -17,6 +19,9 @@ const PIECE: usize = 1 << 14;
 /// which is nowhere larger than `x` but along `axis`.
 pub(crate) fn gather<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, usize>, out: &mut [E]) {
     debug_assert_eq!(index.layout.shape.len(), out.len());
+    if let (Some(_), Some(rows)) = (x.as_slice(), whole_rows(index, axis, &x.layout.shape)) {
+        return index_select(x, axis, rows.as_slice(), out);
+    }
     let (starts, step) = (starts_of_lines(x.layout, axis, &index.layout.shape), x.layout.strides[axis]);
     let index = Packed::new(index);
     let index = index.as_slice();
@@ -37,6 +42,20 @@ pub(crate) fn gather<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, us
 /// contiguous, of `shape`.
 pub(crate) fn scatter_add<T: Float>(g: View<'_, T>, axis: usize, index: View<'_, usize>, shape: &Shape, out: &mut [T]) {
     debug_assert_eq!(shape.len(), out.len());
+    if let Some(rows) = whole_rows(index, axis, shape) {
+        return index_add(g, axis, rows.as_slice(), shape, out);
+    }
+    let sizes = &index.layout.shape;
+    let (from, to) = (Lines::new(sizes, axis), Lines::new(shape, axis));
+    if from.inner == 1 && sizes.with(axis, shape[axis]) == *shape {
+        let (g, index) = (Packed::new(g), Packed::new(index));
+        let (g, index) = (g.as_slice(), index.as_slice());
+        return to.each_slab(out, from.len.div_ceil(to.len.max(1)), &|line, out| {
+            for (&g, &i) in from.slab_of(g, line).iter().zip(from.slab_of(index, line)) {
+                out[i] += g;
+            }
+        });
+    }
     each_place(g, axis, index, shape, |place, g| out[place] += g);
 }
 
@@ -69,6 +88,21 @@ fn each_place<E: Element>(
             position += run.stride;
         }
     });
+}
+
+/// The index along `axis`, where it is the same for all other axes and rows of `shape` are therefore picked whole. Rows of one
+/// element are none.
+fn whole_rows<'a>(index: View<'a, usize>, axis: usize, shape: &Shape) -> Option<Packed<'a, usize>> {
+    let (sizes, strides) = (&index.layout.shape, &index.layout.strides);
+    let is_same = (0..sizes.rank()).all(|k| k == axis || strides[k] == 0 && sizes[k] == shape[k]);
+    if !is_same || sizes.len() == sizes[axis] {
+        return None;
+    }
+    let mut along = Layout::contiguous(Shape::from(sizes[axis]));
+    (along.strides[0], along.offset) = (strides[axis], index.layout.offset);
+    let mut rows = Buffer::scratch(sizes[axis]);
+    copy_to(View { data: index.data, layout: &along }, rows.get_mut()?);
+    Some(Packed::Buffer(rows))
 }
 
 /// Where the lines along `axis` start that the elements of `shape` belong to.
@@ -159,6 +193,27 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_is_the_same_in_all_rows_picks_whole_ones() {
+        for (x, axis) in cases() {
+            let shape = x.layout.shape.with(axis, 5);
+            let rows = random_index(&[5], x.layout.shape[axis], 3);
+            let mut along = Layout::contiguous(shape.clone());
+            along.strides.iter_mut().enumerate().for_each(|(k, stride)| *stride = isize::from(k == axis));
+            let index = View { data: &rows.data, layout: &along };
+            let full = Sample::contiguous(indices(&shape).map(|at| rows.data[at[axis]]).collect(), &shape);
+            let (mut out, mut expected) = (vec![0.0; shape.len()], vec![9.0; shape.len()]);
+            gather(x.view(), axis, index, &mut out);
+            gather(x.view(), axis, full.view(), &mut expected);
+            assert_eq!(out, expected);
+            let g = samples::<f64>(&shape, 4).swap_remove(1);
+            let (mut sums, mut expected) = (vec![0.5; x.layout.shape.len()], vec![0.5; x.layout.shape.len()]);
+            scatter_add(g.view(), axis, index, &x.layout.shape, &mut sums);
+            scatter_add(g.view(), axis, full.view(), &x.layout.shape, &mut expected);
+            assert_eq!(sums, expected);
+        }
+    }
+
+    #[test]
     fn index_select_and_its_adjoint_follow_the_index() {
         for (x, axis) in cases() {
             let shape = x.layout.shape.with(axis, 7);
@@ -192,11 +247,18 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
-        let index = random_index(&[1000], 300, 1).data;
-        let g = Sample::contiguous(Draws(2).numbers::<f32>(4 * 1000 * 64), &[4, 1000, 64]);
+        let index = random_index(&[4000], 300, 1).data;
+        let g = Sample::contiguous(Draws(2).numbers::<f32>(4000 * 64), &[4, 1000, 64]);
         assert_same_bits(|| {
             let mut out = vec![0.0; 4 * 300 * 64];
-            index_add(g.view(), 1, &index, &Shape::from([4, 300, 64]), &mut out);
+            index_add(g.view(), 1, &index[..1000], &Shape::from([4, 300, 64]), &mut out);
+            out
+        });
+        let (g, index) =
+            (Sample { layout: Layout::contiguous([64, 4000].into()), ..g }, random_index(&[64, 4000], 300, 1));
+        assert_same_bits(|| {
+            let mut out = vec![0.0; 64 * 300];
+            scatter_add(g.view(), 1, index.view(), &Shape::from([64, 300]), &mut out);
             out
         });
     }

@@ -2,6 +2,7 @@
 
 use crate::float::Float;
 use crate::kernel::lines::{Lines, Packed};
+use crate::kernel::math::Math;
 use crate::kernel::parallel;
 use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
@@ -13,6 +14,9 @@ pub(crate) enum Direction {
     Backward,
 }
 
+/// Lines that a scan of costly steps takes side by side.
+const LANES: usize = 16;
+
 /// `outᵢ = Σ_{j ≤ i} xⱼ` along `axis`, or over `j ≥ i`.
 pub(crate) fn cumsum<T: Float>(x: View<'_, T>, axis: usize, direction: Direction, out: &mut [T]) {
     scan(x, axis, direction, out, |a, b| a + b);
@@ -21,6 +25,34 @@ pub(crate) fn cumsum<T: Float>(x: View<'_, T>, axis: usize, direction: Direction
 /// `outᵢ = Π_{j ≤ i} xⱼ` along `axis`, or over `j ≥ i`.
 pub(crate) fn cumprod<T: Float>(x: View<'_, T>, axis: usize, direction: Direction, out: &mut [T]) {
     scan(x, axis, direction, out, |a, b| a * b);
+}
+
+/// `outᵢ = ln Σ_{j ≤ i} exp xⱼ` along `axis`.
+pub(crate) fn logcumsumexp<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T]) {
+    let lines = Lines::new(&x.layout.shape, axis);
+    let x = Packed::new(x);
+    let x = x.as_slice();
+    if lines.inner > 1 {
+        return lines.each_slab(out, LOG_ADD_EXP, &|outer, out| {
+            vectorized!(scan_rows(lines.slab_of(x, outer), lines, Direction::Forward, out, log_add_exp));
+        });
+    }
+    if !out.is_empty() {
+        parallel::pieces(out, LANES * lines.len, x.len() * LOG_ADD_EXP, &|start, out| {
+            vectorized!(scan_side_by_side(&x[start..start + out.len()], lines.len, out, log_add_exp));
+        });
+    }
+}
+
+/// What ln(eˣ + eʸ) costs, in cheap steps.
+const LOG_ADD_EXP: usize = 8;
+
+/// ln(eˣ + eʸ), straight through: equal numbers, infinite ones too, are apart by 0.
+#[inline(always)]
+fn log_add_exp<T: Float>(x: T, y: T) -> T {
+    let (low, high) = if x < y { (x, y) } else { (y, x) };
+    let apart = if low == high { T::ZERO } else { low - high };
+    high + Math::log1p(Math::exp(apart))
 }
 
 fn scan<T: Float>(x: View<'_, T>, axis: usize, direction: Direction, out: &mut [T], join: impl Fn(T, T) -> T + Sync) {
@@ -46,6 +78,22 @@ fn scan_line<'a, T: Float>(mut line: impl Iterator<Item = (&'a T, &'a mut T)>, j
         *y = join(running, x);
         *y
     });
+}
+
+/// Lines of neighbours, up to [`LANES`] of them: each step for all at once.
+#[inline(always)]
+fn scan_side_by_side<T: Float>(x: &[T], len: usize, out: &mut [T], join: impl Fn(T, T) -> T) {
+    let mut running = [T::ZERO; LANES];
+    for k in 0..len {
+        let mut next = [T::ZERO; LANES];
+        next.iter_mut().zip(x[k..].iter().step_by(len)).for_each(|(lane, &x)| *lane = x);
+        if k == 0 {
+            running = next;
+        } else {
+            running.iter_mut().zip(next).for_each(|(running, x)| *running = join(*running, x));
+        }
+        out[k..].iter_mut().step_by(len).zip(running).for_each(|(y, running)| *y = running);
+    }
 }
 
 /// Whole rows at once: each is the row before it joined with the input's.
@@ -98,13 +146,50 @@ fn running_extreme<T: Float>(
     let slab = lines.slab();
     parallel::paired_pieces((out, slab), (indices, slab), lines.total(), &|outer, out, indices| {
         let x = lines.slab_of(x, outer);
-        for k in 0..slab {
-            let row = k / lines.inner;
-            let before = k.wrapping_sub(lines.inner);
-            let keeps = row > 0 && !x[k].is_nan() && (out[before].is_nan() || !wins(x[k], out[before]));
-            (out[k], indices[k]) = if keeps { (out[before], indices[before]) } else { (x[k], row) };
+        match lines.inner {
+            1 => extremes_of_line(x, out, indices, &wins),
+            width => vectorized!(extremes_of_rows(x, width, out, indices, &wins)),
         }
     });
+}
+
+/// Whether the best so far stays when `x` comes: against a NaN nothing wins, and a new one always does.
+#[inline(always)]
+fn stays<T: Float>(best: T, x: T, wins: impl Fn(T, T) -> bool) -> bool {
+    !x.is_nan() & !wins(x, best)
+}
+
+#[inline(always)]
+fn extremes_of_line<T: Float>(x: &[T], out: &mut [T], indices: &mut [usize], wins: impl Fn(T, T) -> bool) {
+    let (mut best, mut place) = (x[0], 0);
+    for (k, ((&x, y), index)) in x.iter().zip(out).zip(indices).enumerate() {
+        if !stays(best, x, &wins) {
+            (best, place) = (x, k);
+        }
+        (*y, *index) = (best, place);
+    }
+}
+
+#[inline(always)]
+fn extremes_of_rows<T: Float>(
+    x: &[T],
+    width: usize,
+    out: &mut [T],
+    indices: &mut [usize],
+    wins: impl Fn(T, T) -> bool,
+) {
+    out[..width].copy_from_slice(&x[..width]);
+    indices[..width].fill(0);
+    for (row, x) in x.chunks_exact(width).enumerate().skip(1) {
+        let (best, y) = out[(row - 1) * width..][..2 * width].split_at_mut(width);
+        let (place, index) = indices[(row - 1) * width..][..2 * width].split_at_mut(width);
+        let before = best.iter().zip(&*place);
+        for (((y, index), (&best, &place)), &x) in y.iter_mut().zip(index).zip(before).zip(x) {
+            let stays = stays(best, x, &wins);
+            *y = if stays { best } else { x };
+            *index = if stays { place } else { row };
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +224,27 @@ mod tests {
                 assert_close(&out, &expected.iter().map(|e| e[k]).collect::<Vec<_>>(), 1e-12);
                 cumprod(x.view(), axis, direction, &mut out);
                 assert_close(&out, &expected.iter().map(|e| e[k + 2]).collect::<Vec<_>>(), 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn logarithms_of_running_sums_run_along_every_axis() {
+        for shape in [&[40, 3][..], &[3, 40], &[2, 5, 17], &[1, 6], &[0, 4]] {
+            for x in samples::<f64>(shape, 1) {
+                let elements = x.elements();
+                for axis in 0..shape.len() {
+                    let (mut out, mut expected) = (vec![9.0; elements.len()], vec![0.0; elements.len()]);
+                    for line in lines_of(Lines::new(&x.layout.shape, axis)).filter(|_| !elements.is_empty()) {
+                        let mut sum = 0.0;
+                        for &place in &line {
+                            sum += f64::exp(elements[place]);
+                            expected[place] = sum.ln();
+                        }
+                    }
+                    logcumsumexp(x.view(), axis, &mut out);
+                    assert_close(&out, &expected, 1e-13);
+                }
             }
         }
     }

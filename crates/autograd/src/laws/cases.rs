@@ -306,6 +306,10 @@ fn normalized<T: Float>() -> Vec<Formula<T>> {
         of(&[&[0, 3]], |x| x[0].layer_norm([3], None, None, 0.1)),
         of(&[&[3, 2]], |x| x[0].batch_norm(None, None, 0.1).0),
         of(&[&[2, 2, 2]], |x| x[0].batch_norm(None, None, 0.01).0),
+        of(&[&[3, 2], &[2], &[2]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0),
+        of(&[&[2, 2, 2], &[2], &[2]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.01).0),
+        of(&[&[4, 1], &[1], &[1]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0),
+        of(&[&[2, 2, 2], &[2]], |x| x[0].batch_norm(Some(x[1]), None, 0.1).0),
     ];
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         for (weight, ignore_index, label_smoothing) in
@@ -527,6 +531,7 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
     let still = MaxPoolOptions { stride: Some([0, 1]), ..Default::default() };
     let nothing = AvgPoolOptions { divisor_override: Some(0), ..Default::default() };
     vec![
+        ("batch_norm", of(&[&[2, 3], &[2], &[3]], |x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0)),
         ("reshape", of(&[&[2, 3]], |x| x[0].reshape([4]))),
         ("reshape", of(&[&[0, 3]], |x| x[0].reshape([usize::MAX, 3]))),
         ("permute", of(&[&[2, 3]], |x| x[0].permute([1, -1]))),

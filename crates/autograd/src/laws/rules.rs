@@ -265,6 +265,8 @@ const NOT_FOR_USERS: &[&str] = &[
     "avg_pool2d_adjoint",
     "standardize",
     "standardize_adjoint",
+    "batch_norm_adjoint",
+    "batch_norm_sums",
     "scaled_dot_product_attention_adjoint",
     "drop_weights",
     "lstm_adjoint",

@@ -611,7 +611,10 @@ mod tests {
         };
         let name = "scaled_dot_product_attention";
         let plain = |shapes| attention(shapes, None, None);
-        assert_eq!(plain([&[3], &[4, 3], &[4, 2]]), format!("{name}: the queries must have rank 2 or more, found shape [3]"));
+        assert_eq!(
+            plain([&[3], &[4, 3], &[4, 2]]),
+            format!("{name}: the queries must have rank 2 or more, found shape [3]")
+        );
         assert_eq!(plain([&[2, 3], &[4, 5], &[4, 2]]), format!("{name}: inner sizes differ: [2, 3] · [5, 4] (3 ≠ 5)"));
         assert_eq!(plain([&[2, 3], &[4, 3], &[6, 2]]), format!("{name}: inner sizes differ: [2, 4] · [6, 2] (4 ≠ 6)"));
         assert_eq!(

@@ -281,9 +281,22 @@ fn rows(index: &Tensor<usize>) -> &[usize] {
     index.as_slice().unwrap_or_default()
 }
 
+/// Each element once that a broadcast repeats.
+fn distinct(index: &Tensor<usize>) -> Tensor<usize> {
+    let once = |(&size, &stride): (&usize, &isize)| if stride == 0 { size.min(1) } else { size };
+    let layout = &index.layout;
+    let shape = layout.shape.iter().zip(&layout.strides).map(once).collect();
+    index.with_layout(Layout { shape, ..layout.clone() })
+}
+
 /// The rule that the first index out of range breaks.
 fn check_range(index: &Tensor<usize>, axis: usize, shape: &Shape) -> Result<(), Rule> {
-    match index.iter().find(|&i| i >= shape[axis]) {
+    let (size, index) = (shape[axis], distinct(index));
+    // Without an early end the test of all runs in vectors.
+    if index.as_slice().is_some_and(|index| !index.iter().fold(false, |any, &i| any | (i >= size))) {
+        return Ok(());
+    }
+    match index.iter().find(|&i| i >= size) {
         Some(index) => Err(Rule::Index { index, axis, shape: shape.clone() }),
         None => Ok(()),
     }

@@ -8,7 +8,6 @@ use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::lines::Lines;
-use crate::kernel::math::Math;
 use crate::kernel::scan::{self, Direction};
 use crate::ops::pad::PadMode;
 use crate::tensor::{Tensor, View};
@@ -83,14 +82,8 @@ impl TensorRule for LogCumSumExp {
     const NAME: &'static str = "logcumsumexp";
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let lines = Lines::new(x[0].shape(), self.axis);
-        let mut y = x[0].to_contiguous()?;
-        lines.each_slab(y.make_mut(), 16, &|_, slab| {
-            for k in lines.inner..slab.len() {
-                slab[k] = log_add_exp(slab[k - lines.inner], slab[k]);
-            }
-        });
-        Ok(y.into())
+        let scan = |out: &mut [T]| scan::logcumsumexp(x[0].view(), self.axis, out);
+        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
 
     /// gxⱼ = Σ_{i ≥ j} gᵢ·exp(xⱼ − yᵢ) as exp(xⱼ − yⱼ)·sⱼ with sⱼ = gⱼ + exp(yⱼ − yⱼ₊₁)·sⱼ₊₁: no exponential exceeds 1.
@@ -104,14 +97,6 @@ impl TensorRule for LogCumSumExp {
         let recurrence = Recurrence { axis: self.axis, direction: Direction::Backward };
         rule.only((x - y).exp() * decay.record(recurrence, &[g]))
     }
-}
-
-fn log_add_exp<T: Float>(x: T, y: T) -> T {
-    let (low, high) = if x < y { (x, y) } else { (y, x) };
-    if low == high || !high.is_finite() {
-        return if low == high { high + T::from_f64(std::f64::consts::LN_2) } else { high + low * T::ZERO };
-    }
-    high + Math::log1p(Math::exp(low - high))
 }
 
 /// sᵢ = bᵢ + aᵢ·sᵢ₋₁ along an axis, or with sᵢ₊₁.
@@ -378,6 +363,7 @@ mod tests {
         let two = std::f64::consts::LN_2;
         assert_eq!(value(&[1000.0, 1000.0, -1000.0]), [1000.0, 1000.0 + two, 1000.0 + two]);
         assert_eq!(value(&[-infinite, -infinite, 1.0, infinite]), [-infinite, -infinite, 1.0, infinite]);
+        assert_eq!(value(&[-infinite, infinite, -infinite, infinite]), [-infinite, infinite, infinite, infinite]);
         assert!(value(&[1.0, f64::NAN, 2.0])[1..].iter().all(|y| y.is_nan()));
         let x = tape.var([-800.0, 0.0, 800.0]);
         assert_eq!(x.logcumsumexp(0).sum().backward().unwrap().of(x).unwrap().to_vec(), [1.0, 1.0, 1.0]);

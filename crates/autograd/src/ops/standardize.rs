@@ -1,75 +1,49 @@
-//! Normalisation of layers and of batches: one op that shifts groups to mean zero and scales them to variance one, and
-//! its adjoint.
+//! Normalisation of layers: one op that shifts groups of neighbours to mean zero and scales them to variance one, and its
+//! adjoint.
 
-use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::standardize::{Groups, standardize, standardize_adjoint, standardize_with_statistics};
+use crate::kernel::standardize::{Groups, standardize, standardize_adjoint};
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
-/// Which elements share a mean and a variance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Over {
-    /// Those along this many last axes.
-    Last(usize),
-    /// Those along all axes but the second.
-    Batch,
-}
-
-impl Over {
-    fn groups(self, shape: &Shape) -> Groups {
-        let count = |sizes: &[usize]| Shape::from(sizes).len();
-        match self {
-            Over::Last(axes) => {
-                let (leading, last) = shape.split_at(shape.rank() - axes);
-                Groups { outer: 1, count: count(leading), inner: count(last) }
-            }
-            Over::Batch => Groups { outer: shape[0], count: shape[1], inner: count(&shape[2..]) },
-        }
-    }
-
-    fn axes(self, rank: usize) -> Axes {
-        match self {
-            Over::Last(axes) => (rank - axes..rank).map(|axis| axis as isize).collect(),
-            Over::Batch => (0..rank).filter(|&axis| axis != 1).map(|axis| axis as isize).collect(),
-        }
-    }
-}
-
-/// (x − mean) / √(variance + eps) in every group. Over a batch, the means and then the variances are kept.
+/// (x − mean) / √(variance + eps) of the elements along this many last axes.
 #[derive(Debug, Clone)]
 pub(crate) struct Standardize {
-    over: Over,
+    axes: usize,
     eps: f64,
+}
+
+fn groups(shape: &Shape, axes: usize) -> Groups {
+    let (leading, last) = shape.split_at(shape.rank() - axes);
+    Groups { count: Shape::from(leading).len(), size: Shape::from(last).len() }
+}
+
+fn last(axes: usize, rank: usize) -> Axes {
+    (rank - axes..rank).map(|axis| axis as isize).collect()
 }
 
 impl TensorRule for Standardize {
     const NAME: &'static str = "standardize";
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (x, shape, eps) = (x[0].view(), x[0].shape(), T::from_f64(self.eps));
-        let groups = self.over.groups(shape);
-        if self.over != Over::Batch {
-            return Ok(Tensor::build(shape.clone(), |out| standardize(x, groups, eps, out))?.into());
-        }
-        let fill = |out: &mut [T], statistics: &mut [T]| standardize_with_statistics(x, groups, eps, out, statistics);
-        let (tensor, statistics) = Tensor::build_pair([shape.clone(), Shape::from([2, groups.count])], fill)?;
-        Ok(Value { tensor, saved: Saved::Tensor(statistics) })
+        let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
+        let fill = |out: &mut [T]| standardize(x[0].view(), groups(shape, self.axes), eps, out);
+        Ok(Tensor::build(shape.clone(), fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let &Standardize { over, eps } = self;
-        rule.only(rule.x[0].record(StandardizeAdjoint { over, eps }, &[rule.g]))
+        let &Standardize { axes, eps } = self;
+        rule.only(rule.x[0].record(StandardizeAdjoint { axes, eps }, &[rule.g]))
     }
 }
 
-/// J·g, where J is the Jacobian of [`Standardize`] at `x`, a symmetric matrix for each group:
-/// J = r·(1 − 11ᵀ/n − y·yᵀ/n) with r = 1/√(variance + eps).
+/// J·g, where J is the Jacobian of [`Standardize`] at `x`, a symmetric matrix for each group.
 #[derive(Debug, Clone)]
 pub(crate) struct StandardizeAdjoint {
-    over: Over,
+    axes: usize,
     eps: f64,
 }
 
@@ -78,44 +52,37 @@ impl TensorRule for StandardizeAdjoint {
 
     fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
         let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
-        let groups = self.over.groups(shape);
-        let fill = |out: &mut [T]| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out);
+        let fill = |out: &mut [T]| standardize_adjoint(x[0].view(), x[1].view(), groups(shape, self.axes), eps, out);
         Ok(Tensor::build(shape.clone(), fill)?.into())
     }
 
-    /// vᵀJ·g = r·(v·g − n·v̄·ḡ − n·p·q) with p and q the means of v·y and g·y. Its gradient in x: r contributes −r²·y/n times
-    /// the bracket, and n·p and n·q contribute J·v and J·g.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let (x, g, jg, v) = (rule.x[0], rule.x[1], rule.y, rule.g);
-        let &StandardizeAdjoint { over, eps } = self;
-        let shape = x.shape();
-        let axes = over.axes(shape.rank());
-        let per_element = Term::Number(T::from_f64(1.0 / over.groups(&shape).size() as f64));
-        let mean = |x: Var<'t, T>| x.sum_keepdim(axes.clone()) * per_element;
+        let (x, g, v) = (rule.x[0], rule.x[1], rule.g);
         let jv = x.record(self.clone(), &[v]);
-        rule.both(
-            || {
-                let centered = x - mean(x);
-                let scale = (mean(centered * centered) + Term::Number(T::from_f64(eps))).rsqrt();
-                let y = centered * scale;
-                let (p, q) = (mean(v * y), mean(g * y));
-                let bracket = mean(v * g) - mean(v) * mean(g) - p * q;
-                -(scale * scale * bracket * y + scale * (q * jv + p * jg))
-            },
-            || jv,
-        )
+        let axes = last(self.axes, x.rank());
+        rule.both(|| gradient_of_adjoint(x, [g, v], [rule.y, jv], &axes, self.eps), || jv)
     }
 }
 
-/// Means and variances of the channels of a batch, as [`Var::batch_norm`] found them.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchStatistics<'t, T: Float = f32> {
-    /// `[C]`; a constant.
-    pub mean: Var<'t, T>,
-    /// `[C]`; the squares' mean, divided by the number of elements. A constant.
-    pub variance: Var<'t, T>,
-    /// Elements of a channel. Running variances take variance·count/(count − 1).
-    pub count: usize,
+/// The gradient in x of vᵀ·J·g, where J is the Jacobian at x of standardizing over `axes`:
+/// J = r·(1 − 11ᵀ/n − y·yᵀ/n) with r = 1/√(variance + eps), a symmetric matrix for each group.
+///
+/// vᵀ·J·g = r·(v·g − n·v̄·ḡ − n·p·q) with p and q the means of v·y and g·y. To its gradient r contributes −r²·y/n times the
+/// bracket, and n·p and n·q contribute J·v and J·g.
+pub(super) fn gradient_of_adjoint<'t, T: Float>(
+    x: Var<'t, T>,
+    [g, v]: [Var<'t, T>; 2],
+    [jg, jv]: [Var<'t, T>; 2],
+    axes: &Axes,
+    eps: f64,
+) -> Var<'t, T> {
+    let mean = |x: Var<'t, T>| x.mean_keepdim(axes.clone());
+    let centered = x - mean(x);
+    let scale = (mean(centered * centered) + Term::Number(T::from_f64(eps))).rsqrt();
+    let y = centered * scale;
+    let (p, q) = (mean(v * y), mean(g * y));
+    let bracket = mean(v * g) - mean(v) * mean(g) - p * q;
+    -(scale * scale * bracket * y + scale * (q * jv + p * jg))
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -149,66 +116,8 @@ impl<'t, T: Float> Var<'t, T> {
         if let Err(failed) = self.last_axes("layer_norm", &normalized, [weight, bias]) {
             return failed;
         }
-        let y = self.record(Standardize { over: Over::Last(normalized.rank()), eps }, &[]);
+        let y = self.record(Standardize { axes: normalized.rank(), eps }, &[]);
         y.scaled_and_shifted(weight, bias)
-    }
-
-    /// Batch normalisation in training: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance (divided
-    /// by n) are those of each channel, the second axis. They are returned too, for running averages.
-    ///
-    /// Derivative: as [`layer_norm`](Self::layer_norm); the statistics are functions of `x`.
-    /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`.
-    ///
-    /// Reference: S. Ioffe, C. Szegedy, Batch Normalization, arXiv:1502.03167.
-    #[track_caller]
-    pub fn batch_norm(self, weight: Option<Self>, bias: Option<Self>, eps: f64) -> (Self, BatchStatistics<'t, T>) {
-        let shape = self.shape();
-        let nothing = |failed| (failed, BatchStatistics { mean: failed, variance: failed, count: 0 });
-        let (weight, bias) = match self.channel_operands("batch_norm", [weight, bias]) {
-            Ok([weight, bias]) => (weight, bias),
-            Err(failed) => return nothing(failed),
-        };
-        let count = Over::Batch.groups(&shape).size();
-        if count == 0 {
-            return nothing(self.fail("batch_norm", Rule::Empty { shape }));
-        }
-        let y = self.record(Standardize { over: Over::Batch, eps }, &[]);
-        let Saved::Tensor(found) = self.tape.saved(y.slot) else { return nothing(y) };
-        let statistics = self.tape.kept(y.slot, found);
-        let (mean, variance) = (statistics.index_axis(0, 0), statistics.index_axis(0, 1));
-        let statistics = BatchStatistics { mean, variance, count };
-        (y.scaled_and_shifted(weight, bias), statistics)
-    }
-
-    /// Batch normalisation with given statistics, as after training: y = (x − mean)/√(variance + eps)·weight + bias.
-    ///
-    /// Derivative: g·weight/√(variance + eps) to `x`; to the others as the formula says.
-    /// Shapes: `[N, C, ..]`, the others `[C]` → `[N, C, ..]`.
-    #[track_caller]
-    pub fn batch_norm_eval(
-        self,
-        mean: Self,
-        variance: Self,
-        weight: Option<Self>,
-        bias: Option<Self>,
-        eps: f64,
-    ) -> Self {
-        let operands = [Some(mean), Some(variance), weight, bias];
-        let [mean, variance, weight, bias] = match self.channel_operands("batch_norm", operands) {
-            Ok(operands) => operands,
-            Err(failed) => return failed,
-        };
-        let (Some(mean), Some(variance)) = (mean, variance) else { return self };
-        // All that does not depend on x first: one product and one sum for each element.
-        let scale = (variance + Term::Number(T::from_f64(eps))).rsqrt();
-        let scale = match weight {
-            Some(weight) => weight * scale,
-            None => scale,
-        };
-        match bias {
-            Some(bias) => self * scale + (bias - mean * scale),
-            None => self * scale - mean * scale,
-        }
     }
 
     /// Root mean square normalisation over the last axes: y = x/√(mean x² + eps)·weight, with the mean of the elements along
@@ -235,7 +144,7 @@ impl<'t, T: Float> Var<'t, T> {
         if let Err(failed) = self.last_axes("rms_norm", &normalized, [weight]) {
             return failed;
         }
-        let axes = Over::Last(normalized.rank()).axes(shape.rank());
+        let axes = last(normalized.rank(), shape.rank());
         let squares = self.square().mean_keepdim(axes) + Term::Number(T::from_f64(eps));
         (self * squares.rsqrt()).scaled_and_shifted(weight, None)
     }
@@ -285,7 +194,7 @@ impl<'t, T: Float> Var<'t, T> {
             return self.fail(op, Rule::Groups { channels, groups });
         }
         let size = Shape::from(&shape[1..]).len() / groups.max(1);
-        let y = self.reshape([shape[0], groups, size]).record(Standardize { over: Over::Last(1), eps }, &[]);
+        let y = self.reshape([shape[0], groups, size]).record(Standardize { axes: 1, eps }, &[]);
         y.reshape(shape).scaled_and_shifted(weight, bias)
     }
 
@@ -315,7 +224,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Operands of one number for each channel, in a shape that broadcasts along the second axis of this tensor: mean,
     /// variance, weight and bias, or the last ones of them.
     #[track_caller]
-    fn channel_operands<const N: usize>(
+    pub(super) fn channel_operands<const N: usize>(
         self,
         op: &'static str,
         operands: [Option<Self>; N],
@@ -340,7 +249,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn scaled_and_shifted(self, weight: Option<Self>, bias: Option<Self>) -> Self {
+    pub(super) fn scaled_and_shifted(self, weight: Option<Self>, bias: Option<Self>) -> Self {
         let scaled = match weight {
             Some(weight) => self * weight,
             None => self,
@@ -396,21 +305,6 @@ mod tests {
     }
 
     #[test]
-    fn derivatives_of_batch_norm() {
-        for shape in [&[3, 2][..], &[2, 2, 3], &[2, 3, 1, 2], &[1, 2]] {
-            let (x, w, b) = (sample(shape, 1), sample(&shape[1..2], 2), sample(&shape[1..2], 3));
-            assert_gradient(|x| x[0].batch_norm(Some(x[1]), Some(x[2]), 0.1).0, &[x.clone(), w.clone(), b.clone()]);
-            assert_gradient(|x| x[0].batch_norm(None, None, 0.01).0, std::slice::from_ref(&x));
-            let (mean, variance) = (sample(&shape[1..2], 4), sample(&shape[1..2], 5).map(|x| x * x + 0.5));
-            assert_gradient(
-                |x| x[0].batch_norm_eval(x[1], x[2], Some(x[3]), Some(x[4]), 0.1),
-                &[x.clone(), mean.clone(), variance.clone(), w, b],
-            );
-            assert_gradient(|x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1), &[x, mean, variance]);
-        }
-    }
-
-    #[test]
     fn the_third_derivative_exists() {
         assert_gradient(
             |x| {
@@ -422,25 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn statistics_are_those_of_the_batch() {
-        let tape = Tape::<f64>::new();
-        let x = tape.constant([[1.0, 10.0], [3.0, 10.0]]);
-        let (y, statistics) = x.batch_norm(None, None, 0.0);
-        assert_eq!(
-            (
-                statistics.mean.value().unwrap().to_vec(),
-                statistics.variance.value().unwrap().to_vec(),
-                statistics.count
-            ),
-            (vec![2.0, 10.0], vec![1.0, 0.0], 2)
-        );
-        assert_eq!(y.value().unwrap().index_axis(1, 0).unwrap().to_vec(), [-1.0, 1.0]);
-        let super::BatchStatistics { mean, variance, .. } = statistics;
-        let again = x.batch_norm_eval(mean, variance, None, None, 1e-3).value().unwrap();
-        again.close_to(&x.batch_norm(None, None, 1e-3).0.value().unwrap(), 1e-14, 1e-14).unwrap();
-    }
-
-    #[test]
     fn wrong_shapes_are_named() {
         let layer =
             |shapes: [&[usize]; 2], over: &[usize]| failure(&shapes, |x| x[0].layer_norm(over, Some(x[1]), None, 0.1));
@@ -449,16 +324,10 @@ mod tests {
             "layer_norm: normalized_shape must be the end of the shape, found [2] for [2, 3]"
         );
         assert_eq!(layer([&[2, 3], &[2]], &[3]), "layer_norm: the weight must have shape [3], found [2]");
-        let batch = |shapes: [&[usize]; 2]| failure(&shapes, |x| x[0].batch_norm(Some(x[1]), None, 0.1).0);
-        assert_eq!(batch([&[2], &[2]]), "batch_norm: the input must have rank 2 or more, found shape [2]");
-        assert_eq!(batch([&[2, 3], &[2]]), "batch_norm: the weight must have shape [3], found [2]");
-        assert_eq!(batch([&[0, 3], &[3]]), "batch_norm: needs at least one element, found shape [0, 3]");
         let rms = failure(&[&[2, 3], &[2]], |x| x[0].rms_norm([3], Some(x[1]), 0.1));
         assert_eq!(rms, "rms_norm: the weight must have shape [3], found [2]");
         let group = |groups| failure(&[&[2, 6], &[6]], |x| x[0].group_norm(groups, Some(x[1]), None, 0.1));
         assert_eq!(group(4), "group_norm: 6 channels do not divide into 4 groups");
         assert_eq!(group(0), "group_norm: 6 channels do not divide into 0 groups");
-        let eval = failure(&[&[2, 3], &[3], &[1]], |x| x[0].batch_norm_eval(x[1], x[2], None, None, 0.1));
-        assert_eq!(eval, "batch_norm: the variance must have shape [3], found [1]");
     }
 }
