@@ -6,7 +6,7 @@ use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::reverse::recorded::{self, Adjoints, Root, recorded};
+use crate::reverse::recorded::{Adjoints, Root, last, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
 use crate::tensor::Tensor;
@@ -89,25 +89,25 @@ pub(super) fn derived<'t, T: Float>(
     let mut reached = Vec::new();
     let mut results = match kind {
         Kind::Value => y,
-        Kind::Gradient | Kind::Sum => last_gradient(tape, sum(&y), x, recorded::last)?.and(y),
-        Kind::Weighted => last_gradient(tape, dot(others, &y), x, recorded::last)?,
+        Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, last)?.and(y),
+        Kind::Weighted => gradient(tape, dot(others, &y), x, last)?,
         Kind::Params => {
             let mut tensors = Vec::new();
             if y.numbers[0].index < LIMIT {
-                let adjoints = tape.no_grad(|| recorded::last(tape, Root::Scalar(y.numbers[0])))?;
+                let adjoints = last(tape, Root::Scalar(y.numbers[0]))?;
                 let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
                 (reached, tensors) = (0..params.len()).filter_map(found).unzip();
             }
             Ends { numbers: y.numbers, tensors }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
-        Kind::Jvp => along(tape, &y, x, others, recorded::last)?.and(y),
+        Kind::Jvp => along(tape, &y, x, others, last)?.and(y),
         Kind::Hvp => {
-            let slopes = gradient(tape, sum(&y), x)?;
-            last_gradient(tape, dot(&slopes, others), x, recorded::last)?.and(slopes)
+            let slopes = gradient(tape, sum(&y), x, recorded)?;
+            gradient(tape, dot(&slopes, others), x, last)?.and(slopes)
         }
         Kind::Hessian => {
-            let slopes = gradient(tape, sum(&y), x)?;
+            let slopes = gradient(tape, sum(&y), x, recorded)?;
             Ends::numbers(jacobian(tape, &slopes.numbers, x)?)
         }
     };
@@ -126,16 +126,11 @@ pub(super) fn derived<'t, T: Float>(
     })
 }
 
-/// A recorded sweep: one that others may follow, or the last.
+/// A recorded sweep: `recorded`, `once` or `last`.
 type Sweep<'t, T> = fn(&'t Tape<T>, Root<'t, T>) -> Result<Adjoints<'t, T>>;
 
-/// dy/dx.
-pub(super) fn gradient<'t, T: Float>(tape: &'t Tape<T>, y: Scalar<'t, T>, x: &Ends<'t, T>) -> Result<Ends<'t, T>> {
-    swept(tape, y, x, recorded)
-}
-
 /// dy/dx by a sweep.
-fn swept<'t, T: Float>(
+pub(super) fn gradient<'t, T: Float>(
     tape: &'t Tape<T>,
     y: Scalar<'t, T>,
     x: &Ends<'t, T>,
@@ -154,36 +149,23 @@ fn swept<'t, T: Float>(
     })
 }
 
-/// dy/dx that is not differentiated again: rules may use what their operations kept.
-fn last_gradient<'t, T: Float>(
-    tape: &'t Tape<T>,
-    y: Scalar<'t, T>,
-    x: &Ends<'t, T>,
-    sweep: Sweep<'t, T>,
-) -> Result<Ends<'t, T>> {
-    match tape.node_count() {
-        0 => gradient(tape, y, x),
-        _ => tape.no_grad(|| swept(tape, y, x, sweep)),
-    }
-}
-
 /// dyᵢ/dxⱼ of numbers, row by row: a reverse sweep for each y, or where there are more of them than of x, a forward one for
 /// each x.
 fn jacobian<'t, T: Float>(tape: &'t Tape<T>, y: &[Scalar<'t, T>], x: &Ends<'t, T>) -> Result<Vec<Scalar<'t, T>>> {
     let n = x.numbers.len();
     if y.len() <= n {
-        let rows: Result<Vec<_>> = y.iter().map(|&y| Ok(gradient(tape, y, x)?.numbers)).collect();
+        let rows: Result<Vec<_>> = y.iter().map(|&y| Ok(gradient(tape, y, x, recorded)?.numbers)).collect();
         return Ok(rows?.concat());
     }
     let one_at = |j: usize| (0..n).map(|k| Scalar::constant(T::of(f64::from(u8::from(k == j))))).collect();
     let y = Ends::numbers(y.to_vec());
-    let column = |j: usize| along(tape, &y, x, &Ends::numbers(one_at(j)), recorded);
+    let column = |j: usize| along(tape, &y, x, &Ends::numbers(one_at(j)), once);
     let columns = (0..n).map(|j| Ok(column(j)?.numbers)).collect::<Result<Vec<_>>>()?;
     Ok((0..y.numbers.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect())
 }
 
 /// The derivatives of y when x moves along a direction: what the reverse sweep makes of Σ uᵢyᵢ is linear in u, and its
-/// derivative with respect to u is the forward sweep.
+/// derivative with respect to u, by the sweep that is given, is the forward sweep.
 fn along<'t, T: Float>(
     tape: &'t Tape<T>,
     y: &Ends<'t, T>,
@@ -195,8 +177,8 @@ fn along<'t, T: Float>(
         numbers: y.numbers.iter().map(|_| tape.scalar(T::ONE)).collect(),
         tensors: y.tensors.iter().map(|y| tape.var(Tensor::ones(y.shape()))).collect(),
     };
-    let slopes = gradient(tape, dot(&u, y), x)?;
-    last_gradient(tape, dot(&slopes, direction), &u, sweep)
+    let slopes = gradient(tape, dot(&u, y), x, recorded)?;
+    gradient(tape, dot(&slopes, direction), &u, sweep)
 }
 
 fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {

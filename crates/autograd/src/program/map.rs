@@ -14,6 +14,7 @@ use super::paths::{Kind, Paths, Recording, Strays};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
+use crate::reverse::recorded;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::Tape;
@@ -155,7 +156,7 @@ impl<T: Float, const N: usize> Map<T, N> {
 fn slope<T: Float, const N: usize>(f: Rc<Function<T, N>>, i: usize) -> Rc<Function<T, N>> {
     Rc::new(move |x| {
         let y = f(x);
-        match x[i].on_tape().map(|tape| gradient(tape, y, &Ends::number(x[i]))) {
+        match x[i].on_tape().map(|tape| gradient(tape, y, &Ends::number(x[i]), recorded)) {
             Some(Ok(slope)) => slope.numbers[0],
             Some(Err(error)) => x[i].fail(error),
             None => Scalar::constant(T::ZERO),

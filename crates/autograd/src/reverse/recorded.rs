@@ -60,10 +60,26 @@ pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Re
     sweep(tape, root, 0, None)
 }
 
-/// The reverse sweep from `root` to the beginning after which nothing looks at a value of the recording, since only its
-/// operations matter: each value is let go when the sweep is past its last reader.
+/// As [`recorded`], for gradients that are not differentiated again: rules may use what their operations kept.
+pub(crate) fn once<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
+    undifferentiated(tape, root, None)
+}
+
+/// As [`once`], after which nothing looks at a value of the recording, since only its operations matter: each value is let go
+/// when the sweep is past its last reader.
 pub(crate) fn last<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    sweep(tape, root, 0, Some(Waiting::default()))
+    undifferentiated(tape, root, Some(Waiting::default()))
+}
+
+fn undifferentiated<'t, T: Float>(
+    tape: &'t Tape<T>,
+    root: Root<'t, T>,
+    waiting: Option<Waiting>,
+) -> Result<Adjoints<'t, T>> {
+    match tape.node_count() {
+        0 => recorded(tape, root),
+        _ => tape.no_grad(|| sweep(tape, root, 0, waiting)),
+    }
 }
 
 /// The gradients of the operands of a function: `g` times its Jacobian. The function is recorded, and so is the sweep through
