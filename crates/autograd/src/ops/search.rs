@@ -40,10 +40,15 @@ impl Search {
         }
     }
 
+    /// The places, contiguous, and a number that all are smaller than.
+    pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<(Tensor<usize>, usize), Rule> {
+        let below = x.shape()[x.shape().axis(axis)?];
+        Ok((self.places(x, axis)?.in_order()?, below))
+    }
+
     /// Nothing, and the places.
     pub fn value<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Value<T>, Rule> {
-        let below = x.shape()[x.shape().axis(axis)?];
-        let places = self.places(x, axis)?.in_order()?;
+        let (places, below) = self.find(x, axis)?;
         Ok(Value { tensor: Tensor::zeros([0]), saved: Saved::Index { places, below } })
     }
 }

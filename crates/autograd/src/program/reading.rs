@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Ends;
 use super::code::{Action, ActionKind, Code, Definition, Extent, Guard, Look, NUMBER, PLACES, TensorGuard, Value};
+use crate::engine::Factor;
 use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Embed, Op, Saved};
@@ -312,12 +313,9 @@ impl<T: Float> Reading<'_, T> {
     /// Whether an operation of a node takes whatever places may be found.
     fn is_in_range(&self, found: Found, node: &Node<T>) -> bool {
         let (Found::By { below, .. }, Some(places)) = (found, node.op.places()) else { return false };
-        let operand = |input: &Input<T>| match *input {
-            Input::Node(slot) => self.tape.node_value(slot),
-            Input::Number(number) => Tensor::scalar(number),
-        };
-        let last = Tensor::full(places.shape(), below.saturating_sub(1));
-        node.op.with_places(&last).check_places(&node.inputs.iter().map(operand).collect::<Vec<_>>()).is_ok()
+        let (last, nodes) = (Tensor::full(places.shape(), below.saturating_sub(1)), self.tape.nodes());
+        let operands: Vec<_> = node.inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
+        node.op.with_places(&last).check_places(&operands).is_ok()
     }
 
     /// One more result of the operation of a node.

@@ -9,7 +9,7 @@ use super::{FAILED, LIMIT, Step, Tape};
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::ops::search::Search;
-use crate::ops::{OPERANDS, Op, Saved, Value};
+use crate::ops::{OPERANDS, Op, Saved};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -118,13 +118,11 @@ impl<T: Float> Tape<T> {
     /// Where a search in a node finds elements, in a recording for a program: as what an operation keeps.
     #[track_caller]
     pub(crate) fn searched(&self, of: u32, search: Search, axis: isize) -> Result<Tensor<usize>, Rule> {
-        let Value { tensor, saved } = search.value(&self.node_value(of), axis)?;
-        let Saved::Index { places, .. } = &saved else { return Err(Rule::NoOperands) };
-        let places = places.clone();
+        let (places, below) = search.find(&self.node_value(of), axis)?;
         let (op, inputs) = (Op::Search { search, axis }, Inputs::from_slice(&[Input::Node(of)]));
-        let site = Location::caller();
-        let slot = self.push_node(Node { op, inputs, value: tensor, site, entry: 0, tracked: false });
-        self.save(slot, saved);
+        let (value, site) = (Tensor::zeros([0]), Location::caller());
+        let slot = self.push_node(Node { op, inputs, value, site, entry: 0, tracked: false });
+        self.save(slot, Saved::Index { places: places.clone(), below });
         Ok(places)
     }
 

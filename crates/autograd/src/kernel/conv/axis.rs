@@ -11,7 +11,8 @@ pub(super) struct Axis {
     input: usize,
     pub output: usize,
     pub taps: usize,
-    stride: usize,
+    /// The steps between the places of a phase in the input.
+    pub stride: usize,
     dilation: usize,
     /// Zeros before the input.
     before: usize,
@@ -67,11 +68,6 @@ impl Axis {
             return (0..0, 0);
         }
         (first..end, self.stride * first + start - self.before)
-    }
-
-    /// The steps between the places of a phase in the input.
-    pub fn stride(&self) -> usize {
-        self.stride
     }
 }
 

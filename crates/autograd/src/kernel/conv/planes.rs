@@ -67,7 +67,7 @@ impl Planes {
             frame.fill(T::ZERO);
             for (k, out) in out.chunks_exact_mut(group_len).enumerate() {
                 let (k, first) = (start / group_len + k, (start / group_len + k) % self.groups * self.filters);
-                move_lines(&lines, self.columns.stride(), &x[k * self.input_len()..], frame);
+                move_lines(&lines, self.columns.stride, &x[k * self.input_len()..], frame);
                 write_sums((&w[first * depth..], depth), (frame, elements.as_slice()), len, sums);
                 for (filter, (out, sums)) in out.chunks_exact_mut(area).zip(sums.chunks_exact(len)).enumerate() {
                     let bias = bias.map_or(T::ZERO, |bias| bias[first + filter]);
@@ -134,7 +134,7 @@ impl Planes {
             let (row, parts) = rest.split_at_mut(row);
             for n in first..(first + images).min(self.images) {
                 let k = n * self.groups + group;
-                move_lines(&lines, self.columns.stride(), &x[k * self.input_len()..], frame);
+                move_lines(&lines, self.columns.stride, &x[k * self.input_len()..], frame);
                 let planes = g[k * self.output_len()..].chunks_exact(area);
                 for (parts, g) in parts.chunks_exact_mut(self.depth() * lanes).zip(planes) {
                     let rows = row.chunks_mut(pitch).zip(g.chunks_exact(self.columns.output));
@@ -220,7 +220,7 @@ impl Planes {
                 (self.rows.places(row, self.rows.covered()), self.columns.places(column, pitch));
             let to = k * self.phase() + columns.start;
             let from = (channel * height + first) * width + from;
-            let stride = self.rows.stride().saturating_mul(width);
+            let stride = self.rows.stride.saturating_mul(width);
             rows.clone().flat_map(move |row| [to + row * pitch, from + (row - rows.start) * stride, columns.len()])
         });
         Offsets::new(lines)
@@ -277,19 +277,19 @@ impl Planes {
 
     /// Whether some places in the input are in no window.
     fn has_gaps(&self) -> bool {
-        [&self.rows, &self.columns].iter().any(|axis| axis.phases < axis.stride())
+        [&self.rows, &self.columns].iter().any(|axis| axis.phases < axis.stride)
     }
 
     /// Whether every row of the input has its elements from two phases in turn.
     fn interleaves(&self) -> bool {
-        (self.columns.stride(), self.columns.phases) == (2, 2) && self.input[1] > 1
+        (self.columns.stride, self.columns.phases) == (2, 2) && self.input[1] > 1
     }
 
     /// The lines that put the sums of all phases, which start `apart`, where they belong in a plane of the input: from one
     /// phase each, or from two in turn.
     fn joins(&self, apart: usize) -> Offsets {
         let (width, pitch, columns) = (self.input[1], self.framed()[1], &self.columns);
-        let (above, before, stride) = (self.rows.base(), columns.base(), self.rows.stride());
+        let (above, before, stride) = (self.rows.base(), columns.base(), self.rows.stride);
         let rows = (0..self.rows.phases).flat_map(|phase| {
             let (rows, first) = self.rows.places(phase, usize::MAX);
             let start = rows.start;
@@ -314,7 +314,7 @@ impl Planes {
 
     /// Moves the lines of [`joins`](Self::joins).
     fn join<T: Float>(&self, sums: &[T], joins: &Offsets, out: &mut [T]) {
-        let (width, stride) = (self.input[1], self.columns.stride());
+        let (width, stride) = (self.input[1], self.columns.stride);
         let joins = joins.as_slice().as_chunks().0;
         if self.interleaves() {
             return vectorized!(for &[to, even, odd] in joins {
