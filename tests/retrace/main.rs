@@ -2,6 +2,7 @@
 
 mod errors;
 mod fuzz;
+mod indices;
 mod memory;
 mod programs;
 mod reference;

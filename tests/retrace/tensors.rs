@@ -36,7 +36,7 @@ impl Outcome for Tensor<usize> {
 
 impl Outcome for Indices<'_, f64> {
     fn outcome(self) -> Result<Tensor<f64>> {
-        self.value().outcome()
+        self.value()?.outcome()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
 use crate::ops::elementwise::{Block, Elementwise};
-use crate::ops::{OPERANDS, Op, Value};
+use crate::ops::{OPERANDS, Op, Operands, Value};
 use crate::reverse::{self, Seed};
 use crate::shape::Shape;
 use crate::tape::{Input, Inputs, Node, Tape};
@@ -28,7 +28,7 @@ pub struct Engine<T: Float> {
     pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
 }
 
-type Record<T> = fn(&Tape<T>, Op, &[Input<T>], &'static Location<'static>) -> u32;
+type Record<T> = fn(&Tape<T>, Op, &[Input<T>], &[u32], &'static Location<'static>) -> u32;
 type Reverse<T> = fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>;
 
 impl<T: Float> Engine<T> {
@@ -38,7 +38,13 @@ impl<T: Float> Engine<T> {
 }
 
 /// Computes and records `op`; the index of its node, or of a failed handle.
-fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static Location<'static>) -> u32 {
+fn record<T: Float>(
+    tape: &Tape<T>,
+    op: Op,
+    inputs: &[Input<T>],
+    integers: &[u32],
+    site: &'static Location<'static>,
+) -> u32 {
     let nodes = tape.nodes();
     let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
     // Apart from the others, whose larger values would be moved with it.
@@ -51,18 +57,19 @@ fn record<T: Float>(tape: &Tape<T>, op: Op, inputs: &[Input<T>], site: &'static 
         return match value {
             Ok(value) => {
                 let inputs = Inputs::from_slice(inputs);
-                tape.push_node(Node { op: Op::Elementwise(code), inputs, value, site, entry: 0, tracked })
+                tape.push_node(Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, site) })
             }
             Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
         };
     }
-    let value = evaluate(&nodes, &op, inputs);
+    let value = evaluate(tape, &nodes, &op, inputs, integers);
     drop(nodes);
     match value {
         Ok(Value { tensor, saved }) => {
             let tracked = tracked && !matches!(op, Op::Detach);
             let inputs = Inputs::from_slice(inputs);
-            let slot = tape.push_node(Node { op, inputs, value: tensor, site, entry: 0, tracked });
+            let integers = SmallVec::from_slice(integers);
+            let slot = tape.push_node(Node { integers, tracked, ..Node::new(op, inputs, tensor, site) });
             tape.save(slot, saved);
             slot
         }
@@ -81,12 +88,19 @@ fn factors<'n, T: Float>(nodes: &'n [Node<T>], inputs: &[Input<T>]) -> [Factor<'
     operands
 }
 
-fn evaluate<T: Float>(nodes: &[Node<T>], op: &Op, inputs: &[Input<T>]) -> Result<Value<T>, Rule> {
-    let operands: SmallVec<[Tensor<T>; OPERANDS]> =
+fn evaluate<T: Float>(
+    tape: &Tape<T>,
+    nodes: &[Node<T>],
+    op: &Op,
+    inputs: &[Input<T>],
+    integers: &[u32],
+) -> Result<Value<T>, Rule> {
+    let tensors: SmallVec<[Tensor<T>; OPERANDS]> =
         inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
-    match op.value(&operands) {
+    let integers = tape.values_of(integers);
+    match op.value(Operands { tensors: &tensors, integers: &integers }) {
         Some(value) => value,
-        None => Ok(operands.into_iter().next().ok_or(Rule::NoOperands)?.into()),
+        None => Ok(tensors.into_iter().next().ok_or(Rule::NoOperands)?.into()),
     }
 }
 

@@ -8,12 +8,13 @@ use smallvec::SmallVec;
 use crate::engine::{self, Factor, map_blocks};
 use crate::error::{Result, Rule};
 use crate::float::Float;
-use crate::ops::Op;
 use crate::ops::elementwise::Elementwise;
+use crate::ops::{Op, Operands};
 use crate::reverse::{self, Seed};
 use crate::scalar::Scalar;
 use crate::tape::{Input, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 /// Tangents of the entries and nodes of a recording; absent ones are zero.
@@ -59,7 +60,7 @@ pub(crate) fn forward<T: Float>(tape: &Tape<T>, tangents: &mut Tangents<T>) -> R
         let x = entry.operand as usize;
         let at = |index: usize| (tape.entry(index).value, tangents.scalars[index]);
         let tangent = match entry.step() {
-            Step::Leaf => continue,
+            Step::Leaf | Step::Integers => continue,
             Step::Node => {
                 if let Some(tangent) = node(tape, tangents, entry.operand)? {
                     tangent.into_iter().enumerate().for_each(|(k, tangent)| tangents.nodes[x + k] = Some(tangent));
@@ -119,7 +120,8 @@ fn node<T: Float>(tape: &Tape<T>, tangents: &Tangents<T>, slot: u32) -> Result<O
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         op if op.is_multilinear() => {
-            let tangent = multilinear(&nodes, node, &moving).map_err(|rule| node.error(rule))?;
+            let tangent =
+                multilinear(&nodes, node, &tape.values_of(&node.integers), &moving).map_err(|rule| node.error(rule))?;
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         _ => {
@@ -153,6 +155,7 @@ fn elementwise<T: Float>(
 fn multilinear<T: Float>(
     nodes: &[Node<T>],
     node: &Node<T>,
+    integers: &[Integers],
     moving: &[Option<Tensor<T>>],
 ) -> Result<Option<Tensor<T>>, Rule> {
     let mut operands: SmallVec<[Tensor<T>; 3]> =
@@ -161,7 +164,7 @@ fn multilinear<T: Float>(
     for (operand, tangent) in moving.iter().enumerate() {
         let Some(tangent) = tangent else { continue };
         let still = std::mem::replace(&mut operands[operand], tangent.clone());
-        if let Some(term) = node.op.value(&operands) {
+        if let Some(term) = node.op.value(Operands { tensors: &operands, integers }) {
             sum = Some(added(sum, term?.tensor)?);
         }
         operands[operand] = still;

@@ -1,57 +1,88 @@
-//! Indices that may be others when a function is run again: those that it gets as an argument, and those that it finds.
+//! `Indices`: the handle of integers on a tape, and what operations take for one.
 
-use crate::error::Result;
+use std::fmt;
+
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
+use crate::ops::integers::IntegerOp;
 use crate::shape::Shape;
-use crate::tape::Tape;
+use crate::tape::{FAILED, LIMIT, Source, Tape};
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::transform::{Gradient, Handle, Inputs, Part, PartMut};
 use crate::var::Var;
 
-/// Indices that a function gets as an argument, such as class labels or tokens, or that an operation has found, such as
-/// [`sort`](Var::sort) or [`argmax`](Var::argmax).
+/// Integers on a tape: class labels, tokens, places that an operation has found, such as [`sort`](Var::sort) or
+/// [`argmax`](Var::argmax), and seeds of draws.
 ///
-/// Operations take them as they take a `Tensor<usize>`. In a [`Program`](crate::Program) they may be others at every run.
+/// A handle: copying it copies no elements. Operations take it as they take a `Tensor<usize>`, which is data of the recording. In a
+/// [`Program`](crate::Program) those that are arguments, and those that operations find, may be others at every run.
 ///
 /// ```
 /// use autograd::{Program, Tensor};
 ///
 /// let table = Tensor::from([[0.0_f64, 1.0], [2.0, 3.0]]);
-/// let mut sum = Program::record(&(table.clone(), Tensor::from([0, 0])), |_, (x, rows)| x.embedding(&rows).sum())?;
+/// let mut sum = Program::record(&(table.clone(), Tensor::from([0, 0])), |_, (x, rows)| x.embedding(rows).sum())?;
 /// assert_eq!(sum.value(&(table, Tensor::from([0, 1])))?, 6.0);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Copy)]
 pub struct Indices<'t, T: Float = f32> {
-    tape: &'t Tape<T>,
-    list: Tensor<usize>,
+    pub(crate) tape: &'t Tape<T>,
+    pub(crate) slot: u32,
+}
+
+impl<T: Float> Tape<T> {
+    /// Integers, as data.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f32>::new();
+    /// let labels = tape.indices([2, 0, 1]);
+    /// assert_eq!(labels.shape(), [3].into());
+    /// ```
+    #[track_caller]
+    pub fn indices(&self, list: impl Into<Tensor<usize>>) -> Indices<'_, T> {
+        let slot = self.push_integers(IntegerOp::Leaf, Source::Nothing, Integers::new(list.into()));
+        Indices { tape: self, slot }
+    }
 }
 
 impl<'t, T: Float> Indices<'t, T> {
-    pub(crate) fn new(tape: &'t Tape<T>, list: Tensor<usize>) -> Self {
-        Indices { tape, list }
-    }
-
     /// Those of a failed operation.
-    pub(crate) fn none(tape: &'t Tape<T>) -> Self {
-        Indices { tape, list: Tensor::zeros([0]) }
+    pub(crate) fn failed(tape: &'t Tape<T>) -> Self {
+        Indices { tape, slot: FAILED }
     }
 
-    /// With an axis of size one, if there can be such.
-    pub(crate) fn unsqueeze(&self, axis: isize) -> Self {
-        Indices { tape: self.tape, list: self.list.unsqueeze(axis).unwrap_or_else(|_| self.list.clone()) }
+    /// Marks the tape, of which this is a failed handle.
+    #[cold]
+    pub(crate) fn fail_first(self, error: Error) -> Self {
+        Indices { slot: self.tape.fail(error), ..self }
     }
 
-    /// The same indices in another shape.
+    /// A function of these, or a failure of `name`.
+    #[track_caller]
+    fn record(self, name: &'static str, op: IntegerOp) -> Self {
+        if self.is_failed() {
+            return self;
+        }
+        match self.tape.integers_of(self.slot, op) {
+            Ok(slot) => Indices { slot, ..self },
+            Err(rule) => self.fail(name, rule),
+        }
+    }
+
+    /// The same integers in another shape.
     ///
     /// ```
     /// use autograd::Tape;
     ///
     /// let tape = Tape::new();
     /// let x = tape.constant([[1.0_f32, 3.0], [5.0, 4.0]]);
-    /// let largest = x.gather(1, &x.argmax(1)?.reshape([2, 1]));
+    /// let largest = x.gather(1, x.argmax(1).reshape([2, 1]));
     /// assert_eq!(largest.value()?.to_vec(), [3.0, 5.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
@@ -60,51 +91,105 @@ impl<'t, T: Float> Indices<'t, T> {
     /// A shape of another size marks the tape.
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
-        match self.list.reshape(shape) {
-            Ok(list) => Indices { list, ..self },
-            Err(error) => {
-                self.tape.fail(error);
-                Indices::none(self.tape)
-            }
+        self.record("reshape", IntegerOp::Reshape(shape.into()))
+    }
+
+    /// With an axis of size one.
+    #[track_caller]
+    pub(crate) fn unsqueeze(self, axis: isize) -> Self {
+        match self.shape().with_inserted(axis) {
+            Ok(to) => self.reshape(to),
+            Err(rule) => self.fail("unsqueeze", rule),
         }
     }
 
-    /// The indices themselves. A program's path holds for these alone, and with others it is recorded again.
-    pub fn value(&self) -> Tensor<usize> {
-        self.tape.guard_indices(&self.list);
-        self.list.clone()
+    /// A single index as a list of one.
+    #[track_caller]
+    pub(crate) fn as_list(self) -> Self {
+        if self.is_failed() || self.shape().rank() > 0 { self } else { self.reshape([1]) }
     }
 
-    /// The size along each axis.
-    pub fn shape(&self) -> &Shape {
-        self.list.shape()
+    #[track_caller]
+    pub(crate) fn broadcast_to(self, shape: Shape) -> Self {
+        if self.shape() == shape { self } else { self.record("broadcast_to", IntegerOp::BroadcastTo(shape)) }
+    }
+
+    /// The integers themselves. A program's path holds for these alone, and with others it is recorded again.
+    ///
+    /// # Errors
+    /// The first failure on the tape, if this is the result of a failed operation.
+    pub fn value(self) -> Result<Tensor<usize>> {
+        self.ensure()?;
+        self.tape.guard_integers(self.slot);
+        Ok(self.tape.list(self.slot))
+    }
+
+    /// The size along each axis; no axes for the result of a failed operation.
+    pub fn shape(self) -> Shape {
+        match self.is_failed() {
+            true => Shape::default(),
+            false => self.tape.with_integers(self.slot, |node| node.value.shape().clone()),
+        }
+    }
+
+    /// Whether this is the result of a failed operation.
+    pub fn is_failed(self) -> bool {
+        self.slot >= LIMIT
+    }
+
+    /// The tape this is on.
+    pub fn tape(self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// # Errors
+    /// When this is the result of a failed operation.
+    pub(crate) fn ensure(self) -> Result<()> {
+        if self.is_failed() { self.tape.failed() } else { Ok(()) }
+    }
+
+    #[cold]
+    #[track_caller]
+    pub(crate) fn fail(self, op: &'static str, rule: Rule) -> Self {
+        if self.is_failed() { self } else { Indices { slot: self.tape.fail(Error::new(op, rule)), ..self } }
     }
 }
 
-/// Indices as operations take them: [`Indices`], or a `Tensor<usize>` and what makes one.
-pub trait AsIndices {
-    /// For operations, which do not look at them but to find elements.
-    #[doc(hidden)]
-    fn places(&self) -> Tensor<usize>;
-}
-
-impl<T: Float> AsIndices for Indices<'_, T> {
-    fn places(&self) -> Tensor<usize> {
-        self.list.clone()
+impl<T: Float> fmt::Debug for Indices<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            Ok(list) => fmt::Debug::fmt(&list, f),
+            Err(error) => write!(f, "failed: {error}"),
+        }
     }
 }
 
-impl<I: AsIndices + ?Sized> AsIndices for &I {
-    fn places(&self) -> Tensor<usize> {
-        (*self).places()
+/// Integers as operations take them: [`Indices`], or a `Tensor<usize>` and what makes one, which are data.
+pub trait AsIndices<'t, T: Float> {
+    /// The handle on a tape.
+    #[track_caller]
+    fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T>;
+}
+
+impl<'t, T: Float> AsIndices<'t, T> for Indices<'t, T> {
+    fn on(&self, _: &'t Tape<T>) -> Indices<'t, T> {
+        *self
+    }
+}
+
+impl<'t, T: Float, I: AsIndices<'t, T> + ?Sized> AsIndices<'t, T> for &I {
+    #[track_caller]
+    fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        (*self).on(tape)
     }
 }
 
 macro_rules! as_indices {
     ($([$($of:tt)*] $list:ty),* $(,)?) => {$(
-        impl<$($of)*> AsIndices for $list {
-            fn places(&self) -> Tensor<usize> {
-                self.to_owned().into()
+        impl<'t, T: Float, $($of)*> AsIndices<'t, T> for $list {
+            #[track_caller]
+            fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+                tape.indices(self.to_owned())
             }
         }
     )*};
@@ -112,30 +197,32 @@ macro_rules! as_indices {
 
 as_indices!([] Tensor<usize>, [] usize, [] Vec<usize>, [const A: usize] [usize; A], [const A: usize, const B: usize] [[usize; B]; A]);
 
-impl AsIndices for [usize] {
-    fn places(&self) -> Tensor<usize> {
-        self.into()
+impl<'t, T: Float> AsIndices<'t, T> for [usize] {
+    #[track_caller]
+    fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        tape.indices(self)
     }
 }
 
-/// No derivative is taken of indices: what stands for it is zeros.
+/// No derivative is taken of integers: what stands for it is zeros.
 impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
     type Value = Tensor<usize>;
 
     fn ensure(&self) -> Result<()> {
-        Ok(())
+        Indices::ensure(*self)
     }
     fn peek(self) -> Tensor<usize> {
-        self.list
+        self.value().unwrap_or_else(|_| Tensor::zeros([0]))
     }
+    #[track_caller]
     fn adjoint(self, _: &Gradient<'t, T>) -> Self {
-        Indices { list: Tensor::zeros(self.list.shape()), ..self }
+        self.tape.indices(Tensor::zeros(self.shape()))
     }
     fn set_tangent(self, _: &'static str, _: Tensor<usize>, _: &mut Tangents<T>) -> Result<()> {
         Ok(())
     }
     fn tangent(self, _: &Tangents<T>) -> Tensor<usize> {
-        Tensor::zeros(self.list.shape())
+        Tensor::zeros(self.shape())
     }
 }
 
@@ -145,11 +232,11 @@ impl<T: Float> Inputs<T> for Tensor<usize> {
     where
         T: 't;
 
+    #[track_caller]
     fn record<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        let list = self.contiguous();
-        tape.know_indices(&list);
-        Indices { tape, list }
+        tape.indices(self.clone())
     }
+    #[track_caller]
     fn record_data<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
         self.record(tape)
     }

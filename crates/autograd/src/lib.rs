@@ -86,9 +86,9 @@ pub use ops::pool::{
     AvgPool1dOptions, AvgPool2dOptions, AvgPoolOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions,
     MaxPoolOptions,
 };
-pub use ops::random::{normal, uniform};
+pub use ops::random::{Seed, normal, uniform};
 pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use param::{Buffer, Generator, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};
 pub use program::{Batch, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};

@@ -4,6 +4,8 @@
 use std::panic::Location;
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
@@ -50,6 +52,14 @@ pub(crate) fn weighted_sum<'t, T: Float>(tape: &'t Tape<T>, x: &[Var<'t, T>], we
 pub(crate) struct Operation<T: Float> {
     pub kind: Kind<T>,
     pub operands: Vec<Part<T>>,
+    pub integers: Vec<Tensor<usize>>,
+}
+
+impl<T: Float> Operation<T> {
+    /// An operation that takes no integers.
+    pub fn new(kind: Kind<T>, operands: Vec<Part<T>>) -> Self {
+        Operation { kind, operands, integers: Vec::new() }
+    }
 }
 
 pub(crate) enum Kind<T: Float> {
@@ -80,7 +90,9 @@ impl<T: Float> Function<T> for Operation<T> {
         let first = x.first().copied().ok_or_else(no_operand)?;
         let results = match &self.kind {
             Kind::Op(op) => {
-                let slot = (T::engine().record)(tape, op.clone(), &inputs, Location::caller());
+                let integers: SmallVec<[u32; 2]> =
+                    self.integers.iter().map(|list| tape.indices(list.clone()).slot).collect();
+                let slot = (T::engine().record)(tape, op.clone(), &inputs, &integers, Location::caller());
                 vec![Var::new(tape, slot)]
             }
             Kind::Custom(rule) => record_rule(tape, rule.clone(), &inputs, Location::caller())?.into_vec(),
@@ -102,18 +114,17 @@ impl<T: Float> Tape<T> {
         let entry = self.entry(position);
         let value = |index: usize| Tensor::scalar(self.entry(index).value);
         let x = entry.operand as usize;
-        let scalar =
-            |op: Elementwise, operands, x| Some((Operation { kind: Kind::Op(Op::Elementwise(op)), operands }, x));
+        let scalar = |op: Elementwise, operands, x| Some((Operation::new(Kind::Op(Op::Elementwise(op)), operands), x));
         let number = Part::Number(entry.constant());
         match entry.step() {
-            Step::Leaf => None,
+            Step::Leaf | Step::Integers => None,
             Step::Unary(op) => scalar(op, vec![Part::Moving], vec![value(x)]),
             Step::Both(op) => scalar(op, vec![Part::Moving, Part::Moving], vec![value(x), value(entry.second())]),
             Step::Right(op) => scalar(op, vec![Part::Moving, number], vec![value(x)]),
             Step::Left(op) => scalar(op, vec![number, Part::Moving], vec![value(x)]),
             Step::Element => {
                 let kind = Kind::Element(entry.second());
-                Some((Operation { kind, operands: vec![Part::Moving] }, vec![self.node_value(entry.operand)]))
+                Some((Operation::new(kind, vec![Part::Moving]), vec![self.node_value(entry.operand)]))
             }
             Step::Node => self.node_operation(entry.operand),
         }
@@ -124,13 +135,19 @@ impl<T: Float> Tape<T> {
             Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => return None,
             Op::FromScalars { .. } => {
                 let operands = vec![Part::Moving];
-                return Some((Operation { kind: Kind::Gather, operands }, vec![self.node_value(slot)]));
+                return Some((Operation::new(Kind::Gather, operands), vec![self.node_value(slot)]));
             }
             Op::Custom { rule, .. } => Kind::Custom(self.custom(rule)),
             op => Kind::Op(op),
         };
         let (operands, x) = self.moving_operands(slot);
-        Some((Operation { kind, operands }, x))
+        Some((Operation { integers: self.lists_of(slot), ..Operation::new(kind, operands) }, x))
+    }
+
+    /// The integers that a node takes.
+    pub(crate) fn lists_of(&self, slot: u32) -> Vec<Tensor<usize>> {
+        let integers = self.with_node(slot, |node| node.integers.clone());
+        integers.into_iter().map(|slot| self.list(slot)).collect()
     }
 
     /// The operands of a node in any type of number, and those among them that gradients flow to.

@@ -28,6 +28,7 @@ pub(crate) mod diagonal;
 pub(crate) mod einsum;
 pub(crate) mod extreme;
 pub(crate) mod index;
+pub(crate) mod integers;
 pub(crate) mod linear;
 pub(crate) mod moments;
 pub(crate) mod nll;
@@ -46,25 +47,46 @@ pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod standardize;
 
+use std::ops::Deref;
+
 use smallvec::SmallVec;
 
 use crate::error::Rule;
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::ops::elementwise::Elementwise;
-use crate::ops::search::Search;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 /// What a rule wants to find again besides its operands and its value.
 #[derive(Debug, Clone)]
 pub(crate) enum Saved<T: Float> {
     Nothing,
-    /// Where elements were found: contiguous, and all smaller than a number that follows from the shapes of the operands.
-    Index {
-        places: Tensor<usize>,
-        below: usize,
-    },
+    Integers(Integers),
     Tensor(Tensor<T>),
+}
+
+/// What an op is a function of: tensors, which it derefs to, and integers.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands<'a, T: Float> {
+    pub tensors: &'a [Tensor<T>],
+    pub integers: &'a [Integers],
+}
+
+impl<'a, T: Float> Operands<'a, T> {
+    /// Tensors alone.
+    pub fn of(tensors: &'a [Tensor<T>]) -> Self {
+        Operands { tensors, integers: &[] }
+    }
+}
+
+impl<T: Float> Deref for Operands<'_, T> {
+    type Target = [Tensor<T>];
+
+    fn deref(&self) -> &[Tensor<T>] {
+        self.tensors
+    }
 }
 
 /// What an op computes.
@@ -84,8 +106,9 @@ pub(crate) struct Vjp<'a, 't, T: Float> {
     pub x: &'a [Var<'t, T>],
     pub y: Var<'t, T>,
     pub g: Var<'t, T>,
+    pub integers: &'a [Indices<'t, T>],
     pub saved: &'a Saved<T>,
-    needs: &'a [bool],
+    pub needs: &'a [bool],
 }
 
 /// So many operands have room in lists without an allocation: those of a recurrent sequence.
@@ -95,10 +118,6 @@ pub(crate) const OPERANDS: usize = 6;
 pub(crate) type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; OPERANDS]>;
 
 impl<'a, 't, T: Float> Vjp<'a, 't, T> {
-    pub fn new(x: &'a [Var<'t, T>], y: Var<'t, T>, g: Var<'t, T>, saved: &'a Saved<T>, needs: &'a [bool]) -> Self {
-        Self { x, y, g, saved, needs }
-    }
-
     /// The answer of a rule with one operand.
     pub fn only(&self, gx: Var<'t, T>) -> Cotangents<'t, T> {
         SmallVec::from_iter([Some(gx)])
@@ -111,6 +130,12 @@ impl<'a, 't, T: Float> Vjp<'a, 't, T> {
             Saved::Tensor(kept) if !self.g.tape.is_recording() => Some(self.g.tape.kept(self.y.slot, kept.clone())),
             _ => None,
         }
+    }
+
+    /// The integers that the operation kept.
+    #[track_caller]
+    pub fn kept_integers(&self) -> Option<Indices<'t, T>> {
+        self.g.tape.integers_kept_by(self.y.slot)
     }
 
     /// Whether a gradient of operand `i` is asked for.
@@ -139,28 +164,10 @@ pub(crate) trait TensorRule {
     const MULTILINEAR: bool = false;
 
     /// The value, or the rule that the operands break.
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule>;
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule>;
 
     /// The gradient of each operand: the incoming gradient times the Jacobian, in ops on handles.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T>;
-
-    /// The places of elements that are part of the op, if there are any.
-    fn places(&self) -> Option<&Tensor<usize>> {
-        None
-    }
-
-    /// The op with other places of the same shape.
-    fn with_places(&self, _: &Tensor<usize>) -> Self
-    where
-        Self: Sized + Clone,
-    {
-        self.clone()
-    }
-
-    /// The rule that places break which are none for these operands.
-    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
-        Ok(())
-    }
 }
 
 macro_rules! ops {
@@ -178,8 +185,6 @@ macro_rules! ops {
             Detach,
             /// What the operation of the operand keeps for its derivative.
             Kept,
-            /// A search along an axis, which keeps where it finds elements.
-            Search { search: Search, axis: isize },
             Elementwise(Elementwise),
             /// Scalars gathered into a tensor: a range of the tape's list.
             FromScalars { start: usize, len: usize },
@@ -201,7 +206,6 @@ macro_rules! ops {
                     Op::Constant => "constant",
                     Op::Detach => "detach",
                     Op::Kept => "kept",
-                    Op::Search { .. } => "search",
                     Op::Elementwise(op) => op.facts().name,
                     Op::FromScalars { .. } => "from_scalars",
                     Op::Custom { .. } => "custom",
@@ -217,37 +221,11 @@ macro_rules! ops {
                 }
             }
 
-            /// The value of a search or of an op with a [`TensorRule`]; `None` for the others, which are not functions of
-            /// tensors alone.
-            pub fn value<T: Float>(&self, x: &[Tensor<T>]) -> Option<Result<Value<T>, Rule>> {
+            /// The value of an op with a [`TensorRule`]; `None` for the others, which are not functions of their operands alone.
+            pub fn value<T: Float>(&self, x: Operands<'_, T>) -> Option<Result<Value<T>, Rule>> {
                 match self {
-                    Op::Search { search, axis } => Some(search.value(&x[0], *axis)),
                     $(Op::$name(op) => Some(op.value(x)),)*
                     _ => None,
-                }
-            }
-
-            /// The places of elements that are part of the op.
-            pub fn places(&self) -> Option<&Tensor<usize>> {
-                match self {
-                    $(Op::$name(op) => op.places(),)*
-                    _ => None,
-                }
-            }
-
-            /// The op with other places.
-            pub fn with_places(&self, places: &Tensor<usize>) -> Self {
-                match self {
-                    $(Op::$name(op) => op.with_places(places).into(),)*
-                    op => op.clone(),
-                }
-            }
-
-            /// The rule that places break which are none for these operands.
-            pub fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-                match self {
-                    $(Op::$name(op) => op.check_places(x),)*
-                    _ => Ok(()),
                 }
             }
 
@@ -326,6 +304,7 @@ ops! {
     batch_norm::BatchNorm
     batch_norm::BatchNormAdjoint
     batch_norm::BatchNormSums
+    random::Draw
     recurrent::Lstm
     recurrent::LstmAdjoint
     recurrent::Gru

@@ -3,11 +3,13 @@
 //! A [`Param`] is a trainable tensor that lives in a model, without a lifetime. [`Module`] shows what a model holds, so
 //! that update rules, files and summaries need to know nothing else of it.
 
+mod generator;
 mod module;
 mod update;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use generator::Generator;
 pub use module::{Buffer, Leaf, LeafMut, Mode, Module, Path, Visitor, VisitorMut};
 
 use crate::error::{Error, Result};

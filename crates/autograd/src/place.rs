@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op};
 use crate::shape::Shape;
-use crate::tape::{Input, LIMIT, Step, Tape};
+use crate::tape::{Input, LIMIT, Source, Step, Tape};
 use crate::tensor::Tensor;
 
 /// Where an operation is in a recording.
@@ -154,6 +154,7 @@ impl<T: Float> Tape<T> {
         let x = Operand::Entry(entry.operand as usize);
         match entry.step() {
             Step::Leaf => Operands::new(),
+            Step::Integers => self.integer_operands(entry.operand),
             Step::Element => SmallVec::from_slice(&[Operand::Entry(self.entry_of(entry.operand))]),
             Step::Node => self.node_operands(entry.operand),
             Step::Unary(_) => SmallVec::from_slice(&[x]),
@@ -179,12 +180,25 @@ impl<T: Float> Tape<T> {
     }
 
     fn inputs_of(&self, slot: u32) -> Operands<T> {
-        let inputs = self.with_node(slot, |node| node.inputs.clone());
+        let (inputs, integers) = self.with_node(slot, |node| (node.inputs.clone(), node.integers.clone()));
         let operand = |input: Input<T>| match input {
             Input::Node(slot) => Operand::Entry(self.entry_of(slot)),
             Input::Number(number) => Operand::Number(number),
         };
-        inputs.into_iter().map(operand).collect()
+        let lists = integers.into_iter().map(|slot| Operand::Entry(self.entry_of_integers(slot)));
+        inputs.into_iter().map(operand).chain(lists).collect()
+    }
+
+    fn integer_operands(&self, slot: u32) -> Operands<T> {
+        match self.with_integers(slot, |node| node.source) {
+            Source::Nothing => Operands::new(),
+            Source::Node(of) => SmallVec::from_slice(&[Operand::Entry(self.entry_of(of))]),
+            Source::Integers(of) => SmallVec::from_slice(&[Operand::Entry(self.entry_of_integers(of))]),
+        }
+    }
+
+    fn entry_of_integers(&self, slot: u32) -> usize {
+        self.with_integers(slot, |node| node.entry as usize)
     }
 
     /// The place of a node in the order of execution.
@@ -203,6 +217,7 @@ impl<T: Float> Tape<T> {
         let entry = self.entry(position);
         match entry.step() {
             Step::Leaf => Op::Leaf.name(),
+            Step::Integers => self.with_integers(entry.operand, |node| node.op.name()),
             Step::Element => "element",
             Step::Unary(op) | Step::Both(op) | Step::Right(op) | Step::Left(op) => op.facts().name,
             Step::Node => match self.with_node(entry.operand, |node| node.op.clone()) {
@@ -228,18 +243,28 @@ impl<T: Float> Tape<T> {
 
     /// Whether a derivative can flow through an entry.
     pub(crate) fn is_tracked(&self, position: usize) -> bool {
-        self.slot_at(position).is_none_or(|slot| self.with_node(slot, |node| node.tracked))
+        match self.slot_at(position) {
+            Some(slot) => self.with_node(slot, |node| node.tracked),
+            None => self.entry(position).step() != Step::Integers,
+        }
     }
 
     pub(crate) fn shape_at(&self, position: usize) -> Shape {
-        self.slot_at(position).map_or(Shape::default(), |slot| self.with_node(slot, |node| node.value.shape().clone()))
+        let entry = self.entry(position);
+        match entry.step() {
+            Step::Node => self.with_node(entry.operand, |node| node.value.shape().clone()),
+            Step::Integers => self.with_integers(entry.operand, |node| node.value.shape().clone()),
+            _ => Shape::default(),
+        }
     }
 
-    /// The value of an entry; a number has no axes.
+    /// The value of an entry as numbers; a number has no axes.
     pub(crate) fn value_at(&self, position: usize) -> Tensor<T> {
-        match self.slot_at(position) {
-            Some(slot) => self.node_value(slot),
-            None => Tensor::scalar(self.entry(position).value),
+        let entry = self.entry(position);
+        match entry.step() {
+            Step::Node => self.node_value(entry.operand),
+            Step::Integers => self.list(entry.operand).map(|integer| T::from_f64(integer as f64)),
+            _ => Tensor::scalar(entry.value),
         }
     }
 

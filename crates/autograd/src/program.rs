@@ -402,6 +402,7 @@ fn elements<T: Float>(result: Var<'_, T>) -> Result<Ends<'_, T>> {
     Ok(Ends {
         numbers: tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect(),
         tensors: Vec::new(),
+        integers: Vec::new(),
     })
 }
 

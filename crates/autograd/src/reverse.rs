@@ -18,6 +18,7 @@ use crate::engine::{self, Factor, map_blocks};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::gradients::{Found, Gradients, Spare};
+use crate::indices::Indices;
 use crate::kernel::{self, prefetch::prefetch};
 use crate::ops::custom::{Handles, NumericAdjoint};
 use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
@@ -124,7 +125,7 @@ impl<T: Float> Sweep<'_, '_, T> {
                     continue;
                 }
                 match entry.arm {
-                    Arm::Leaf | Arm::Node => {}
+                    Arm::Leaf | Arm::Node | Arm::Integers => {}
                     Arm::Element => add_element(tape, adjoints, entry, g)?,
                     Arm::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
                     Arm::Add(_) => chain.both::<rule::add>(entry, g),
@@ -439,7 +440,8 @@ pub(crate) fn outputs<T: Float>(tape: &Tape<T>, slot: u32) -> std::ops::Range<u3
 
 /// The gradients of the operands of a node that is not elementwise, from those of its outputs, in ops on handles.
 pub(crate) fn node_vjp<'t, T: Float>(tape: &'t Tape<T>, slot: u32, g: &[Var<'t, T>]) -> Result<Cotangents<'t, T>> {
-    let (op, inputs) = tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone()));
+    let (op, inputs, integers) =
+        tape.with_node(slot, |node| (node.op.clone(), node.inputs.clone(), node.integers.clone()));
     let x: Handles<'t, T> = inputs.iter().map(|input| handle(tape, input)).collect();
     let gradients = match op {
         Op::Custom { rule, .. } => custom_vjp(tape, slot, rule, &x, g)?,
@@ -447,7 +449,10 @@ pub(crate) fn node_vjp<'t, T: Float>(tape: &'t Tape<T>, slot: u32, g: &[Var<'t, 
             let needs: SmallVec<[bool; OPERANDS]> =
                 x.iter().map(|x| tape.with_node(x.slot, |node| node.tracked)).collect();
             let saved = tape.saved(slot);
-            let rule = Vjp::new(&x, Var::new(tape, slot), g[0], &saved, &needs);
+            let integers: SmallVec<[Indices<'t, T>; 2]> =
+                integers.into_iter().map(|slot| Indices { tape, slot }).collect();
+            let (y, g) = (Var::new(tape, slot), g[0]);
+            let rule = Vjp { x: &x, y, g, integers: &integers, saved: &saved, needs: &needs };
             op.vjp(&rule).unwrap_or_default()
         }
     };

@@ -8,6 +8,7 @@
 
 mod entry;
 mod guard;
+mod integers;
 mod node;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -17,7 +18,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use entry::{Arm, CONSTANT, Entry, FAILED, LIMIT, Step};
-pub(crate) use guard::{Drawn, Guards, Subject};
+pub(crate) use guard::{Guards, Subject};
+pub(crate) use integers::{IntegerNode, Source};
 pub(crate) use node::{Input, Inputs, Node};
 
 use crate::error::{Error, Result, Rule};
@@ -50,6 +52,7 @@ pub struct Tape<T: Float = f32> {
     /// Up to here entries are written without a further look: the capacity, or 0 where the mode wants a look at each.
     room: Cell<usize>,
     nodes: RefCell<Vec<Node<T>>>,
+    integers: RefCell<Vec<IntegerNode>>,
     /// The entries gathered by `from_scalars`, referred to by range.
     gathered: RefCell<Vec<u32>>,
     /// What rules want to find again besides operands and value, by node, ascending; few nodes have any.
@@ -97,6 +100,7 @@ impl<T: Float> Tape<T> {
             entries: UnsafeCell::new(Vec::new()),
             room: Cell::new(0),
             nodes: RefCell::default(),
+            integers: RefCell::default(),
             gathered: RefCell::default(),
             saved: RefCell::default(),
             customs: RefCell::default(),
@@ -160,7 +164,7 @@ impl<T: Float> Tape<T> {
         let op = Op::from(Reshape { to: value.shape().clone() });
         let inputs = Inputs::from_slice(&[Input::Node(x.slot)]);
         let site = self.with_node(x.slot, |node| node.site);
-        Var::new(self, self.push_node(Node { op, inputs, value, site, entry: 0, tracked: true }))
+        Var::new(self, self.push_node(Node { tracked: true, ..Node::new(op, inputs, value, site) }))
     }
 
     /// A parameter of a model. Its tensor is shared, not copied; asking again gives the same handle. A frozen parameter
@@ -217,6 +221,7 @@ impl<T: Float> Tape<T> {
     pub fn clear(&mut self) {
         self.entries.get_mut().clear();
         self.nodes.get_mut().clear();
+        self.integers.get_mut().clear();
         self.gathered.get_mut().clear();
         self.saved.get_mut().clear();
         self.customs.get_mut().clear();
@@ -260,7 +265,7 @@ impl<T: Float> Tape<T> {
 
     fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
         let op = if tracked { Op::Leaf } else { Op::Constant };
-        let node = Node { op, inputs: Inputs::new(), value, site, entry: 0, tracked };
+        let node = Node { tracked, ..Node::new(op, Inputs::new(), value, site) };
         Var::new(self, self.push_node(node))
     }
 
@@ -283,6 +288,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
             Entry { arm: Arm::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
+            Entry { arm: Arm::Integers, operand, .. } => Some(self.with_integers(operand, |node| node.site)),
             _ => self.sites.borrow().get(entry).copied(),
         }
     }
@@ -318,6 +324,7 @@ impl<T: Float> Tape<T> {
     /// Runs `f` recording or not, and then forgets every operation that it wrote: for rules whose results are numbers.
     pub(crate) fn scratch<R>(&self, recording: bool, f: impl FnOnce() -> R) -> R {
         let (entries, nodes, customs) = (self.len(), self.node_count(), self.customs.borrow().len());
+        let integers = self.integers.borrow().len();
         let (saved, gathered) = (self.saved.borrow().len(), self.gathered.borrow().len());
         let (names, leaves, sections) =
             (self.names.borrow().len(), self.leaves.borrow().len(), self.sections.borrow().len());
@@ -325,6 +332,7 @@ impl<T: Float> Tape<T> {
         // SAFETY: as in `push`.
         unsafe { (*self.entries.get()).truncate(entries) };
         self.nodes.borrow_mut().truncate(nodes);
+        self.integers.borrow_mut().truncate(integers);
         self.customs.borrow_mut().truncate(customs);
         self.saved.borrow_mut().truncate(saved);
         self.gathered.borrow_mut().truncate(gathered);

@@ -7,6 +7,7 @@ mod compare;
 mod construct;
 pub(crate) mod copy;
 pub(crate) mod index;
+pub(crate) mod integers;
 pub(crate) mod layout;
 #[cfg(feature = "ndarray")]
 mod ndarray;
@@ -182,11 +183,6 @@ impl<E: Element> Tensor<E> {
     /// The elements in row-major order, if they lie so in memory (see [`contiguous`](Self::contiguous)).
     pub fn as_slice(&self) -> Option<&[E]> {
         self.view().as_slice()
-    }
-
-    /// Where the elements are kept: the same for a tensor and its views.
-    pub(crate) fn address(&self) -> *const E {
-        self.buffer.as_slice().as_ptr()
     }
 
     /// The element at a row-major index.

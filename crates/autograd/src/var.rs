@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::ops::Op;
 use crate::ops::elementwise::{BinaryRule, Elementwise, UnaryRule};
 use crate::param::Param;
@@ -148,9 +149,20 @@ impl<'t, T: Float> Var<'t, T> {
         if other.is_failed() { Self::new(self.tape, FAILED) } else { self }
     }
 
+    /// As [`and`](Self::and), for integers.
+    pub(crate) fn and_indices(self, indices: Indices<'t, T>) -> Self {
+        if indices.is_failed() { Self::new(self.tape, FAILED) } else { self }
+    }
+
     /// Records `op` on this handle and others.
     #[track_caller]
     pub(crate) fn record(self, op: impl Into<Op>, others: &[Self]) -> Self {
+        self.record_with(op, others, &[])
+    }
+
+    /// Records `op` on this handle, others, and integers.
+    #[track_caller]
+    pub(crate) fn record_with(self, op: impl Into<Op>, others: &[Self], indices: &[Indices<'t, T>]) -> Self {
         let mut inputs = Inputs::new();
         let op = op.into();
         for operand in std::iter::once(&self).chain(others) {
@@ -162,12 +174,22 @@ impl<'t, T: Float> Var<'t, T> {
             }
             inputs.push(Input::Node(operand.slot));
         }
-        self.record_op(op, &inputs)
+        let mut integers: SmallVec<[u32; 2]> = SmallVec::new();
+        for indices in indices {
+            if indices.is_failed() {
+                return Self::new(self.tape, FAILED);
+            }
+            if !std::ptr::eq(indices.tape, self.tape) {
+                return self.fail(op.name(), Rule::TwoTapes);
+            }
+            integers.push(indices.slot);
+        }
+        Self::new(self.tape, (T::engine().record)(self.tape, op, &inputs, &integers, Location::caller()))
     }
 
     #[track_caller]
     pub(crate) fn record_op(self, op: Op, inputs: &[Input<T>]) -> Self {
-        Self::new(self.tape, (T::engine().record)(self.tape, op, inputs, Location::caller()))
+        Self::new(self.tape, (T::engine().record)(self.tape, op, inputs, &[], Location::caller()))
     }
 
     #[track_caller]

@@ -273,7 +273,7 @@ fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Tensor<T>)> {
     model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| match leaf {
         Leaf::Param(param) => all.push((path.to_string(), param.value().clone())),
         Leaf::Buffer(buffer) => all.push((path.to_string(), buffer.value())),
-        Leaf::Mode(_) => {}
+        Leaf::Mode(_) | Leaf::Generator(_) => {}
     });
     all
 }
@@ -308,7 +308,7 @@ fn read<T: Float>(
 
 fn assign<T: Float>(model: &mut impl Module<T>, mut tensors: HashMap<String, Tensor<T>>) {
     model.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf: LeafMut<'_, T>| {
-        if matches!(leaf, LeafMut::Mode(_)) {
+        if matches!(leaf, LeafMut::Mode(_) | LeafMut::Generator(_)) {
             return;
         }
         let Some(tensor) = tensors.remove(&path.to_string()) else { return };
@@ -316,7 +316,7 @@ fn assign<T: Float>(model: &mut impl Module<T>, mut tensors: HashMap<String, Ten
             // The shapes were compared when the file was read.
             LeafMut::Param(param) => _ = param.set(tensor),
             LeafMut::Buffer(buffer) => buffer.set(tensor),
-            LeafMut::Mode(_) => {}
+            LeafMut::Mode(_) | LeafMut::Generator(_) => {}
         }
     });
 }

@@ -290,7 +290,7 @@ impl<'t, 'p> Program<'t, 'p> {
             causal: rng.random_bool(0.3),
             scale: rng.random_bool(0.2).then_some(-0.5),
             dropout: if rng.random_bool(0.2) { 0.4 } else { 0.0 },
-            seed: 1,
+            seed: Some(self.tape.indices(1)),
         }
     }
 

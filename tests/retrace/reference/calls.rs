@@ -92,7 +92,10 @@ impl<'c, 't> Call<'c, 't> {
 
     /// A result that has no derivative.
     fn plain(&self, index: Indices<'t, f64>) -> V<'t> {
-        self.tape.constant(index.value().map(|i| i as f64))
+        match index.value() {
+            Ok(index) => self.tape.constant(index.map(|i| i as f64)),
+            Err(error) => self.tape.constant(0.0).fail(error.op, error.rule),
+        }
     }
 
     fn axes(&self, name: &str) -> Option<Axes> {
@@ -270,16 +273,12 @@ fn extreme<'t>(
     both.map(|y| if call.flag("keepdim") { y.unsqueeze(axis) } else { y }).to_vec()
 }
 
-fn argument<'t>(
-    call: &Call<'_, 't>,
-    x: V<'t>,
-    along: fn(V<'t>, isize) -> Result<Indices<'t, f64>, Error>,
-) -> Result<V<'t>, Error> {
+fn argument<'t>(call: &Call<'_, 't>, x: V<'t>, along: fn(V<'t>, isize) -> Indices<'t, f64>) -> V<'t> {
     if call.param("dim").is_none() {
-        return Ok(call.plain(along(x.flatten(), 0)?));
+        return call.plain(along(x.flatten(), 0));
     }
-    let found = call.plain(along(x, call.axis("dim"))?);
-    Ok(if call.flag("keepdim") { found.unsqueeze(call.axis("dim")) } else { found })
+    let found = call.plain(along(x, call.axis("dim")));
+    if call.flag("keepdim") { found.unsqueeze(call.axis("dim")) } else { found }
 }
 
 macro_rules! table {
@@ -370,8 +369,8 @@ table! {
     "amin" => |c, x| vec![if c.flag("keepdim") { x[0].amin_keepdim(c.over(x[0])) } else { x[0].amin(c.over(x[0])) }],
     "max" => |c, x| extreme(c, x[0], V::max, V::max_with_index),
     "min" => |c, x| extreme(c, x[0], V::min, V::min_with_index),
-    "argmax" => |c, x| vec![argument(c, x[0], V::argmax)?],
-    "argmin" => |c, x| vec![argument(c, x[0], V::argmin)?],
+    "argmax" => |c, x| vec![argument(c, x[0], V::argmax)],
+    "argmin" => |c, x| vec![argument(c, x[0], V::argmin)],
     "var" => |c, x| vec![{
         let n = c.size("correction", 1);
         reduced(c, x[0], |x| x.var(n), |x, axes| x.var_axes(axes, n), |x, axes| x.var_keepdim(axes, n))

@@ -66,7 +66,7 @@ impl<T: Float> Checker<'_, T> {
         let value = |index: usize| self.tape.entry(index).value.to_f64();
         let x = entry.operand as usize;
         match entry.step() {
-            Step::Leaf => {}
+            Step::Leaf | Step::Integers => {}
             Step::Node => self.node(position, entry.operand),
             Step::Element => self.element(position, entry.operand, entry.second()),
             Step::Unary(op) => self.scalar(position, op, [true, false], [value(x), 0.0]),
@@ -114,7 +114,7 @@ impl<T: Float> Checker<'_, T> {
             return;
         }
         let x = self.tape.node_value(slot).cast::<f64>();
-        let operation = Operation { kind: Kind::Element(index), operands: vec![Part::Moving] };
+        let operation = Operation::new(Kind::Element(index), vec![Part::Moving]);
         self.compare(position, &operation, &[x], Layout::Any);
     }
 
@@ -126,7 +126,7 @@ impl<T: Float> Checker<'_, T> {
         match op {
             Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => {}
             Op::FromScalars { .. } => {
-                let operation = Operation { kind: Kind::Gather, operands: vec![Part::Moving] };
+                let operation = Operation::new(Kind::Gather, vec![Part::Moving]);
                 let x = self.tape.node_value(slot).cast::<f64>();
                 self.compare(position, &operation, &[x], Layout::Any);
             }
@@ -134,7 +134,9 @@ impl<T: Float> Checker<'_, T> {
             Op::Elementwise(op) if self.tape.shape_at(position).len() > SMALL => self.elementwise(position, slot, op),
             op => {
                 let (operands, x) = self.tape.moving_operands::<f64>(slot);
-                self.compare(position, &Operation { kind: Kind::Op(op), operands }, &x, Layout::Any);
+                let integers = self.tape.lists_of(slot);
+                let operation = Operation { integers, ..Operation::new(Kind::Op(op), operands) };
+                self.compare(position, &operation, &x, Layout::Any);
             }
         }
     }
@@ -145,7 +147,7 @@ impl<T: Float> Checker<'_, T> {
             return;
         }
         let (operands, x) = self.tape.moving_operands::<T>(slot);
-        self.compare(position, &Operation { kind: Kind::Custom(rule), operands }, &x, Layout::Any);
+        self.compare(position, &Operation::new(Kind::Custom(rule), operands), &x, Layout::Any);
     }
 
     fn compare<U: Float>(&mut self, position: usize, operation: &Operation<U>, x: &[Tensor<U>], layout: Layout) {
@@ -179,7 +181,7 @@ impl<T: Float> Checker<'_, T> {
                     }
                 }
             }
-            let operation = Operation { kind: Kind::Op(Op::Elementwise(op)), operands: parts };
+            let operation = Operation::new(Kind::Op(Op::Elementwise(op)), parts);
             for (order, mut outcome) in self.check.outcomes(&operation, &x, Layout::Pointwise).into_iter().enumerate() {
                 relabel(&mut outcome, |k| unravel((start + k) * stride, &shape));
                 match outcomes.get_mut(order) {

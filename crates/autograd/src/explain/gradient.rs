@@ -250,7 +250,7 @@ impl<T: Float> Tape<T> {
     fn op_at(&self, position: usize) -> Option<Op> {
         let entry = self.entry(position);
         match entry.step() {
-            Step::Leaf | Step::Element => None,
+            Step::Leaf | Step::Element | Step::Integers => None,
             Step::Unary(op) | Step::Both(op) | Step::Right(op) | Step::Left(op) => Some(Op::Elementwise(op)),
             Step::Node => Some(self.with_node(entry.operand, |node| node.op.clone())),
         }

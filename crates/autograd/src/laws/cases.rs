@@ -46,7 +46,11 @@ impl<T: Float> fmt::Debug for Case<T> {
             Some(op) => write!(f, "{op:?} of {shapes:?}")?,
             None => write!(f, "{} of {shapes:?}", self.name)?,
         }
-        if fixed.is_empty() { Ok(()) } else { write!(f, " with {fixed:?}") }
+        if !fixed.is_empty() {
+            write!(f, " with {fixed:?}")?;
+        }
+        let lists = &self.operation.integers;
+        if lists.is_empty() { Ok(()) } else { write!(f, " at {lists:?}") }
     }
 }
 
@@ -195,14 +199,18 @@ fn moved<T: Float>() -> Vec<Formula<T>> {
         of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter(0, &same, x[1])),
         of(&[&[2, 2], &[2, 3]], |x| x[0].scatter(1, &Tensor::from([[0, 0, 1], [1, 1, 1]]), x[1])),
         of(&[&[0, 3], &[0, 2]], |x| x[0].scatter(1, &Tensor::zeros([0, 2]), x[1])),
-        of(&[&[3]], |x| x[0].record(Except { index: Tensor::from([2, 0, 2]), this: 2 }, &[])),
-        of(&[&[2, 2]], |x| x[0].t().record(Except { index: Tensor::from([[0, 1], [1, 1]]), this: 1 }, &[])),
-        of(&[&[0, 3]], |x| x[0].record(Except { index: Tensor::zeros([0, 3]), this: 0 }, &[])),
+        of(&[&[3]], |x| except(x[0], [2, 0, 2], 2)),
+        of(&[&[2, 2]], |x| except(x[0].t(), [[0, 1], [1, 1]], 1)),
+        of(&[&[0, 3]], |x| except(x[0], Tensor::zeros([0, 3]), 0)),
         of(&[&[3, 4]], |x| x[0].index_select(1, [2, 0, 2])),
         of(&[&[3, 2]], |x| x[0].index_select(0, Tensor::zeros([0]))),
         of(&[&[0, 3]], |x| x[0].index_select(1, [1, 1])),
         of(&[&[3, 2], &[3, 3]], |x| x[0].index_add(1, [1, 1, 0], x[1])),
     ]
+}
+
+fn except<'t, T: Float>(x: Var<'t, T>, index: impl Into<Tensor<usize>>, this: usize) -> Var<'t, T> {
+    x.record_with(Except { this }, &[], &[x.tape().indices(index)])
 }
 
 /// Elements that are searched for.
@@ -217,22 +225,10 @@ fn searched<T: Float>() -> Vec<Formula<T>> {
         of(&[&[4, 3]], |x| x[0].kthvalue(3, 0).0 * x[0].median(0).0),
         of(&[&[3, 4]], |x| x[0].max_with_index(1).0 * x[0].min_with_index(-1).0),
         of(&[&[2, 5]], |x| x[0].cummax(1).0 * x[0].cummin(0).0),
-        of(&[&[3, 4], &[3, 4]], |x| match x[0].argsort(0, Descending) {
-            Ok(index) => x[1].square().take_along_dim(&index, 0),
-            Err(error) => x[0].fail(error.op, error.rule),
-        }),
-        of(&[&[1, 4], &[3, 4]], |x| match x[0].argsort(1, Ascending) {
-            Ok(index) => x[1].square().take_along_dim(&index, 1),
-            Err(error) => x[0].fail(error.op, error.rule),
-        }),
-        of(&[&[3, 4], &[4, 2]], |x| match x[0].argmax(1) {
-            Ok(rows) => x[1].embedding(&rows),
-            Err(error) => x[0].fail(error.op, error.rule),
-        }),
-        of(&[&[3, 4], &[3, 4]], |x| match x[0].argmin(0) {
-            Ok(index) => x[1].square().gather(0, &index.reshape([1, 4])),
-            Err(error) => x[0].fail(error.op, error.rule),
-        }),
+        of(&[&[3, 4], &[3, 4]], |x| x[1].square().take_along_dim(x[0].argsort(0, Descending), 0)),
+        of(&[&[1, 4], &[3, 4]], |x| x[1].square().take_along_dim(x[0].argsort(1, Ascending), 1)),
+        of(&[&[3, 4], &[4, 2]], |x| x[1].embedding(x[0].argmax(1))),
+        of(&[&[3, 4], &[3, 4]], |x| x[1].square().gather(0, x[0].argmin(0).reshape([1, 4]))),
         of(&[&[4, 4], &[2, 2]], |x| {
             let (y, places) = x[0].max_pool2d_with_indices([2, 2], MaxPoolOptions::default());
             (y * x[1]).max_unpool2d(&places, [4, 4])
@@ -354,7 +350,8 @@ fn multiplied<T: Float>() -> Vec<Formula<T>> {
 fn attended<T: Float>() -> Vec<Formula<T>> {
     let attend = |shapes: &[&[usize]], causal, dropout| {
         of(shapes, move |x| {
-            let options = AttentionOptions { bias: x.get(3).copied(), causal, dropout, seed: 3, ..Default::default() };
+            let seed = Some(x[0].tape().indices(3));
+            let options = AttentionOptions { bias: x.get(3).copied(), causal, dropout, seed, ..Default::default() };
             x[0].scaled_dot_product_attention(x[1], x[2], &options)
         })
     };

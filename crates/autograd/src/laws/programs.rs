@@ -13,7 +13,7 @@ use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
-use crate::{Inputs, hvp, value_and_gradient};
+use crate::{Axes, Inputs, hvp, value_and_gradient};
 
 /// Bits are those of the recording up to the sign of zeros.
 #[track_caller]
@@ -91,13 +91,34 @@ fn programs_of_every_operation_are_their_recordings() {
     }
 }
 
+/// The same indices: on their own, in the middle of a buffer, with another order of the axes, or with gaps.
+fn arranged(list: &Tensor<usize>, kind: usize) -> Tensor<usize> {
+    let shape = list.shape().clone();
+    let all = match kind % 4 {
+        0 => return list.clone(),
+        1 => [vec![7; 3], list.to_vec(), vec![8; 2]].concat(),
+        2 => {
+            let axes = || (0..list.rank() as isize).rev().collect::<Axes>();
+            let turned = list.permute(axes()).unwrap();
+            return Tensor::from_vec(turned.shape(), turned.to_vec()).unwrap().permute(axes()).unwrap();
+        }
+        _ => list.iter().flat_map(|index| [index, 9]).collect(),
+    };
+    let step = if kind % 4 == 3 { 2 } else { 1 };
+    let start = if step == 1 { 3 } else { 0 };
+    let taken = Tensor::from(all).slice_step(0, start..start + step * list.len(), step).unwrap();
+    taken.reshape(shape).unwrap()
+}
+
 #[test]
 fn programs_take_other_indices() {
     for (k, formula) in formulas_of_indices::<f64>().iter().enumerate() {
-        let mut draws = Draws(k as u64);
+        let (mut draws, mut turn) = (Draws(k as u64), 0);
         let mut point = || {
             let (x, indices) = formula.point(&mut draws);
             let v = x.iter().map(|x| draw(x.shape(), &mut draws)).collect();
+            turn += 1;
+            let indices = arranged(&indices, turn);
             [(x, indices.clone()), (v, indices)]
         };
         law(&|x, indices| formula.of(x, indices), &mut point, ("formula of indices", k));

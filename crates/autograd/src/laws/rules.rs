@@ -94,7 +94,8 @@ fn assert_equal<T: Float>(found: &[Tensor<T>], expected: &[Tensor<T>], tolerance
 fn every_op_of_the_table_has_cases() {
     let cases = cases::<f64>();
     let of = |name: &str| cases.iter().filter(|case| case.name == name).collect::<Vec<_>>();
-    for name in Op::NAMES {
+    // What draws has no operand that a derivative is taken of.
+    for name in Op::NAMES.iter().filter(|&&name| name != "draw") {
         assert!(of(name).len() > 2, "{name} has too few cases: {:?}", of(name));
     }
     for name in ["element", "from_scalars", "product", "twice", "both"] {
@@ -278,7 +279,8 @@ const NOT_FOR_USERS: &[&str] = &[
 #[test]
 fn wrong_arguments_fail_by_the_name_of_the_method() {
     let refused = refused::<f64>();
-    for name in Op::NAMES {
+    // What draws has no operand that a derivative is taken of.
+    for name in Op::NAMES.iter().filter(|&&name| name != "draw") {
         assert_ne!(refused.iter().any(|(op, _)| op == name), NOT_FOR_USERS.contains(name), "{name}");
     }
     for (name, formula) in &refused {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::standardize::gradient_of_adjoint;
-use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::channels::{Affine, Channels, combine, moments, scales, sums_with, transform};
@@ -37,7 +37,7 @@ fn batch_axes(rank: usize) -> Axes {
 impl TensorRule for BatchNorm {
     const NAME: &'static str = "batch_norm";
 
-    fn value<T: Float>(&self, operands: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let packed = |i: usize| operands.get(i).map(|x| Packed::new(x.view()));
         let (x, weight, bias) = (Packed::new(operands[0].view()), packed(1), packed(2));
         let (x, shape) = (x.as_slice(), operands[0].shape());
@@ -93,10 +93,10 @@ impl TensorRule for BatchNormAdjoint {
     const NAME: &'static str = "batch_norm_adjoint";
 
     /// r·(g − mean g − ŷ·mean(g·ŷ)), with one factor for each of g, x − mean and 1.
-    fn value<T: Float>(&self, operands: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (operands, kept) = match operands.split_last() {
             Some((kept, operands)) if self.from_kept => (operands, Some(kept)),
-            _ => (operands, None),
+            _ => (operands.tensors, None),
         };
         let weight = operands.get(2).map(|weight| Packed::new(weight.view()));
         let (x, g) = (Packed::new(operands[0].view()), Packed::new(operands[1].view()));
@@ -154,7 +154,7 @@ pub(crate) struct BatchNormSums {
 impl TensorRule for BatchNormSums {
     const NAME: &'static str = "batch_norm_sums";
 
-    fn value<T: Float>(&self, operands: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (x, g) = (Packed::new(operands[0].view()), Packed::new(operands[1].view()));
         let (x, g, shape) = (x.as_slice(), g.as_slice(), operands[0].shape());
         let fill = |sums: &mut [T]| {

@@ -1,6 +1,6 @@
 //! Several tensors in one: along an axis, or along a new one.
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::kernel::lines::Lines;
@@ -20,11 +20,11 @@ pub(crate) struct Cat {
 impl TensorRule for Cat {
     const NAME: &'static str = "cat";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let shape = self.shape(x)?;
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let shape = self.shape(&x)?;
         Ok(Tensor::build(shape.clone(), |out| {
             let mut start = 0;
-            for x in x {
+            for x in x.tensors {
                 self.put(x, start, &shape, out);
                 start += x.shape()[self.axis];
             }

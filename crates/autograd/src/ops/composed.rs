@@ -1,10 +1,8 @@
 //! Elementwise formulas that are compositions, as accurate and nearly as fast as an op of their own.
 
-use rand::Rng;
-
+use super::random::{Distribution, Seed};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
 impl<'t, T: Float> Var<'t, T> {
@@ -143,8 +141,9 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 for x > 0, else the slope drawn.
     #[track_caller]
-    pub fn rrelu(self, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Self {
-        self.leaky_relu(self.tape.constant(Tensor::uniform(self.shape(), low, high, rng)))
+    pub fn rrelu(self, low: T, high: T, seed: impl Seed<'t, T>) -> Self {
+        let slopes = Distribution::Uniform { low: low.to_f64(), high: high.to_f64() };
+        self.leaky_relu(self.tape.drawn(slopes, self.shape(), seed.on(self.tape)).called("rrelu"))
     }
 }
 

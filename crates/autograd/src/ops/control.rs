@@ -98,12 +98,8 @@ impl<'t, T: Float> Tape<T> {
         Var::new(
             self,
             self.push_node(Node {
-                op: Op::FromScalars { start, len },
-                inputs: Inputs::new(),
-                value: numbers,
-                site: Location::caller(),
-                entry: 0,
                 tracked,
+                ..Node::new(Op::FromScalars { start, len }, Inputs::new(), numbers, Location::caller())
             }),
         )
     }

@@ -3,7 +3,7 @@
 //!
 //! One dimension is two with a height of one. A transposed convolution is the gradient of a convolution in its input.
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::conv::Conv;
@@ -100,7 +100,7 @@ impl TensorRule for Conv2d {
     const NAME: &'static str = "conv2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         convolution(&self.conv, [&x[0], &x[1]], None).map(Value::from)
     }
 
@@ -118,7 +118,7 @@ pub(crate) struct BiasedConv2d {
 impl TensorRule for BiasedConv2d {
     const NAME: &'static str = Conv2d::NAME;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         convolution(&self.conv, [&x[0], &x[1]], Some(&x[2])).map(Value::from)
     }
 
@@ -162,7 +162,7 @@ impl TensorRule for ConvInput {
     const NAME: &'static str = "conv_transpose2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (g, w) = (&x[0], &x[1]);
         let ([images, ..], [_, channels, ..]) = (sizes(g)?, sizes(w)?);
         let shape = Shape::from([images, channels * self.conv.groups, self.input[0], self.input[1]]);
@@ -189,7 +189,7 @@ impl TensorRule for ConvWeight {
     const NAME: &'static str = "conv2d_weight";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (x, g) = (&x[0], &x[1]);
         let ([_, channels, ..], [_, filters, ..]) = (sizes(x)?, sizes(g)?);
         let shape = Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]);
@@ -224,7 +224,7 @@ fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 
 }
 
 /// The operands of a convolution over one or two axes as those of one over two.
-struct Operands {
+struct ConvOperands {
     images: [usize; 4],
     weight: [usize; 4],
     /// Whether the caller's input has a batch axis.
@@ -233,7 +233,7 @@ struct Operands {
     axes: usize,
 }
 
-impl Operands {
+impl ConvOperands {
     fn new<const N: usize>(x: &Shape, weight: &Shape) -> Result<Self, Rule> {
         if weight.rank() != N + 2 {
             return Err(Rule::Rank { what: "the weight", expected: N + 2, found: weight.clone() });
@@ -302,7 +302,7 @@ fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), Rule> {
 
 /// A convolution with its operands checked.
 struct Forward {
-    operands: Operands,
+    operands: ConvOperands,
     conv: Conv,
     /// Zeros at the end of height and width, which the padding of [`Conv`] cannot say.
     extra: [usize; 2],
@@ -317,7 +317,7 @@ impl Forward {
         options: &ConvOptions<N>,
     ) -> Result<Self, Rule> {
         let &ConvOptions { stride, dilation, groups, .. } = options;
-        let operands = Operands::new::<N>(x, weight)?;
+        let operands = ConvOperands::new::<N>(x, weight)?;
         let (kernel, filters) = (operands.kernel(), operands.weight[0]);
         check_steps(&stride, &dilation)?;
         operands.check_channels(operands.weight[1].saturating_mul(groups), groups, bias, filters)?;
@@ -343,7 +343,7 @@ impl Forward {
 
 /// A transposed convolution with its operands checked.
 struct Transposed {
-    operands: Operands,
+    operands: ConvOperands,
     op: ConvInput,
     out: Shape,
 }
@@ -356,7 +356,7 @@ impl Transposed {
         options: &ConvTransposeOptions<N>,
     ) -> Result<Self, Rule> {
         let &ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = options;
-        let operands = Operands::new::<N>(x, weight)?;
+        let operands = ConvOperands::new::<N>(x, weight)?;
         let filters = operands.weight[1].saturating_mul(groups);
         check_steps(&stride, &dilation)?;
         operands.check_channels(operands.weight[0], groups, bias, filters)?;

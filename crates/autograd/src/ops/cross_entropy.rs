@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::nll::NegativeLogLikelihoodAdjoint;
-use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::AsIndices;
@@ -13,6 +13,7 @@ use crate::kernel::math::Math;
 use crate::kernel::vectorized::vectorized;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 /// How the losses of many samples become one.
@@ -40,11 +41,10 @@ pub struct CrossEntropy<T: Float = f32> {
     pub reduction: Reduction,
 }
 
-/// What the op and its adjoint share: the targets and how they are weighed. The weights of classes are an operand.
+/// How the classes of targets are weighed: what a loss of classes and its adjoint share. The targets and the weights of classes
+/// are operands.
 #[derive(Debug, Clone)]
-pub(crate) struct Targets {
-    /// Contiguous, one for each line of the logits.
-    targets: Tensor<usize>,
+pub(crate) struct ClassLoss {
     ignored: Option<usize>,
     smoothing: f64,
     reduction: Reduction,
@@ -52,50 +52,45 @@ pub(crate) struct Targets {
     axis: usize,
 }
 
+/// A loss of classes with targets that fit it.
+pub(super) struct Targets<'l> {
+    of: &'l ClassLoss,
+    /// In row-major order, one for each line of the logits.
+    targets: Integers,
+}
+
 /// −Σ q·w·log softmax x along the axis of the classes, reduced; saves the logarithms.
 #[derive(Debug, Clone)]
-pub(crate) struct SoftmaxCrossEntropy(Targets);
+pub(crate) struct SoftmaxCrossEntropy(ClassLoss);
 
 /// The gradient of [`SoftmaxCrossEntropy`] from the logarithms, the incoming gradient and the weights.
 #[derive(Debug, Clone)]
-pub(crate) struct SoftmaxCrossEntropyAdjoint(Targets);
+pub(crate) struct SoftmaxCrossEntropyAdjoint(ClassLoss);
 
 impl TensorRule for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (x, weight) = (&x[0], x.get(1));
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (targets, x, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], x.get(1));
         let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out))?;
-        Ok(Value { tensor: self.0.loss(&log, weight)?, saved: Saved::Tensor(log) })
+        Ok(Value { tensor: targets.loss(&log, weight)?, saved: Saved::Tensor(log) })
     }
 
     /// When the gradient is recorded, so are the logarithms: they carry its dependence on the logits.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let log = rule.kept().unwrap_or_else(|| rule.x[0].log_softmax(self.0.axis as isize));
         let operands: SmallVec<[Var<'t, T>; 2]> = std::iter::once(rule.g).chain(rule.x.get(1).copied()).collect();
-        let gx = log.record(SoftmaxCrossEntropyAdjoint(self.0.clone()), &operands);
+        let gx = log.record_with(SoftmaxCrossEntropyAdjoint(self.0.clone()), &operands, rule.integers);
         std::iter::once(Some(gx)).chain(rule.x.get(1).map(|_| None)).collect()
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.0.targets)
-    }
-
-    fn with_places(&self, targets: &Tensor<usize>) -> Self {
-        SoftmaxCrossEntropy(self.0.with(targets))
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        self.0.check(x[0].shape())
     }
 }
 
 impl TensorRule for SoftmaxCrossEntropyAdjoint {
     const NAME: &'static str = "softmax_cross_entropy_adjoint";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (log, g, weight) = (&x[0], &x[1], x.get(2));
-        Ok(Tensor::build(log.shape().clone(), |out| self.0.gradient(log, g, weight, out))?.into())
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (targets, log, g, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], &x[1], x.get(2));
+        Ok(Tensor::build(log.shape().clone(), |out| targets.gradient(log, g, weight, out))?.into())
     }
 
     /// gx = g·(b − eˡ·Σb) for the logarithms l, where b is the gradient by the logarithms themselves for g = 1, and its sum
@@ -103,7 +98,7 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
         let by_logs = NegativeLogLikelihoodAdjoint { of: self.0.clone(), to: log.shape() };
-        let by_logs = log.tape().constant(Tensor::ones(g.shape())).record(by_logs, &rule.x[2..]);
+        let by_logs = log.tape().constant(Tensor::ones(g.shape())).record_with(by_logs, &rule.x[2..], rule.integers);
         let weighed = log.exp() * -by_logs.sum_along(self.0.axis);
         let mut gradients = rule.both(
             || h.masked_mul(weighed * self.0.along_lines(g, &log.shape())),
@@ -114,18 +109,6 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
         );
         gradients.extend(rule.x.get(2).map(|_| None));
         gradients
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.0.targets)
-    }
-
-    fn with_places(&self, targets: &Tensor<usize>) -> Self {
-        SoftmaxCrossEntropyAdjoint(self.0.with(targets))
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        self.0.check(x[0].shape())
     }
 }
 
@@ -145,68 +128,62 @@ impl<T: Float> Factors<T> {
     }
 }
 
-impl Targets {
-    /// Those of logits of this shape, if they fit.
-    pub(super) fn new<T: Float>(
-        shape: &Shape,
-        targets: &Tensor<usize>,
-        options: &CrossEntropy<T>,
-    ) -> Result<Self, Rule> {
+impl ClassLoss {
+    /// For logits of this shape.
+    pub(super) fn new<T: Float>(shape: &Shape, options: &CrossEntropy<T>) -> Result<Self, Rule> {
         let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
-        let classes = shape[axis];
-        targets.shape().must_be("the targets", &shape.reduced(&[axis]))?;
         if let Some(weight) = &options.weight {
-            weight.shape().must_be("the weights of the classes", &[classes])?;
+            weight.shape().must_be("the weights of the classes", &[shape[axis]])?;
         }
         if !(0.0..=1.0).contains(&options.label_smoothing) {
             let found = options.label_smoothing.to_string();
             return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
         }
-        let targets = Targets {
-            targets: targets.in_order()?,
+        Ok(ClassLoss {
             ignored: options.ignore_index,
             smoothing: options.label_smoothing,
             reduction: options.reduction,
             axis,
-        };
-        targets.check(shape)?;
-        Ok(targets)
+        })
     }
 
-    pub(super) fn places(&self) -> &Tensor<usize> {
-        &self.targets
-    }
-
-    /// The same weighing of other targets, which are contiguous.
-    pub(super) fn with(&self, targets: &Tensor<usize>) -> Self {
-        Targets { targets: targets.clone(), ..*self }
-    }
-
-    /// The rule that a target breaks which is no class of logits of this shape.
-    pub(super) fn check(&self, shape: &Shape) -> Result<(), Rule> {
+    /// With targets, if they fit logits of this shape: each is a class or does not count.
+    pub(super) fn of(&self, shape: &Shape, targets: &Integers) -> Result<Targets<'_>, Rule> {
+        targets.shape().must_be("the targets", &shape.reduced(&[self.axis]))?;
+        let targets = Targets { of: self, targets: targets.in_order()? };
         let classes = shape[self.axis];
-        let is_outside = |&&t: &&usize| t >= classes && self.ignored != Some(t);
-        match self.targets().iter().find(is_outside) {
+        if targets.targets.below <= classes {
+            return Ok(targets);
+        }
+        let is_outside = |&&target: &&usize| target >= classes && self.ignored != Some(target);
+        match targets.targets().iter().find(is_outside) {
             Some(&index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
-            None => Ok(()),
+            None => Ok(targets),
         }
     }
 
+    /// The incoming gradient with size one along the classes.
+    fn along_lines<'t, T: Float>(&self, g: Var<'t, T>, logits: &Shape) -> Var<'t, T> {
+        if self.reduction == Reduction::None { g.reshape(logits.with(self.axis, 1)) } else { g }
+    }
+}
+
+impl Targets<'_> {
     fn factors<T: Float>(&self, weight: Option<&Tensor<T>>) -> Factors<T> {
         let part = |part: f64| T::from_f64(part);
         Factors {
             weight: weight.map_or(Vec::new(), Tensor::to_vec),
-            at_target: part(1.0 - self.smoothing),
-            at_each: part(self.smoothing),
+            at_target: part(1.0 - self.of.smoothing),
+            at_each: part(self.of.smoothing),
         }
     }
 
     fn targets(&self) -> &[usize] {
-        self.targets.as_slice().unwrap_or_default()
+        self.targets.as_slice()
     }
 
     fn is_ignored(&self, target: usize) -> bool {
-        self.ignored == Some(target)
+        self.of.ignored == Some(target)
     }
 
     /// What the mean divides by: the weights of the targets that count.
@@ -218,7 +195,7 @@ impl Targets {
     /// The loss from contiguous logarithms.
     pub(super) fn loss<T: Float>(&self, log: &Tensor<T>, weight: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
         let each = self.losses(log, &self.factors(weight))?;
-        Ok(match self.reduction {
+        Ok(match self.of.reduction {
             Reduction::None => each,
             Reduction::Sum => Tensor::scalar(each.sum()),
             Reduction::Mean => Tensor::scalar(each.sum() / self.total(weight)),
@@ -227,7 +204,7 @@ impl Targets {
 
     /// The loss of every line, with the shape of the targets.
     fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Result<Tensor<T>, Rule> {
-        let lines = Lines::new(log.shape(), self.axis);
+        let lines = Lines::new(log.shape(), self.of.axis);
         let log = log.as_slice().unwrap_or_default();
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         let loss = |start: usize, target: usize| {
@@ -237,7 +214,7 @@ impl Targets {
             let at = |class: usize| log[start + class * lines.inner];
             let loss = -(factors.at_target * factors.of(target).masked_mul(at(target)));
             let all = || (0..lines.len).map(|class| factors.of(class) * at(class)).sum::<T>();
-            if self.smoothing == 0.0 { loss } else { loss - per_class * all() }
+            if self.of.smoothing == 0.0 { loss } else { loss - per_class * all() }
         };
         Tensor::build(self.targets.shape().clone(), |out| {
             let (inner, targets) = (lines.inner.max(1), self.targets());
@@ -250,7 +227,7 @@ impl Targets {
 
     /// g·(A·eˡ − a) for every line.
     fn gradient<T: Float>(&self, log: &Tensor<T>, g: &Tensor<T>, weight: Option<&Tensor<T>>, out: &mut [T]) {
-        let lines = Lines::new(log.shape(), self.axis);
+        let lines = Lines::new(log.shape(), self.of.axis);
         let factors = self.factors(weight);
         let (log, g) = (log.contiguous(), g.contiguous());
         let (log, g) = (log.as_slice().unwrap_or_default(), g.as_slice().unwrap_or_default());
@@ -276,7 +253,7 @@ impl Targets {
 
     /// −g·a for every line: the gradient by the logarithms.
     pub(super) fn put_back<T: Float>(&self, g: &Tensor<T>, weight: Option<&Tensor<T>>, shape: &Shape, out: &mut [T]) {
-        let lines = Lines::new(shape, self.axis);
+        let lines = Lines::new(shape, self.of.axis);
         let (factors, divisor, g) = (self.factors(weight), self.divisor(weight), g.contiguous());
         let (g, targets) = (g.as_slice().unwrap_or_default(), self.targets());
         out.fill(T::ZERO);
@@ -290,7 +267,7 @@ impl Targets {
 
     /// What the sum of the losses is divided by.
     fn divisor<T: Float>(&self, weight: Option<&Tensor<T>>) -> T {
-        if self.reduction == Reduction::Mean { self.total(weight) } else { T::ONE }
+        if self.of.reduction == Reduction::Mean { self.total(weight) } else { T::ONE }
     }
 
     /// The gradient that comes to the k-th line; nothing where the target is ignored.
@@ -314,17 +291,12 @@ impl Targets {
     ) {
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         for (k, (scale, &target)) in scales.zip(targets).enumerate().filter(|&(_, (scale, _))| scale != T::ZERO) {
-            if self.smoothing != 0.0 {
+            if self.of.smoothing != 0.0 {
                 let line = out[k..].iter_mut().step_by(lines.inner).enumerate();
                 line.for_each(|(class, gx)| *gx -= scale * per_class * factors.of(class));
             }
             out[k + target * lines.inner] -= scale * factors.at_target * factors.of(target);
         }
-    }
-
-    /// The incoming gradient with size one along the classes.
-    fn along_lines<'t, T: Float>(&self, g: Var<'t, T>, logits: &Shape) -> Var<'t, T> {
-        if self.reduction == Reduction::None { g.reshape(logits.with(self.axis, 1)) } else { g }
     }
 }
 
@@ -369,15 +341,15 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn softmax_cross_entropy(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
-        let shape = self.shape();
-        let op = match Targets::new(&shape, &targets.places(), options) {
-            Ok(targets) => SoftmaxCrossEntropy(targets),
-            Err(rule) => return self.fail("softmax_cross_entropy", rule),
+    pub fn softmax_cross_entropy(self, targets: impl AsIndices<'t, T>, options: &CrossEntropy<T>) -> Self {
+        let targets = targets.on(self.tape);
+        let op = match ClassLoss::new(&self.shape(), options) {
+            Ok(of) => SoftmaxCrossEntropy(of),
+            Err(rule) => return self.and_indices(targets).fail("softmax_cross_entropy", rule),
         };
         match &options.weight {
-            Some(weight) => self.record(op, &[self.tape.constant(weight.clone())]),
-            None => self.record(op, &[]),
+            Some(weight) => self.record_with(op, &[self.tape.constant(weight.clone())], &[targets]),
+            None => self.record_with(op, &[], &[targets]),
         }
     }
 }

@@ -271,7 +271,7 @@ pub(crate) fn record_rule<'t, T: Float>(
             0 => (Op::Custom { rule, outputs: outputs as u32 }, inputs.clone()),
             _ => (Op::Output { back: k as u32 }, Inputs::new()),
         };
-        Var::new(tape, tape.push_node(Node { op, inputs, value, site, entry: 0, tracked }))
+        Var::new(tape, tape.push_node(Node { tracked, ..Node::new(op, inputs, value, site) }))
     };
     Ok(values.into_iter().enumerate().map(push).collect())
 }

@@ -1,6 +1,6 @@
 //! Diagonals: views of a matrix, and matrices around a vector.
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -47,7 +47,7 @@ impl TensorRule for Diagonal {
     const NAME: &'static str = "diagonal";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(x[0].with_layout(self.line.view(&x[0].layout)).into())
     }
 
@@ -67,7 +67,7 @@ impl TensorRule for DiagonalEmbed {
     const NAME: &'static str = "diag_embed";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(self.to.clone(), |out| {
             let places = self.line.view(&Layout::contiguous(self.to.clone()));
             out.fill(T::ZERO);

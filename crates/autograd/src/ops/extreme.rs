@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::reduce::Keep;
 use super::search::Search;
-use super::{Cotangents, Op, TensorRule, Value, Vjp};
+use super::{Cotangents, Op, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
@@ -31,7 +31,7 @@ pub(crate) struct Amin {
 impl TensorRule for Amax {
     const NAME: &'static str = "amax";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         extreme(&x[0], &self.axes, kernel::reduce::max)
     }
 
@@ -43,7 +43,7 @@ impl TensorRule for Amax {
 impl TensorRule for Amin {
     const NAME: &'static str = "amin";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         extreme(&x[0], &self.axes, kernel::reduce::min)
     }
 
@@ -146,7 +146,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The largest element along `axis`, and where it first is.
     ///
     /// Derivative: the gradient for the element at the index, also among ties.
-    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`.
     ///
     /// ```
     /// use autograd::{Tape, Tensor};
@@ -154,7 +154,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let tape = Tape::new();
     /// let x = tape.var([[1.0_f32, 7.0, 7.0], [5.0, 4.0, 3.0]]);
     /// let (values, indices) = x.max_with_index(1);
-    /// assert_eq!((values.value()?.to_vec(), indices.value()), (vec![7.0, 5.0], Tensor::from([1, 0])));
+    /// assert_eq!((values.value()?.to_vec(), indices.value()?), (vec![7.0, 5.0], Tensor::from([1, 0])));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
@@ -165,7 +165,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The smallest element along `axis`, and where it first is.
     ///
     /// Derivative: the gradient for the element at the index, also among ties.
-    /// Shapes: `[.., d, ..]` → twice `[.., ..]`; after a failure the indices are empty.
+    /// Shapes: `[.., d, ..]` → twice `[.., ..]`.
     #[track_caller]
     pub fn min_with_index(self, axis: isize) -> (Self, Indices<'t, T>) {
         self.found_one("min_with_index", axis, Search::Smallest)
@@ -173,19 +173,17 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Where the largest element along `axis` first is.
     ///
-    /// # Errors
-    /// [`Rule::Axis`]; [`Rule::Empty`]; the first failure on the tape, if this is its result.
+    /// Shapes: `[.., d, ..]` → `[.., ..]`, with d > 0.
     #[track_caller]
-    pub fn argmax(self, axis: isize) -> Result<Indices<'t, T>> {
+    pub fn argmax(self, axis: isize) -> Indices<'t, T> {
         self.search("argmax", axis, Search::Largest)
     }
 
     /// Where the smallest element along `axis` first is.
     ///
-    /// # Errors
-    /// As [`argmax`](Self::argmax).
+    /// Shapes: `[.., d, ..]` → `[.., ..]`, with d > 0.
     #[track_caller]
-    pub fn argmin(self, axis: isize) -> Result<Indices<'t, T>> {
+    pub fn argmin(self, axis: isize) -> Indices<'t, T> {
         self.search("argmin", axis, Search::Smallest)
     }
 }
@@ -333,6 +331,6 @@ mod tests {
     fn wrong_axes_are_named() {
         assert_fails(|t| t.var([1.0]).amin([0, 1]), "amin: axis 1 is out of range for shape [1]");
         assert_fails(|t| t.var([1.0]).min_with_index(3).0, "min_with_index: axis 3 is out of range for shape [1]");
-        assert_eq!(Tape::new().var([1.0]).argmax(1).unwrap_err().op, "argmax");
+        assert_eq!(Tape::new().var([1.0]).argmax(1).value().unwrap_err().op, "argmax");
     }
 }

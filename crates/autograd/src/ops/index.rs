@@ -1,12 +1,13 @@
-//! Elements picked and put by index. Indices are part of an operation, checked before it is recorded.
+//! Elements picked and put by index. Indices are operands, which every operation checks.
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::tensor::layout::Layout;
 use crate::var::{Term, Var};
 
@@ -14,34 +15,22 @@ use crate::var::{Term, Var};
 #[derive(Debug, Clone)]
 pub(crate) struct Gather {
     pub axis: usize,
-    pub index: Tensor<usize>,
 }
 
 impl TensorRule for Gather {
     const NAME: &'static str = "gather";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let Gather { axis, index } = self;
-        let gather = |out: &mut [T]| kernel::index::gather(x[0].view(), *axis, index.view(), out);
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let index = &x.integers[0];
+        check_index(index, self.axis, x[0].shape())?;
+        let gather = |out: &mut [T]| kernel::index::gather(x[0].view(), self.axis, index.list.view(), out);
         Ok(Tensor::build(index.shape().clone(), gather)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let Gather { axis, index } = self.clone();
-        rule.only(rule.g.record(ScatterAdd { axis, index, to: rule.x[0].shape() }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        Gather { index: index.clone(), ..*self }
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, x[0].shape())
+        let adjoint = ScatterAdd { axis: self.axis, to: rule.x[0].shape() };
+        rule.only(rule.g.record_with(adjoint, &[], rule.integers))
     }
 }
 
@@ -49,7 +38,6 @@ impl TensorRule for Gather {
 #[derive(Debug, Clone)]
 pub(crate) struct ScatterAdd {
     pub axis: usize,
-    pub index: Tensor<usize>,
     pub to: Shape,
 }
 
@@ -57,28 +45,18 @@ impl TensorRule for ScatterAdd {
     const NAME: &'static str = "scatter_add";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let index = &x.integers[0];
+        check_source(&x[0], index, self.axis, &self.to)?;
         Ok(Tensor::build(self.to.clone(), |out| {
             out.fill(T::ZERO);
-            kernel::index::scatter_add(x[0].view(), self.axis, self.index.view(), &self.to, out);
+            kernel::index::scatter_add(x[0].view(), self.axis, index.list.view(), &self.to, out);
         })?
         .into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(Gather { axis: self.axis, index: self.index.clone() }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        ScatterAdd { index: index.clone(), ..self.clone() }
-    }
-
-    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, &self.to)
+        rule.only(rule.g.record_with(Gather { axis: self.axis }, &[], rule.integers))
     }
 }
 
@@ -86,7 +64,6 @@ impl TensorRule for ScatterAdd {
 #[derive(Debug, Clone)]
 pub(crate) struct Scatter {
     pub axis: usize,
-    pub index: Tensor<usize>,
     pub to: Shape,
 }
 
@@ -94,28 +71,18 @@ impl TensorRule for Scatter {
     const NAME: &'static str = "scatter";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let index = &x.integers[0];
+        check_source(&x[0], index, self.axis, &self.to)?;
         Ok(Tensor::build(self.to.clone(), |out| {
             out.fill(T::ZERO);
-            kernel::index::scatter(x[0].view(), self.axis, self.index.view(), &self.to, out);
+            kernel::index::scatter(x[0].view(), self.axis, index.list.view(), &self.to, out);
         })?
         .into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(ScatterAdjoint { axis: self.axis, index: self.index.clone() }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        Scatter { index: index.clone(), ..self.clone() }
-    }
-
-    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, &self.to)
+        rule.only(rule.g.record_with(ScatterAdjoint { axis: self.axis }, &[], rule.integers))
     }
 }
 
@@ -123,25 +90,25 @@ impl TensorRule for Scatter {
 #[derive(Debug, Clone)]
 pub(crate) struct ScatterAdjoint {
     pub axis: usize,
-    pub index: Tensor<usize>,
 }
 
 impl TensorRule for ScatterAdjoint {
     const NAME: &'static str = "scatter_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let ScatterAdjoint { axis, index } = self;
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (axis, index) = (self.axis, &x.integers[0]);
+        check_index(index, axis, x[0].shape())?;
         let (to, from) = (x[0].shape(), index.shape());
-        let numbers: Tensor<usize> = (0..index.len()).collect();
+        let numbers: Tensor<usize> = (0..index.list.len()).collect();
         let numbers = numbers.with_layout(Layout::contiguous(from.clone()));
         let last = Tensor::build(to.clone(), |last| {
             last.fill(0);
-            kernel::index::scatter(numbers.view(), *axis, index.view(), to, last);
+            kernel::index::scatter(numbers.view(), axis, index.list.view(), to, last);
         })?;
-        let last = Tensor::build(from.clone(), |out| kernel::index::gather(last.view(), *axis, index.view(), out))?;
+        let last = Tensor::build(from.clone(), |out| kernel::index::gather(last.view(), axis, index.list.view(), out))?;
         let gather = |out: &mut [T]| {
-            kernel::index::gather(x[0].view(), *axis, index.view(), out);
+            kernel::index::gather(x[0].view(), axis, index.list.view(), out);
             let replaced = last.iter().enumerate().filter(|&(k, last)| k != last);
             replaced.for_each(|(k, _)| out[k] = T::ZERO);
         };
@@ -149,56 +116,32 @@ impl TensorRule for ScatterAdjoint {
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let ScatterAdjoint { axis, index } = self.clone();
-        rule.only(rule.g.record(Scatter { axis, index, to: rule.x[0].shape() }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        ScatterAdjoint { index: index.clone(), ..*self }
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, x[0].shape())
+        rule.only(rule.g.record_with(Scatter { axis: self.axis, to: rule.x[0].shape() }, &[], rule.integers))
     }
 }
 
-/// `y[i, j, k] = x[i, index[j], k]` for axis 1: whole rows, which are faster to copy than elements.
+/// `y[i, j, k] = x[i, index[j], k]` for axis 1: whole rows, which are faster to copy than elements. An index of several axes has
+/// them all in the place of the axis.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexSelect {
     pub axis: usize,
-    /// Of rank one, contiguous.
-    pub index: Tensor<usize>,
 }
 
 impl TensorRule for IndexSelect {
     const NAME: &'static str = "index_select";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let shape = x[0].shape().with(self.axis, self.index.len());
-        let select = |out: &mut [T]| kernel::index::index_select(x[0].view(), self.axis, rows(&self.index), out);
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let index = x.integers[0].in_order()?;
+        index.must_index(self.axis, x[0].shape())?;
+        let shape = with_rows(x[0].shape(), self.axis, index.shape());
+        let select = |out: &mut [T]| kernel::index::index_select(x[0].view(), self.axis, index.as_slice(), out);
         Ok(Tensor::build(shape, select)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let size = rule.x[0].shape()[self.axis];
-        rule.only(rule.g.record(IndexAdd { axis: self.axis, index: self.index.clone(), size }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        IndexSelect { index: index.contiguous(), ..*self }
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, x[0].shape())
+        rule.only(rule.g.record_with(IndexAdd { axis: self.axis, size }, &[], rule.integers))
     }
 }
 
@@ -206,8 +149,6 @@ impl TensorRule for IndexSelect {
 #[derive(Debug, Clone)]
 pub(crate) struct IndexAdd {
     pub axis: usize,
-    /// Of rank one, contiguous.
-    pub index: Tensor<usize>,
     pub size: usize,
 }
 
@@ -215,37 +156,29 @@ impl TensorRule for IndexAdd {
     const NAME: &'static str = "index_add";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let to = x[0].shape().with(self.axis, self.size);
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (axis, index, shape) = (self.axis, x.integers[0].in_order()?, x[0].shape());
+        let around = |axes: &[usize]| axes.iter().copied().collect::<Shape>();
+        let (before, after) = (around(&shape[..axis]), around(&shape[axis + index.list.rank()..]));
+        let along = |rows: usize| before.iter().copied().chain([rows]).chain(after.iter().copied()).collect::<Shape>();
+        let to = along(self.size);
+        index.must_index(axis, &to)?;
+        let rows = x[0].reshaped(along(index.list.len()))?;
         Ok(Tensor::build(to.clone(), |out| {
             out.fill(T::ZERO);
-            kernel::index::index_add(x[0].view(), self.axis, rows(&self.index), &to, out);
+            kernel::index::index_add(rows.view(), axis, index.as_slice(), &to, out);
         })?
         .into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(IndexSelect { axis: self.axis, index: self.index.clone() }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        IndexAdd { index: index.contiguous(), ..*self }
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        check_range(&self.index, self.axis, &x[0].shape().with(self.axis, self.size))
+        rule.only(rule.g.record_with(IndexSelect { axis: self.axis }, &[], rule.integers))
     }
 }
 
 /// The elements whose index is another than this one; zeros elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Except {
-    /// In the shape of the elements.
-    pub index: Tensor<usize>,
     pub this: usize,
 }
 
@@ -253,75 +186,50 @@ impl TensorRule for Except {
     const NAME: &'static str = "except";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (x, index) = (x[0].in_order()?, self.index.in_order()?);
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (index, x) = (x.integers[0].in_order()?, x[0].in_order()?);
+        index.shape().must_be("the index", x.shape())?;
         let elements = |out: &mut [T]| {
             let x = x.as_slice().unwrap_or_default();
-            let elements = out.iter_mut().zip(x).zip(rows(&index));
+            let elements = out.iter_mut().zip(x).zip(index.as_slice());
             elements.for_each(|((y, &x), &index)| *y = if index == self.this { T::ZERO } else { x });
         };
         Ok(Tensor::build(x.shape().clone(), elements)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(self.clone(), &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.index)
-    }
-
-    fn with_places(&self, index: &Tensor<usize>) -> Self {
-        Except { index: index.clone(), ..*self }
+        rule.only(rule.g.record_with(self.clone(), &[], rule.integers))
     }
 }
 
-fn rows(index: &Tensor<usize>) -> &[usize] {
-    debug_assert!(index.as_slice().is_some());
-    index.as_slice().unwrap_or_default()
+/// A shape with the axes of an index in the place of an axis.
+fn with_rows(shape: &Shape, axis: usize, index: &Shape) -> Shape {
+    shape[..axis].iter().chain(&index[..]).chain(&shape[axis + 1..]).copied().collect()
 }
 
-/// Each element once that a broadcast repeats.
-fn distinct(index: &Tensor<usize>) -> Tensor<usize> {
-    let once = |(&size, &stride): (&usize, &isize)| if stride == 0 { size.min(1) } else { size };
-    let layout = &index.layout;
-    let shape = layout.shape.iter().zip(&layout.strides).map(once).collect();
-    index.with_layout(Layout { shape, ..layout.clone() })
+/// The index fits `shape`: in range along the axis, of the same rank, nowhere else larger.
+fn check_index(index: &Integers, axis: usize, shape: &Shape) -> Result<(), Rule> {
+    let found = index.shape();
+    let fits = |k: usize| k == axis || found[k] <= shape[k];
+    if found.rank() != shape.rank() || !(0..shape.rank()).all(fits) {
+        let expected = found.get(axis).map_or(shape.clone(), |&size| shape.with(axis, size));
+        found.must_be("the index", &expected)?;
+    }
+    index.must_index(axis, shape)
 }
 
-/// The rule that the first index out of range breaks.
-fn check_range(index: &Tensor<usize>, axis: usize, shape: &Shape) -> Result<(), Rule> {
-    let (size, index) = (shape[axis], distinct(index));
-    // Without an early end the test of all runs in vectors.
-    if index.as_slice().is_some_and(|index| !index.iter().fold(false, |any, &i| any | (i >= size))) {
-        return Ok(());
-    }
-    match index.iter().find(|&i| i >= size) {
-        Some(index) => Err(Rule::Index { index, axis, shape: shape.clone() }),
-        None => Ok(()),
-    }
+/// The index fits `shape`, and has an element of the source for each place.
+fn check_source<T: Float>(source: &Tensor<T>, index: &Integers, axis: usize, shape: &Shape) -> Result<(), Rule> {
+    check_index(index, axis, shape)?;
+    source.shape().must_be("the source", index.shape())
 }
 
-/// The position of `axis`, if `index` fits `shape`: in range, of the same rank, nowhere larger but along the axis.
-fn check_gather(index: &Tensor<usize>, axis: isize, shape: &Shape) -> Result<usize, Rule> {
-    let axis = shape.axis(axis)?;
-    let fits = |k: usize| k == axis || index.shape()[k] <= shape[k];
-    if index.rank() != shape.rank() || !(0..shape.rank()).all(fits) {
-        let expected = index.shape().get(axis).map_or(shape.clone(), |&size| shape.with(axis, size));
-        index.shape().must_be("the index", &expected)?;
+/// The index is a list.
+fn check_list(index: &Shape) -> Result<(), Rule> {
+    match index.rank() {
+        0 | 1 => Ok(()),
+        _ => Err(Rule::Rank { what: "the index", expected: 1, found: index.clone() }),
     }
-    check_range(index, axis, shape)?;
-    Ok(axis)
-}
-
-/// The position of `axis` and the contiguous index, if it is a list in range.
-fn check_rows(index: Tensor<usize>, axis: isize, shape: &Shape) -> Result<(usize, Tensor<usize>), Rule> {
-    let axis = shape.axis(axis)?;
-    if index.rank() > 1 {
-        return Err(Rule::Rank { what: "the index", expected: 1, found: index.shape().clone() });
-    }
-    check_range(&index, axis, shape)?;
-    Ok((axis, index.flatten().contiguous()))
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -341,11 +249,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn gather(self, axis: isize, index: &impl AsIndices) -> Self {
-        let index = index.places();
-        match check_gather(&index, axis, &self.shape()) {
-            Ok(axis) => self.record(Gather { axis, index }, &[]),
-            Err(rule) => self.fail("gather", rule),
+    pub fn gather(self, axis: isize, index: impl AsIndices<'t, T>) -> Self {
+        let index = index.on(self.tape);
+        match self.shape().axis(axis) {
+            Ok(axis) => self.record_with(Gather { axis }, &[], &[index]),
+            Err(rule) => self.and_indices(index).fail("gather", rule),
         }
     }
 
@@ -353,14 +261,14 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, added where the elements were picked.
     #[track_caller]
-    pub fn take_along_dim(self, index: &impl AsIndices, axis: isize) -> Self {
-        let shape = self.shape();
-        let (x, index) = match take_along(&shape, &index.places(), axis) {
+    pub fn take_along_dim(self, index: impl AsIndices<'t, T>, axis: isize) -> Self {
+        let (shape, index) = (self.shape(), index.on(self.tape));
+        let (x, to) = match take_along(&shape, &index.shape(), axis) {
             Ok(shapes) => shapes,
-            Err(rule) => return self.fail("take_along_dim", rule),
+            Err(rule) => return self.and_indices(index).fail("take_along_dim", rule),
         };
         let stretched = if shape == x { self } else { self.broadcast_to(x) };
-        stretched.gather(axis, &index).called("take_along_dim")
+        stretched.gather(axis, index.broadcast_to(to)).called("take_along_dim")
     }
 
     /// This, with the elements of `source` added at `index` along `axis`: the adjoint of [`gather`](Self::gather).
@@ -368,11 +276,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient; the source gets it from where its elements went.
     /// Shapes: any, `index` and `source` of one shape that fits as in `gather` → the shape of this.
     #[track_caller]
-    pub fn scatter_add(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
-        let index = index.places();
-        match self.check_scatter(axis, &index, source) {
-            Ok(axis) => self + source.record(ScatterAdd { axis, index, to: self.shape() }, &[]),
-            Err(rule) => self.and(source).fail("scatter_add", rule),
+    pub fn scatter_add(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
+        let (shape, index) = (self.shape(), index.on(self.tape));
+        match shape.axis(axis) {
+            Ok(axis) => self + source.record_with(ScatterAdd { axis, to: shape }, &[], &[index]),
+            Err(rule) => self.and(source).and_indices(index).fail("scatter_add", rule),
         }
     }
 
@@ -382,21 +290,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient where nothing was put; the source gets it from where its elements stayed.
     /// Shapes: as [`scatter_add`](Self::scatter_add).
     #[track_caller]
-    pub fn scatter(self, axis: isize, index: &impl AsIndices, source: Self) -> Self {
-        let index = index.places();
-        let axis = match self.check_scatter(axis, &index, source) {
+    pub fn scatter(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
+        let (shape, index) = (self.shape(), index.on(self.tape));
+        let axis = match shape.axis(axis) {
             Ok(axis) => axis,
-            Err(rule) => return self.and(source).fail("scatter", rule),
+            Err(rule) => return self.and(source).and_indices(index).fail("scatter", rule),
         };
-        let put = |x: Self| x.record(Scatter { axis, index: index.clone(), to: self.shape() }, &[]);
-        let is_named = put(self.tape.constant(Tensor::ones(index.shape())));
-        is_named.select(put(source), self).called("scatter")
-    }
-
-    fn check_scatter(self, axis: isize, index: &Tensor<usize>, source: Self) -> Result<usize, Rule> {
-        let axis = check_gather(index, axis, &self.shape())?;
-        source.shape().must_be("the source", index.shape())?;
-        Ok(axis)
+        let op = Scatter { axis, to: shape };
+        let put = source.record_with(op.clone(), &[], &[index]);
+        let is_named = self.tape.constant(Tensor::ones(source.shape())).record_with(op, &[], &[index]);
+        is_named.select(put, self).called("scatter")
     }
 
     /// The rows at `index` along `axis`, in the order of the index and as often as they are named.
@@ -413,10 +316,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_select(self, axis: isize, index: impl AsIndices) -> Self {
-        match check_rows(index.places(), axis, &self.shape()) {
-            Ok((axis, index)) => self.record(IndexSelect { axis, index }, &[]),
-            Err(rule) => self.fail("index_select", rule),
+    pub fn index_select(self, axis: isize, index: impl AsIndices<'t, T>) -> Self {
+        let index = index.on(self.tape);
+        let rule = self.shape().axis(axis).and_then(|axis| check_list(&index.shape()).map(|()| axis));
+        match rule {
+            Ok(axis) => self.record_with(IndexSelect { axis }, &[], &[index.as_list()]),
+            Err(rule) => self.and_indices(index).fail("index_select", rule),
         }
     }
 
@@ -425,16 +330,21 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the gradient; the source gets it from where its rows went.
     /// Shapes: `[.., d, ..]` with an index `[n]` and a source `[.., n, ..]` → `[.., d, ..]`.
     #[track_caller]
-    pub fn index_add(self, axis: isize, index: impl AsIndices, source: Self) -> Self {
-        let shape = self.shape();
-        let (axis, index) = match check_rows(index.places(), axis, &shape) {
-            Ok(checked) => checked,
-            Err(rule) => return self.and(source).fail("index_add", rule),
+    pub fn index_add(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
+        let (shape, index) = (self.shape(), index.on(self.tape));
+        let failed = self.and(source).and_indices(index);
+        let rows = |axis: usize| {
+            check_list(&index.shape())?;
+            source.shape().must_be("the source", &shape.with(axis, index.shape().len()))?;
+            Ok(axis)
         };
-        if let Err(rule) = source.shape().must_be("the source", &shape.with(axis, index.len())) {
-            return self.and(source).fail("index_add", rule);
+        match shape.axis(axis).and_then(rows) {
+            Ok(axis) => {
+                let op = IndexAdd { axis, size: shape[axis] };
+                self + source.record_with(op, &[], &[index.as_list()])
+            }
+            Err(rule) => failed.fail("index_add", rule),
         }
-        self + source.record(IndexAdd { axis, index, size: shape[axis] }, &[])
     }
 
     /// The rows of this table that `index` names: an embedding.
@@ -453,18 +363,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn embedding(self, index: &impl AsIndices) -> Self {
-        let index = index.places();
-        let shape = self.shape();
-        let [_, width] = *shape else {
-            return self.fail("embedding", Rule::Rank { what: "the table", expected: 2, found: shape });
-        };
-        match check_rows(index.flatten(), 0, &shape) {
-            Ok((axis, rows)) => {
-                let to: Shape = index.shape().iter().copied().chain([width]).collect();
-                self.record(IndexSelect { axis, index: rows }, &[]).reshape(to)
+    pub fn embedding(self, index: impl AsIndices<'t, T>) -> Self {
+        let (shape, index) = (self.shape(), index.on(self.tape));
+        match shape.rank() {
+            2 => self.record_with(IndexSelect { axis: 0 }, &[], &[index]).called("embedding"),
+            _ => {
+                let rule = Rule::Rank { what: "the table", expected: 2, found: shape };
+                self.and_indices(index).fail("embedding", rule)
             }
-            Err(rule) => self.fail("embedding", rule),
         }
     }
 
@@ -482,14 +388,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn embedding_padded(self, index: &impl AsIndices, padding: usize) -> Self {
-        let (rows, index) = (self.embedding(index), index.places());
-        let index = match index.unsqueeze(-1) {
-            Ok(index) => index,
-            Err(error) => return self.fail("embedding_padded", error.rule),
-        };
+    pub fn embedding_padded(self, index: impl AsIndices<'t, T>, padding: usize) -> Self {
+        let index = index.on(self.tape);
+        let rows = self.embedding(index).called("embedding_padded");
         let ones = self.tape.constant(Tensor::ones(index.shape()));
-        let stands_for_something = ones.record(Except { index, this: padding }, &[]);
+        let stands_for_something = ones.record_with(Except { this: padding }, &[], &[index]).unsqueeze(-1);
         stands_for_something.select(rows, rows.detach()).called("embedding_padded")
     }
 
@@ -515,16 +418,14 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// The shapes of operand and index, and the index, broadcast to each other along all axes but `axis`.
-fn take_along(shape: &Shape, index: &Tensor<usize>, axis: isize) -> Result<(Shape, Tensor<usize>), Rule> {
+/// The shapes of operand and index, broadcast to each other along all axes but `axis`.
+fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape), Rule> {
     let axis = shape.axis(axis)?;
     if index.rank() != shape.rank() {
-        return Err(Rule::Rank { what: "the index", expected: shape.rank(), found: index.shape().clone() });
+        return Err(Rule::Rank { what: "the index", expected: shape.rank(), found: index.clone() });
     }
-    let common = shape.with(axis, 1).broadcast(&index.shape().with(axis, 1))?;
-    let to = common.with(axis, index.shape()[axis]);
-    let index = index.stretched(&to)?;
-    Ok((common.with(axis, shape[axis]), index))
+    let common = shape.with(axis, 1).broadcast(&index.with(axis, 1))?;
+    Ok((common.with(axis, shape[axis]), common.with(axis, index[axis])))
 }
 
 impl<T: Float> Tensor<T> {
@@ -545,7 +446,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn one_hot(index: &Tensor<usize>, classes: usize) -> Result<Self> {
         let shape: Shape = index.shape().iter().copied().chain([classes]).collect();
-        check_range(index, index.rank(), &shape).map_err(Error::at("one_hot"))?;
+        Integers::new(index.clone()).must_index(index.rank(), &shape).map_err(Error::at("one_hot"))?;
         let fill = |rows: &mut [T]| {
             rows.fill(T::ZERO);
             rows.chunks_exact_mut(classes.max(1)).zip(index).for_each(|(row, i)| row[i] = T::ONE);

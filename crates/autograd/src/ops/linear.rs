@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
@@ -19,7 +19,7 @@ pub(crate) struct Linear;
 impl TensorRule for Linear {
     const NAME: &'static str = "linear";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (weight, bias) = (&x[1], x.get(2));
         let shape = output_shape(x[0].shape(), weight.shape())?;
         let outputs = weight.shape()[0];

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::reduce::Keep;
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -33,7 +33,7 @@ impl TensorRule for Variance {
     const NAME: &'static str = "var";
 
     /// In two passes: a sum of squares minus the square of the sum would lose the digits that they share.
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (x, shape) = (&x[0], x[0].shape().keep_reduced(&self.axes));
         let per_element = T::from_f64(shape.len() as f64 / x.len() as f64);
         let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out))?;
@@ -64,7 +64,7 @@ pub(crate) struct LogSumExp {
 impl TensorRule for LogSumExp {
     const NAME: &'static str = "logsumexp";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&[self.axis]);
         Ok(Tensor::build(shape, |out| kernel::softmax::logsumexp(x[0].view(), self.axis, out))?.into())
     }
@@ -196,7 +196,9 @@ impl<T: Float> Tensor<T> {
     /// The variance of all elements, Σ(x − mean)²/(n − correction); NaN or ∞ when n ≤ correction.
     pub fn var(&self, correction: usize) -> T {
         let variance = Variance { axes: (0..self.rank()).collect(), correction };
-        variance.value(std::slice::from_ref(self)).map_or(T::NAN, |y| y.tensor.iter().next().unwrap_or(T::NAN))
+        variance
+            .value(Operands::of(std::slice::from_ref(self)))
+            .map_or(T::NAN, |y| y.tensor.iter().next().unwrap_or(T::NAN))
     }
 
     /// The variance over `axes`, which are dropped.
@@ -213,7 +215,7 @@ impl<T: Float> Tensor<T> {
         let at = Error::at(name);
         let axes = self.shape().axes(&axes).map_err(&at)?;
         let left = self.shape().reduced(&axes);
-        Variance { axes, correction }.value(std::slice::from_ref(self)).map_err(at)?.tensor.reshape(left)
+        Variance { axes, correction }.value(Operands::of(std::slice::from_ref(self))).map_err(at)?.tensor.reshape(left)
     }
 
     /// The standard deviation of all elements, the root of [`var`](Self::var).

@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::cross_entropy::{CrossEntropy, Targets};
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::cross_entropy::{ClassLoss, CrossEntropy};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::AsIndices;
@@ -13,12 +13,12 @@ use crate::var::Var;
 
 /// −Σ q·w·x along the axis of the classes, reduced. The weights of classes are a second operand.
 #[derive(Debug, Clone)]
-pub(crate) struct NegativeLogLikelihood(Targets);
+pub(crate) struct NegativeLogLikelihood(ClassLoss);
 
 /// The adjoint of [`NegativeLogLikelihood`]: from the incoming gradient and the weights −g·q·w, of shape `to`.
 #[derive(Debug, Clone)]
 pub(crate) struct NegativeLogLikelihoodAdjoint {
-    pub of: Targets,
+    pub of: ClassLoss,
     pub to: Shape,
 }
 
@@ -26,25 +26,14 @@ impl TensorRule for NegativeLogLikelihood {
     const NAME: &'static str = "nll";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(self.0.loss(&x[0].in_order()?, x.get(1))?.into())
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let log = x[0].in_order()?;
+        Ok(self.0.of(log.shape(), &x.integers[0])?.loss(&log, x.get(1))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let adjoint = NegativeLogLikelihoodAdjoint { of: self.0.clone(), to: rule.x[0].shape() };
-        of_first(rule, rule.g.record(adjoint, &rule.x[1..]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(self.0.places())
-    }
-
-    fn with_places(&self, targets: &Tensor<usize>) -> Self {
-        NegativeLogLikelihood(self.0.with(targets))
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        self.0.check(x[0].shape())
+        of_first(rule, rule.g.record_with(adjoint, &rule.x[1..], rule.integers))
     }
 }
 
@@ -52,24 +41,13 @@ impl TensorRule for NegativeLogLikelihoodAdjoint {
     const NAME: &'static str = "nll_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(self.to.clone(), |out| self.of.put_back(&x[0], x.get(1), &self.to, out))?.into())
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let targets = self.of.of(&self.to, &x.integers[0])?;
+        Ok(Tensor::build(self.to.clone(), |out| targets.put_back(&x[0], x.get(1), &self.to, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        of_first(rule, rule.g.record(NegativeLogLikelihood(self.of.clone()), &rule.x[1..]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(self.of.places())
-    }
-
-    fn with_places(&self, targets: &Tensor<usize>) -> Self {
-        NegativeLogLikelihoodAdjoint { of: self.of.with(targets), to: self.to.clone() }
-    }
-
-    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
-        self.of.check(&self.to)
+        of_first(rule, rule.g.record_with(NegativeLogLikelihood(self.of.clone()), &rule.x[1..], rule.integers))
     }
 }
 
@@ -99,12 +77,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn nll(self, targets: &impl AsIndices, options: &CrossEntropy<T>) -> Self {
-        let targets = match Targets::new(&self.shape(), &targets.places(), options) {
-            Ok(targets) => targets,
-            Err(rule) => return self.fail("nll", rule),
+    pub fn nll(self, targets: impl AsIndices<'t, T>, options: &CrossEntropy<T>) -> Self {
+        let targets = targets.on(self.tape);
+        let of = match ClassLoss::new(&self.shape(), options) {
+            Ok(of) => of,
+            Err(rule) => return self.and_indices(targets).fail("nll", rule),
         };
         let weight: SmallVec<[Self; 1]> = options.weight.iter().map(|weight| self.tape.constant(weight)).collect();
-        self.record(NegativeLogLikelihood(targets), &weight)
+        self.record_with(NegativeLogLikelihood(of), &weight, &[targets])
     }
 }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::extreme::shared_by_ties;
 use super::reduce::Keep;
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -26,7 +26,7 @@ pub(crate) struct Norm {
 impl TensorRule for Norm {
     const NAME: &'static str = "norm";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let shape = x.shape().keep_reduced(&self.axes);
         if self.p == f64::NEG_INFINITY && x.is_empty() && !shape.contains(&0) {
@@ -119,7 +119,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn norm(&self, p: f64) -> Result<T> {
         let norm = Norm { axes: (0..self.rank()).collect(), p };
-        let value = norm.value(std::slice::from_ref(self)).map_err(Error::at("norm"))?;
+        let value = norm.value(Operands::of(std::slice::from_ref(self))).map_err(Error::at("norm"))?;
         value.tensor.item()
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::index::IndexSelect;
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -37,7 +37,7 @@ pub(crate) struct Pad {
 impl TensorRule for Pad {
     const NAME: &'static str = "pad";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let inside =
             |layout: Layout, axis: usize| layout.slice(axis, self.start[axis], self.start[axis] + x.shape()[axis], 1);
@@ -132,7 +132,7 @@ impl<'t, T: Float> Var<'t, T> {
                 places.for_each(|(place, i)| *place = source(i, size as isize, padding) as usize);
             });
             padded = match index {
-                Ok(index) => padded.record(IndexSelect { axis, index }, &[]),
+                Ok(index) => padded.record_with(IndexSelect { axis }, &[], &[padded.tape.indices(index)]),
                 Err(rule) => padded.fail("pad", rule),
             };
         }

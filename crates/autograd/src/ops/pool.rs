@@ -3,10 +3,8 @@
 //! One dimension is two with a height of one. The gradient of a maximum goes to the place it was found at, which the op
 //! keeps; the ops that read and write such places are each other's adjoint.
 
-use std::fmt;
-
 use super::conv::two;
-use super::{Cotangents, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
@@ -14,6 +12,7 @@ use crate::kernel::Write;
 use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::{Term, Var};
 
 /// Options of a maximum over windows along N axes; PyTorch's names and defaults.
@@ -92,7 +91,7 @@ pub(crate) struct MaxPool {
 impl TensorRule for MaxPool {
     const NAME: &'static str = "max_pool2d";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let output = match self.windows {
             Windows::Sliding(window) => output(&window, plane(x.shape()))?,
@@ -104,94 +103,42 @@ impl TensorRule for MaxPool {
             Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
         })?;
         let below = plane(x.shape()).iter().product();
-        Ok(Value { tensor, saved: Saved::Index { places: indices, below } })
+        Ok(Value { tensor, saved: Saved::Integers(Integers { list: indices, below }) })
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let Saved::Index { places, .. } = rule.saved else { return Cotangents::new() };
-        rule.only(rule.g.record(Unpick { places: Places::new(places), size: plane(&rule.x[0].shape()) }, &[]))
+        let Some(places) = rule.kept_integers() else { return Cotangents::new() };
+        rule.only(rule.g.record_with(Unpick { size: plane(&rule.x[0].shape()) }, &[], &[places]))
     }
 }
 
-/// Places in planes, in row-major order.
-#[derive(Clone)]
-struct Places {
-    /// Contiguous.
-    indices: Tensor<usize>,
-}
-
-impl Places {
-    fn new(indices: &Tensor<usize>) -> Self {
-        Self { indices: indices.contiguous() }
-    }
-
-    fn as_slice(&self) -> &[usize] {
-        self.indices.as_slice().unwrap_or_default()
-    }
-
-    /// Height and width of a plane of indices.
-    fn output(&self) -> [usize; 2] {
-        plane(self.indices.shape())
-    }
-
-    fn per_plane(&self) -> usize {
-        self.output().iter().product()
-    }
-
-    /// The rule that the first place outside of planes of this size breaks.
-    fn check(indices: &Tensor<usize>, size: [usize; 2]) -> Result<(), Rule> {
-        let area = size[0].saturating_mul(size[1]);
-        match indices.iter().find(|&index| index >= area) {
-            Some(index) => Err(Rule::Index { index, axis: 0, shape: Shape::from(area) }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for Places {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} places", self.indices.len())
-    }
-}
-
-/// The elements of each plane at these places.
+/// The elements of each plane at places in row-major order.
 #[derive(Debug, Clone)]
-pub(crate) struct Pick {
-    places: Places,
-}
+pub(crate) struct Pick;
 
 impl TensorRule for Pick {
     const NAME: &'static str = "pick";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let ([height, width], indices) = (plane(x[0].shape()), self.places.as_slice());
-        let shape = with_plane(x[0].shape(), self.places.output());
-        let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, indices, self.places.per_plane(), out);
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let ([height, width], places) = (plane(x[0].shape()), x.integers[0].in_order()?);
+        check_places(&places, [height, width])?;
+        let output = plane(places.shape());
+        let shape = with_plane(x[0].shape(), output);
+        places.shape().must_be("the indices", &shape)?;
+        let per_plane = output.iter().product();
+        let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, places.as_slice(), per_plane, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(Unpick { places: self.places.clone(), size: plane(&rule.x[0].shape()) }, &[]))
-    }
-
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.places.indices)
-    }
-
-    fn with_places(&self, indices: &Tensor<usize>) -> Self {
-        Pick { places: Places::new(indices) }
-    }
-
-    fn check_places<T: Float>(&self, x: &[Tensor<T>]) -> Result<(), Rule> {
-        Places::check(&self.places.indices, plane(x[0].shape()))
+        rule.only(rule.g.record_with(Unpick { size: plane(&rule.x[0].shape()) }, &[], rule.integers))
     }
 }
 
 /// The adjoint of [`Pick`]: elements added to zeros at these places of planes of `size`.
 #[derive(Debug, Clone)]
 pub(crate) struct Unpick {
-    places: Places,
     size: [usize; 2],
 }
 
@@ -199,28 +146,25 @@ impl TensorRule for Unpick {
     const NAME: &'static str = "max_unpool2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let ([height, width], indices) = (self.size, self.places.as_slice());
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let ([height, width], places) = (self.size, x.integers[0].in_order()?);
+        places.shape().must_be("the indices", x[0].shape())?;
+        check_places(&places, self.size)?;
         let shape = with_plane(x[0].shape(), self.size);
-        let fill = |out: &mut [T]| pool::unpick(x[0].view(), indices, self.places.per_plane(), height * width, out);
+        let per_plane = plane(places.shape()).iter().product();
+        let fill = |out: &mut [T]| pool::unpick(x[0].view(), places.as_slice(), per_plane, height * width, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record(Pick { places: self.places.clone() }, &[]))
+        rule.only(rule.g.record_with(Pick, &[], rule.integers))
     }
+}
 
-    fn places(&self) -> Option<&Tensor<usize>> {
-        Some(&self.places.indices)
-    }
-
-    fn with_places(&self, indices: &Tensor<usize>) -> Self {
-        Unpick { places: Places::new(indices), size: self.size }
-    }
-
-    fn check_places<T: Float>(&self, _: &[Tensor<T>]) -> Result<(), Rule> {
-        Places::check(&self.places.indices, self.size)
-    }
+/// The rule that the first place outside of planes of this size breaks.
+fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), Rule> {
+    let area = size[0].saturating_mul(size[1]);
+    places.must_index(0, &Shape::from(area))
 }
 
 /// The mean of every window.
@@ -234,7 +178,7 @@ impl TensorRule for AvgPool {
     const NAME: &'static str = "avg_pool2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let shape = with_plane(x[0].shape(), output(&self.window, plane(x[0].shape()))?);
         Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out))?.into())
     }
@@ -257,7 +201,7 @@ impl TensorRule for AvgPoolAdjoint {
     const NAME: &'static str = "avg_pool2d_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let &AvgPoolAdjoint { window, divisor, size } = self;
         let fill = |out: &mut [T]| pool::average_pool_adjoint(x[0].view(), window, divisor, size, out, Write::Replace);
         Ok(Tensor::build(with_plane(x[0].shape(), size), fill)?.into())
@@ -330,15 +274,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.pool_max("max_pool2d", sliding(window, &options), 2)
     }
 
-    /// As [`max_pool2d`](Self::max_pool2d), and the place of every largest element in its plane, in row-major order; none
-    /// for the result of a failed operation.
+    /// As [`max_pool2d`](Self::max_pool2d), and the place of every largest element in its plane, in row-major order.
     #[track_caller]
     pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Indices<'t, T>) {
         let y = self.pool_max("max_pool2d", sliding(window, &options), 2);
-        match self.tape.saved(y.slot) {
-            Saved::Index { places, .. } => (y, Indices::new(self.tape, places)),
-            _ => (y, Indices::none(self.tape)),
-        }
+        (y, self.tape.integers_kept_by(y.slot).unwrap_or(Indices::failed(self.tape)))
     }
 
     /// The largest element of every window along the last axis; see [`max_pool2d`](Self::max_pool2d).
@@ -371,15 +311,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: g at these places.
     /// Shapes: `[.., OH, OW]`, indices of the same shape → `[.., size]`.
     #[track_caller]
-    pub fn max_unpool2d(self, indices: &impl AsIndices, size: [usize; 2]) -> Self {
-        let (indices, shape) = (indices.places(), self.shape());
+    pub fn max_unpool2d(self, indices: impl AsIndices<'t, T>, size: [usize; 2]) -> Self {
+        let (indices, shape) = (indices.on(self.tape), self.shape());
         if shape.rank() < 2 {
-            return self.fail("max_unpool2d", Rule::MinRank { what: "the input", least: 2, found: shape });
+            let rule = Rule::MinRank { what: "the input", least: 2, found: shape };
+            return self.and_indices(indices).fail("max_unpool2d", rule);
         }
-        if let Err(rule) = indices.shape().must_be("the indices", &shape).and_then(|()| Places::check(&indices, size)) {
-            return self.fail("max_unpool2d", rule);
-        }
-        self.record(Unpick { places: Places::new(&indices), size }, &[])
+        self.record_with(Unpick { size }, &[], &[indices])
     }
 
     /// The mean of every window of height and width.
@@ -587,7 +525,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let x = tape.var([[1.0, 5.0, 3.0, 2.0], [4.0, 2.0, 6.0, 7.0]]);
         let (y, indices) = x.max_pool2d_with_indices([2, 2], PLAIN);
-        assert_eq!(indices.value(), Tensor::from([[1usize, 7]]));
+        assert_eq!(indices.value(), Ok(Tensor::from([[1usize, 7]])));
         let back = y.max_unpool2d(&indices, [2, 4]).value().unwrap();
         assert_eq!(back, Tensor::from([[0.0, 5.0, 0.0, 0.0], [0.0, 0.0, 0.0, 7.0]]));
         let indices = Tensor::from([[[3usize, 3]], [[0, 2]]]);

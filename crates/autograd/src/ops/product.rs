@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -19,7 +19,7 @@ impl TensorRule for MatMul {
     const NAME: &'static str = "matmul";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (a, b) = (&x[0], &x[1]);
         let shape = product_shape(a.shape(), b.shape())?;
         Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace))?.into())
@@ -58,7 +58,7 @@ impl TensorRule for Cross {
     const NAME: &'static str = "cross";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (shape, a, b) = (x[0].shape(), x[0].in_order()?, x[1].in_order()?);
         let inner = Shape::from(&shape[self.axis + 1..]).len();
         let product = Tensor::build(shape.clone(), |out| {

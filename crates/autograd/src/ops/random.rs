@@ -1,11 +1,14 @@
-//! Ops that draw: dropout, and samples whose gradients reach the distribution's parameters. What was drawn is a constant of
-//! the recording; every number comes from a generator that the caller holds. A program draws anew, and so needs to hold what
-//! makes the generators.
+//! Ops that draw: dropout, and samples whose gradients reach the distribution's parameters. A draw is a function of its seed, which
+//! is an operand; every seed comes from a generator that the caller holds.
 
-use rand::{Rng, RngExt};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
 
-use crate::error::Rule;
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use crate::error::{Error, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
+use crate::param::Generator;
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -14,54 +17,120 @@ use crate::var::{Term, Var};
 /// −scale·α of the selu activation: what a dropped element becomes in alpha dropout.
 const SATURATED: f64 = -1.758_099_340_847_376_6;
 
+/// Independent numbers of a distribution, from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Draw {
+    distribution: Distribution,
+    shape: Shape,
+}
+
+/// What a number is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Distribution {
+    /// Zero with a probability below one, else `kept`.
+    Mask { dropped: f64, kept: f64 },
+    /// The standard normal distribution.
+    Normal,
+    /// Anywhere between two numbers.
+    Uniform { low: f64, high: f64 },
+}
+
+impl TensorRule for Draw {
+    const NAME: &'static str = "draw";
+
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let seed = x.integers[0].list.iter().next().ok_or(Rule::NoOperands)?;
+        let (rng, shape) = (&mut StdRng::seed_from_u64(seed as u64), self.shape.clone());
+        Ok(match self.distribution {
+            Distribution::Mask { dropped, kept } => mask(shape, dropped, T::from_f64(kept), rng),
+            Distribution::Normal => Tensor::drawn_normal(shape, T::ZERO, T::ONE, rng),
+            Distribution::Uniform { low, high } => {
+                Tensor::drawn_uniform(shape, T::from_f64(low), T::from_f64(high), rng)
+            }
+        }?
+        .into())
+    }
+
+    /// There is nothing that a gradient could flow to.
+    fn vjp<'t, T: Float>(&self, _: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        Cotangents::new()
+    }
+}
+
 /// `kept` with probability 1 − p, else zero, for 0 ≤ p < 1.
-fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut (impl Rng + ?Sized)) -> Result<Tensor<T>, Rule> {
+fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut StdRng) -> Result<Tensor<T>, Rule> {
     let dropped = (p * 2f64.powi(32)) as u32;
     Tensor::build(shape, |out| {
         out.fill_with(|| if rng.random::<u32>() < dropped { T::ZERO } else { kept });
     })
 }
 
-/// Where generators come from.
-trait Source {
-    /// A tensor that is drawn.
+/// What seeds a draw: `&mut` of a generator of `rand`, from which one number is taken; a [`Generator`] that a layer holds; or a
+/// seed that is on the tape already, such as an argument of a [`Program`](crate::Program).
+///
+/// ```
+/// use autograd::{Program, Tensor, normal};
+///
+/// let x = Tensor::from([1.0_f64, 2.0]);
+/// let mut noisy = Program::record_vector(&(x.clone(), Tensor::scalar(1_usize)), |_, (x, seed)| normal(x, 0.1, seed))?;
+/// let [first, again, other] = [1, 1, 2].map(|seed: usize| noisy.values(&(x.clone(), Tensor::scalar(seed))));
+/// let first = first?;
+/// assert_eq!(first, again?);
+/// assert_ne!(first, other?);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub trait Seed<'t, T: Float> {
+    /// The seed of the next draw.
     #[track_caller]
-    fn drawn<T: Float>(
-        self,
-        tape: &Tape<T>,
-        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
-    ) -> Result<Var<'_, T>, Rule>;
+    fn on(self, tape: &'t Tape<T>) -> Indices<'t, T>;
 }
 
-/// A generator that the caller goes on with.
-struct Once<'r, R: ?Sized>(&'r mut R);
-
-impl<R: Rng + ?Sized> Source for Once<'_, R> {
+impl<'t, T: Float> Seed<'t, T> for Indices<'t, T> {
     #[track_caller]
-    fn drawn<T: Float>(
-        mut self,
-        tape: &Tape<T>,
-        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
-    ) -> Result<Var<'_, T>, Rule> {
-        if tape.is_for_program() {
-            let why = "it draws from a generator that is borrowed; in a program use `Tape::drawn`, or dropout `anew`";
-            return Err(Rule::NotReplayable { why: why.into() });
-        }
-        Ok(tape.constant(draw(&mut self.0)?))
+    fn on(self, _: &'t Tape<T>) -> Indices<'t, T> {
+        let shape = self.shape();
+        if shape.len() == 1 { self } else { self.fail("seed", Rule::NotScalar { shape }) }
     }
 }
 
-/// A generator for each run.
-struct Anew<F>(F);
-
-impl<G: Rng, F: Fn() -> G + 'static> Source for Anew<F> {
+impl<'t, T: Float, R: Rng + ?Sized> Seed<'t, T> for &mut R {
     #[track_caller]
-    fn drawn<T: Float>(
-        self,
-        tape: &Tape<T>,
-        draw: impl Fn(&mut dyn Rng) -> Result<Tensor<T>, Rule> + 'static,
-    ) -> Result<Var<'_, T>, Rule> {
-        Ok(tape.drawn(move || draw(&mut self.0())))
+    fn on(self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        tape.seed(self)
+    }
+}
+
+impl<'t, T: Float> Seed<'t, T> for &Generator {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        tape.draw_from(self)
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// A seed from a generator of `rand`.
+    ///
+    /// # Errors
+    /// In a recording for a [`Program`](crate::Program), every run of which would use this very seed: there the seed is an
+    /// argument, or comes from a [`Generator`] of the model.
+    #[track_caller]
+    pub fn seed(&self, rng: &mut (impl Rng + ?Sized)) -> Indices<'_, T> {
+        if self.is_for_program() {
+            let why = "it draws from a generator that is borrowed; in a program the seed is an argument, or a `Generator` of \
+                       the model gives it";
+            return Indices::failed(self).fail_first(Error::new("seed", Rule::NotReplayable { why: why.into() }));
+        }
+        self.indices(Tensor::scalar(rng.random::<u64>() as usize))
+    }
+
+    /// Numbers drawn with a seed, as data.
+    #[track_caller]
+    pub(crate) fn drawn(&self, distribution: Distribution, shape: Shape, seed: Indices<'_, T>) -> Var<'_, T> {
+        if seed.is_failed() {
+            return Var::new(self, seed.slot);
+        }
+        let (op, site) = (Draw { distribution, shape }.into(), std::panic::Location::caller());
+        Var::new(self, (T::engine().record)(self, op, &[], &[seed.slot], site))
     }
 }
 
@@ -84,14 +153,8 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Reference: N. Srivastava et al., Dropout, JMLR 15 (2014).
     #[track_caller]
-    pub fn dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        self.dropout_with_mask("dropout", self.shape(), p, Once(rng))
-    }
-
-    /// As [`dropout`](Self::dropout), with a generator for every run of a [`Program`](crate::Program).
-    #[track_caller]
-    pub fn dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
-        self.dropout_with_mask("dropout", self.shape(), p, Anew(generators))
+    pub fn dropout(self, p: f64, seed: impl Seed<'t, T>) -> Self {
+        self.dropout_with_mask("dropout", self.shape(), p, seed)
     }
 
     /// As [`dropout`](Self::dropout), for whole channels: an element of `[N, C, ..]` is dropped with all others of its
@@ -99,24 +162,13 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Reference: J. Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR 2015.
     #[track_caller]
-    pub fn feature_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        self.dropout_of_features(p, Once(rng))
-    }
-
-    /// As [`feature_dropout`](Self::feature_dropout), with a generator for every run of a [`Program`](crate::Program).
-    #[track_caller]
-    pub fn feature_dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
-        self.dropout_of_features(p, Anew(generators))
-    }
-
-    #[track_caller]
-    fn dropout_of_features(self, p: f64, source: impl Source) -> Self {
+    pub fn feature_dropout(self, p: f64, seed: impl Seed<'t, T>) -> Self {
         let shape = self.shape();
         if shape.rank() < 2 {
             return self.fail("feature_dropout", Rule::MinRank { what: "the input", least: 2, found: shape });
         }
         let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
-        self.dropout_with_mask("feature_dropout", channels, p, source)
+        self.dropout_with_mask("feature_dropout", channels, p, seed)
     }
 
     /// Dropout that keeps mean 0 and variance 1 after a selu: a dropped element becomes the activation's lower limit
@@ -127,35 +179,20 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Reference: G. Klambauer et al., Self-Normalizing Neural Networks, arXiv:1706.02515.
     #[track_caller]
-    pub fn alpha_dropout(self, p: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-        self.dropout_of_selu(p, Once(rng))
-    }
-
-    /// As [`alpha_dropout`](Self::alpha_dropout), with a generator for every run of a [`Program`](crate::Program).
-    #[track_caller]
-    pub fn alpha_dropout_anew<G: Rng>(self, p: f64, generators: impl Fn() -> G + 'static) -> Self {
-        self.dropout_of_selu(p, Anew(generators))
-    }
-
-    #[track_caller]
-    fn dropout_of_selu(self, p: f64, source: impl Source) -> Self {
+    pub fn alpha_dropout(self, p: f64, seed: impl Seed<'t, T>) -> Self {
         if !(0.0..1.0).contains(&p) || p == 0.0 {
-            return self.dropout_with_mask("alpha_dropout", Shape::default(), p, source);
+            return self.dropout_with_mask("alpha_dropout", Shape::default(), p, seed);
         }
         let scale = (1.0 - p + p * (1.0 - p) * SATURATED * SATURATED).sqrt().recip();
         let shift = -scale * p * SATURATED;
-        let shape = self.shape();
-        match source.drawn(self.tape, move |rng| mask(shape.clone(), p, T::ONE, rng)) {
-            Ok(kept) => {
-                let number = |x: f64| Term::Number(T::from_f64(x));
-                self * (kept * number(scale)) + kept.select(number(shift), number(scale * SATURATED + shift))
-            }
-            Err(rule) => self.fail("alpha_dropout", rule),
-        }
+        let mask = Distribution::Mask { dropped: p, kept: 1.0 };
+        let kept = self.tape.drawn(mask, self.shape(), seed.on(self.tape)).called("alpha_dropout");
+        let number = |x: f64| Term::Number(T::from_f64(x));
+        self * (kept * number(scale)) + kept.select(number(shift), number(scale * SATURATED + shift))
     }
 
     #[track_caller]
-    fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, source: impl Source) -> Self {
+    fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, seed: impl Seed<'t, T>) -> Self {
         match p {
             _ if !(0.0..=1.0).contains(&p) => {
                 self.fail(op, Rule::Argument { name: "p", must: "between 0 and 1", found: p.to_string() })
@@ -163,17 +200,14 @@ impl<'t, T: Float> Var<'t, T> {
             0.0 => self,
             1.0 => self * Term::Number(T::ZERO),
             _ => {
-                let kept = T::from_f64(1.0 / (1.0 - p));
-                match source.drawn(self.tape, move |rng| mask(mask_shape.clone(), p, kept, rng)) {
-                    Ok(mask) => self * mask,
-                    Err(rule) => self.fail(op, rule),
-                }
+                let mask = Distribution::Mask { dropped: p, kept: 1.0 / (1.0 - p) };
+                self * self.tape.drawn(mask, mask_shape, seed.on(self.tape)).called(op)
             }
         }
     }
 }
 
-/// Independent numbers of normal distributions: mean + std·ε, with ε drawn from `rng`.
+/// Independent numbers of normal distributions: mean + std·ε, with ε drawn from `seed`.
 ///
 /// Derivative: Σg to `mean`, Σg·ε to `std`, as the formula says.
 /// Shapes: `mean` and `std` broadcast, to the shape of the result.
@@ -191,35 +225,30 @@ impl<'t, T: Float> Var<'t, T> {
 ///
 /// Reference: D. P. Kingma, M. Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114.
 #[track_caller]
-pub fn normal<'t, T: Float>(
-    mean: Var<'t, T>,
-    std: impl Into<Term<'t, T>>,
-    rng: &mut (impl Rng + ?Sized),
-) -> Var<'t, T> {
+pub fn normal<'t, T: Float>(mean: Var<'t, T>, std: impl Into<Term<'t, T>>, seed: impl Seed<'t, T>) -> Var<'t, T> {
     let std = std.into();
-    let drawn =
-        |shape: Shape| Once(rng).drawn(mean.tape, move |rng| Tensor::drawn_normal(shape.clone(), T::ZERO, T::ONE, rng));
-    match mean.sample_shape(std).and_then(drawn) {
-        Ok(drawn) => mean + std * Term::Var(drawn),
+    match mean.sample_shape(std) {
+        Ok(shape) => {
+            let drawn = mean.tape.drawn(Distribution::Normal, shape, seed.on(mean.tape)).called("normal");
+            mean + std * Term::Var(drawn)
+        }
         Err(rule) => mean.fail("normal", rule),
     }
 }
 
-/// Independent numbers, equally likely anywhere between `low` and `high`: low + (high − low)·u, with u drawn from `rng`.
+/// Independent numbers, equally likely anywhere between `low` and `high`: low + (high − low)·u, with u drawn from `seed`.
 ///
 /// Derivative: Σg·(1 − u) to `low`, Σg·u to `high`, as the formula says.
 /// Shapes: `low` and `high` broadcast, to the shape of the result.
 #[track_caller]
-pub fn uniform<'t, T: Float>(
-    low: Var<'t, T>,
-    high: impl Into<Term<'t, T>>,
-    rng: &mut (impl Rng + ?Sized),
-) -> Var<'t, T> {
+pub fn uniform<'t, T: Float>(low: Var<'t, T>, high: impl Into<Term<'t, T>>, seed: impl Seed<'t, T>) -> Var<'t, T> {
     let high = high.into();
-    let drawn =
-        |shape: Shape| Once(rng).drawn(low.tape, move |rng| Tensor::drawn_uniform(shape.clone(), T::ZERO, T::ONE, rng));
-    match low.sample_shape(high).and_then(drawn) {
-        Ok(drawn) => low + (high - Term::Var(low)) * Term::Var(drawn),
+    match low.sample_shape(high) {
+        Ok(shape) => {
+            let unit = Distribution::Uniform { low: 0.0, high: 1.0 };
+            let drawn = low.tape.drawn(unit, shape, seed.on(low.tape)).called("uniform");
+            low + (high - Term::Var(low)) * Term::Var(drawn)
+        }
         Err(rule) => low.fail("uniform", rule),
     }
 }

@@ -6,7 +6,7 @@ use std::array::from_fn;
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, OPERANDS, Op, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, OPERANDS, Op, Operands, Saved, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
@@ -82,8 +82,8 @@ where
 {
     const NAME: &'static str = C::NAME;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
-        let (tensor, kept) = self.run(x)?;
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let (tensor, kept) = self.run(&x)?;
         Ok(Value { tensor, saved: Saved::Tensor(kept) })
     }
 
@@ -93,7 +93,7 @@ where
         let packed = match rule.saved {
             // Without a node, whose operands would not fit into it.
             Saved::Tensor(kept) if !tape.is_recording() && !tape.is_for_program() => {
-                let operands: Operands<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
+                let operands: Tensors<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
                 match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input) {
                     Ok(packed) => tape.constant(packed),
                     Err(broken) => rule.g.fail(C::ADJOINT, broken),
@@ -122,7 +122,7 @@ where
 impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRule for RecurrentAdjoint<C, G, K, S> {
     const NAME: &'static str = C::ADJOINT;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let Some((last, x)) = x.split_last() else { return Err(Rule::NoOperands) };
         let (g, x, kept) = match (self.from_kept, x.split_last()) {
             (true, Some((g, x))) => (g, x, last.clone()),
@@ -155,7 +155,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
 
     /// The value, and what its derivative wants to find again.
     fn run<T: Float>(&self, x: &[Tensor<T>]) -> Result<(Tensor<T>, Tensor<T>), Rule> {
-        let operands: Operands<T> = x.iter().map(Tensor::contiguous).collect();
+        let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
         let width = x[1].shape()[2];
         let sequence = self.sequence(x[0].shape(), width);
         let mut value = Err(Rule::NoOperands);
@@ -176,7 +176,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         g: &Tensor<T>,
         wants_input: bool,
     ) -> Result<Tensor<T>, Rule> {
-        let operands: Operands<T> = x.iter().map(Tensor::contiguous).collect();
+        let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
         let sequence = self.sequence(x[0].shape(), x[1].shape()[2]);
         let len = operands.iter().skip(usize::from(!wants_input)).map(Tensor::len).sum::<usize>();
         let g = g.contiguous();
@@ -208,7 +208,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
     }
 }
 
-type Operands<T> = SmallVec<[Tensor<T>; OPERANDS]>;
+type Tensors<T> = SmallVec<[Tensor<T>; OPERANDS]>;
 
 /// What contiguous operands multiply with and add.
 fn weights<T: Float>(x: &[Tensor<T>]) -> Weights<'_, T> {

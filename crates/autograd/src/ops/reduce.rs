@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Op, TensorRule, Value, Vjp};
+use super::{Cotangents, Op, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -24,7 +24,7 @@ impl TensorRule for Sum {
     const NAME: &'static str = "sum";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&self.axes);
         Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out))?.into())
     }
@@ -44,7 +44,7 @@ pub(crate) struct Prod {
 impl TensorRule for Prod {
     const NAME: &'static str = "prod";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let shape = x[0].shape().keep_reduced(&self.axes);
         Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out))?.into())
     }

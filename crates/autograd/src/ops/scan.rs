@@ -3,7 +3,7 @@
 use super::reduce::divide;
 use super::search::Search;
 use super::softmax::line_axis;
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
@@ -24,7 +24,7 @@ impl TensorRule for CumSum {
     const NAME: &'static str = "cumsum";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumsum(x[0].view(), self.axis, self.direction, out);
         Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
@@ -43,7 +43,7 @@ pub(crate) struct CumProd {
 impl TensorRule for CumProd {
     const NAME: &'static str = "cumprod";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
         Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
@@ -81,7 +81,7 @@ pub(crate) struct LogCumSumExp {
 impl TensorRule for LogCumSumExp {
     const NAME: &'static str = "logcumsumexp";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::logcumsumexp(x[0].view(), self.axis, out);
         Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
     }
@@ -109,7 +109,7 @@ pub(crate) struct Recurrence {
 impl TensorRule for Recurrence {
     const NAME: &'static str = "recurrence";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let lines = Lines::new(x[0].shape(), self.axis);
         let (a, mut s) = (x[0].in_order()?, x[1].to_contiguous()?);
         let a = a.as_slice().unwrap_or_default();
@@ -195,14 +195,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// The largest element so far along `axis`, and where it is; the last one among equals, a NaN from where it appears.
     ///
     /// Derivative: the gradient, added where the elements are.
-    /// Shapes: any → twice the same; after a failure the indices are empty.
+    /// Shapes: any → twice the same.
     ///
     /// ```
     /// use autograd::{Tape, Tensor};
     ///
     /// let tape = Tape::new();
     /// let (values, indices) = tape.var([1.0_f32, 3.0, 2.0]).cummax(0);
-    /// assert_eq!((values.value()?.to_vec(), indices.value()), (vec![1.0, 3.0, 3.0], Tensor::from([0, 1, 1])));
+    /// assert_eq!((values.value()?.to_vec(), indices.value()?), (vec![1.0, 3.0, 3.0], Tensor::from([0, 1, 1])));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
@@ -213,7 +213,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The smallest element so far along `axis`, and where it is; the last one among equals, a NaN from where it appears.
     ///
     /// Derivative: the gradient, added where the elements are.
-    /// Shapes: any → twice the same; after a failure the indices are empty.
+    /// Shapes: any → twice the same.
     #[track_caller]
     pub fn cummin(self, axis: isize) -> (Self, Indices<'t, T>) {
         self.found("cummin", axis, Search::SmallestSoFar)
@@ -345,8 +345,8 @@ mod tests {
         let x = tape.var([2.0, 1.0, 3.0, 3.0]);
         assert_eq!((value(x.cumsum(0)), value(x.cumprod(0))), (vec![2.0, 3.0, 6.0, 9.0], vec![2.0, 2.0, 6.0, 18.0]));
         let ((high, at), (low, below)) = (x.cummax(0), x.cummin(0));
-        assert_eq!((value(high), at.value()), (vec![2.0, 2.0, 3.0, 3.0], Tensor::from([0, 0, 2, 3])));
-        assert_eq!((value(low), below.value()), (vec![2.0, 1.0, 1.0, 1.0], Tensor::from([0, 1, 1, 1])));
+        assert_eq!((value(high), at.value().unwrap()), (vec![2.0, 2.0, 3.0, 3.0], Tensor::from([0, 0, 2, 3])));
+        assert_eq!((value(low), below.value().unwrap()), (vec![2.0, 1.0, 1.0, 1.0], Tensor::from([0, 1, 1, 1])));
         assert_eq!((value(x.diff(0, 0)), value(x.diff(9, 0))), (vec![2.0, 1.0, 3.0, 3.0], vec![]));
         assert_eq!(
             (value(x.trapezoid(2.0, 0)), value(x.cumulative_trapezoid(1.0, 0))),

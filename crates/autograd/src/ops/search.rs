@@ -1,15 +1,16 @@
 //! Where elements are that are searched for along an axis: in order, in the middle, the largest so far.
 //!
-//! What is found are indices, and the elements are gathered there. A program searches anew in every run; so in its recording
-//! the search is an operation, whose value is nothing and which keeps the indices.
+//! What is found are integers of the recording, and the elements are gathered there: a program searches anew in every run.
 
-use super::{Saved, Value};
-use crate::error::{Error, Result, Rule};
+use super::integers::IntegerOp;
+use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::sort::Order;
 use crate::kernel::{reduce, scan};
+use crate::tape::Source;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 /// What is searched for along an axis.
@@ -27,9 +28,23 @@ pub(crate) enum Search {
 }
 
 impl Search {
-    /// Where it is. An axis along which one element is found is dropped.
-    fn places<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Tensor<usize>, Rule> {
+    pub fn name(self) -> &'static str {
         match self {
+            Search::InOrder(_, None) => "argsort",
+            Search::InOrder(_, Some(_)) => "topk",
+            Search::Kth(_) => "kthvalue",
+            Search::Median => "median",
+            Search::Largest => "argmax",
+            Search::Smallest => "argmin",
+            Search::LargestSoFar => "cummax",
+            Search::SmallestSoFar => "cummin",
+        }
+    }
+
+    /// Where it is. An axis along which one element is found is dropped.
+    pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Integers, Rule> {
+        let below = x.shape()[x.shape().axis(axis)?];
+        let list = match self {
             Search::InOrder(order, count) => x.places(axis, count, order),
             Search::Kth(k) => x.kth_place(axis, k),
             Search::Median => x.median_place(axis),
@@ -37,49 +52,37 @@ impl Search {
             Search::Smallest => x.search(axis, reduce::argmin),
             Search::LargestSoFar => x.running_places(axis, scan::cummax),
             Search::SmallestSoFar => x.running_places(axis, scan::cummin),
-        }
-    }
-
-    /// The places, contiguous, and a number that all are smaller than.
-    pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<(Tensor<usize>, usize), Rule> {
-        let below = x.shape()[x.shape().axis(axis)?];
-        Ok((self.places(x, axis)?.in_order()?, below))
-    }
-
-    /// Nothing, and the places.
-    pub fn value<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Value<T>, Rule> {
-        let (places, below) = self.find(x, axis)?;
-        Ok(Value { tensor: Tensor::zeros([0]), saved: Saved::Index { places, below } })
+        }?;
+        Ok(Integers { list, below })
     }
 }
 
 impl<'t, T: Float> Var<'t, T> {
     /// Where a search along `axis` finds elements.
     #[track_caller]
-    pub(crate) fn search(self, op: &'static str, axis: isize, search: Search) -> Result<Indices<'t, T>> {
-        self.ensure()?;
-        let found = match self.tape.is_for_program() {
-            true => self.tape.searched(self.slot, search, axis),
-            false => search.places(&self.tape.node_value(self.slot), axis),
-        };
-        Ok(Indices::new(self.tape, found.map_err(Error::at(op))?))
+    pub(crate) fn search(self, op: &'static str, axis: isize, search: Search) -> Indices<'t, T> {
+        if self.is_failed() {
+            return Indices::failed(self.tape);
+        }
+        let (source, op_of) = (Source::Node(self.slot), IntegerOp::Search { search, axis });
+        let found = self.tape.with_node(self.slot, |node| search.find(&node.value, axis));
+        match found {
+            Ok(found) => Indices { tape: self.tape, slot: self.tape.push_integers(op_of, source, found) },
+            Err(rule) => Indices { tape: self.tape, slot: self.fail(op, rule).slot },
+        }
     }
 
     /// The elements that a search along `axis` finds, and where they are.
     #[track_caller]
     pub(crate) fn found(self, op: &'static str, axis: isize, search: Search) -> (Self, Indices<'t, T>) {
-        match self.search(op, axis, search) {
-            Ok(index) => (self.gather(axis, &index).called(op), index),
-            Err(error) => (self.fail(op, error.rule), Indices::none(self.tape)),
-        }
+        let index = self.search(op, axis, search);
+        (self.gather(axis, index).called(op), index)
     }
 
     /// As [`found`](Self::found) for a search that finds one element, without the axis.
     #[track_caller]
     pub(crate) fn found_one(self, op: &'static str, axis: isize, search: Search) -> (Self, Indices<'t, T>) {
-        match self.search(op, axis, search) {
-            Ok(index) => (self.gather(axis, &index.unsqueeze(axis)).called(op).reshape(index.shape()), index),
-            Err(error) => (self.fail(op, error.rule), Indices::none(self.tape)),
-        }
+        let index = self.search(op, axis, search);
+        (self.gather(axis, index.unsqueeze(axis)).called(op).reshape(index.shape()), index)
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel;
@@ -20,7 +20,7 @@ impl TensorRule for Reshape {
     const NAME: &'static str = "reshape";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(x[0].reshape(&self.to).map_err(|error| error.rule)?.into())
     }
 
@@ -39,7 +39,7 @@ impl TensorRule for Permute {
     const NAME: &'static str = "permute";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.permute(&self.axes)).into())
     }
 
@@ -62,7 +62,7 @@ impl TensorRule for BroadcastTo {
     const NAME: &'static str = "broadcast_to";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(x[0].stretched(&self.to)?.into())
     }
 
@@ -81,7 +81,7 @@ impl TensorRule for SumTo {
     const NAME: &'static str = "sum_to";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(sum_to(&x[0], &self.to)?.into())
     }
 

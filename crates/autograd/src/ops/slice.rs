@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -27,7 +27,7 @@ impl TensorRule for Slice {
     const NAME: &'static str = "slice";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let &Slice { axis, start, end, step } = self;
         Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.slice(axis, start, end, step)).into())
     }
@@ -68,7 +68,7 @@ impl TensorRule for Embed {
     const NAME: &'static str = "embed";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let x = &x[0];
         let whole = Layout::contiguous(x.shape().with(self.axis, self.size));
         let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
@@ -94,7 +94,7 @@ impl TensorRule for Flip {
     const NAME: &'static str = "flip";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let layout = self.axes.iter().fold(x[0].layout.clone(), |layout, &axis| layout.flip(axis));
         Ok(x[0].with_layout(layout).into())
     }

@@ -1,6 +1,6 @@
 //! Softmax and its logarithm along an axis.
 
-use super::{Cotangents, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::Write;
@@ -18,7 +18,7 @@ pub(crate) struct Softmax {
 impl TensorRule for Softmax {
     const NAME: &'static str = "softmax";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| softmax::softmax(x[0].view(), self.axis, out))?.into())
     }
 
@@ -36,7 +36,7 @@ pub(crate) struct SoftmaxAdjoint {
 impl TensorRule for SoftmaxAdjoint {
     const NAME: &'static str = "softmax_adjoint";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| {
             softmax::softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?
@@ -59,7 +59,7 @@ pub(crate) struct LogSoftmax {
 impl TensorRule for LogSoftmax {
     const NAME: &'static str = "log_softmax";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| softmax::log_softmax(x[0].view(), self.axis, out))?.into())
     }
 
@@ -77,7 +77,7 @@ pub(crate) struct LogSoftmaxAdjoint {
 impl TensorRule for LogSoftmaxAdjoint {
     const NAME: &'static str = "log_softmax_adjoint";
 
-    fn value<T: Float>(&self, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(x[0].shape().clone(), |out| {
             softmax::log_softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::float::Float;
-use crate::param::Param;
+use crate::param::{Generator, Param};
 use crate::tensor::Tensor;
 
 /// Something that holds parameters: a layer, a model, a list of either.
@@ -58,6 +58,8 @@ pub enum Leaf<'m, T: Float> {
     Buffer(&'m Buffer<T>),
     /// Whether a layer trains or evaluates.
     Mode(Mode),
+    /// What a layer draws from.
+    Generator(&'m Generator),
 }
 
 /// One thing that a module holds, to be changed.
@@ -69,6 +71,8 @@ pub enum LeafMut<'m, T: Float> {
     Buffer(&'m mut Buffer<T>),
     /// Whether a layer trains or evaluates.
     Mode(&'m mut Mode),
+    /// What a layer draws from.
+    Generator(&'m mut Generator),
 }
 
 /// Whether layers that differ in training and use (dropout, batch norm) do the one or the other.
@@ -192,6 +196,15 @@ impl<T: Float> Module<T> for Mode {
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
         visitor.leaf(path, LeafMut::Mode(self));
+    }
+}
+
+impl<T: Float> Module<T> for Generator {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Generator(self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Generator(self));
     }
 }
 

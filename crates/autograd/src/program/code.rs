@@ -12,9 +12,10 @@ use crate::float::Float;
 use crate::ops::Op;
 use crate::ops::custom::CustomRule;
 use crate::ops::elementwise::Elementwise;
+use crate::ops::integers::IntegerOp;
 use crate::shape::Shape;
-use crate::tape::Drawn;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 
 /// A number or a tensor of the code, by its place in [`Code::values`].
 pub(crate) type Value = u32;
@@ -25,8 +26,8 @@ pub(crate) type Extent = u32;
 /// The extent of a number, which fits every shape.
 pub(crate) const NUMBER: Extent = u32::MAX;
 
-/// The extent of places of elements, which are no numbers.
-pub(crate) const PLACES: Extent = u32::MAX - 1;
+/// The extent of integers.
+pub(crate) const INTEGERS: Extent = u32::MAX - 1;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,17 +54,14 @@ pub(crate) struct Action<T: Float> {
 pub(crate) enum ActionKind<T: Float> {
     /// One of the tensors that are given.
     Input(u32),
-    /// One of the lists of places that are given.
-    Places(u32),
+    /// One of the integers that are given.
+    GivenIntegers(u32),
     Constant(Tensor<T>),
-    /// Drawn anew in every run.
-    Drawn(Rc<Drawn<T>>),
-    /// A tensor operation; its second result is what it keeps for its derivative. Places that are part of it and come from
-    /// elsewhere are its last operand, and are checked where they may be out of range.
-    Rule {
-        op: Op,
-        checked: bool,
-    },
+    ConstantIntegers(Integers),
+    /// A tensor operation; its second result is what it keeps for its derivative.
+    Rule(Op),
+    /// An operation whose value is integers.
+    Integers(IntegerOp),
     /// A user's operation.
     Custom(Rc<dyn CustomRule<T>>),
     /// A vector of numbers.
@@ -72,6 +70,14 @@ pub(crate) enum ActionKind<T: Float> {
     Element(usize),
     /// A tensor that is the same number everywhere.
     Fill(Shape),
+}
+
+impl<T: Float> ActionKind<T> {
+    /// Whether there is nothing to do.
+    pub fn is_given(&self) -> bool {
+        use ActionKind::{Constant, ConstantIntegers, GivenIntegers, Input};
+        matches!(self, Input(_) | GivenIntegers(_) | Constant(_) | ConstantIntegers(_))
+    }
 }
 
 /// A comparison that must come out as it was recorded.
@@ -99,8 +105,8 @@ pub(crate) enum Look<T: Float> {
     All(fn(T) -> bool, bool),
     /// The elements themselves.
     Elements(Tensor<T>),
-    /// Indices themselves.
-    Indices(Tensor<usize>),
+    /// Integers themselves.
+    Integers(Tensor<usize>),
 }
 
 /// A function without branches.
@@ -151,7 +157,10 @@ impl<T: Float> Code<T> {
     }
 
     pub fn is_constant(&self, value: Value) -> bool {
-        matches!(self.values[value as usize], Definition::Constant(_)) || self.constant(value).is_some()
+        let Definition::Output(action, _) = self.values[value as usize] else {
+            return matches!(self.values[value as usize], Definition::Constant(_));
+        };
+        matches!(self.actions[action as usize].kind, ActionKind::Constant(_) | ActionKind::ConstantIntegers(_))
     }
 
     /// The tensor that a value always is.
@@ -160,6 +169,15 @@ impl<T: Float> Code<T> {
         match &self.actions[action as usize].kind {
             ActionKind::Constant(tensor) => Some(tensor),
             _ => None,
+        }
+    }
+
+    /// Whether a value is there before anything runs.
+    pub fn is_given(&self, value: Value) -> bool {
+        match self.values[value as usize] {
+            Definition::Input(_) | Definition::Constant(_) => true,
+            Definition::Operation(..) => false,
+            Definition::Output(action, _) => self.actions[action as usize].kind.is_given(),
         }
     }
 

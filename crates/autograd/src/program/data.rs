@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::transform::{Inputs, Part, PartMut};
@@ -12,8 +13,7 @@ use crate::var::Var;
 pub(super) struct Data<T: Float> {
     pub numbers: Vec<T>,
     pub tensors: Vec<Tensor<T>>,
-    /// Indices, contiguous.
-    pub places: Vec<Tensor<usize>>,
+    pub integers: Vec<Tensor<usize>>,
     /// What else a recording depends on: the modes of layers.
     pub settings: Vec<bool>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Data<T: Float> {
 pub(super) struct Parts<'d, T: Float> {
     pub numbers: &'d [T],
     pub tensors: &'d [Tensor<T>],
-    pub places: &'d [Tensor<usize>],
+    pub integers: &'d [Tensor<usize>],
 }
 
 /// The same on a recording.
@@ -31,11 +31,12 @@ pub(super) struct Parts<'d, T: Float> {
 pub(super) struct Ends<'t, T: Float> {
     pub numbers: Vec<Scalar<'t, T>>,
     pub tensors: Vec<Var<'t, T>>,
+    pub integers: Vec<Indices<'t, T>>,
 }
 
 impl<T: Float> Default for Data<T> {
     fn default() -> Self {
-        Data { numbers: Vec::new(), tensors: Vec::new(), places: Vec::new(), settings: Vec::new() }
+        Data { numbers: Vec::new(), tensors: Vec::new(), integers: Vec::new(), settings: Vec::new() }
     }
 }
 
@@ -44,7 +45,7 @@ impl<T: Float> Data<T> {
     pub fn clear(&mut self) {
         self.numbers.clear();
         self.tensors.clear();
-        self.places.clear();
+        self.integers.clear();
         self.settings.clear();
     }
 
@@ -53,7 +54,7 @@ impl<T: Float> Data<T> {
         x.parts(&mut |part| match part {
             Part::Numbers(part) => self.numbers.extend_from_slice(part),
             Part::Tensor(tensor) => self.tensors.push(tensor.clone()),
-            Part::Indices(indices) => self.places.push(indices.contiguous()),
+            Part::Indices(list) => self.integers.push(list.clone()),
         });
     }
 }
@@ -64,11 +65,11 @@ impl<'t, T: Float> Ends<'t, T> {
     }
 
     pub fn numbers(numbers: Vec<Scalar<'t, T>>) -> Self {
-        Ends { numbers, tensors: Vec::new() }
+        Ends { numbers, tensors: Vec::new(), integers: Vec::new() }
     }
 
     pub fn tensor(x: Var<'t, T>) -> Self {
-        Ends { numbers: Vec::new(), tensors: vec![x] }
+        Ends { numbers: Vec::new(), tensors: vec![x], integers: Vec::new() }
     }
 
     /// All as numbers.
@@ -81,6 +82,7 @@ impl<'t, T: Float> Ends<'t, T> {
     pub fn and(mut self, others: Self) -> Self {
         self.numbers.extend(others.numbers);
         self.tensors.extend(others.tensors);
+        self.integers.extend(others.integers);
         self
     }
 }
@@ -114,7 +116,11 @@ impl Varies {
         fn chosen<H: Copy>(handles: &[H], varies: &[bool]) -> Vec<H> {
             handles.iter().zip(varies).filter(|(_, varies)| **varies).map(|(&handle, _)| handle).collect()
         }
-        Ends { numbers: chosen(&all.numbers, &self.numbers), tensors: chosen(&all.tensors, &self.tensors) }
+        Ends {
+            numbers: chosen(&all.numbers, &self.numbers),
+            tensors: chosen(&all.tensors, &self.tensors),
+            integers: Vec::new(),
+        }
     }
 }
 
@@ -171,7 +177,7 @@ pub(super) fn put_numbers<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool]
 
 /// Writes numbers, tensors and indices into arguments of their form.
 pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
-    let (mut numbers, mut tensors, mut places) = (data.numbers, data.tensors.iter(), data.places.iter());
+    let (mut numbers, mut tensors, mut integers) = (data.numbers, data.tensors.iter(), data.integers.iter());
     x.parts_mut(&mut |part| match part {
         PartMut::Numbers(part) => {
             let (these, rest) = numbers.split_at(part.len().min(numbers.len()));
@@ -183,9 +189,9 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
                 *tensor = found.clone();
             }
         }
-        PartMut::Indices(indices) => {
-            if let Some(found) = places.next() {
-                *indices = found.clone();
+        PartMut::Indices(list) => {
+            if let Some(found) = integers.next() {
+                *list = found.clone();
             }
         }
     });

@@ -6,6 +6,7 @@ use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::reverse::recorded::{Adjoints, Root, last, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
@@ -32,6 +33,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let params = prelude(&tape);
     let given = leaves(&tape);
     let others = Ends {
+        integers: Vec::new(),
         numbers: data.numbers[given.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
         tensors: data.tensors[given.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
@@ -45,18 +47,19 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let inputs = given.clone().and(others.clone());
     let shared = (kind == Kind::Sum).then_some(shared);
     let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].to_vec();
-    let x = varies.among(&Ends { numbers, tensors: given.tensors });
+    let x = varies.among(&Ends { numbers, tensors: given.tensors, integers: Vec::new() });
     let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
     derived(&tape, kind, Given { inputs: &inputs, x: &x, others: &others, params: &params, shared }, y)
 }
 
 /// The arguments, with which a recording begins.
 fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
-    let mut x = Ends { numbers: Vec::new(), tensors: Vec::new() };
+    let mut x = Ends { numbers: Vec::new(), tensors: Vec::new(), integers: Vec::new() };
     for index in 0..tape.len() {
         let entry = tape.entry(index);
         match entry.step() {
             Step::Node => x.tensors.push(Var::new(tape, entry.operand)),
+            Step::Integers => x.integers.push(Indices { tape, slot: entry.operand }),
             _ => x.numbers.push(Scalar { tape: Some(tape), number: entry.value, index: index as u32 }),
         }
     }
@@ -98,7 +101,7 @@ pub(super) fn derived<'t, T: Float>(
                 let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
                 (reached, tensors) = (0..params.len()).filter_map(found).unzip();
             }
-            Ends { numbers: y.numbers, tensors }
+            Ends { numbers: y.numbers, tensors, integers: Vec::new() }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
         Kind::Jvp => along(tape, &y, x, others, last)?.and(y),
@@ -119,10 +122,10 @@ pub(super) fn derived<'t, T: Float>(
     let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
     Ok(Recording {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
-        inputs: [inputs.numbers.len(), inputs.tensors.len(), guards.given.len()],
+        inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
         code: Code::of(tape, inputs, &results),
-        targets: Targets { reached, written },
+        targets: Targets { reached, written, draws: guards.generators.iter().map(|drawing| drawing.draws).collect() },
     })
 }
 
@@ -140,12 +143,14 @@ pub(super) fn gradient<'t, T: Float>(
         return Ok(Ends {
             numbers: vec![Scalar::constant(T::ZERO); x.numbers.len()],
             tensors: x.tensors.iter().map(|x| tape.constant(Tensor::zeros(x.shape()))).collect(),
+            integers: Vec::new(),
         });
     }
     let adjoints = sweep(tape, Root::Scalar(y))?;
     Ok(Ends {
         numbers: x.numbers.iter().map(|&x| adjoints.of_scalar(x)).collect(),
         tensors: x.tensors.iter().map(|&x| adjoints.of_var(x)).collect(),
+        integers: Vec::new(),
     })
 }
 
@@ -176,6 +181,7 @@ fn along<'t, T: Float>(
     let u = Ends {
         numbers: y.numbers.iter().map(|_| tape.scalar(T::ONE)).collect(),
         tensors: y.tensors.iter().map(|y| tape.var(Tensor::ones(y.shape()))).collect(),
+        integers: Vec::new(),
     };
     let slopes = gradient(tape, dot(&u, y), x, recorded)?;
     gradient(tape, dot(&slopes, direction), &u, sweep)

@@ -77,9 +77,9 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     #[track_caller]
     pub fn take_direction(&mut self, x: &X, along: &X) -> Result<()> {
         require_form("program", [along], x)?;
-        let places = self.data.places.len();
+        let integers = self.data.integers.len();
         self.data.take(along);
-        self.data.places.truncate(places);
+        self.data.integers.truncate(integers);
         Ok(())
     }
 
@@ -106,11 +106,12 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let Self { known, data, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let done = paths.run(kind, data, &mut |numbers: &[T]| {
-            let data = Parts { numbers, tensors: &data.tensors, places: &data.places };
+            let data = Parts { numbers, tensors: &data.tensors, integers: &data.integers };
             record((form, varies), data, kind, (0, results), prelude, function)
         });
         // What is held here could not be updated in place.
         self.data.tensors.clear();
+        self.data.integers.clear();
         done
     }
 
@@ -126,9 +127,9 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     {
         let Self { known, data, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
-        let (Data { numbers, tensors, places, .. }, varies) = (data, &*varies);
+        let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
         let record = move |numbers: &[T]| {
-            let data = Parts { numbers, tensors, places };
+            let data = Parts { numbers, tensors, integers };
             record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
         };
         (paths, numbers, &varies.numbers, record)

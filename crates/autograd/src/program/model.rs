@@ -2,12 +2,12 @@
 
 use super::data::Ends;
 use super::forms::Forms;
-use super::paths::Kind;
+use super::paths::{Kind, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
-use crate::param::{Buffer, Leaf, Mode, Module, Param, Path};
+use crate::param::{Buffer, Generator, Leaf, Mode, Module, Param, Path};
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -73,7 +73,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(Kind::Value, model, x)?;
-        self.write_buffers(Kind::Value, model);
+        self.write_back(Kind::Value, model);
         Ok(self.forms.results().numbers[0])
     }
 
@@ -84,7 +84,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value_and_gradients(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
         self.run(Kind::Params, model, x)?;
-        self.write_buffers(Kind::Params, model);
+        self.write_back(Kind::Params, model);
         let (results, reached) = (self.forms.results(), &self.forms.targets(Kind::Params).reached);
         let mut found = self.spare.borrow_mut().pop().unwrap_or_default();
         let mut place = 0;
@@ -120,6 +120,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
             data.settings.push(param.is_trainable());
         });
         each_buffer(model, &mut |buffer| data.tensors.push(buffer.value()));
+        each_generator(model, &mut |generator| data.integers.push(state_of(generator)));
         each_mode(model, &mut |mode| data.settings.push(mode == Mode::Train));
         self.forms.find(x);
         let function = &self.function;
@@ -128,9 +129,13 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         Ok(())
     }
 
-    /// Gives the buffers that the run has changed their new values.
-    fn write_buffers(&self, kind: Kind, model: &M) {
-        let written = &self.forms.targets(kind).written;
+    /// Gives the buffers that the run has changed their new values, and takes from the generators what it has drawn.
+    fn write_back(&self, kind: Kind, model: &M) {
+        let Targets { written, draws, .. } = self.forms.targets(kind);
+        let mut draws = draws.iter();
+        each_generator(model, &mut |generator| {
+            generator.take(draws.next().copied().unwrap_or(0));
+        });
         let tensors = &self.forms.results().tensors;
         let new = &tensors[tensors.len() - written.len()..];
         let mut place = 0;
@@ -143,7 +148,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     }
 }
 
-/// Puts all parameters and buffers of a model on a tape; the trainable parameters.
+/// Puts all parameters, buffers and generators of a model on a tape; the trainable parameters.
 fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
     let mut trainable = Vec::new();
     each_param(model, &mut |param| {
@@ -155,6 +160,9 @@ fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'
     let mut buffers = Vec::new();
     each_buffer(model, &mut |buffer| buffers.push((buffer, tape.constant(buffer.value()).slot)));
     tape.know_buffers(buffers.into_iter());
+    let mut generators = Vec::new();
+    each_generator(model, &mut |generator| generators.push((generator, tape.indices(state_of(generator)).slot)));
+    tape.know_generators(generators.into_iter());
     trainable
 }
 
@@ -175,6 +183,19 @@ fn each_buffer<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'
     model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
         if let Leaf::Buffer(buffer) = leaf {
             show(buffer);
+        }
+    });
+}
+
+/// What the next seeds of a generator follow from.
+fn state_of(generator: &Generator) -> Tensor<usize> {
+    [generator.key(), generator.drawn()].into_iter().map(|part| part as usize).collect()
+}
+
+fn each_generator<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Generator)) {
+    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
+        if let Leaf::Generator(generator) = leaf {
+            show(generator);
         }
     });
 }

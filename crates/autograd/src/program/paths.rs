@@ -44,7 +44,7 @@ pub(super) type Outcomes = Vec<(bool, Option<u64>)>;
 /// A function recorded at one input.
 pub(super) struct Recording<T: Float> {
     pub outcomes: Outcomes,
-    /// How many numbers, tensors and lists of places it takes.
+    /// How many numbers, tensors and integers it takes.
     pub inputs: [usize; 3],
     /// Where the results are to be summed over many inputs: how many of the first numbers these share.
     pub shared: Option<usize>,
@@ -59,6 +59,8 @@ pub(super) struct Targets {
     pub reached: Vec<u32>,
     /// The buffers whose new values come last.
     pub written: Vec<usize>,
+    /// How many seeds each generator of the model gives.
+    pub draws: Vec<u64>,
 }
 
 /// One path.

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
-use std::rc::Rc;
 
 use smallvec::SmallVec;
 
 use super::Ends;
-use super::code::{Action, ActionKind, Code, Definition, Extent, Guard, Look, NUMBER, PLACES, TensorGuard, Value};
-use crate::engine::Factor;
+use super::code::{Action, ActionKind, Code, Definition, Extent, Guard, INTEGERS, Look, NUMBER, TensorGuard, Value};
 use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
-use crate::ops::{Embed, Op, Saved};
+use crate::ops::integers::IntegerOp;
+use crate::ops::{Embed, Op};
 use crate::shape::Shape;
-use crate::tape::{CONSTANT, Drawn, Input, LIMIT, Node, Step, Subject, Tape};
+use crate::tape::{CONSTANT, Input, LIMIT, Node, Source, Step, Subject, Tape};
 use crate::tensor::Tensor;
 
 impl<T: Float> Code<T> {
@@ -23,40 +22,31 @@ impl<T: Float> Code<T> {
         let mut reading = Reading {
             tape,
             detached: guards.detached.iter().copied().collect(),
-            drawn: guards.drawn.iter().cloned().collect(),
             code: Code::default(),
             merged: HashMap::new(),
             filled: HashMap::new(),
             extents: HashMap::new(),
-            found: HashMap::new(),
             known: vec![CONSTANT; tape.len()],
         };
-        reading.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len();
+        reading.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len() - inputs.integers.len();
         for (place, input) in inputs.numbers.iter().enumerate() {
             reading.known[input.index as usize] = reading.code.define(Definition::Input(place as u32), NUMBER);
-        }
-        for (place, given) in guards.given.iter().enumerate() {
-            let kind = ActionKind::Places(place as u32);
-            reading.code.actions.push(Action { kind, operands: SmallVec::new(), site: Location::caller() });
-            let action = (reading.code.actions.len() - 1) as u32;
-            let value = reading.code.define(Definition::Output(action, 0), PLACES);
-            reading.found.insert(given.address(), Found::Given(value));
         }
         for (place, input) in inputs.tensors.iter().enumerate() {
             let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
             let action = Action { kind: ActionKind::Input(place as u32), operands: SmallVec::new(), site };
             reading.known[entry as usize] = reading.act(action, Some(&input.shape()));
         }
-        tape.for_each_saved(|slot, saved| {
-            if let Saved::Index { places, below } = saved {
-                reading.found.insert(places.address(), Found::By { slot, below: *below });
-            }
-        });
+        for (place, input) in inputs.integers.iter().enumerate() {
+            let (entry, site) = tape.with_integers(input.slot, |node| (node.entry, node.site));
+            let action = Action { kind: ActionKind::GivenIntegers(place as u32), operands: SmallVec::new(), site };
+            reading.known[entry as usize] = reading.act_on_integers(action);
+        }
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
-        let subjects = guards.outcomes.iter().filter_map(|outcome| match outcome.subject {
-            Subject::Comparison(entry) => Some(entry),
-            Subject::Tensor(slot) | Subject::All(slot, _) | Subject::Found(slot) => Some(entry_of(slot)),
-            Subject::Given(_) => None,
+        let subjects = guards.outcomes.iter().map(|outcome| match outcome.subject {
+            Subject::Comparison(entry) => entry,
+            Subject::Tensor(slot) | Subject::All(slot, _) => entry_of(slot),
+            Subject::Integers(slot) => tape.with_integers(slot, |node| node.entry),
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
@@ -83,32 +73,17 @@ impl<T: Float> Code<T> {
     }
 }
 
-/// Where places come from.
-#[derive(Clone, Copy)]
-enum Found {
-    Given(Value),
-    /// The operation of this node, all of whose places are smaller than a number.
-    By {
-        slot: u32,
-        below: usize,
-    },
-}
-
 /// A recording on its way to code.
 struct Reading<'t, T: Float> {
     tape: &'t Tape<T>,
     /// Leaves that stand for entries without their history.
     detached: HashMap<u32, u32>,
-    /// What is drawn anew, by node.
-    drawn: HashMap<u32, Rc<Drawn<T>>>,
     code: Code<T>,
     /// Where each operation on elements is, and each constant by its bits.
     merged: HashMap<(Option<Elementwise>, u64, Value), Value>,
     /// Tensors that are one number everywhere.
     filled: HashMap<(Value, Extent), Value>,
     extents: HashMap<Shape, Extent>,
-    /// By the address of the list.
-    found: HashMap<*const usize, Found>,
     /// The value of each entry that has been read. That of a node may be a number that stands for all its elements.
     known: Vec<Value>,
 }
@@ -118,7 +93,7 @@ impl<T: Float> Reading<'_, T> {
     fn needed(&self, roots: impl Iterator<Item = u32>) -> Vec<u32> {
         let mut needed = vec![false; self.tape.len()];
         roots.for_each(|root| needed[root as usize] = true);
-        let nodes = self.tape.nodes();
+        let (nodes, integers) = (self.tape.nodes(), self.tape.all_integers());
         for index in (0..needed.len()).rev().filter(|&index| self.known[index] == CONSTANT) {
             if !needed[index] {
                 continue;
@@ -144,18 +119,22 @@ impl<T: Float> Reading<'_, T> {
                         }
                         Op::Output { back } => needed[nodes[(entry.operand - back) as usize].entry as usize] = true,
                         _ => {
-                            let operands = node.inputs.iter().filter_map(|input| match *input {
-                                Input::Node(slot) => Some(slot),
-                                Input::Number(_) => None,
-                            });
-                            let finder = node.op.places().and_then(|places| match self.found.get(&places.address()) {
-                                Some(&Found::By { slot, .. }) => Some(slot),
-                                _ => None,
-                            });
-                            operands.chain(finder).for_each(|slot| needed[nodes[slot as usize].entry as usize] = true);
+                            for input in &node.inputs {
+                                if let Input::Node(slot) = *input {
+                                    needed[nodes[slot as usize].entry as usize] = true;
+                                }
+                            }
+                            for &slot in &node.integers {
+                                needed[integers[slot as usize].entry as usize] = true;
+                            }
                         }
                     }
                 }
+                Step::Integers => match integers[entry.operand as usize].source {
+                    Source::Nothing => {}
+                    Source::Node(slot) => needed[nodes[slot as usize].entry as usize] = true,
+                    Source::Integers(slot) => needed[integers[slot as usize].entry as usize] = true,
+                },
                 Step::Unary(_) | Step::Right(_) | Step::Left(_) => needed[entry.operand as usize] = true,
                 Step::Both(_) => {
                     needed[entry.operand as usize] = true;
@@ -206,6 +185,7 @@ impl<T: Float> Reading<'_, T> {
                 let tape = self.tape;
                 self.node(entry.operand, &tape.nodes()[entry.operand as usize])
             }
+            Step::Integers => self.integers(entry.operand),
         }
     }
 
@@ -226,10 +206,6 @@ impl<T: Float> Reading<'_, T> {
         let site = node.site;
         match &node.op {
             Op::Leaf | Op::Constant => {
-                if let Some(drawn) = self.drawn.get(&slot) {
-                    let kind = ActionKind::Drawn(drawn.clone());
-                    return self.act(Action { kind, operands: SmallVec::new(), site }, Some(shape));
-                }
                 if let (1, Some(&[number])) = (shape.len(), node.value.as_slice()) {
                     return self.constant(number);
                 }
@@ -280,7 +256,6 @@ impl<T: Float> Reading<'_, T> {
                 self.act(Action { kind, operands, site }, Some(shape))
             }
             op => {
-                let only = self.input(&node.inputs[0]);
                 let moved = matches!(
                     op,
                     Op::Reshape(_)
@@ -290,32 +265,38 @@ impl<T: Float> Reading<'_, T> {
                         | Op::Flip(_)
                         | Op::Embed(Embed { start: 0, size: 1, .. })
                 );
-                if moved && self.is_number(only) && !shape.is_empty() {
-                    return only;
+                if moved && !shape.is_empty() {
+                    let only = self.input(&node.inputs[0]);
+                    if self.is_number(only) {
+                        return only;
+                    }
                 }
-                let mut operands = self.operands(node);
-                let found = op.places().and_then(|places| self.found.get(&places.address()).copied());
-                operands.extend(found.map(|found| self.places(found)));
-                let checked = found.is_some_and(|found| !self.is_in_range(found, node));
-                self.act(Action { kind: ActionKind::Rule { op: op.clone(), checked }, operands, site }, Some(shape))
+                let operands = self.operands(node);
+                self.act(Action { kind: ActionKind::Rule(op.clone()), operands, site }, Some(shape))
             }
         }
     }
 
-    /// Places that are given, or that another operation has found.
-    fn places(&mut self, found: Found) -> Value {
-        match found {
-            Found::Given(value) => value,
-            Found::By { slot, .. } => self.output(slot, 1, PLACES),
-        }
+    /// Integers. A tensor that is a number everywhere is searched as a tensor.
+    fn integers(&mut self, slot: u32) -> Value {
+        let tape = self.tape;
+        let (op, source, site) = tape.with_integers(slot, |node| (node.op.clone(), node.source, node.site));
+        let operand = match source {
+            Source::Nothing => {
+                let kind = ActionKind::ConstantIntegers(tape.with_integers(slot, |node| node.value.clone()));
+                return self.act_on_integers(Action { kind, operands: SmallVec::new(), site });
+            }
+            Source::Node(of) if matches!(op, IntegerOp::Kept) => return self.output(of, 1, INTEGERS),
+            Source::Node(of) => self.tensor(of),
+            Source::Integers(of) => self.known[tape.with_integers(of, |node| node.entry) as usize],
+        };
+        let operands = SmallVec::from_slice(&[operand]);
+        self.act_on_integers(Action { kind: ActionKind::Integers(op), operands, site })
     }
 
-    /// Whether an operation of a node takes whatever places may be found.
-    fn is_in_range(&self, found: Found, node: &Node<T>) -> bool {
-        let (Found::By { below, .. }, Some(places)) = (found, node.op.places()) else { return false };
-        let (last, nodes) = (Tensor::full(places.shape(), below.saturating_sub(1)), self.tape.nodes());
-        let operands: Vec<_> = node.inputs.iter().map(|input| Factor::of(&nodes, input).to_tensor()).collect();
-        node.op.with_places(&last).check_places(&operands).is_ok()
+    fn act_on_integers(&mut self, action: Action<T>) -> Value {
+        self.code.actions.push(action);
+        self.code.define(Definition::Output((self.code.actions.len() - 1) as u32, 0), INTEGERS)
     }
 
     /// One more result of the operation of a node.
@@ -339,6 +320,8 @@ impl<T: Float> Reading<'_, T> {
                 }
             });
         }
+        let integers = node.integers.iter();
+        operands.extend(integers.map(|&slot| self.known[self.tape.with_integers(slot, |node| node.entry) as usize]));
         operands
     }
 
@@ -396,28 +379,20 @@ impl<T: Float> Reading<'_, T> {
                     self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
                 }
             }
-            Subject::Given(place) => self.guard_places(ordinal, &self.tape.guards().given[place]),
-            Subject::Found(slot) => {
-                if let Saved::Index { places, .. } = self.tape.saved(slot) {
-                    self.guard_places(ordinal, &places);
+            Subject::Integers(slot) => {
+                let (entry, list) = self.tape.with_integers(slot, |node| (node.entry, node.value.list.clone()));
+                let tensor = self.known[entry as usize];
+                if !self.code.is_constant(tensor) {
+                    self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look: Look::Integers(list) });
                 }
             }
-        }
-    }
-
-    fn guard_places(&mut self, ordinal: u32, places: &Tensor<usize>) {
-        if let Some(&found) = self.found.get(&places.address()) {
-            let (tensor, look) = (self.places(found), Look::Indices(places.clone()));
-            self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
         }
     }
 
     /// An action and its first result, a number where it has no shape.
     fn act(&mut self, action: Action<T>, shape: Option<&Shape>) -> Value {
         let extent = shape.map_or(NUMBER, |shape| self.extent(shape));
-        let is_computed =
-            !matches!(action.kind, ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_));
-        if let (true, Some(shape)) = (is_computed, shape) {
+        if let (false, Some(shape)) = (action.kind.is_given(), shape) {
             self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
         }
         self.code.actions.push(action);

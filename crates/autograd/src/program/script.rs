@@ -14,6 +14,7 @@ use super::code::{Code, Guard, Look, TensorGuard};
 use super::{Data, Report};
 use crate::error::Result;
 use crate::float::Float;
+use crate::tensor::integers::Integers;
 use cut::{Cut, Key};
 use places::Places;
 use step::Step;
@@ -30,7 +31,7 @@ struct Check<L> {
 /// A function of numbers and tensors.
 pub(super) struct Script<T: Float> {
     steps: Vec<Step<T>>,
-    /// How many numbers, tensors and lists of places are given; they stand first.
+    /// How many numbers, tensors and integers are given; they stand first.
     inputs: [usize; 3],
     results: Vec<Place>,
     comparisons: Vec<Check<T>>,
@@ -84,7 +85,7 @@ impl<T: Float> Script<T> {
             bytes,
             ..Report::default()
         };
-        let store = Store { numbers: places.numbers, tensors: places.tensors, places: vec![None; places.places] };
+        let store = Store { numbers: places.numbers, tensors: places.tensors, integers: places.integers };
         Script { steps, inputs, results, comparisons, looks, store, size }
     }
 
@@ -94,8 +95,8 @@ impl<T: Float> Script<T> {
         for (place, tensor) in self.store.tensors.iter_mut().zip(&data.tensors) {
             *place = Some(tensor.clone());
         }
-        for (place, places) in self.store.places.iter_mut().zip(&data.places) {
-            *place = Some(places.clone());
+        for (place, list) in self.store.integers.iter_mut().zip(&data.integers) {
+            *place = Some(Integers::new(list.clone()));
         }
         for done in 0..self.steps.len() {
             if let Err(error) = self.steps[done].run(&mut self.store) {
@@ -129,7 +130,7 @@ impl<T: Float> Script<T> {
             match *place {
                 Place::Number(place) => data.numbers.push(self.store.numbers[place as usize]),
                 Place::Tensor(place) => data.tensors.extend(self.store.tensors[place as usize].clone()),
-                Place::Places(_) => {}
+                Place::Integers(_) => {}
             }
         }
         self.clear();
@@ -138,10 +139,12 @@ impl<T: Float> Script<T> {
     /// Lets go of all but the constants.
     fn clear(&mut self) {
         self.store.tensors[..self.inputs[1]].fill(None);
-        self.store.places.fill(None);
+        self.store.integers[..self.inputs[2]].fill(None);
         for place in self.steps.iter().flat_map(|step| &step.results) {
-            if let Place::Tensor(place) = *place {
-                self.store.tensors[place as usize] = None;
+            match *place {
+                Place::Tensor(place) => self.store.tensors[place as usize] = None,
+                Place::Integers(place) => self.store.integers[place as usize] = None,
+                Place::Number(_) => {}
             }
         }
     }
@@ -149,13 +152,13 @@ impl<T: Float> Script<T> {
 
 impl<T: Float> Look<T> {
     fn is_same(&self, store: &Store<T>, place: Place) -> bool {
-        match (self, store.tensor(place), store.places_at(place)) {
+        match (self, store.tensor(place), store.integers_at(place)) {
             (Look::All(test, outcome), Some(tensor), _) => tensor.iter().all(test) == *outcome,
             (Look::Elements(expected), Some(tensor), _) => {
                 let bits = |x: T| x.to_f64().to_bits();
                 expected.shape() == tensor.shape() && expected.iter().map(bits).eq(tensor.iter().map(bits))
             }
-            (Look::Indices(expected), _, Some(found)) => expected == found,
+            (Look::Integers(expected), _, Some(found)) => *expected == found.list,
             _ => false,
         }
     }

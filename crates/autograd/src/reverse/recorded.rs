@@ -161,7 +161,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
         let Some(g) = self.scalars[index as usize] else { return Ok(()) };
         let y = handle_of(tape, index);
         match entry.step() {
-            Step::Leaf | Step::Node => {}
+            Step::Leaf | Step::Node | Step::Integers => {}
             Step::Element => {
                 let gradient = self.one_element(entry.operand, entry.second(), g);
                 self.add_node(entry.operand, gradient);

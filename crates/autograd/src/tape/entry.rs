@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Element,
     /// A tensor operation; `operand` is the node.
     Node,
+    /// Integers; `operand` is their place in the list of them.
+    Integers,
     /// f(x).
     Unary(Elementwise),
     /// f(x, y).
@@ -57,6 +59,7 @@ pub(crate) enum Arm {
     Leaf,
     Element,
     Node,
+    Integers,
     Unary(Elementwise),
     Add(Elementwise),
     Sub(Elementwise),
@@ -80,6 +83,7 @@ impl Arm {
             Step::Leaf => Arm::Leaf,
             Step::Element => Arm::Element,
             Step::Node => Arm::Node,
+            Step::Integers => Arm::Integers,
             Step::Unary(op) => Arm::Unary(op),
             Step::Both(op) => match op {
                 Elementwise::add => Arm::Add(op),
@@ -108,6 +112,7 @@ impl Arm {
             Arm::Leaf => Step::Leaf,
             Arm::Element => Step::Element,
             Arm::Node => Step::Node,
+            Arm::Integers => Step::Integers,
             Arm::Unary(op) => Step::Unary(op),
             Arm::Add(op) | Arm::Sub(op) | Arm::Mul(op) | Arm::Div(op) | Arm::Both(op) => Step::Both(op),
             Arm::AddRight(op) | Arm::SubRight(op) | Arm::MulRight(op) | Arm::Right(op) => Step::Right(op),
@@ -170,7 +175,7 @@ impl<T: Float> Tape<T> {
     #[inline(never)]
     fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
         let mode = self.mode.get();
-        if !mode.recording && step != Step::Node && !mode.guarding {
+        if !mode.recording && !matches!(step, Step::Node | Step::Integers) && !mode.guarding {
             return CONSTANT;
         }
         // SAFETY: as in `push`.
@@ -184,7 +189,7 @@ impl<T: Float> Tape<T> {
             self.sites.borrow_mut().push(site);
         }
         let index = (entries.len() - 1) as u32;
-        match mode.recording || matches!(step, Step::Node | Step::Leaf) {
+        match mode.recording || matches!(step, Step::Node | Step::Integers | Step::Leaf) {
             true => index,
             false => self.detached(index, value),
         }
@@ -221,7 +226,7 @@ mod tests {
     fn an_arm_gives_its_step_back() {
         let forms = [Step::Unary, Step::Both, Step::Right, Step::Left];
         let operations = Elementwise::ALL.iter().flat_map(|&op| forms.map(|form| form(op)));
-        for step in [Step::Leaf, Step::Element, Step::Node].into_iter().chain(operations) {
+        for step in [Step::Leaf, Step::Element, Step::Node, Step::Integers].into_iter().chain(operations) {
             assert_eq!(Arm::of(step).step(), step);
         }
     }

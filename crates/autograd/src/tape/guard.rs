@@ -1,16 +1,17 @@
 //! What code does with numbers besides recorded operations: comparisons that it branches on, numbers that it takes out; and
-//! what is no number of the recording: draws, buffers of a model, indices.
+//! what belongs to a model besides parameters: buffers, generators.
 
-use std::cell::{Cell, Ref};
+use std::cell::Ref;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
-use std::rc::Rc;
 
-use super::{CONSTANT, LIMIT, Step, Tape};
+use super::{CONSTANT, LIMIT, Source, Step, Tape};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::param::Buffer;
+use crate::indices::Indices;
+use crate::ops::integers::{IntegerOp, seed};
+use crate::param::{Buffer, Generator};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -33,10 +34,8 @@ pub(crate) enum Subject<T> {
     Tensor(u32),
     /// Whether all elements of a node pass a test.
     All(u32, fn(T) -> bool),
-    /// Given indices, with themselves.
-    Given(usize),
-    /// The indices that the operation of a node has found, with themselves.
-    Found(u32),
+    /// Integers, with themselves.
+    Integers(u32),
 }
 
 impl<T> Subject<T> {
@@ -44,8 +43,7 @@ impl<T> Subject<T> {
     fn is_read_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Subject::Tensor(a), Subject::Tensor(b)) => a == b,
-            (Subject::Given(a), Subject::Given(b)) => a == b,
-            (Subject::Found(a), Subject::Found(b)) => a == b,
+            (Subject::Integers(a), Subject::Integers(b)) => a == b,
             _ => false,
         }
     }
@@ -66,14 +64,22 @@ pub(crate) struct Guards<T: Float> {
     pub read: HashMap<u32, Tensor<T>>,
     /// Leaves that stand for entries without their history, with those entries.
     pub detached: Vec<(u32, u32)>,
-    /// Indices that are arguments.
-    pub given: Vec<Tensor<usize>>,
-    /// What is drawn anew, by node.
-    pub drawn: Vec<(u32, Rc<Drawn<T>>)>,
     /// The buffers of the model that is an argument, with their nodes.
     pub buffers: Vec<(*const Buffer<T>, u32)>,
     /// Buffers that get another value, by their place in the list, with the node that holds it.
     pub written: Vec<(usize, u32)>,
+    /// The generators of the model that is an argument.
+    pub generators: Vec<Drawing>,
+}
+
+/// A generator of a model in a recording.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    generator: *const Generator,
+    /// Its key, and how many seeds had been taken before.
+    state: u32,
+    /// How many the recording takes.
+    pub draws: u64,
 }
 
 impl<T: Float> Default for Guards<T> {
@@ -82,67 +88,14 @@ impl<T: Float> Default for Guards<T> {
             outcomes: Vec::new(),
             read: HashMap::new(),
             detached: Vec::new(),
-            given: Vec::new(),
-            drawn: Vec::new(),
             buffers: Vec::new(),
             written: Vec::new(),
+            generators: Vec::new(),
         }
-    }
-}
-
-/// Something that is drawn anew each time a program runs. What was drawn for the recording is for the run that follows it.
-pub(crate) struct Drawn<T: Float> {
-    first: Cell<Option<Tensor<T>>>,
-    draw: Box<dyn Fn() -> Result<Tensor<T>, Rule>>,
-}
-
-impl<T: Float> Drawn<T> {
-    pub fn next(&self) -> Result<Tensor<T>, Rule> {
-        self.first.take().map_or_else(|| (self.draw)(), Ok)
-    }
-}
-
-impl<T: Float> std::fmt::Debug for Drawn<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("drawn")
     }
 }
 
 impl<T: Float> Tape<T> {
-    /// A tensor that is drawn, such as a mask of dropout: data, and in a [`Program`](crate::Program) drawn anew for every run.
-    ///
-    /// ```
-    /// use autograd::{Program, Tensor};
-    /// use rand::{SeedableRng, rngs::StdRng};
-    /// use std::cell::RefCell;
-    /// use std::rc::Rc;
-    ///
-    /// let rng = Rc::new(RefCell::new(StdRng::seed_from_u64(1)));
-    /// let mut noisy = Program::record(&2.0_f64, move |tape, x| {
-    ///     let rng = rng.clone();
-    ///     x * tape.drawn(move || Ok(Tensor::normal([1], 0.0, 1.0, &mut *rng.borrow_mut()))).item()
-    /// })?;
-    /// assert_ne!(noisy.value(&2.0)?, noisy.value(&2.0)?);
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What `draw` returns.
-    #[track_caller]
-    pub fn drawn(&self, draw: impl Fn() -> Result<Tensor<T>, Rule> + 'static) -> Var<'_, T> {
-        let site = Location::caller();
-        let value = match draw() {
-            Ok(value) => value,
-            Err(rule) => return Var::new(self, self.fail(Error { op: "drawn", rule, site })),
-        };
-        let var = self.leaf(value.clone(), false, site);
-        if self.is_for_program() && !var.is_failed() {
-            let drawn = Drawn { first: Cell::new(Some(value)), draw: Box::new(draw) };
-            self.guards.borrow_mut().drawn.push((var.slot, Rc::new(drawn)));
-        }
-        var
-    }
-
     /// The value of a buffer of a model, as data.
     #[track_caller]
     pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
@@ -183,28 +136,47 @@ impl<T: Float> Tape<T> {
         self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
     }
 
-    /// Indices that are an argument of the function that is recorded.
-    pub(crate) fn know_indices(&self, indices: &Tensor<usize>) {
+    /// Generators of the model that a program is recorded of, with the integers that hold their state.
+    pub(crate) fn know_generators<'m>(&self, generators: impl Iterator<Item = (&'m Generator, u32)>) {
+        self.guards.borrow_mut().generators =
+            generators.map(|(generator, state)| Drawing { generator, state, draws: 0 }).collect();
+    }
+
+    /// The next seed of a generator.
+    ///
+    /// # Errors
+    /// In a program of which the model is no argument.
+    #[track_caller]
+    pub(crate) fn draw_from(&self, generator: &Generator) -> Indices<'_, T> {
+        if !self.is_for_program() {
+            let seed = seed(generator.key(), generator.take(1));
+            return Indices { tape: self, slot: self.push_integers(IntegerOp::Leaf, Source::Nothing, seed) };
+        }
+        let next = |drawing: &mut Drawing| {
+            drawing.draws += 1;
+            (drawing.state, IntegerOp::Seed { draw: drawing.draws - 1 })
+        };
+        let is_it = |drawing: &&mut Drawing| std::ptr::eq(drawing.generator, generator);
+        let found = self.guards.borrow_mut().generators.iter_mut().find(is_it).map(next);
+        let seed = found.map(|(state, op)| self.integers_of(state, op));
+        match seed {
+            Some(Ok(slot)) => Indices { tape: self, slot },
+            Some(Err(rule)) => Indices::failed(self).fail_first(Error::new("draw", rule)),
+            None => {
+                let why = "a layer draws from a generator; `ModelProgram` takes the model as an argument".to_string();
+                Indices::failed(self).fail_first(Error::new("draw", Rule::NotReplayable { why }))
+            }
+        }
+    }
+
+    /// Remembers that code looked at integers: its path holds for these very ones.
+    pub(crate) fn guard_integers(&self, slot: u32) {
         if self.is_for_program() {
-            self.guards.borrow_mut().given.push(indices.clone());
+            self.guard_read(Subject::Integers(slot), || hash(self.list(slot).iter()));
         }
     }
 
-    /// Remembers that code looked at indices, if they are an argument or were found: its path holds for these very indices.
-    pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
-        // All empty lists may have one address, and none has anything to show.
-        if !self.is_for_program() || indices.is_empty() {
-            return;
-        }
-        let place = self.guards.borrow().given.iter().position(|given| given.address() == indices.address());
-        let subject = place.map(Subject::Given).or_else(|| self.finder(indices).map(Subject::Found));
-        if let Some(subject) = subject {
-            self.guard_read(subject, || hash(indices.iter()));
-        }
-    }
-
-    /// Whether the recording is for a [`Program`](crate::Program): what is drawn must come from [`drawn`](Self::drawn), to be
-    /// drawn anew in every run.
+    /// Whether the recording is for a [`Program`](crate::Program).
     #[inline(always)]
     pub fn is_for_program(&self) -> bool {
         self.mode.get().guarding

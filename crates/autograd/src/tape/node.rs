@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 use super::{FAILED, LIMIT, Step, Tape};
 use crate::error::{Error, Rule};
 use crate::float::Float;
-use crate::ops::search::Search;
 use crate::ops::{OPERANDS, Op, Saved};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -28,6 +27,8 @@ pub(crate) type Inputs<T> = SmallVec<[Input<T>; OPERANDS]>;
 pub(crate) struct Node<T: Float> {
     pub op: Op,
     pub inputs: Inputs<T>,
+    /// The integers that it takes besides.
+    pub integers: SmallVec<[u32; 2]>,
     pub value: Tensor<T>,
     /// The caller's line.
     pub site: &'static Location<'static>,
@@ -38,6 +39,11 @@ pub(crate) struct Node<T: Float> {
 }
 
 impl<T: Float> Node<T> {
+    /// A node of tensors that no derivative flows through.
+    pub fn new(op: Op, inputs: Inputs<T>, value: Tensor<T>, site: &'static Location<'static>) -> Self {
+        Node { op, inputs, integers: SmallVec::new(), value, site, entry: 0, tracked: false }
+    }
+
     /// A rule that its operation, or the derivative of it, breaks.
     pub fn error(&self, rule: Rule) -> Error {
         Error { op: self.op.name(), rule, site: self.site }
@@ -112,35 +118,13 @@ impl<T: Float> Tape<T> {
             false => (Op::Constant, Inputs::new()),
         };
         let site = self.with_node(of, |node| node.site);
-        Var::new(self, self.push_node(Node { op, inputs, value: kept, site, entry: 0, tracked: false }))
-    }
-
-    /// Where a search in a node finds elements, in a recording for a program: as what an operation keeps.
-    #[track_caller]
-    pub(crate) fn searched(&self, of: u32, search: Search, axis: isize) -> Result<Tensor<usize>, Rule> {
-        let (places, below) = search.find(&self.node_value(of), axis)?;
-        let (op, inputs) = (Op::Search { search, axis }, Inputs::from_slice(&[Input::Node(of)]));
-        let (value, site) = (Tensor::zeros([0]), Location::caller());
-        let slot = self.push_node(Node { op, inputs, value, site, entry: 0, tracked: false });
-        self.save(slot, Saved::Index { places: places.clone(), below });
-        Ok(places)
+        Var::new(self, self.push_node(Node::new(op, inputs, kept, site)))
     }
 
     pub(crate) fn saved(&self, slot: u32) -> Saved<T> {
         let saved = self.saved.borrow();
         let found = saved.binary_search_by_key(&slot, |(slot, _)| *slot);
         found.map_or(Saved::Nothing, |found| saved[found].1.clone())
-    }
-
-    /// The node whose operation has found these indices.
-    pub(super) fn finder(&self, indices: &Tensor<usize>) -> Option<u32> {
-        let found =
-            |saved: &Saved<T>| matches!(saved, Saved::Index { places, .. } if places.address() == indices.address());
-        self.saved.borrow().iter().find(|(_, saved)| found(saved)).map(|(slot, _)| *slot)
-    }
-
-    pub(crate) fn for_each_saved(&self, mut show: impl FnMut(u32, &Saved<T>)) {
-        self.saved.borrow().iter().for_each(|(slot, saved)| show(*slot, saved));
     }
 
     pub(crate) fn gather(&self, scalars: impl Iterator<Item = u32>) -> (usize, usize) {

@@ -55,7 +55,7 @@ impl<E: Element> Tensor<E> {
         self.reshaped(shape).map_err(Error::at("reshape"))
     }
 
-    fn reshaped(&self, shape: Shape) -> Result<Self, Rule> {
+    pub(crate) fn reshaped(&self, shape: Shape) -> Result<Self, Rule> {
         match self.layout.reshape(&shape) {
             Some(layout) => Ok(self.with_layout(layout)),
             None => Ok(Self { layout: Layout::contiguous(shape), ..self.to_contiguous()? }),

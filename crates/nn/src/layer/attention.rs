@@ -185,10 +185,11 @@ impl<T: Float> MultiheadAttention<T> {
         let [q, k, v] = qkv;
         let (q, k, v) = (self.in_heads(q, apart), self.in_heads(k, apart), self.in_heads(v, apart));
         let options = match mask.options(query) {
-            Ok(options) => AttentionOptions { dropout: self.dropout.probability_now(), ..options },
+            Ok(options) => options,
             Err(error) => return query.fail(NAME, error.rule),
         };
-        let found = q.scaled_dot_product_attention_anew(k, v, &options, self.dropout.generators());
+        let (dropout, seed) = self.dropout.now(query);
+        let found = q.scaled_dot_product_attention(k, v, &AttentionOptions { dropout, seed, ..options });
         self.out_proj.forward(found.permute(together).reshape(query.shape()))
     }
 }

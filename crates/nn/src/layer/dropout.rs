@@ -1,11 +1,7 @@
 //! Dropout.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use autograd::{Float, Mode, Var};
-use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use autograd::{Float, Generator, Indices, Mode, Seed, Var};
+use rand::Rng;
 
 use super::layer;
 
@@ -19,34 +15,27 @@ macro_rules! dropout {
         ///
         /// # Errors
         /// A probability outside [0, 1].
-        #[derive(Debug, nn_derive::Module)]
+        #[derive(Debug, Clone, nn_derive::Module)]
         pub struct $layer {
             /// The probability of being dropped.
             pub probability: f64,
             mode: Mode,
-            #[module(skip)]
-            masks: Masks,
+            masks: Generator,
         }
 
         impl $layer {
             /// A layer that drops with this probability.
             pub fn new(probability: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
-                Self { probability, mode: Mode::Train, masks: Masks::new(rng) }
+                Self { probability, mode: Mode::Train, masks: Generator::new(rng) }
             }
 
             /// x with some of it dropped.
             #[track_caller]
             pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
                 match self.mode {
-                    Mode::Train => x.$method(self.probability, self.masks.generators()),
+                    Mode::Train => x.$method(self.probability, &self.masks),
                     Mode::Eval => x,
                 }
-            }
-        }
-
-        impl Clone for $layer {
-            fn clone(&self) -> Self {
-                Self { masks: self.masks.copy(), ..*self }
             }
         }
 
@@ -76,7 +65,7 @@ dropout! {
     /// ```
     ///
     /// Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 2014.
-    Dropout: dropout_anew
+    Dropout: dropout
 }
 
 dropout! {
@@ -86,7 +75,7 @@ dropout! {
     /// `[n, channels, ..]`, unchanged.
     ///
     /// Tompson et al., *Efficient object localization using convolutional networks*, CVPR 2015.
-    Dropout2d: feature_dropout_anew
+    Dropout2d: feature_dropout
 }
 
 dropout! {
@@ -96,45 +85,17 @@ dropout! {
     /// Any, unchanged.
     ///
     /// Klambauer et al., *Self-normalizing neural networks*, NeurIPS 2017.
-    AlphaDropout: alpha_dropout_anew
+    AlphaDropout: alpha_dropout
 }
 
 impl Dropout {
-    /// The probability in this mode: for an operation that drops something inside.
-    pub(super) fn probability_now(&self) -> f64 {
-        if self.mode == Mode::Train { self.probability } else { 0.0 }
-    }
-
-    /// The generators of the next masks.
-    pub(super) fn generators(&self) -> impl Fn() -> StdRng + 'static {
-        self.masks.generators()
-    }
-}
-
-/// A row of generators, each for one mask.
-#[derive(Debug)]
-struct Masks {
-    seed: u64,
-    /// Masks drawn so far: here, and by programs that the layer is recorded in.
-    drawn: Arc<AtomicU64>,
-}
-
-impl Masks {
-    fn new(rng: &mut (impl Rng + ?Sized)) -> Self {
-        Self { seed: rng.random(), drawn: Arc::default() }
-    }
-
-    fn copy(&self) -> Self {
-        Self { seed: self.seed, drawn: Arc::new(self.drawn.load(Ordering::Relaxed).into()) }
-    }
-
-    fn generators(&self) -> impl Fn() -> StdRng + 'static {
-        let (key, drawn) = (self.seed, self.drawn.clone());
-        move || {
-            let mut seed = [0; 32];
-            seed[..8].copy_from_slice(&key.to_le_bytes());
-            seed[8..16].copy_from_slice(&drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-            StdRng::from_seed(seed)
+    /// The probability in this mode, and the seed of the next mask if there is one: for an operation that drops something
+    /// inside.
+    #[track_caller]
+    pub(super) fn now<'t, T: Float>(&self, x: Var<'t, T>) -> (f64, Option<Indices<'t, T>>) {
+        match self.mode {
+            Mode::Train if self.probability != 0.0 => (self.probability, Some(Seed::on(&self.masks, x.tape()))),
+            _ => (0.0, None),
         }
     }
 }
@@ -144,6 +105,8 @@ mod tests {
     use super::*;
     use crate::ModuleExt;
     use autograd::{Tape, Tensor};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
 
     fn forward(dropout: &Dropout) -> Vec<f64> {
         let tape = Tape::new();

@@ -44,7 +44,7 @@ impl<T: Float> Embedding<T> {
 
     /// The row of every index. An index that is not below the number of rows is an error.
     #[track_caller]
-    pub fn forward<'t>(&self, tape: &'t Tape<T>, indices: &impl AsIndices) -> Var<'t, T> {
+    pub fn forward<'t>(&self, tape: &'t Tape<T>, indices: impl AsIndices<'t, T>) -> Var<'t, T> {
         let table = tape.param(&self.weight);
         match self.padding {
             Some(padding) => table.embedding_padded(indices, padding),

@@ -104,7 +104,7 @@ impl<'t, T: Float> From<Indices<'t, T>> for Labels<'t, T> {
 
 impl<'t, T: Float> From<&Indices<'t, T>> for Labels<'t, T> {
     fn from(indices: &Indices<'t, T>) -> Self {
-        Labels::Indices(indices.clone())
+        Labels::Indices(*indices)
     }
 }
 

@@ -43,12 +43,10 @@ impl Cut {
         let all = || (0..code.values.len() as Value).filter(|&value| needed[value as usize]);
         for value in all() {
             let key = match code.values[value as usize] {
+                _ if code.is_given(value) => continue,
                 Definition::Input(_) | Definition::Constant(_) => continue,
                 Definition::Operation(..) => Key::Region(code.extents[value as usize]),
-                Definition::Output(action, _) => match code.actions[action as usize].kind {
-                    ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => continue,
-                    _ => Key::Action(action),
-                },
+                Definition::Output(action, _) => Key::Action(action),
             };
             let operands = code.operands(value);
             let stage = operands.iter().filter_map(|&operand| steps[operand as usize]);
@@ -70,7 +68,7 @@ impl Cut {
         groups.retain(|(_, key), members: &mut Vec<Value>| {
             let Key::Action(action) = *key else { return true };
             let action = &code.actions[action as usize];
-            let (ActionKind::Rule { op: Op::Sum(sum), .. }, [x]) = (&action.kind, &action.operands[..]) else {
+            let (ActionKind::Rule(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else {
                 return true;
             };
             let shape = code.shapes.get(code.extents[*x as usize] as usize);

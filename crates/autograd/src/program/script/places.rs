@@ -8,9 +8,10 @@ use super::cut::Cut;
 use super::step::{Step, Work};
 use super::store::Place;
 use crate::float::Float;
-use crate::program::code::{ActionKind, Code, Definition, Extent, NUMBER, PLACES, Value};
+use crate::program::code::{ActionKind, Code, Definition, Extent, INTEGERS, NUMBER, Value};
 use crate::program::region::Region;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 
 /// Where values stand.
 pub(super) struct Places<T: Float> {
@@ -18,8 +19,8 @@ pub(super) struct Places<T: Float> {
     known: Vec<Option<Place>>,
     pub numbers: Vec<T>,
     pub tensors: Vec<Option<Tensor<T>>>,
-    /// How many lists of places there are.
-    pub places: usize,
+    /// Constants among the integers.
+    pub integers: Vec<Option<Integers>>,
     /// The bytes of each tensor that a step makes.
     bytes: Vec<usize>,
     /// Of each tensor, the one whose elements it shows: itself, or what it is a view of.
@@ -34,7 +35,7 @@ impl<T: Float> Places<T> {
             known: vec![None; code.values.len()],
             numbers: vec![T::ZERO; inputs[0]],
             tensors: vec![None; inputs[1]],
-            places: inputs[2],
+            integers: vec![None; inputs[2]],
             bytes: vec![0; inputs[1]],
             origins: (0..inputs[1] as u32).collect(),
             given: inputs[1],
@@ -44,7 +45,7 @@ impl<T: Float> Places<T> {
                 Definition::Input(place) => Some(Place::Number(place)),
                 Definition::Output(action, _) => match code.actions[action as usize].kind {
                     ActionKind::Input(place) => Some(Place::Tensor(place)),
-                    ActionKind::Places(place) => Some(Place::Places(place)),
+                    ActionKind::GivenIntegers(place) => Some(Place::Integers(place)),
                     _ => None,
                 },
                 _ => None,
@@ -65,6 +66,7 @@ impl<T: Float> Places<T> {
             }
             Definition::Output(action, _) => match &code.actions[action as usize].kind {
                 ActionKind::Constant(tensor) => self.tensor(Some(tensor.clone()), 0),
+                ActionKind::ConstantIntegers(integers) => self.integers(Some(integers.clone())),
                 _ => self.made(code, value),
             },
             _ => self.made(code, value),
@@ -79,12 +81,14 @@ impl<T: Float> Places<T> {
                 self.numbers.push(T::ZERO);
                 Place::Number((self.numbers.len() - 1) as u32)
             }
-            PLACES => {
-                self.places += 1;
-                Place::Places((self.places - 1) as u32)
-            }
+            INTEGERS => self.integers(None),
             extent => self.tensor(None, code.shapes[extent as usize].len() * size_of::<T>()),
         }
+    }
+
+    fn integers(&mut self, integers: Option<Integers>) -> Place {
+        self.integers.push(integers);
+        Place::Integers((self.integers.len() - 1) as u32)
     }
 
     fn tensor(&mut self, tensor: Option<Tensor<T>>, bytes: usize) -> Place {
@@ -125,7 +129,7 @@ impl<T: Float> Places<T> {
             }
         }
         let operands: SmallVec<[Place; 4]> = found.operands.iter().map(|&value| self.of(code, value)).collect();
-        if let (ActionKind::Rule { op, .. }, &[Place::Tensor(x)], &[Place::Tensor(y)]) =
+        if let (ActionKind::Rule(op), &[Place::Tensor(x)], &[Place::Tensor(y)]) =
             (&found.kind, &operands[..], &results[..])
             && op.is_view()
         {
@@ -140,7 +144,7 @@ impl<T: Float> Places<T> {
         let mut needed: Vec<bool> = self.tensors.iter().map(Option::is_some).collect();
         let tensor = |place: Place| match place {
             Place::Tensor(place) => Some(place),
-            Place::Number(_) | Place::Places(_) => None,
+            Place::Number(_) | Place::Integers(_) => None,
         };
         kept.filter_map(tensor).for_each(|place| needed[place as usize] = true);
         for step in steps.iter_mut().rev() {

@@ -8,7 +8,7 @@ use super::store::{Place, Store};
 use crate::engine::{Factor, elementwise};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::ops::{Op, Saved, Value};
+use crate::ops::{Op, Operands, Saved, Value};
 use crate::program::code::ActionKind;
 use crate::program::region::Region;
 use crate::tensor::Tensor;
@@ -44,7 +44,8 @@ impl<T: Float> Step<T> {
 impl<T: Float> ActionKind<T> {
     fn name(&self) -> &'static str {
         match self {
-            ActionKind::Rule { op, .. } => op.name(),
+            ActionKind::Rule(op) => op.name(),
+            ActionKind::Integers(op) => op.name(),
             ActionKind::Custom(rule) => rule.name(),
             _ => "program",
         }
@@ -53,31 +54,24 @@ impl<T: Float> ActionKind<T> {
     fn run(&self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
         let Some(&result) = results.first() else { return Ok(()) };
         let value = match self {
-            ActionKind::Input(_) | ActionKind::Places(_) | ActionKind::Constant(_) => return Ok(()),
-            ActionKind::Drawn(drawn) => drawn.next()?,
-            ActionKind::Rule { op, checked } => {
-                let x = store.operands(operands);
-                let found = operands.last().and_then(|&place| store.places_at(place));
-                let Value { tensor, saved } = match found {
-                    Some(places) => {
-                        // The operation may have a view of the places, which are contiguous.
-                        let layout = op.places().map_or(&places.layout, |recorded| &recorded.layout);
-                        let op = op.with_places(&places.with_layout(layout.clone()));
-                        if *checked {
-                            op.check_places(&x)?;
-                        }
-                        value(&op, &x)?
-                    }
-                    None => value(op, &x)?,
-                };
+            ActionKind::Rule(op) => {
+                let (tensors, integers) = (store.operands(operands), store.integers(operands));
+                let Value { tensor, saved } = value(op, Operands { tensors: &tensors, integers: &integers })?;
                 match (results.get(1), saved) {
                     (Some(&kept), Saved::Tensor(saved)) => store.put(kept, saved),
-                    (Some(&Place::Places(place)), Saved::Index { places, .. }) => {
-                        store.places[place as usize] = Some(places);
-                    }
+                    (Some(&kept), Saved::Integers(saved)) => store.put_integers(kept, saved),
                     _ => {}
                 }
                 tensor
+            }
+            ActionKind::Integers(op) => {
+                let found = match (store.operands(operands).first(), store.integers(operands).first()) {
+                    (Some(x), _) => op.of_tensor(x)?,
+                    (None, Some(x)) => op.of_integers(x)?,
+                    (None, None) => return Err(Rule::NoOperands),
+                };
+                store.put_integers(result, found);
+                return Ok(());
             }
             ActionKind::Custom(rule) => {
                 let values = rule.value(&store.operands(operands)).map_err(|error| error.rule)?;
@@ -97,6 +91,10 @@ impl<T: Float> ActionKind<T> {
                 store.put_number(result, number.unwrap_or(T::NAN));
                 return Ok(());
             }
+            ActionKind::Input(_)
+            | ActionKind::GivenIntegers(_)
+            | ActionKind::Constant(_)
+            | ActionKind::ConstantIntegers(_) => return Ok(()),
         };
         store.put(result, value);
         Ok(())
@@ -104,7 +102,7 @@ impl<T: Float> ActionKind<T> {
 }
 
 /// The value of an operation that no region can take.
-fn value<T: Float>(op: &Op, x: &[Tensor<T>]) -> Result<Value<T>, Rule> {
+fn value<T: Float>(op: &Op, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
     match op {
         Op::Elementwise(op) => {
             let factors: SmallVec<[Factor<'_, T>; 3]> = x.iter().map(Factor::Tensor).collect();

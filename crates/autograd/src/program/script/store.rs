@@ -4,14 +4,14 @@ use smallvec::SmallVec;
 
 use crate::float::Float;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 
 /// Where a value stands between steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::program) enum Place {
     Number(u32),
     Tensor(u32),
-    /// Places of elements.
-    Places(u32),
+    Integers(u32),
 }
 
 /// The values that steps hand to each other.
@@ -20,7 +20,7 @@ pub(in crate::program) struct Store<T: Float> {
     pub numbers: Vec<T>,
     /// What nobody needs any more is `None`, and its buffer is in the pool.
     pub tensors: Vec<Option<Tensor<T>>>,
-    pub places: Vec<Option<Tensor<usize>>>,
+    pub integers: Vec<Option<Integers>>,
 }
 
 impl<T: Float> Store<T> {
@@ -30,14 +30,14 @@ impl<T: Float> Store<T> {
             Place::Tensor(place) => {
                 self.tensors[place as usize].as_ref().and_then(|x| x.iter().next()).unwrap_or(T::NAN)
             }
-            Place::Places(_) => T::NAN,
+            Place::Integers(_) => T::NAN,
         }
     }
 
     pub fn tensor(&self, place: Place) -> Option<&Tensor<T>> {
         match place {
             Place::Tensor(place) => self.tensors[place as usize].as_ref(),
-            Place::Number(_) | Place::Places(_) => None,
+            Place::Number(_) | Place::Integers(_) => None,
         }
     }
 
@@ -46,10 +46,21 @@ impl<T: Float> Store<T> {
         places.iter().filter_map(|&place| self.tensor(place).cloned()).collect()
     }
 
-    pub fn places_at(&self, place: Place) -> Option<&Tensor<usize>> {
+    /// The integers among some operands.
+    pub fn integers(&self, places: &[Place]) -> SmallVec<[Integers; 1]> {
+        places.iter().filter_map(|&place| self.integers_at(place).cloned()).collect()
+    }
+
+    pub fn integers_at(&self, place: Place) -> Option<&Integers> {
         match place {
-            Place::Places(place) => self.places[place as usize].as_ref(),
+            Place::Integers(place) => self.integers[place as usize].as_ref(),
             Place::Number(_) | Place::Tensor(_) => None,
+        }
+    }
+
+    pub fn put_integers(&mut self, place: Place, integers: Integers) {
+        if let Place::Integers(place) = place {
+            self.integers[place as usize] = Some(integers);
         }
     }
 
