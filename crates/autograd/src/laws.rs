@@ -5,6 +5,7 @@
 
 mod cases;
 mod hessians;
+mod orders;
 mod points;
 mod programs;
 mod rules;

@@ -1,6 +1,6 @@
 //! Arithmetic and what is close to it.
 
-use super::elementwise::{BinaryRule, Elementwise, binary, unary};
+use super::elementwise::{Elementwise, binary, unary};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::math::Math;
