@@ -144,8 +144,12 @@ fn derivatives_name_the_rule_and_the_line() {
             "backward: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
         |t| autograd::Scalar::constant(t.scalar(1.0).value().unwrap()).backward() =>
             "backward: the handle is a plain number and is on no tape";
-        |t| t.scalar(2.0).detach().grad(t.scalar(1.0)) =>
-            "grad: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
+        |t| t.scalar(2.0).grad(stranger) =>
+            "grad: operands are on different tapes";
+        |t| t.scalar(2.0).jvp([stranger], [1.0]) =>
+            "jvp: operands are on different tapes";
+        |t| zeros(t, [2]).grad([foreign], zeros(t, [2])) =>
+            "grad: operands are on different tapes";
         |t| zeros(t, [2, 3]).vjp(Tensor::zeros([3, 2])) =>
             "vjp: the seed must have shape [2, 3], found [3, 2]";
         |t| zeros(t, [2]).grad(zeros(t, [2]), zeros(t, [3])) =>

@@ -29,6 +29,11 @@ impl<T: Float> Tangents<T> {
         Self { scalars: vec![T::ZERO; tape.len()], nodes: vec![None; tape.node_count()] }
     }
 
+    /// Of no recording.
+    pub fn none() -> Self {
+        Self { scalars: Vec::new(), nodes: Vec::new() }
+    }
+
     /// Gives a variable its tangent.
     pub fn set_scalar(&mut self, x: Scalar<'_, T>, tangent: T) {
         if let Some(place) = self.scalars.get_mut(x.index as usize) {

@@ -208,7 +208,7 @@ impl<'t, T: Float> AsIndices<'t, T> for [usize] {
 impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
     type Value = Tensor<usize>;
 
-    fn ensure(&self) -> Result<()> {
+    fn ensure(&self, _: &'static str, _: Option<&Tape<T>>) -> Result<()> {
         Indices::ensure(*self)
     }
     fn peek(self) -> Tensor<usize> {

@@ -4,6 +4,8 @@
 //! Points lie in the domain of the op and away from its kinks; what happens at kinks and extremes is in `laws/points.rs`.
 
 mod cases;
+mod hessians;
+mod orders;
 mod points;
 mod programs;
 mod rules;

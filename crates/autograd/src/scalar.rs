@@ -125,6 +125,11 @@ impl<'t, T: Float> Scalar<'t, T> {
         Self { tape: Some(tape), number: T::NAN, index: tape.fail(error) }
     }
 
+    /// The tape that the history of this number is on; a constant has none.
+    pub(crate) fn recorded_on(self) -> Option<&'t Tape<T>> {
+        self.tape.filter(|_| self.index < LIMIT)
+    }
+
     /// The tape, for an operation named `op` that needs one.
     #[track_caller]
     pub(crate) fn require_tape(self, op: &'static str) -> Result<&'t Tape<T>> {

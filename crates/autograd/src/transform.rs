@@ -38,7 +38,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let tape = self.require_tape("backward")?;
         let mut kept = Vec::with_capacity(intermediates.len());
         for handle in intermediates {
-            handle.ensure()?;
+            handle.ensure("backward", Some(tape))?;
             kept.push(handle.slot);
         }
         kept.sort_unstable();
@@ -60,13 +60,19 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     ///
+    /// What does not depend on a handle has derivative 0 with respect to it, plain numbers too; that 0 works further as any
+    /// derivative.
+    ///
     /// # Errors
-    /// As [`backward`](Self::backward).
+    /// The first failure on the tape, if this or a handle depends on it; handles on another tape; an operation without a
+    /// derivative on the way.
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
-        let tape = self.require_tape("grad")?;
-        wrt.ensure()?;
-        Ok(wrt.adjoint(&Gradient(recorded(tape, Root::Scalar(self))?)))
+        self.ensure()?;
+        let tape = self.recorded_on();
+        wrt.ensure("grad", tape)?;
+        let adjoints = tape.map(|tape| recorded(tape, Root::Scalar(self))).transpose()?;
+        Ok(wrt.adjoint(&Gradient(adjoints)))
     }
 }
 
@@ -84,11 +90,11 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`backward`](Self::backward); a direction of another shape.
+    /// As [`grad`](Self::grad); a direction of another shape.
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<T> {
-        let tape = self.require_tape("jvp")?;
-        Ok(self.tangent(&moved(tape, wrt, along)?))
+        self.ensure()?;
+        Ok(self.tangent(&moved("jvp", self.recorded_on(), wrt, along)?))
     }
 }
 
@@ -103,7 +109,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<Tensor<T>> {
         self.ensure()?;
-        Ok(self.tangent(&moved(self.tape, wrt, along)?))
+        Ok(self.tangent(&moved("jvp", Some(self.tape), wrt, along)?))
     }
 
     /// The seed times the Jacobian: the gradient of Σ seed·self.
@@ -124,25 +130,32 @@ impl<'t, T: Float> Var<'t, T> {
     /// The seed times the Jacobian with respect to any handles, as handles that can be differentiated again.
     ///
     /// # Errors
-    /// As [`vjp`](Self::vjp).
+    /// As [`Scalar::grad`]; a seed of another shape or on another tape.
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
         self.ensure()?;
-        seed.ensure()?;
-        wrt.ensure()?;
+        Handle::ensure(&seed, "grad", Some(self.tape))?;
+        wrt.ensure("grad", Some(self.tape))?;
         seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("grad"))?;
-        Ok(wrt.adjoint(&Gradient(recorded(self.tape, Root::Var(self, seed))?)))
+        Ok(wrt.adjoint(&Gradient(Some(recorded(self.tape, Root::Var(self, seed))?))))
     }
 }
 
-/// The tangents of a whole recording when some handles move.
+/// The tangents of a whole recording when some handles move; of none for a number that is on no tape.
 #[track_caller]
-fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Value) -> Result<Tangents<T>> {
-    wrt.ensure()?;
-    tape.refuse_numbers("jvp")?;
-    let mut tangents = Tangents::new(tape);
-    wrt.set_tangent("jvp", along, &mut tangents)?;
-    (T::engine().forward)(tape, &mut tangents)?;
+fn moved<'t, T: Float, H: Handle<'t, T>>(
+    op: &'static str,
+    tape: Option<&'t Tape<T>>,
+    wrt: H,
+    along: H::Value,
+) -> Result<Tangents<T>> {
+    wrt.ensure(op, tape)?;
+    let mut tangents = tape.map_or_else(Tangents::none, Tangents::new);
+    wrt.set_tangent(op, along, &mut tangents)?;
+    if let Some(tape) = tape {
+        tape.refuse_numbers(op)?;
+        (T::engine().forward)(tape, &mut tangents)?;
+    }
     Ok(tangents)
 }
 
@@ -261,15 +274,9 @@ pub fn hvp<T: Float, X: Inputs<T>>(
     let tape = Tape::new();
     let handles = x.record(&tape);
     let y = f(&tape, handles.clone());
-    y.value()?;
-    if y.index >= LIMIT {
-        return Ok((x.zeros(), x.zeros()));
-    }
     let gradient = y.grad(handles.clone())?;
-    let mut tangents = Tangents::new(&tape);
-    handles.set_tangent("hvp", v, &mut tangents)?;
-    (T::engine().forward)(&tape, &mut tangents)?;
-    gradient.ensure()?;
+    let tangents = moved("hvp", Some(&tape), handles, v)?;
+    gradient.ensure("hvp", Some(&tape))?;
     Ok((gradient.clone().peek(), gradient.tangent(&tangents)))
 }
 
@@ -333,11 +340,8 @@ pub fn hessian<T: Float>(
     let tape = Tape::new();
     let handle = tape.var(&x);
     let y = f(&tape, handle);
-    y.value()?;
+    y.ensure()?;
     let hessian = zeros("hessian", x.shape(), x.shape())?;
-    if y.index >= LIMIT {
-        return Ok(hessian);
-    }
     columns(hessian, &tape, handle, y.grad(handle)?, &x)
 }
 

@@ -15,7 +15,7 @@ use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
-type Tensors<T> = Vec<Tensor<T>>;
+pub(super) type Tensors<T> = Vec<Tensor<T>>;
 
 /// Runs a law for every case, each with draws of its own.
 fn for_each<T: Float>(law: impl Fn(&Case<T>, &mut Draws)) {
@@ -24,17 +24,17 @@ fn for_each<T: Float>(law: impl Fn(&Case<T>, &mut Draws)) {
     }
 }
 
-fn draws_like<T: Float>(x: &[Tensor<T>], draws: &mut Draws) -> Tensors<T> {
+pub(super) fn draws_like<T: Float>(x: &[Tensor<T>], draws: &mut Draws) -> Tensors<T> {
     x.iter().map(|x| draw(x.shape(), draws)).collect()
 }
 
 /// A weight for each element of the value.
-fn weights<T: Float>(case: &Case<T>, draws: &mut Draws) -> Tensors<T> {
+pub(super) fn weights<T: Float>(case: &Case<T>, draws: &mut Draws) -> Tensors<T> {
     draws_like(&case.operation.value(&case.x).unwrap(), draws)
 }
 
 /// A case on a tape: its operands x, weights u, and the gradients z of ⟨u, f(x)⟩ by x, recorded.
-struct Recorded<'t, T: Float> {
+pub(super) struct Recorded<'t, T: Float> {
     x: Vec<Var<'t, T>>,
     u: Vec<Var<'t, T>>,
     y: Vec<Var<'t, T>>,
@@ -42,7 +42,7 @@ struct Recorded<'t, T: Float> {
 }
 
 impl<'t, T: Float> Recorded<'t, T> {
-    fn new(case: &Case<T>, tape: &'t Tape<T>, x: &[Tensor<T>], u: &[Tensor<T>]) -> Self {
+    pub fn new(case: &Case<T>, tape: &'t Tape<T>, x: &[Tensor<T>], u: &[Tensor<T>]) -> Self {
         let (x, u) = (variables(tape, x), variables(tape, u));
         let y = case.operation.record(tape, &x).unwrap();
         let z = match (&y[..], &u[..]) {
@@ -53,7 +53,7 @@ impl<'t, T: Float> Recorded<'t, T> {
     }
 
     /// The gradients of ⟨w, z⟩ by x and by u.
-    fn second(&self, w: &[Tensor<T>]) -> (Tensors<T>, Tensors<T>) {
+    pub fn second(&self, w: &[Tensor<T>]) -> (Tensors<T>, Tensors<T>) {
         let tape = self.x[0].tape();
         let found = weighted_sum(tape, &self.z, &variables(tape, w)).backward().unwrap();
         let of = |&x: &Var<'t, T>| found.of(x).cloned().unwrap_or_else(|_| Tensor::zeros(x.shape()));
@@ -61,7 +61,7 @@ impl<'t, T: Float> Recorded<'t, T> {
     }
 
     /// The tangents of y and of z where x moves along `v` and u along `h`.
-    fn tangents(&self, v: &[Tensor<T>], h: &[Tensor<T>]) -> (Tensors<T>, Tensors<T>) {
+    pub fn tangents(&self, v: &[Tensor<T>], h: &[Tensor<T>]) -> (Tensors<T>, Tensors<T>) {
         let tape = self.x[0].tape();
         let mut tangents = Tangents::new(tape);
         let moving = self.x.iter().chain(&self.u).zip(v.iter().chain(h));

@@ -75,14 +75,30 @@ binary! {
 binary! {
     /// xʸ for real y.
     ///
-    /// Derivative: y·xʸ⁻¹ (0 where y is 0) and xʸ·ln x (0 at x = 0 for y ≥ 0, as in PyTorch).
+    /// Derivative: y·xʸ⁻¹ (0 where y is 0) and xʸ·ln x (0 at x = 0 for y ≥ 0, as in PyTorch); at x = y = 0 derivatives of any
+    /// order are 0.
     /// Domain: x ≥ 0, or x < 0 with an integer y, where the derivative with respect to y is not a number.
     pow(x, y) -> z {
         value: Math::pow(x, y),
-        slopes: [
-            R::select(y.ne(R::of(0.0)), y * x.pow(y - R::of(1.0)), R::of(0.0)),
-            R::select(x.eq(R::of(0.0)).masked_mul(y.ge(R::of(0.0))), R::of(0.0), z * x.ln()),
-        ],
+        slopes: {
+            let [by_x, by_y] = power::slopes(x, y, z);
+            let at_origin = x.eq(R::of(0.0)) * y.eq(R::of(0.0));
+            [R::select(at_origin, R::of(0.0), by_x), R::select(at_origin, R::of(0.0), by_y)]
+        },
+        domain: [(0.3, 3.0), (-2.0, 2.0)],
+        kinks: [],
+    }
+}
+
+binary! {
+    /// xʸ in a slope, where derivatives at x = y = 0 are limits: that of y·xʸ⁻¹ by y at (0, 1) is −∞, as that of xʸ·ln x by
+    /// x. The choices of [`pow`] would make them differ.
+    ///
+    /// A factor of 0 wins over one that is infinite, as xʸ does over ln x at x = 0. No factor is chosen by y ≠ 0: that would
+    /// be right in the slope, and not in its derivative by y.
+    power(x, y) -> z {
+        value: Math::pow(x, y),
+        slopes: [y.masked_mul(x.binary::<power>(y - R::of(1.0))), z.masked_mul(x.ln())],
         domain: [(0.3, 3.0), (-2.0, 2.0)],
         kinks: [],
     }

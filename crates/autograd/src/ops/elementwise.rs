@@ -189,6 +189,8 @@ macro_rules! binary {
     // A bound that is a number and one that is a handle differ in the derivative at the bound.
     (@methods $(#[$doc:meta])* clamp_min($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_min($y)); };
     (@methods $(#[$doc:meta])* clamp_max($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_max($y)); };
+    // A part of slopes alone.
+    (@methods $(#[$doc:meta])* power($y:ident)) => {};
     // Their second operand is an integer by type.
     (@methods $(#[$doc:meta])* powi($y:ident)) => {};
     (@methods $(#[$doc:meta])* polygamma($y:ident)) => {};
@@ -236,6 +238,7 @@ pub(crate) use {binary, unary};
 
 /// A method of `Algebra` with a second operand, which of some operations is an integer by type.
 macro_rules! algebra_method {
+    (power) => {};
     (powi) => {
         crate::ops::elementwise::algebra_method!(@integer powi i32);
     };
@@ -390,7 +393,7 @@ table! {
         erf erfc erfinv lgamma digamma
         sigmoid logsigmoid relu relu6 silu gelu gelu_tanh mish softsign tanhshrink selu hardsigmoid hardswish hardtanh;
     binary:
-        add sub mul div masked_mul pow powi atan2 hypot maximum minimum fmax fmin clamp_min clamp_max copysign fmod rem
+        add sub mul div masked_mul pow power powi atan2 hypot maximum minimum fmax fmin clamp_min clamp_max copysign fmod rem
         logaddexp logaddexp2 xlogy xlog1py polygamma
         eq ne gt ge lt le
         leaky_relu prelu elu celu softplus hardshrink softshrink threshold;

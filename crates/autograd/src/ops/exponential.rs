@@ -137,10 +137,13 @@ binary! {
 binary! {
     /// x·ln y, and 0 where x is 0, whatever y.
     ///
-    /// Derivative: ln y and x/y, both 0 where x is 0 and y is 0.
+    /// Derivative: ln y and x/y, both 0, to any order, where x is 0 and y ≤ 0.
     xlogy(x, y) -> z {
         value: if x == T::ZERO && !y.is_nan() { T::ZERO } else { x * Math::ln(y) },
-        slopes: [R::select(x.eq(R::of(0.0)).masked_mul(y.le(R::of(0.0))), R::of(0.0), y.ln()), x.masked_mul(R::of(1.0) / y)],
+        slopes: {
+            let is_cut = x.eq(R::of(0.0)) * y.le(R::of(0.0));
+            [R::select(is_cut, R::of(0.0), y.ln()), R::select(is_cut, R::of(0.0), x / y)]
+        },
         domain: [(-3.0, 3.0), (0.3, 3.0)],
         kinks: [],
     }
@@ -149,13 +152,13 @@ binary! {
 binary! {
     /// x·ln(1 + y), and 0 where x is 0, whatever y.
     ///
-    /// Derivative: ln(1 + y) and x/(1 + y), both 0 where x is 0 and y is −1.
+    /// Derivative: ln(1 + y) and x/(1 + y), both 0, to any order, where x is 0 and y ≤ −1.
     xlog1py(x, y) -> z {
         value: if x == T::ZERO && !y.is_nan() { T::ZERO } else { x * Math::log1p(y) },
-        slopes: [
-            R::select(x.eq(R::of(0.0)).masked_mul(y.le(R::of(-1.0))), R::of(0.0), y.log1p()),
-            x.masked_mul(R::of(1.0) / (R::of(1.0) + y)),
-        ],
+        slopes: {
+            let is_cut = x.eq(R::of(0.0)) * y.le(R::of(-1.0));
+            [R::select(is_cut, R::of(0.0), y.log1p()), R::select(is_cut, R::of(0.0), x / (R::of(1.0) + y))]
+        },
         domain: [(-3.0, 3.0), (-0.7, 3.0)],
         kinks: [],
     }

@@ -141,11 +141,6 @@ impl<'t, T: Float> Adjoints<'t, T> {
         self.nodes.get(x.slot as usize).copied().flatten()
     }
 
-    /// As if no gradient had arrived anywhere.
-    pub fn of_nothing(&self) -> Self {
-        Adjoints { tape: self.tape, scalars: Vec::new(), nodes: Vec::new(), waiting: None }
-    }
-
     /// The adjoint of a tensor; zeros if no gradient arrived.
     pub fn of_var(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.found(x).unwrap_or_else(|| self.tape.constant(Tensor::zeros(x.shape())))

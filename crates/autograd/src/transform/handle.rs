@@ -5,6 +5,7 @@ use crate::float::Float;
 use crate::forward::Tangents;
 use crate::reverse::recorded::Adjoints;
 use crate::scalar::Scalar;
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Data;
 use crate::var::Var;
@@ -15,9 +16,10 @@ pub trait Handle<'t, T: Float>: Clone {
     type Value: Clone;
 
     /// # Errors
-    /// When the handle has failed.
+    /// When the handle has failed, or is on another tape than the one that is given.
     #[doc(hidden)]
-    fn ensure(&self) -> Result<()>;
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()>;
 
     /// The value, whatever it is where the handle has failed.
     #[doc(hidden)]
@@ -34,21 +36,33 @@ pub trait Handle<'t, T: Float>: Clone {
     fn tangent(self, tangents: &Tangents<T>) -> Self::Value;
 }
 
-/// The result of a recorded reverse sweep.
+/// The result of a recorded reverse sweep; none where nothing recorded is differentiated.
 #[doc(hidden)]
-pub struct Gradient<'t, T: Float>(pub(super) Adjoints<'t, T>);
+pub struct Gradient<'t, T: Float>(pub(super) Option<Adjoints<'t, T>>);
+
+/// # Errors
+/// When a handle of one tape meets another.
+#[track_caller]
+fn ensure_same<T: Float>(op: &'static str, of: Option<&Tape<T>>, tape: Option<&Tape<T>>) -> Result<()> {
+    match (of, tape) {
+        (Some(of), Some(tape)) if !std::ptr::eq(of, tape) => Err(Error::new(op, Rule::TwoTapes)),
+        _ => Ok(()),
+    }
+}
 
 impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
     type Value = T;
 
-    fn ensure(&self) -> Result<()> {
-        Scalar::ensure(*self)
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+        Scalar::ensure(*self)?;
+        ensure_same(op, self.recorded_on(), tape)
     }
     fn peek(self) -> T {
         self.number
     }
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        adjoints.0.of_scalar(self)
+        adjoints.0.as_ref().map_or(Scalar::constant(T::ZERO), |adjoints| adjoints.of_scalar(self))
     }
     fn set_tangent(self, _: &'static str, along: T, tangents: &mut Tangents<T>) -> Result<()> {
         tangents.set_scalar(self, along);
@@ -62,14 +76,17 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
 impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     type Value = Tensor<T>;
 
-    fn ensure(&self) -> Result<()> {
-        Var::ensure(*self)
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+        Var::ensure(*self)?;
+        ensure_same(op, Some(self.tape), tape)
     }
     fn peek(self) -> Tensor<T> {
         self.value().unwrap_or_else(|_| Tensor::zeros([0]))
     }
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        adjoints.0.of_var(self)
+        let found = adjoints.0.as_ref().and_then(|adjoints| adjoints.found(self));
+        found.unwrap_or_else(|| self.tape.constant(Tensor::zeros(self.shape())))
     }
     #[track_caller]
     fn set_tangent(self, op: &'static str, along: Tensor<T>, tangents: &mut Tangents<T>) -> Result<()> {
@@ -85,8 +102,12 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
 impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
     type Value = [H::Value; N];
 
-    fn ensure(&self) -> Result<()> {
-        self.iter().try_for_each(Handle::ensure)
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+        for handle in self {
+            handle.ensure(op, tape)?;
+        }
+        Ok(())
     }
     fn peek(self) -> [H::Value; N] {
         self.map(Handle::peek)
@@ -109,8 +130,12 @@ impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
 impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Vec<H> {
     type Value = Vec<H::Value>;
 
-    fn ensure(&self) -> Result<()> {
-        self.iter().try_for_each(Handle::ensure)
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+        for handle in self {
+            handle.ensure(op, tape)?;
+        }
+        Ok(())
     }
     fn peek(self) -> Vec<H::Value> {
         self.into_iter().map(Handle::peek).collect()
@@ -137,14 +162,15 @@ impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Vec<H> {
 impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Data<H> {
     type Value = Data<H::Value>;
 
-    fn ensure(&self) -> Result<()> {
-        self.0.ensure()
+    #[track_caller]
+    fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+        self.0.ensure(op, tape)
     }
     fn peek(self) -> Data<H::Value> {
         Data(self.0.peek())
     }
-    fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
-        Data(self.0.adjoint(&Gradient(adjoints.0.of_nothing())))
+    fn adjoint(self, _: &Gradient<'t, T>) -> Self {
+        Data(self.0.adjoint(&Gradient(None)))
     }
     fn set_tangent(self, _: &'static str, _: Data<H::Value>, _: &mut Tangents<T>) -> Result<()> {
         Ok(())
@@ -159,8 +185,9 @@ macro_rules! tuple {
         impl<'t, T: Float, $($handle: Handle<'t, T>),*> Handle<'t, T> for ($($handle,)*) {
             type Value = ($($handle::Value,)*);
 
-            fn ensure(&self) -> Result<()> {
-                $(self.$place.ensure()?;)*
+            #[track_caller]
+            fn ensure(&self, op: &'static str, tape: Option<&Tape<T>>) -> Result<()> {
+                $(self.$place.ensure(op, tape)?;)*
                 Ok(())
             }
             fn peek(self) -> Self::Value {
