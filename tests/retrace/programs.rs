@@ -31,7 +31,7 @@ fn bits<M: Module>(model: &M) -> Vec<u32> {
     model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'_, f32>| match leaf {
         Leaf::Param(param) => bits.extend(param.value().iter().map(f32::to_bits)),
         Leaf::Buffer(buffer) => bits.extend(buffer.value().iter().map(f32::to_bits)),
-        Leaf::Mode(_) => {}
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
     bits
 }

@@ -4,11 +4,13 @@
 //! that update rules, files and summaries need to know nothing else of it.
 
 mod module;
+mod setting;
 mod update;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use module::{Buffer, Leaf, LeafMut, Mode, Module, Path, Visitor, VisitorMut};
+pub use setting::{Hashed, Setting};
 
 use crate::error::{Error, Result};
 use crate::float::Float;

@@ -273,7 +273,7 @@ fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Tensor<T>)> {
     model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| match leaf {
         Leaf::Param(param) => all.push((path.to_string(), param.value().clone())),
         Leaf::Buffer(buffer) => all.push((path.to_string(), buffer.value())),
-        Leaf::Mode(_) => {}
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
     all
 }

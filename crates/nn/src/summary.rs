@@ -41,7 +41,7 @@ pub fn summary<T: Float>(model: &impl Module<T>) -> Summary {
             summary.add(path, value.shape(), 0);
             summary.buffers += value.len();
         }
-        Leaf::Mode(_) => {}
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
     summary
 }

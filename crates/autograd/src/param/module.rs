@@ -4,25 +4,33 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::float::Float;
-use crate::param::Param;
+use crate::param::{Param, Setting};
 use crate::tensor::Tensor;
 
 /// Something that holds parameters: a layer, a model, a list of either.
 ///
 /// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field. Every field must be a module, or be left
 /// out with `#[module(skip)]`. Modules are parameters and buffers, layers and optimisers, boxes, options and lists of modules,
-/// and plain numbers, `bool` and strings, which hold nothing.
+/// and plain numbers, `bool` and strings: these are settings, which say what is computed and are neither trained nor saved.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
     label = "not a `Module<{T}>`",
-    note = "in a struct with `#[derive(Module)]`, `#[module(skip)]` leaves out a field that holds no parameters"
+    note = "in a struct with `#[derive(Module)]`, `#[module(setting)]` is for a field with `Hash` that holds no parameters, and `#[module(skip)]` leaves one out"
 )]
 pub trait Module<T: Float = f32> {
-    /// Shows every parameter, buffer and mode to the visitor, in the order of the fields.
+    /// Shows every parameter, buffer, mode and setting to the visitor, in the order of the fields.
+    ///
+    /// A [`ModelProgram`](crate::ModelProgram) sees a change of what is shown here, and of nothing else.
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>);
 
     /// Shows every parameter, buffer and mode to the visitor, to be changed.
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>);
+
+    /// What tells this type from others behind a `dyn`.
+    #[doc(hidden)]
+    fn kind(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// Looks at what a module holds. Every closure `FnMut(&Path, Leaf)` is one.
@@ -58,6 +66,8 @@ pub enum Leaf<'m, T: Float> {
     Buffer(&'m Buffer<T>),
     /// Whether a layer trains or evaluates.
     Mode(Mode),
+    /// A plain value that decides what is computed.
+    Setting(Setting<'m>),
 }
 
 /// One thing that a module holds, to be changed.
@@ -197,6 +207,7 @@ impl<T: Float> Module<T> for Mode {
 
 impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text((**self).kind())));
         (**self).visit(path, visitor);
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -206,6 +217,7 @@ impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
 
 impl<T: Float, M: Module<T>> Module<T> for Option<M> {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(self.is_some().into()));
         self.iter().for_each(|module| module.visit(path, visitor));
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -215,6 +227,7 @@ impl<T: Float, M: Module<T>> Module<T> for Option<M> {
 
 impl<T: Float, M: Module<T>> Module<T> for [M] {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(self.len().into()));
         self.iter().enumerate().for_each(|(index, module)| module.visit(&path.index(index), visitor));
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -240,19 +253,43 @@ list! {
     [const N: usize] [M; N];
 }
 
-/// Settings of a layer hold no parameters.
 macro_rules! setting {
     ($($setting:ty)*) => {$(
         impl<T: Float> Module<T> for $setting {
+            fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+                visitor.leaf(path, Leaf::Setting((*self).into()));
+            }
+            fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+        }
+    )*};
+}
+
+setting!(bool char f32 f64 i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+
+impl<T: Float> Module<T> for String {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text(self)));
+    }
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}
+
+impl<T: Float> Module<T> for &'static str {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text(self)));
+    }
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}
+
+macro_rules! nothing {
+    ($([$($generics:tt)*] $nothing:ty;)*) => {$(
+        impl<T: Float, $($generics)*> Module<T> for $nothing {
             fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
             fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
         }
     )*};
 }
 
-setting!(() bool char f32 f64 i8 i16 i32 i64 isize u8 u16 u32 u64 usize String &'static str);
-
-impl<T: Float, X> Module<T> for std::marker::PhantomData<X> {
-    fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
-    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+nothing! {
+    [] ();
+    [X] std::marker::PhantomData<X>;
 }

@@ -1,6 +1,6 @@
 //! `ModelProgram`: the loss of a model and its gradients, recorded once.
 
-use super::data::Ends;
+use super::data::{Data, Ends};
 use super::forms::Forms;
 use super::paths::Kind;
 use super::{Recorded, Report};
@@ -16,10 +16,14 @@ use crate::var::Var;
 
 /// The loss of a model on a batch, recorded once: a training step that is replayed.
 ///
-/// The model is an argument, so an update rule may change it between the steps. Parameters that are frozen, layers that are
-/// switched between training and use, and batches of other shapes are recorded again when they are met, and kept.
-/// Dropout draws a new mask in every run, that of attention weights a new seed, and layers that keep running averages update
-/// them.
+/// The model is an argument, so an update rule may change it between the steps. Dropout draws a new mask in every run, that
+/// of attention weights a new seed, and layers that keep running averages update them.
+///
+/// Everything that the model shows as a [`Module`] is followed. The values of parameters and buffers are arguments. All else is
+/// part of its form, as the shapes of a batch are: which parameters are frozen, whether layers train, and every
+/// [`Setting`](crate::Setting), such as an ε, a flag or the variant of an enum. Another form is recorded when it is met. As
+/// many as 16 are kept; beyond, the one that was not used for longest is forgotten, and recorded again when it comes back. So
+/// a number that is another one in every step belongs in a [`Buffer`] or in the batch.
 ///
 /// ```
 /// use autograd::{Gradients, ModelProgram, Param, Tensor};
@@ -115,12 +119,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         let data = &mut self.forms.data;
         data.clear();
         data.take(x);
-        each_param(model, &mut |param| {
-            data.tensors.push(param.value().clone());
-            data.settings.push(param.is_trainable());
-        });
-        each_buffer(model, &mut |buffer| data.tensors.push(buffer.value()));
-        each_mode(model, &mut |mode| data.settings.push(mode == Mode::Train));
+        each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
         let function = &self.function;
         let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
@@ -143,46 +142,65 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     }
 }
 
+impl<T: Float> Data<T> {
+    /// Appends a leaf of a model: its value is an argument, all else about it is part of the form.
+    fn take_leaf(&mut self, leaf: Leaf<'_, T>) {
+        self.settings.push(match &leaf {
+            Leaf::Param(param) => param.is_trainable().into(),
+            Leaf::Buffer(_) => 2,
+            Leaf::Mode(Mode::Train) => 3,
+            Leaf::Mode(Mode::Eval) => 4,
+            Leaf::Setting(_) => 5,
+        });
+        match leaf {
+            Leaf::Param(param) => self.tensors.push(param.value().clone()),
+            Leaf::Buffer(buffer) => self.tensors.push(buffer.value()),
+            Leaf::Mode(_) => {}
+            Leaf::Setting(setting) => setting.write(&mut self.settings),
+        }
+    }
+}
+
 /// Puts all parameters and buffers of a model on a tape; the trainable parameters.
 fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
     let mut trainable = Vec::new();
-    each_param(model, &mut |param| {
-        let handle = tape.param(param);
-        if param.is_trainable() {
-            trainable.push(handle);
+    each_leaf(model, &mut |leaf| match leaf {
+        Leaf::Param(param) => {
+            let handle = tape.param(param);
+            trainable.extend(param.is_trainable().then_some(handle));
         }
+        Leaf::Buffer(buffer) => tape.know_buffer(buffer),
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
-    let mut buffers = Vec::new();
-    each_buffer(model, &mut |buffer| buffers.push((buffer, tape.constant(buffer.value()).slot)));
-    tape.know_buffers(buffers.into_iter());
     trainable
 }
 
-/// Shows every parameter, once.
-fn each_param<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Param<T>)) {
+/// Shows every leaf, a parameter only once.
+fn each_leaf<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(Leaf<'m, T>)) {
     let mut known = smallvec::SmallVec::<[u64; 32]>::new();
     model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Param(param) = leaf
-            && !known.contains(&param.id())
-        {
+        if let Leaf::Param(param) = leaf {
+            if known.contains(&param.id()) {
+                return;
+            }
             known.push(param.id());
+        }
+        show(leaf);
+    });
+}
+
+fn each_param<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Param<T>)) {
+    each_leaf(model, &mut |leaf| {
+        if let Leaf::Param(param) = leaf {
             show(param);
         }
     });
 }
 
 fn each_buffer<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Buffer<T>)) {
-    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
+    each_leaf(model, &mut |leaf| {
         if let Leaf::Buffer(buffer) = leaf {
             show(buffer);
-        }
-    });
-}
-
-fn each_mode<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(Mode)) {
-    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Mode(mode) = leaf {
-            show(mode);
         }
     });
 }

@@ -178,9 +178,10 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Buffers of the model that a program is recorded of.
-    pub(crate) fn know_buffers<'m>(&self, buffers: impl Iterator<Item = (&'m Buffer<T>, u32)>) {
-        self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
+    /// Puts a buffer of the model that a program is recorded of on the tape.
+    pub(crate) fn know_buffer(&self, buffer: &Buffer<T>) {
+        let slot = self.constant(buffer.value()).slot;
+        self.guards.borrow_mut().buffers.push((buffer, slot));
     }
 
     /// Indices that are an argument of the function that is recorded.

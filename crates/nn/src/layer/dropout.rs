@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use autograd::{Float, Mode, Var};
+use autograd::{Float, Leaf, Mode, Module, Path, Var, Visitor, VisitorMut};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
@@ -24,7 +24,6 @@ macro_rules! dropout {
             /// The probability of being dropped.
             pub probability: f64,
             mode: Mode,
-            #[module(skip)]
             masks: Masks,
         }
 
@@ -137,6 +136,14 @@ impl Masks {
             StdRng::from_seed(seed)
         }
     }
+}
+
+/// A program that is recorded of a layer draws the masks of that very layer.
+impl<T: Float> Module<T> for Masks {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Arc::as_ptr(&self.drawn).addr().into()));
+    }
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
 }
 
 #[cfg(test)]

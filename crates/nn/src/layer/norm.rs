@@ -32,7 +32,6 @@ macro_rules! batch_norm {
             /// The number of batches seen in training.
             pub num_batches_tracked: Buffer<T>,
             /// How much a batch counts in the running averages; `None` weighs all batches alike.
-            #[module(skip)]
             pub momentum: Option<f64>,
             /// ε.
             pub epsilon: f64,

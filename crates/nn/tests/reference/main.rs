@@ -57,7 +57,7 @@ impl Network {
             _ = match leaf {
                 Leaf::Param(param) => state.insert(path.to_string(), param.value().clone()),
                 Leaf::Buffer(buffer) => state.insert(path.to_string(), buffer.value()),
-                Leaf::Mode(_) => None,
+                Leaf::Mode(_) | Leaf::Setting(_) => None,
             }
         });
         state
