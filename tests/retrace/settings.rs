@@ -47,11 +47,12 @@ impl<M: Module> Scaled<M> {
     /// The bits of a loss, its gradients, and what the layer has changed in itself.
     fn bits(&self, loss: f32, gradients: &autograd::Gradients) -> Vec<u32> {
         let mut bits = vec![loss.to_bits()];
-        let mut add = |x: &Tensor| bits.extend(x.iter().map(f32::to_bits));
+        let add = |bits: &mut Vec<u32>, x: &Tensor| bits.extend(x.iter().map(f32::to_bits));
         self.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'_, f32>| match leaf {
-            Leaf::Param(param) => gradients.get(param).into_iter().for_each(&mut add),
-            Leaf::Buffer(buffer) => add(&buffer.value()),
-            _ => {}
+            Leaf::Param(param) => gradients.get(param).into_iter().for_each(|found| add(&mut bits, found)),
+            Leaf::Buffer(buffer) => add(&mut bits, &buffer.value()),
+            Leaf::Counter(counter) => bits.push(counter.get() as u32),
+            Leaf::Mode(_) | Leaf::Setting(_) => {}
         });
         bits
     }

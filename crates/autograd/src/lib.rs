@@ -88,7 +88,7 @@ pub use ops::pool::{
 };
 pub use ops::random::{normal, uniform};
 pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-pub use param::{Buffer, Hashed, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut};
+pub use param::{Buffer, Counter, Hashed, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};
 pub use program::{Batch, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};

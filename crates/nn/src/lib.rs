@@ -74,7 +74,7 @@ mod progress;
 mod save;
 mod summary;
 
-pub use autograd::{Buffer, Float, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut};
+pub use autograd::{Buffer, Counter, Float, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut};
 pub use data::Batches;
 pub use layer::*;
 pub use module::ModuleExt;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::float::Float;
-use crate::param::{Param, Setting};
+use crate::param::{Counter, Param, Setting};
 use crate::tensor::Tensor;
 
 /// Something that holds parameters: a layer, a model, a list of either.
 ///
 /// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field. Every field must be a module, or be left
-/// out with `#[module(skip)]`. Modules are parameters and buffers, layers and optimisers, boxes, options and lists of modules,
+/// out with `#[module(skip)]`. Modules are parameters, buffers and counters, layers and optimisers, boxes, options and lists of modules,
 /// and plain numbers, `bool` and strings: these are settings, which say what is computed and are neither trained nor saved.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
@@ -18,12 +18,12 @@ use crate::tensor::Tensor;
     note = "in a struct with `#[derive(Module)]`, `#[module(setting)]` is for a field with `Hash` that holds no parameters, and `#[module(skip)]` leaves one out"
 )]
 pub trait Module<T: Float = f32> {
-    /// Shows every parameter, buffer, mode and setting to the visitor, in the order of the fields.
+    /// Shows every parameter, buffer, counter, mode and setting to the visitor, in the order of the fields.
     ///
     /// A [`ModelProgram`](crate::ModelProgram) sees a change of what is shown here, and of nothing else.
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>);
 
-    /// Shows every parameter, buffer and mode to the visitor, to be changed.
+    /// Shows every parameter, buffer, counter and mode to the visitor, to be changed.
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>);
 
     /// What tells this type from others behind a `dyn`.
@@ -64,6 +64,8 @@ pub enum Leaf<'m, T: Float> {
     Param(&'m Param<T>),
     /// A tensor that is saved with the model and not trained.
     Buffer(&'m Buffer<T>),
+    /// A count that is saved with the model.
+    Counter(&'m Counter),
     /// Whether a layer trains or evaluates.
     Mode(Mode),
     /// A plain value that decides what is computed.
@@ -77,6 +79,8 @@ pub enum LeafMut<'m, T: Float> {
     Param(&'m mut Param<T>),
     /// A tensor that is saved with the model and not trained.
     Buffer(&'m mut Buffer<T>),
+    /// A count that is saved with the model.
+    Counter(&'m mut Counter),
     /// Whether a layer trains or evaluates.
     Mode(&'m mut Mode),
 }
@@ -193,6 +197,15 @@ impl<T: Float> Module<T> for Buffer<T> {
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
         visitor.leaf(path, LeafMut::Buffer(self));
+    }
+}
+
+impl<T: Float> Module<T> for Counter {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Counter(self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Counter(self));
     }
 }
 

@@ -117,12 +117,13 @@ pub(super) fn derived<'t, T: Float>(
     let guards = tape.guards();
     results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
     let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
+    let counted = guards.counters.iter().map(|counting| counting.times).collect();
     Ok(Recording {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), guards.given.len()],
         shared,
         code: Code::of(tape, inputs, &results),
-        targets: Targets { reached, written },
+        targets: Targets { reached, written, counted },
     })
 }
 

@@ -2,14 +2,15 @@
 
 use super::data::{Data, Ends};
 use super::forms::Forms;
-use super::paths::Kind;
+use super::paths::{Kind, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
-use crate::param::{Buffer, Leaf, Mode, Module, Param, Path};
+use crate::param::{Leaf, Mode, Module, Param, Path};
 use crate::scalar::Scalar;
 use crate::tape::Tape;
+use crate::tape::counter::count;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::Var;
@@ -19,11 +20,11 @@ use crate::var::Var;
 /// The model is an argument, so an update rule may change it between the steps. Dropout draws a new mask in every run, that
 /// of attention weights a new seed, and layers that keep running averages update them.
 ///
-/// Everything that the model shows as a [`Module`] is followed. The values of parameters and buffers are arguments. All else is
+/// Everything that the model shows as a [`Module`] is followed. The values of parameters, buffers and counters are arguments. All else is
 /// part of its form, as the shapes of a batch are: which parameters are frozen, whether layers train, and every
 /// [`Setting`](crate::Setting), such as an ε, a flag or the variant of an enum. Another form is recorded when it is met. As
 /// many as 16 are kept; beyond, the one that was not used for longest is forgotten, and recorded again when it comes back. So
-/// a number that is another one in every step belongs in a [`Buffer`] or in the batch.
+/// a number that is another one in every step belongs in a [`Buffer`](crate::Buffer), a [`Counter`](crate::Counter) or the batch.
 ///
 /// ```
 /// use autograd::{Gradients, ModelProgram, Param, Tensor};
@@ -55,7 +56,7 @@ type Function<'f, T, M, X> = Box<dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>
 const NO_TAPE: u64 = u64::MAX;
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
-    /// Records `f` of a model at `x`. No parameter and no buffer changes; dropout draws its first masks.
+    /// Records `f` of a model at `x`. No parameter, buffer or counter changes; dropout draws its first masks.
     ///
     /// # Errors
     /// The first operation of `f` that fails.
@@ -77,7 +78,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(Kind::Value, model, x)?;
-        self.write_buffers(Kind::Value, model);
+        self.write_back(Kind::Value, model);
         Ok(self.forms.results().numbers[0])
     }
 
@@ -88,7 +89,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value_and_gradients(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
         self.run(Kind::Params, model, x)?;
-        self.write_buffers(Kind::Params, model);
+        self.write_back(Kind::Params, model);
         let (results, reached) = (self.forms.results(), &self.forms.targets(Kind::Params).reached);
         let mut found = self.spare.borrow_mut().pop().unwrap_or_default();
         let mut place = 0;
@@ -127,17 +128,21 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         Ok(())
     }
 
-    /// Gives the buffers that the run has changed their new values.
-    fn write_buffers(&self, kind: Kind, model: &M) {
-        let written = &self.forms.targets(kind).written;
+    /// Gives the buffers that the run has changed their new values, and counters what it has counted.
+    fn write_back(&self, kind: Kind, model: &M) {
+        let Targets { written, counted, .. } = self.forms.targets(kind);
         let tensors = &self.forms.results().tensors;
         let new = &tensors[tensors.len() - written.len()..];
-        let mut place = 0;
-        each_buffer(model, &mut |buffer| {
-            if let Some(found) = written.iter().position(|&at| at == place) {
-                buffer.set(new[found].clone());
+        let (mut buffers, mut counts) = (0, counted.iter());
+        each_leaf(model, &mut |leaf| match leaf {
+            Leaf::Buffer(buffer) => {
+                if let Some(found) = written.iter().position(|&at| at == buffers) {
+                    buffer.set(new[found].clone());
+                }
+                buffers += 1;
             }
-            place += 1;
+            Leaf::Counter(counter) => _ = counter.add(counts.next().copied().unwrap_or(0)),
+            _ => {}
         });
     }
 }
@@ -148,20 +153,22 @@ impl<T: Float> Data<T> {
         self.settings.push(match &leaf {
             Leaf::Param(param) => param.is_trainable().into(),
             Leaf::Buffer(_) => 2,
-            Leaf::Mode(Mode::Train) => 3,
-            Leaf::Mode(Mode::Eval) => 4,
-            Leaf::Setting(_) => 5,
+            Leaf::Counter(_) => 3,
+            Leaf::Mode(Mode::Train) => 4,
+            Leaf::Mode(Mode::Eval) => 5,
+            Leaf::Setting(_) => 6,
         });
         match leaf {
             Leaf::Param(param) => self.tensors.push(param.value().clone()),
             Leaf::Buffer(buffer) => self.tensors.push(buffer.value()),
+            Leaf::Counter(counter) => self.tensors.push(count(counter)),
             Leaf::Mode(_) => {}
             Leaf::Setting(setting) => setting.write(&mut self.settings),
         }
     }
 }
 
-/// Puts all parameters and buffers of a model on a tape; the trainable parameters.
+/// Puts all parameters, buffers and counters of a model on a tape; the trainable parameters.
 fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
     let mut trainable = Vec::new();
     each_leaf(model, &mut |leaf| match leaf {
@@ -170,6 +177,7 @@ fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'
             trainable.extend(param.is_trainable().then_some(handle));
         }
         Leaf::Buffer(buffer) => tape.know_buffer(buffer),
+        Leaf::Counter(counter) => tape.know_counter(counter),
         Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
     trainable
@@ -193,14 +201,6 @@ fn each_param<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m
     each_leaf(model, &mut |leaf| {
         if let Leaf::Param(param) = leaf {
             show(param);
-        }
-    });
-}
-
-fn each_buffer<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Buffer<T>)) {
-    each_leaf(model, &mut |leaf| {
-        if let Leaf::Buffer(buffer) = leaf {
-            show(buffer);
         }
     });
 }

@@ -59,6 +59,8 @@ pub(super) struct Targets {
     pub reached: Vec<u32>,
     /// The buffers whose new values come last.
     pub written: Vec<usize>,
+    /// What a run adds to each counter.
+    pub counted: Vec<u64>,
 }
 
 /// One path.

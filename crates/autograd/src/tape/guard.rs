@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::counter::Counting;
 use super::{CONSTANT, LIMIT, Step, Tape};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -74,6 +75,8 @@ pub(crate) struct Guards<T: Float> {
     pub buffers: Vec<(*const Buffer<T>, u32)>,
     /// Buffers that get another value, by their place in the list, with the node that holds it.
     pub written: Vec<(usize, u32)>,
+    /// The counters of the model.
+    pub counters: Vec<Counting>,
 }
 
 impl<T: Float> Default for Guards<T> {
@@ -86,6 +89,7 @@ impl<T: Float> Default for Guards<T> {
             drawn: Vec::new(),
             buffers: Vec::new(),
             written: Vec::new(),
+            counters: Vec::new(),
         }
     }
 }
