@@ -8,5 +8,7 @@ mod programs;
 mod reference;
 mod resume;
 mod scalars;
+mod settings;
+
 mod tensors;
 mod threads;

@@ -25,14 +25,15 @@ fn labels(n: usize, step: usize) -> Tensor<usize> {
     (0..n).map(|i| (i * step + step) % 5).collect()
 }
 
-/// The bits of all parameters and buffers.
+/// The bits of all parameters, buffers and counters.
 fn bits<M: Module>(model: &M) -> Vec<u32> {
     let mut bits = Vec::new();
     model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'_, f32>| match leaf {
         Leaf::Param(param) => bits.extend(param.value().iter().map(f32::to_bits)),
         Leaf::Buffer(buffer) => bits.extend(buffer.value().iter().map(f32::to_bits)),
+        Leaf::Counter(counter) => bits.push(counter.get() as u32),
         Leaf::Generator(generator) => bits.push(generator.drawn() as u32),
-        Leaf::Mode(_) => {}
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
     bits
 }
@@ -120,6 +121,26 @@ fn forward<'t>(model: &Pooled, x: Var<'t>) -> Var<'t> {
     let n = maps.size(0);
     let pooled = maps.max_pool2d([2, 2], MaxPool2dOptions::default()).reshape([n, 64]);
     model.out.forward(model.dropout.forward(pooled))
+}
+
+/// Each call of a layer that averages over all batches is one more.
+#[test]
+fn counts_go_on_in_every_run() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut norm = nn::BatchNorm1d::new(3);
+    norm.momentum = None;
+    let model = Sequence { tokens: Embedding::new(5, 3, &mut rng), layer: norm, out: Linear::new(3, 5, &mut rng) };
+    let batch = |step| (labels(6, step), labels(6, step + 1));
+    let model = assert_replays(
+        twice(model),
+        &[batch(1), batch(2), batch(3)],
+        |model: &Sequence<nn::BatchNorm1d>, tape, (x, y)| {
+            let words = model.layer.forward(model.tokens.forward(tape, &x));
+            cross_entropy(model.out.forward(model.layer.forward(words.tanh())), y)
+        },
+        1,
+    );
+    assert_eq!(model.layer.num_batches_tracked.get(), 12);
 }
 
 #[derive(Module, Clone)]
@@ -320,7 +341,7 @@ fn what_cannot_be_replayed_is_an_error() {
     let norm = nn::BatchNorm1d::new(3);
     let averages = refused(&|x| norm.forward(x));
     assert!(averages.to_string().contains("ModelProgram"), "{averages}");
-    assert_eq!(norm.num_batches_tracked.value().to_vec(), [0.0]);
+    assert_eq!(norm.num_batches_tracked.get(), 0);
     let sweep = Program::record(&x, |tape, x| {
         let found = x.square().sum().backward().and_then(|gradients| gradients.of(x).cloned());
         found.map_or_else(|error| x.fail(error.op, error.rule), |gradient| tape.constant(gradient)).sum()

@@ -88,7 +88,9 @@ pub use ops::pool::{
 };
 pub use ops::random::{Seed, normal, uniform};
 pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-pub use param::{Buffer, Generator, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use param::{
+    Buffer, Counter, Generator, Hashed, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut,
+};
 pub use petgraph;
 pub use place::{Place, Range};
 pub use program::{Batch, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};

@@ -3,14 +3,18 @@
 //! A [`Param`] is a trainable tensor that lives in a model, without a lifetime. [`Module`] shows what a model holds, so
 //! that update rules, files and summaries need to know nothing else of it.
 
+mod counter;
 mod generator;
 mod module;
+mod setting;
 mod update;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use counter::Counter;
 pub use generator::Generator;
 pub use module::{Buffer, Leaf, LeafMut, Mode, Module, Path, Visitor, VisitorMut};
+pub use setting::{Hashed, Setting};
 
 use crate::error::{Error, Result};
 use crate::float::Float;

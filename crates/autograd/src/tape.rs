@@ -6,6 +6,7 @@
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
 //! Invariant: a value on a tape never changes.
 
+pub(crate) mod counter;
 mod entry;
 mod guard;
 mod integers;

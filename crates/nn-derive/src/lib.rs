@@ -26,11 +26,14 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 /// | `enum Layer { Dense(Linear), Flat }` | `weight`: a variant of one unnamed field adds nothing to the path |
 /// | `enum Layer { Gated { value: Linear, gate: Linear } }` | `value.weight`, `gate.weight` |
 ///
-/// Only the active variant of an enum is visited. Field types must implement `Module`: layers and parameters do, boxes,
-/// options, lists and arrays of modules, and plain numbers, `bool` and `String`, which hold no parameters. Two attributes
-/// change what happens to a field:
+/// Of an enum, the name of the active variant and its fields are visited; an enum of variants without fields is a module too.
+/// Field types must implement `Module`: layers and parameters do, boxes, options, lists and arrays of modules, and plain
+/// numbers, `bool` and `String`, which are settings. Three attributes change what happens to a field:
 ///
-/// - `#[module(skip)]` leaves it out; its type need not be a module, such as a map, a file or an enum of settings;
+/// - `#[module(setting)]` shows a value that is no module, but has `Hash`, as a setting: an enum, a set, or options of another
+///   crate;
+/// - `#[module(skip)]` leaves it out, such as a file or a cache. Nobody sees it: a `ModelProgram` that was recorded of the model
+///   **does not notice when it changes**, and goes on with the old value;
 /// - `#[module(rename = "weight_ih_l0")]` gives it another name.
 ///
 /// The element type stays open: the derived struct is a `Module<T>` for every `T` that all of its visited fields agree on,
@@ -42,14 +45,16 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 ///     blocks: Vec<Block>,
 ///     #[module(rename = "head")]
 ///     output: Option<Linear>,
+///     #[module(setting)]
+///     order: std::cmp::Ordering,
 ///     #[module(skip)]
 ///     labels: HashMap<usize, String>,
 /// }
 /// ```
 ///
 /// # Errors
-/// A union, an unknown attribute, an empty name or one with a dot, and `skip` together with `rename` do not compile; the
-/// message points at the place. A field whose type is no module does not compile where the model is first used as one; the
+/// A union, an unknown attribute, an empty name or one with a dot, and `skip` together with another attribute do not compile;
+/// the message points at the place. A field whose type is no module does not compile where the model is first used as one; the
 /// message names the type, points at the field and at the use.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -70,18 +75,29 @@ struct Visited<'a> {
     binding: Ident,
     step: Step,
     ty: &'a Type,
+    /// It is no module, but a value with `Hash`.
+    is_setting: bool,
 }
 
 /// A struct, or one variant of an enum.
 struct Shape<'a> {
     constructor: TokenStream,
+    variant: Option<String>,
     fields: Vec<Visited<'a>>,
+}
+
+/// The two methods of the trait.
+#[derive(Clone, Copy, PartialEq)]
+enum Method {
+    Visit,
+    VisitMut,
 }
 
 /// What the attributes of one field ask for.
 #[derive(Default)]
 struct Options {
     skip: bool,
+    setting: bool,
     rename: Option<LitStr>,
 }
 
@@ -91,8 +107,8 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let (_, type_generics, _) = input.generics.split_for_impl();
     let generics = module_generics(&input.generics, name, &shapes);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let visit = body(&shapes, &format_ident!("visit"));
-    let visit_mut = body(&shapes, &format_ident!("visit_mut"));
+    let visit = body(&shapes, Method::Visit);
+    let visit_mut = body(&shapes, Method::VisitMut);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::nn::Module<__T> for #name #type_generics #where_clause {
@@ -120,7 +136,7 @@ fn shapes(input: &DeriveInput) -> Result<Vec<Shape<'_>>> {
     match &input.data {
         Data::Struct(data) => {
             let fields = visited(&data.fields, Step::Index)?;
-            Ok(vec![Shape { constructor: quote!(Self), fields }])
+            Ok(vec![Shape { constructor: quote!(Self), variant: None, fields }])
         }
         Data::Enum(data) => data.variants.iter().map(variant).collect(),
         Data::Union(data) => {
@@ -136,13 +152,13 @@ fn variant(variant: &syn::Variant) -> Result<Shape<'_>> {
     // A single unnamed field is the variant itself: a `Vec` of such an enum is named like PyTorch's `Sequential`.
     let alone = variant.fields.len() == 1;
     let fields = visited(&variant.fields, |index| if alone { Step::Transparent } else { Step::Index(index) })?;
-    Ok(Shape { constructor: quote!(Self::#ident), fields })
+    Ok(Shape { constructor: quote!(Self::#ident), variant: Some(ident.unraw().to_string()), fields })
 }
 
 fn visited(fields: &Fields, unnamed: impl Fn(usize) -> Step) -> Result<Vec<Visited<'_>>> {
     let mut kept = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        let Options { skip, rename } = options(field)?;
+        let Options { skip, setting: is_setting, rename } = options(field)?;
         if skip {
             continue;
         }
@@ -154,7 +170,7 @@ fn visited(fields: &Fields, unnamed: impl Fn(usize) -> Step) -> Result<Vec<Visit
             }
         };
         let step = rename.map_or(own, Step::Field);
-        kept.push(Visited { member, binding: format_ident!("__field{index}"), step, ty: &field.ty });
+        kept.push(Visited { member, binding: format_ident!("__field{index}"), step, ty: &field.ty, is_setting });
     }
     Ok(kept)
 }
@@ -165,13 +181,15 @@ fn options(field: &Field) -> Result<Options> {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("skip") {
                 options.skip = true;
+            } else if meta.path.is_ident("setting") {
+                options.setting = true;
             } else if meta.path.is_ident("rename") {
                 options.rename = Some(checked_name(meta.value()?.parse()?)?);
             } else {
-                return Err(meta.error("unknown attribute: a field takes `skip` or `rename = \"…\"`"));
+                return Err(meta.error("unknown attribute: a field takes `setting`, `skip` or `rename = \"…\"`"));
             }
-            if options.skip && options.rename.is_some() {
-                return Err(meta.error("a skipped field has no name: `skip` and `rename` exclude each other"));
+            if options.skip && (options.setting || options.rename.is_some()) {
+                return Err(meta.error("a skipped field is not shown: `skip` excludes `setting` and `rename`"));
             }
             Ok(())
         })?;
@@ -205,14 +223,17 @@ fn module_generics(generics: &Generics, name: &Ident, shapes: &[Shape<'_>]) -> G
     generics.params.push(parse_quote!(__T: ::nn::Float));
     let mut bounds: Punctuated<WherePredicate, Token![,]> = Punctuated::new();
     let mut seen = Vec::new();
-    for ty in shapes.iter().flat_map(|shape| &shape.fields).map(|field| field.ty) {
+    for Visited { ty, is_setting, .. } in shapes.iter().flat_map(|shape| &shape.fields) {
         let tokens = quote!(#ty);
-        let text = tokens.to_string();
-        if !mentions(tokens, name) && !seen.contains(&text) {
+        let known = (tokens.to_string(), *is_setting);
+        if !mentions(tokens, name) && !seen.contains(&known) {
             // The compiler points at this span when the type is no module.
-            let bound = quote_spanned!(ty.span() => ::nn::Module<__T>);
+            let bound = match is_setting {
+                true => quote_spanned!(ty.span() => ::core::hash::Hash),
+                false => quote_spanned!(ty.span() => ::nn::Module<__T>),
+            };
             bounds.push(parse_quote!(#ty: #bound));
-            seen.push(text);
+            seen.push(known);
         }
     }
     if !bounds.is_empty() {
@@ -229,11 +250,15 @@ fn mentions(tokens: TokenStream, name: &Ident) -> bool {
     })
 }
 
-fn body(shapes: &[Shape<'_>], method: &Ident) -> TokenStream {
-    let arms = shapes.iter().map(|Shape { constructor, fields }| {
-        let patterns = fields.iter().map(|Visited { member, binding, .. }| quote!(#member: #binding,));
-        let visits = fields.iter().map(|field| visit(field, method));
-        quote!(#constructor { #(#patterns)* .. } => { #(#visits)* })
+fn body(shapes: &[Shape<'_>], method: Method) -> TokenStream {
+    let arms = shapes.iter().map(|Shape { constructor, variant, fields }| {
+        // A setting is shown, and changed by whoever has the field.
+        let fields = || fields.iter().filter(|field| method == Method::Visit || !field.is_setting);
+        let patterns = fields().map(|Visited { member, binding, .. }| quote!(#member: #binding,));
+        let variant = variant.as_ref().filter(|_| method == Method::Visit);
+        let variant = variant.map(|name| leaf(&quote!(__path), &quote!(::nn::Setting::Text(#name))));
+        let visits = fields().map(|field| visit(field, method));
+        quote!(#constructor { #(#patterns)* .. } => { #variant #(#visits)* })
     });
     match shapes {
         [] => quote!(match *self {}),
@@ -241,14 +266,22 @@ fn body(shapes: &[Shape<'_>], method: &Ident) -> TokenStream {
     }
 }
 
-fn visit(field: &Visited<'_>, method: &Ident) -> TokenStream {
+fn visit(field: &Visited<'_>, method: Method) -> TokenStream {
     let binding = &field.binding;
     let path = match &field.step {
         Step::Field(name) => quote!(&__path.field(#name)),
         Step::Index(index) => quote!(&__path.index(#index)),
         Step::Transparent => quote!(__path),
     };
-    quote!(::nn::Module::<__T>::#method(#binding, #path, __visitor);)
+    match (field.is_setting, method) {
+        (true, _) => leaf(&path, &quote!(::nn::Setting::of(#binding))),
+        (false, Method::Visit) => quote!(::nn::Module::<__T>::visit(#binding, #path, __visitor);),
+        (false, Method::VisitMut) => quote!(::nn::Module::<__T>::visit_mut(#binding, #path, __visitor);),
+    }
+}
+
+fn leaf(path: &TokenStream, setting: &TokenStream) -> TokenStream {
+    quote!(__visitor.leaf(#path, ::nn::Leaf::Setting(#setting));)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ fn refused(input: DeriveInput) -> String {
 }
 
 /// The arms of `visit` alone, or of `visit_mut`.
-fn arms(input: DeriveInput, method: &str) -> String {
-    body(&shapes(&input).expect("shapes"), &format_ident!("{method}")).to_string()
+fn arms(input: DeriveInput, method: Method) -> String {
+    body(&shapes(&input).expect("shapes"), method).to_string()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn generics_lifetimes_and_bounds_are_carried_over() {
 
 #[test]
 fn tuple_and_unit_structs() {
-    let pair = arms(parse_quote! { struct Pair(Linear, Norm); }, "visit_mut");
+    let pair = arms(parse_quote! { struct Pair(Linear, Norm); }, Method::VisitMut);
     let expected = quote! {
         match self {
             Self { 0: __field0, 1: __field1, .. } => {
@@ -86,21 +86,50 @@ fn an_enum_visits_the_active_variant_and_a_lone_field_keeps_the_path() {
     let expected = quote! {
         match self {
             Self::Dense { 0: __field0, .. } => {
+                __visitor.leaf(__path, ::nn::Leaf::Setting(::nn::Setting::Text("Dense")));
                 ::nn::Module::<__T>::visit(__field0, __path, __visitor);
             }
             Self::Gated { value: __field0, gate: __field1, .. } => {
+                __visitor.leaf(__path, ::nn::Leaf::Setting(::nn::Setting::Text("Gated")));
                 ::nn::Module::<__T>::visit(__field0, &__path.field("value"), __visitor);
                 ::nn::Module::<__T>::visit(__field1, &__path.field("gate"), __visitor);
             }
             Self::Two { 0: __field0, 1: __field1, .. } => {
+                __visitor.leaf(__path, ::nn::Leaf::Setting(::nn::Setting::Text("Two")));
                 ::nn::Module::<__T>::visit(__field0, &__path.index(0usize), __visitor);
                 ::nn::Module::<__T>::visit(__field1, &__path.index(1usize), __visitor);
             }
-            Self::Flat { .. } => {}
+            Self::Flat { .. } => {
+                __visitor.leaf(__path, ::nn::Leaf::Setting(::nn::Setting::Text("Flat")));
+            }
         }
     };
-    assert_eq!(arms(layer, "visit"), expected.to_string());
-    assert_eq!(arms(parse_quote! { enum Never {} }, "visit"), quote!(match *self {}).to_string());
+    assert_eq!(arms(layer, Method::Visit), expected.to_string());
+    assert_eq!(arms(parse_quote! { enum Never {} }, Method::Visit), quote!(match *self {}).to_string());
+}
+
+#[test]
+fn a_setting_is_shown_and_never_lent() {
+    let mixer: DeriveInput = parse_quote! { struct Mixer { weight: Param, #[module(setting)] order: Ordering } };
+    let shown = quote! {
+        match self {
+            Self { weight: __field0, order: __field1, .. } => {
+                ::nn::Module::<__T>::visit(__field0, &__path.field("weight"), __visitor);
+                __visitor.leaf(&__path.field("order"), ::nn::Leaf::Setting(::nn::Setting::of(__field1)));
+            }
+        }
+    };
+    assert_eq!(arms(mixer.clone(), Method::Visit), shown.to_string());
+    let lent = quote! {
+        match self {
+            Self { weight: __field0, .. } => {
+                ::nn::Module::<__T>::visit_mut(__field0, &__path.field("weight"), __visitor);
+            }
+        }
+    };
+    assert_eq!(arms(mixer.clone(), Method::VisitMut), lent.to_string());
+    let bounds = quote! { for Mixer where Param: ::nn::Module<__T>, Ordering: ::core::hash::Hash };
+    assert!(expanded(mixer).contains(&bounds.to_string()));
 }
 
 #[test]
@@ -115,7 +144,7 @@ fn attributes_skip_and_rename() {
     assert!(text.contains(r#"field ("weight_ih_l0")"#) && !text.contains(r#"field ("input")"#), "{text}");
     assert!(!text.contains("cache") && !text.contains("Cache"), "{text}");
     assert!(text.contains(r#"r#type : __field2"#) && text.contains(r#"field ("type")"#), "{text}");
-    let lone = arms(parse_quote! { enum E { A(#[module(rename = "inner")] Linear) } }, "visit");
+    let lone = arms(parse_quote! { enum E { A(#[module(rename = "inner")] Linear) } }, Method::Visit);
     assert!(lone.contains(r#"field ("inner")"#), "{lone}");
 }
 
@@ -141,12 +170,13 @@ fn the_bound_of_a_field_points_at_its_type() {
 fn mistakes_are_named() {
     assert!(refused(parse_quote! { union U { a: f32, b: u32 } }).contains("union"));
     let unknown = refused(parse_quote! { struct S { #[module(frozen)] a: Linear } });
-    assert_eq!(unknown, "unknown attribute: a field takes `skip` or `rename = \"…\"`");
+    assert_eq!(unknown, "unknown attribute: a field takes `setting`, `skip` or `rename = \"…\"`");
     assert!(refused(parse_quote! { #[module(skip)] struct S; }).contains("belong on fields"));
     assert!(refused(parse_quote! { enum E { #[module(skip)] A(Linear) } }).contains("belong on fields"));
     assert!(refused(parse_quote! { struct S { #[module(rename = "a.b")] a: Linear } }).contains("no dot"));
     assert!(refused(parse_quote! { struct S { #[module(rename = "")] a: Linear } }).contains("not empty"));
-    assert!(refused(parse_quote! { struct S { #[module(skip, rename = "b")] a: Linear } }).contains("exclude"));
+    assert!(refused(parse_quote! { struct S { #[module(skip, rename = "b")] a: Linear } }).contains("excludes"));
+    assert!(refused(parse_quote! { struct S { #[module(setting, skip)] a: Linear } }).contains("excludes"));
     assert!(expand(&parse_quote! { struct S { #[module(rename)] a: Linear } }).is_err());
     assert!(expand(&parse_quote! { struct S { #[module] a: Linear } }).is_err());
 }

@@ -74,7 +74,9 @@ mod progress;
 mod save;
 mod summary;
 
-pub use autograd::{Buffer, Float, Generator, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
+pub use autograd::{
+    Buffer, Counter, Float, Generator, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut,
+};
 pub use data::Batches;
 pub use layer::*;
 pub use module::ModuleExt;

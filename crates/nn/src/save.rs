@@ -1,9 +1,9 @@
 //! Models on disk: safetensors files with PyTorch's names and layouts.
 //!
-//! [`save`] writes every parameter and buffer under its name; [`load`] wants exactly those names and shapes, and
+//! [`save`] writes every parameter, buffer and counter under its name; [`load`] wants exactly those names and shapes, and
 //! [`load_partial`] takes what fits and reports the rest. A file from PyTorch
 //! (`safetensors.torch.save_file(model.state_dict(), path)`) loads into a model with the same field names, and the other
-//! way round. Modes and the generators of dropout are no part of a file.
+//! way round. Modes, settings and the generators of dropout are no part of a file.
 //!
 //! A [`FileError`] has the variants that a program may tell apart; where all else returns [`autograd::Error`], `?` makes it one.
 
@@ -91,7 +91,7 @@ impl From<FileError> for Error {
 pub struct LoadReport {
     /// Names that were in both, with the same shape.
     pub loaded: Vec<String>,
-    /// Names of the model that the file lacks.
+    /// Names of the model that the file lacks, without `num_batches_tracked`: as in PyTorch, a file may lack it.
     pub missing: Vec<String>,
     /// Names of the file that the model lacks.
     pub unexpected: Vec<String>,
@@ -132,7 +132,7 @@ impl fmt::Display for LoadReport {
     }
 }
 
-/// Writes every parameter and buffer of a model to a file.
+/// Writes every parameter, buffer and counter of a model to a file.
 ///
 /// Atomic: the bytes go to a new file beside it, to the disk, and then under the name. Whoever reads sees the old model or
 /// the new one, whole, and a failure leaves the old one.
@@ -166,7 +166,8 @@ pub fn save<T: Float>(path: impl AsRef<FilePath>, model: &impl Module<T>) -> Res
     replace(path, &bytes).map_err(|source| FileError::Io { path: path.into(), source })
 }
 
-/// Reads every parameter and buffer of a model from a file that has exactly those.
+/// Reads every parameter, buffer and counter of a model from a file that has exactly those. As in PyTorch, it may lack the
+/// `num_batches_tracked` of a layer, which then stays as it is.
 ///
 /// ```
 /// use autograd::Result;
@@ -195,7 +196,7 @@ pub fn load<T: Float>(path: impl AsRef<FilePath>, model: &mut impl Module<T>) ->
     Ok(())
 }
 
-/// Reads the parameters and buffers that a file and a model share, with the same shape; the others keep their values.
+/// Reads the parameters, buffers and counters that a file and a model share, with the same shape; the others keep their values.
 ///
 /// ```
 /// use nn::{Linear, load_partial, save};
@@ -245,17 +246,46 @@ impl View for Stored {
 }
 
 impl Stored {
-    fn new<T: Float>(name: &str, tensor: &Tensor<T>) -> Self {
-        let (dtype, bytes) = if name.ends_with("num_batches_tracked") {
-            // PyTorch keeps this count as a whole number.
-            (Dtype::I64, tensor.iter().flat_map(|x| (x.to_f64() as i64).to_le_bytes()).collect())
-        } else if size_of::<T>() == 4 {
-            (Dtype::F32, tensor.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect())
-        } else {
-            (Dtype::F64, tensor.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect())
+    fn new<T: Float>(value: &Value<T>) -> Self {
+        let (dtype, bytes) = match value {
+            // PyTorch's integers have a sign.
+            Value::Count(count) => (Dtype::I64, i64::try_from(*count).unwrap_or(i64::MAX).to_le_bytes().to_vec()),
+            Value::Tensor(tensor) if size_of::<T>() == 4 => {
+                (Dtype::F32, tensor.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect())
+            }
+            Value::Tensor(tensor) => (Dtype::F64, tensor.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect()),
         };
-        Self { dtype, shape: tensor.shape().clone(), bytes }
+        Self { dtype, shape: value.shape(), bytes }
     }
+}
+
+/// What a model holds under a name.
+#[derive(Debug, Clone, PartialEq)]
+enum Value<T: Float> {
+    Tensor(Tensor<T>),
+    Count(u64),
+}
+
+impl<T: Float> Value<T> {
+    fn shape(&self) -> Shape {
+        match self {
+            Value::Tensor(tensor) => tensor.shape().clone(),
+            Value::Count(_) => Shape::default(),
+        }
+    }
+
+    /// What a file has for this.
+    fn read(&self, view: &TensorView<'_>) -> Result<Self, SafeTensorError> {
+        match self {
+            Value::Tensor(_) => Ok(Value::Tensor(tensor(view)?)),
+            Value::Count(_) => Ok(Value::Count(count(view)?)),
+        }
+    }
+}
+
+/// PyTorch's batch normalisation had no count at first, and reads files without it to this day.
+fn may_lack(name: &str) -> bool {
+    name.rsplit('.').next() == Some("num_batches_tracked")
 }
 
 fn stored<T: Float>(model: &impl Module<T>) -> Result<Vec<(String, Stored)>, FileError> {
@@ -264,16 +294,20 @@ fn stored<T: Float>(model: &impl Module<T>) -> Result<Vec<(String, Stored)>, Fil
     if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(FileError::Name { name: pair[0].0.clone() });
     }
-    Ok(all.into_iter().map(|(name, tensor)| (Stored::new(&name, &tensor), name)).map(|(s, name)| (name, s)).collect())
+    Ok(all.into_iter().map(|(name, value)| (name, Stored::new(&value))).collect())
 }
 
-/// Every parameter and buffer with its name, in the order of the fields.
-fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Tensor<T>)> {
+/// Every parameter, buffer and counter with its name, in the order of the fields.
+fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Value<T>)> {
     let mut all = Vec::new();
-    model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| match leaf {
-        Leaf::Param(param) => all.push((path.to_string(), param.value().clone())),
-        Leaf::Buffer(buffer) => all.push((path.to_string(), buffer.value())),
-        Leaf::Mode(_) | Leaf::Generator(_) => {}
+    model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| {
+        let value = match leaf {
+            Leaf::Param(param) => Value::Tensor(param.value().clone()),
+            Leaf::Buffer(buffer) => Value::Tensor(buffer.value()),
+            Leaf::Counter(counter) => Value::Count(counter.get()),
+            Leaf::Mode(_) | Leaf::Setting(_) | Leaf::Generator(_) => return,
+        };
+        all.push((path.to_string(), value));
     });
     all
 }
@@ -282,51 +316,72 @@ fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Tensor<T>)> {
 fn read<T: Float>(
     path: &FilePath,
     model: &impl Module<T>,
-) -> Result<(LoadReport, HashMap<String, Tensor<T>>), FileError> {
+) -> Result<(LoadReport, HashMap<String, Value<T>>), FileError> {
     let format = |source| FileError::Format { path: path.into(), source };
     let bytes = fs::read(path).map_err(|source| FileError::Io { path: path.into(), source })?;
     let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-    let (mut report, mut tensors) = (LoadReport::default(), HashMap::new());
+    let (mut report, mut values) = (LoadReport::default(), HashMap::new());
     for (name, old) in state(model) {
         let Ok(view) = file.tensor(&name) else {
-            report.missing.push(name);
+            report.missing.extend(Some(name).filter(|name| !may_lack(name)));
             continue;
         };
-        let (expected, found) = (old.shape().clone(), Shape::from(view.shape()));
+        let (expected, found) = (old.shape(), Shape::from(view.shape()));
         if expected != found {
             report.mismatched.push(Mismatch { name, expected, found });
             continue;
         }
-        tensors.insert(name.clone(), tensor(&view).map_err(format)?);
+        values.insert(name.clone(), old.read(&view).map_err(format)?);
         report.loaded.push(name);
     }
-    let known = |name: &str| tensors.contains_key(name) || report.mismatched.iter().any(|other| other.name == name);
+    let known = |name: &str| values.contains_key(name) || report.mismatched.iter().any(|other| other.name == name);
     report.unexpected = file.names().into_iter().filter(|name| !known(name)).map(String::from).collect();
     report.unexpected.sort();
-    Ok((report, tensors))
+    Ok((report, values))
 }
 
-fn assign<T: Float>(model: &mut impl Module<T>, mut tensors: HashMap<String, Tensor<T>>) {
+fn assign<T: Float>(model: &mut impl Module<T>, mut values: HashMap<String, Value<T>>) {
     model.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf: LeafMut<'_, T>| {
         if matches!(leaf, LeafMut::Mode(_) | LeafMut::Generator(_)) {
             return;
         }
-        let Some(tensor) = tensors.remove(&path.to_string()) else { return };
-        match leaf {
+        match (leaf, values.remove(&path.to_string())) {
             // The shapes were compared when the file was read.
-            LeafMut::Param(param) => _ = param.set(tensor),
-            LeafMut::Buffer(buffer) => buffer.set(tensor),
-            LeafMut::Mode(_) | LeafMut::Generator(_) => {}
+            (LeafMut::Param(param), Some(Value::Tensor(tensor))) => _ = param.set(tensor),
+            (LeafMut::Buffer(buffer), Some(Value::Tensor(tensor))) => buffer.set(tensor),
+            (LeafMut::Counter(counter), Some(Value::Count(count))) => counter.set(count),
+            _ => {}
         }
     });
 }
 
 fn tensor<T: Float>(view: &TensorView<'_>) -> Result<Tensor<T>, SafeTensorError> {
+    let numbers = numbers(view)?.into_iter().map(T::from_f64).collect();
+    Tensor::from_vec(Shape::from(view.shape()), numbers).map_err(|_| invalid(view))
+}
+
+/// A whole number that is not negative, in whatever type.
+fn count(view: &TensorView<'_>) -> Result<u64, SafeTensorError> {
+    if let (Dtype::I64, &[bytes]) = (view.dtype(), view.data().as_chunks().0) {
+        return i64::from_le_bytes(bytes).try_into().map_err(|_| invalid(view));
+    }
+    match numbers(view)?[..] {
+        [count] if count >= 0.0 && count.fract() == 0.0 => Ok(count as u64),
+        _ => Err(invalid(view)),
+    }
+}
+
+fn invalid(view: &TensorView<'_>) -> SafeTensorError {
+    SafeTensorError::InvalidTensorView(view.dtype(), view.shape().into(), view.data().len())
+}
+
+/// The elements, as far as f64 can hold them.
+fn numbers(view: &TensorView<'_>) -> Result<Vec<f64>, SafeTensorError> {
     fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
         bytes.as_chunks::<N>().0.iter().map(|&bytes| read(bytes)).collect()
     }
     let bytes = view.data();
-    let numbers = match view.dtype() {
+    Ok(match view.dtype() {
         Dtype::F64 => numbers(bytes, f64::from_le_bytes),
         Dtype::F32 => numbers(bytes, |bytes| f32::from_le_bytes(bytes).into()),
         Dtype::F16 => numbers(bytes, |bytes| half(u16::from_le_bytes(bytes))),
@@ -334,11 +389,8 @@ fn tensor<T: Float>(view: &TensorView<'_>) -> Result<Tensor<T>, SafeTensorError>
         Dtype::I64 => numbers(bytes, |bytes| i64::from_le_bytes(bytes) as f64),
         Dtype::I32 => numbers(bytes, |bytes| i32::from_le_bytes(bytes).into()),
         Dtype::U8 => numbers(bytes, |[byte]| byte.into()),
-        _ => return Err(SafeTensorError::InvalidTensorView(view.dtype(), view.shape().into(), bytes.len())),
-    };
-    let shape = Shape::from(view.shape());
-    let invalid = |_| SafeTensorError::InvalidTensorView(view.dtype(), view.shape().into(), bytes.len());
-    Tensor::from_vec(shape, numbers.into_iter().map(T::from_f64).collect()).map_err(invalid)
+        _ => return Err(invalid(view)),
+    })
 }
 
 /// A number of IEEE 754's 16-bit format.
@@ -385,7 +437,7 @@ fn sync_directory(path: &FilePath) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNorm1d, Linear};
+    use crate::{BatchNorm1d, Counter, Linear};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -401,7 +453,9 @@ mod tests {
     fn what_was_saved_comes_back_bit_for_bit_and_nothing_else_stays() {
         let path = file("round-trip");
         let model = (linear(3, 0), BatchNorm1d::<f64>::new(2));
-        model.1.num_batches_tracked.set(Tensor::scalar(7.0));
+        // Neither precision of a tensor has this number.
+        let batches = (1 << 60) + 1;
+        model.1.num_batches_tracked.set(batches);
         let layers: Vec<Linear<f64>> = vec![model.0.clone(), linear(2, 1)];
         save(&path, &layers).unwrap();
         let mut again = vec![linear(3, 5), linear(2, 6)];
@@ -410,12 +464,11 @@ mod tests {
         save(&path, &model.1).unwrap();
         let mut norm = BatchNorm1d::<f64>::new(2);
         load(&path, &mut norm).unwrap();
-        assert_eq!(norm.num_batches_tracked.value().to_vec(), [7.0]);
+        assert_eq!(norm.num_batches_tracked.get(), batches);
         let bytes = fs::read(&path).unwrap();
-        assert_eq!(
-            SafeTensors::deserialize(&bytes).unwrap().tensor("num_batches_tracked").unwrap().dtype(),
-            Dtype::I64
-        );
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let view = file.tensor("num_batches_tracked").unwrap();
+        assert_eq!((view.dtype(), view.shape()), (Dtype::I64, &[][..]));
         fs::remove_file(&path).unwrap();
         let parent = fs::read_dir(path.parent().unwrap()).unwrap();
         let stem = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -449,6 +502,60 @@ mod tests {
         assert_eq!((report.unexpected.len(), report.mismatched[0].name.as_str()), (0, "1.weight"));
         assert_eq!(state(&model)[0], state(&saved)[0]);
         assert_eq!(state(&model)[2], before[2]);
+        fs::remove_file(&path).unwrap();
+    }
+
+    /// A file with one number of any type, and what a counter reads of it.
+    #[test]
+    fn a_count_is_a_whole_number_in_the_file() {
+        let path = file("counts");
+        let read = |dtype, shape: &[usize], bytes: &[u8]| {
+            let stored = Stored { dtype, shape: shape.into(), bytes: bytes.to_vec() };
+            fs::write(&path, safetensors::serialize([("steps", stored)], None).unwrap()).unwrap();
+            let mut model = Steps { steps: Counter::new(5) };
+            let report = load::<f32>(&path, &mut model).map_err(|error| error.to_string());
+            (report.is_ok(), model.steps.get())
+        };
+        assert_eq!(read(Dtype::I64, &[], &(1_i64 << 61).to_le_bytes()), (true, 1 << 61));
+        assert_eq!(read(Dtype::I32, &[], &7_i32.to_le_bytes()), (true, 7));
+        assert_eq!(read(Dtype::F32, &[], &7_f32.to_le_bytes()), (true, 7));
+        assert_eq!(read(Dtype::F32, &[], &7.5_f32.to_le_bytes()), (false, 5));
+        assert_eq!(read(Dtype::I64, &[], &(-1_i64).to_le_bytes()), (false, 5));
+        assert_eq!(read(Dtype::I64, &[1], &7_i64.to_le_bytes()), (false, 5));
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[derive(nn_derive::Module)]
+    struct Steps {
+        steps: Counter,
+    }
+
+    /// As PyTorch's `load_state_dict` with `strict=True`.
+    #[test]
+    fn a_file_may_lack_the_count_of_batches_and_no_other() {
+        let path = file("old");
+        let write = |tensors: &[(&str, Tensor<f64>)]| {
+            let stored = tensors.iter().map(|(name, tensor)| (*name, Stored::new(&Value::Tensor(tensor.clone()))));
+            fs::write(&path, safetensors::serialize(stored, None).unwrap()).unwrap();
+        };
+        let names = ["weight", "bias", "running_mean", "running_var"];
+        write(&names.map(|name| (name, Tensor::full([2], 0.5))));
+        let mut norm = BatchNorm1d::<f64>::new(2);
+        norm.num_batches_tracked.set(3);
+        load(&path, &mut norm).unwrap();
+        assert_eq!((norm.weight.value().to_vec(), norm.num_batches_tracked.get()), (vec![0.5; 2], 3));
+        write(&[]);
+        let text = load::<f64>(&path, &mut Steps { steps: Counter::default() }).unwrap_err().to_string();
+        assert!(text.ends_with("0 tensors fit; missing in the file: steps"), "{text}");
+        write(
+            &names
+                .map(|name| (name, Tensor::full([2], 0.5)))
+                .into_iter()
+                .chain([("num_batches_tracked", Tensor::scalar(3.0))])
+                .collect::<Vec<_>>(),
+        );
+        let text = load::<f64>(&path, &mut crate::GroupNorm::new(1, 2)).unwrap_err().to_string();
+        assert!(text.ends_with("unexpected in the file: num_batches_tracked, running_mean, running_var"), "{text}");
         fs::remove_file(&path).unwrap();
     }
 

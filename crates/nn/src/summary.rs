@@ -41,7 +41,11 @@ pub fn summary<T: Float>(model: &impl Module<T>) -> Summary {
             summary.add(path, value.shape(), 0);
             summary.buffers += value.len();
         }
-        Leaf::Mode(_) | Leaf::Generator(_) => {}
+        Leaf::Counter(_) => {
+            summary.add(path, &Shape::default(), 0);
+            summary.buffers += 1;
+        }
+        Leaf::Mode(_) | Leaf::Setting(_) | Leaf::Generator(_) => {}
     });
     summary
 }
@@ -164,7 +168,7 @@ pub struct Summary {
     pub parameters: usize,
     /// Elements of all parameters that are not frozen.
     pub trainable: usize,
-    /// Elements of all buffers.
+    /// Elements of all buffers; a counter is one.
     pub buffers: usize,
 }
 

@@ -25,7 +25,7 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 //!
-//! A rule is itself a [`Module`], of the tensors it remembers: what saves a model saves it too, and a training that was
+//! A rule is itself a [`Module`], of the tensors it remembers and the steps it counts: what saves a model saves it too, and a training that was
 //! saved goes on bit for bit. A new rule is first attached to the model, so that it has the tensors to load.
 //!
 //! ```
@@ -69,7 +69,7 @@ pub use sgd::{Sgd, SgdConfig};
 /// Any update rule: for training loops that leave the choice to their caller. Every rule has these methods itself, so that
 /// a loop with a rule of its own needs no import of this trait.
 ///
-/// A rule is a module of buffers, its state, under the names of the parameters: `hidden.weight.exp_avg`.
+/// A rule is a module of buffers and counters, its state, under the names of the parameters: `hidden.weight.exp_avg`.
 pub trait Optimizer<T: Float = f32>: Module<T> {
     /// Makes the state that a first step with this model starts from, and forgets any other: a state that was saved loads
     /// into it.

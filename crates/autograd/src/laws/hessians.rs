@@ -132,7 +132,7 @@ fn hessians_of_elementwise_ops_are_symmetric_and_right_at_special_points() {
     for_each_point(|op, point, moving| {
         let part = |k: usize| if moving.contains(&k) { Part::Moving } else { Part::Number(point[k]) };
         let operands = (0..op.arity()).map(part).collect();
-        let operation = Operation { kind: Kind::Op(Op::Elementwise(op)), operands };
+        let operation = Operation::new(Kind::Op(Op::Elementwise(op)), operands);
         let x: Tensors<f64> = moving.iter().map(|&k| Tensor::scalar(point[k])).collect();
         let case = Case { name: op.facts().name, operation, x };
         assert_hessian(&case, &case.x, &[Tensor::scalar(1.0)], &mut Draws(1));

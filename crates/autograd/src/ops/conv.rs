@@ -20,7 +20,7 @@ use crate::var::Var;
 /// let options = Conv2dOptions { stride: [2, 2], padding: Padding::from(1), ..Default::default() };
 /// assert_eq!((options.dilation, options.groups), ([1, 1], 1));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvOptions<const N: usize> {
     /// Steps between neighbouring windows.
     pub stride: [usize; N],
@@ -44,7 +44,7 @@ impl<const N: usize> Default for ConvOptions<N> {
 }
 
 /// Zeros around the input of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Padding<const N: usize> {
     /// As many on both sides of each axis.
     Size([usize; N]),
@@ -65,7 +65,7 @@ impl<const N: usize> From<[usize; N]> for Padding<N> {
 }
 
 /// Options of a transposed convolution over N axes; PyTorch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvTransposeOptions<const N: usize> {
     /// Steps between neighbouring windows in the output.
     pub stride: [usize; N],

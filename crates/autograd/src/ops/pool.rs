@@ -16,7 +16,7 @@ use crate::tensor::integers::Integers;
 use crate::var::{Term, Var};
 
 /// Options of a maximum over windows along N axes; PyTorch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MaxPoolOptions<const N: usize> {
     /// Steps between neighbouring windows; the size of the window where it is not given.
     pub stride: Option<[usize; N]>,
@@ -40,7 +40,7 @@ impl<const N: usize> Default for MaxPoolOptions<N> {
 }
 
 /// Options of a mean over windows along N axes; PyTorch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AvgPoolOptions<const N: usize> {
     /// Steps between neighbouring windows; the size of the window where it is not given.
     pub stride: Option<[usize; N]>,

@@ -1,10 +1,11 @@
 //! Generators of a model's draws.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use rand::{Rng, RngExt};
 
-/// What a layer draws from, such as masks of dropout: a row of seeds that a key determines, and how many have been taken.
+use super::Counter;
+
+/// What a layer draws from, such as masks of dropout: a row of seeds that a key determines, and how many have been taken. A copy goes on with
+/// the same seeds.
 ///
 /// A recorded step takes the next seeds at every run, like an eager one, if the generator belongs to the model of a
 /// [`ModelProgram`](crate::ModelProgram).
@@ -22,10 +23,10 @@ use rand::{Rng, RngExt};
 /// assert_eq!(x.dropout(0.5, &again).value()?, first.value()?);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Generator {
     key: u64,
-    drawn: AtomicU64,
+    drawn: Counter,
 }
 
 impl Generator {
@@ -36,7 +37,7 @@ impl Generator {
 
     /// The generator with this key.
     pub fn from_key(key: u64) -> Self {
-        Generator { key, drawn: AtomicU64::new(0) }
+        Generator { key, drawn: Counter::default() }
     }
 
     /// What determines the seeds.
@@ -46,23 +47,16 @@ impl Generator {
 
     /// How many seeds have been taken.
     pub fn drawn(&self) -> u64 {
-        self.drawn.load(Ordering::Relaxed)
+        self.drawn.get()
     }
 
     /// Goes on behind that many seeds, as when training is resumed.
-    pub fn set_drawn(&mut self, drawn: u64) {
-        *self.drawn.get_mut() = drawn;
+    pub fn set_drawn(&self, drawn: u64) {
+        self.drawn.set(drawn);
     }
 
     /// Takes so many seeds; how many were taken before.
     pub(crate) fn take(&self, seeds: u64) -> u64 {
-        self.drawn.fetch_add(seeds, Ordering::Relaxed)
-    }
-}
-
-/// A copy goes on with the same seeds.
-impl Clone for Generator {
-    fn clone(&self) -> Self {
-        Generator { key: self.key, drawn: AtomicU64::new(self.drawn()) }
+        self.drawn.add(seeds).wrapping_sub(seeds)
     }
 }

@@ -4,25 +4,33 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::float::Float;
-use crate::param::{Generator, Param};
+use crate::param::{Counter, Generator, Param, Setting};
 use crate::tensor::Tensor;
 
 /// Something that holds parameters: a layer, a model, a list of either.
 ///
 /// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field. Every field must be a module, or be left
-/// out with `#[module(skip)]`. Modules are parameters and buffers, layers and optimisers, boxes, options and lists of modules,
-/// and plain numbers, `bool` and strings, which hold nothing.
+/// out with `#[module(skip)]`. Modules are parameters, buffers and counters, layers and optimisers, boxes, options and lists of modules,
+/// and plain numbers, `bool` and strings: these are settings, which say what is computed and are neither trained nor saved.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
     label = "not a `Module<{T}>`",
-    note = "in a struct with `#[derive(Module)]`, `#[module(skip)]` leaves out a field that holds no parameters"
+    note = "in a struct with `#[derive(Module)]`, `#[module(setting)]` is for a field with `Hash` that holds no parameters, and `#[module(skip)]` leaves one out"
 )]
 pub trait Module<T: Float = f32> {
-    /// Shows every parameter, buffer and mode to the visitor, in the order of the fields.
+    /// Shows every parameter, buffer, counter, mode and setting to the visitor, in the order of the fields.
+    ///
+    /// A [`ModelProgram`](crate::ModelProgram) sees a change of what is shown here, and of nothing else.
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>);
 
-    /// Shows every parameter, buffer and mode to the visitor, to be changed.
+    /// Shows every parameter, buffer, counter and mode to the visitor, to be changed.
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>);
+
+    /// What tells this type from others behind a `dyn`.
+    #[doc(hidden)]
+    fn kind(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// Looks at what a module holds. Every closure `FnMut(&Path, Leaf)` is one.
@@ -56,10 +64,14 @@ pub enum Leaf<'m, T: Float> {
     Param(&'m Param<T>),
     /// A tensor that is saved with the model and not trained.
     Buffer(&'m Buffer<T>),
+    /// A count that is saved with the model.
+    Counter(&'m Counter),
     /// Whether a layer trains or evaluates.
     Mode(Mode),
     /// What a layer draws from.
     Generator(&'m Generator),
+    /// A plain value that decides what is computed.
+    Setting(Setting<'m>),
 }
 
 /// One thing that a module holds, to be changed.
@@ -69,6 +81,8 @@ pub enum LeafMut<'m, T: Float> {
     Param(&'m mut Param<T>),
     /// A tensor that is saved with the model and not trained.
     Buffer(&'m mut Buffer<T>),
+    /// A count that is saved with the model.
+    Counter(&'m mut Counter),
     /// Whether a layer trains or evaluates.
     Mode(&'m mut Mode),
     /// What a layer draws from.
@@ -190,6 +204,15 @@ impl<T: Float> Module<T> for Buffer<T> {
     }
 }
 
+impl<T: Float> Module<T> for Counter {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Counter(self));
+    }
+    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+        visitor.leaf(path, LeafMut::Counter(self));
+    }
+}
+
 impl<T: Float> Module<T> for Mode {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
         visitor.leaf(path, Leaf::Mode(*self));
@@ -210,6 +233,7 @@ impl<T: Float> Module<T> for Generator {
 
 impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text((**self).kind())));
         (**self).visit(path, visitor);
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -219,6 +243,7 @@ impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
 
 impl<T: Float, M: Module<T>> Module<T> for Option<M> {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(self.is_some().into()));
         self.iter().for_each(|module| module.visit(path, visitor));
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -228,6 +253,7 @@ impl<T: Float, M: Module<T>> Module<T> for Option<M> {
 
 impl<T: Float, M: Module<T>> Module<T> for [M] {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(self.len().into()));
         self.iter().enumerate().for_each(|(index, module)| module.visit(&path.index(index), visitor));
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -253,19 +279,43 @@ list! {
     [const N: usize] [M; N];
 }
 
-/// Settings of a layer hold no parameters.
 macro_rules! setting {
     ($($setting:ty)*) => {$(
         impl<T: Float> Module<T> for $setting {
+            fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+                visitor.leaf(path, Leaf::Setting((*self).into()));
+            }
+            fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+        }
+    )*};
+}
+
+setting!(bool char f32 f64 i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+
+impl<T: Float> Module<T> for String {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text(self)));
+    }
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}
+
+impl<T: Float> Module<T> for &'static str {
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        visitor.leaf(path, Leaf::Setting(Setting::Text(self)));
+    }
+    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+}
+
+macro_rules! nothing {
+    ($([$($generics:tt)*] $nothing:ty;)*) => {$(
+        impl<T: Float, $($generics)*> Module<T> for $nothing {
             fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
             fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
         }
     )*};
 }
 
-setting!(() bool char f32 f64 i8 i16 i32 i64 isize u8 u16 u32 u64 usize String &'static str);
-
-impl<T: Float, X> Module<T> for std::marker::PhantomData<X> {
-    fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
-    fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
+nothing! {
+    [] ();
+    [X] std::marker::PhantomData<X>;
 }

@@ -14,8 +14,8 @@ pub(super) struct Data<T: Float> {
     pub numbers: Vec<T>,
     pub tensors: Vec<Tensor<T>>,
     pub integers: Vec<Tensor<usize>>,
-    /// What else a recording depends on: the modes of layers.
-    pub settings: Vec<bool>,
+    /// What else a recording depends on: which parameters of a model train, its modes and settings.
+    pub settings: Vec<u64>,
 }
 
 /// The same, seen.

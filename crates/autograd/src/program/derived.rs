@@ -120,12 +120,14 @@ pub(super) fn derived<'t, T: Float>(
     let guards = tape.guards();
     results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
     let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
+    let drawn = guards.generators.iter().map(|drawing| drawing.draws).collect();
+    let counted = guards.counters.iter().map(|counting| counting.times).collect();
     Ok(Recording {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
         code: Code::of(tape, inputs, &results),
-        targets: Targets { reached, written, draws: guards.generators.iter().map(|drawing| drawing.draws).collect() },
+        targets: Targets { reached, written, counted, drawn },
     })
 }
 

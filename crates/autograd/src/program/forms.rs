@@ -21,6 +21,8 @@ pub(super) struct Forms<T: Float, X> {
     known: Known<T, X>,
     /// Of arguments of other forms; the last used is the last.
     others: Vec<Known<T, X>>,
+    /// What was done for forms that are forgotten.
+    past: Report,
 }
 
 /// The paths for arguments of one form.
@@ -30,7 +32,7 @@ struct Known<T: Float, X> {
     varies: Varies,
     /// Of all tensors, also those that are no arguments.
     shapes: Vec<Shape>,
-    settings: Vec<bool>,
+    settings: Vec<u64>,
     /// How many results the function has, once it has been recorded.
     results: Option<usize>,
     paths: Paths<T>,
@@ -43,7 +45,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     pub fn new(x: &X) -> Self {
         let mut data = Data::default();
         data.take(x);
-        Forms { known: Known::of(x.clone(), &data), data, others: Vec::new() }
+        Forms { known: Known::of(x.clone(), &data), data, others: Vec::new(), past: Report::default() }
     }
 
     /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new. Whether it is
@@ -58,7 +60,8 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         };
         self.others.push(std::mem::replace(&mut self.known, found));
         if self.others.len() == MOST {
-            self.others.remove(0);
+            let Report { paths, recordings, forgotten, .. } = self.others.remove(0).paths.report();
+            self.past = self.past.and(Report { recordings, forgotten: forgotten + paths, ..Report::default() });
         }
         true
     }
@@ -156,7 +159,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     }
 
     pub fn report(&self) -> Report {
-        self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()))
+        self.others.iter().chain([&self.known]).fold(self.past, |sum, known| sum.and(known.paths.report()))
     }
 }
 
@@ -177,6 +180,6 @@ impl<T: Float, X: Inputs<T>> Known<T, X> {
     fn fits(&self, x: &X, data: &Data<T>) -> bool {
         self.form.has_form_of(x)
             && data.tensors.iter().map(Tensor::shape).eq(&self.shapes)
-            && data.settings.iter().eq(&self.settings)
+            && data.settings == self.settings
     }
 }

@@ -1,25 +1,30 @@
 //! `ModelProgram`: the loss of a model and its gradients, recorded once.
 
-use super::data::Ends;
+use super::data::{Data, Ends};
 use super::forms::Forms;
 use super::paths::{Kind, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
-use crate::param::{Buffer, Generator, Leaf, Mode, Module, Param, Path};
+use crate::param::{Generator, Leaf, Mode, Module, Param, Path};
 use crate::scalar::Scalar;
 use crate::tape::Tape;
+use crate::tape::counter::count;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::Var;
 
 /// The loss of a model on a batch, recorded once: a training step that is replayed.
 ///
-/// The model is an argument, so an update rule may change it between the steps. Parameters that are frozen, layers that are
-/// switched between training and use, and batches of other shapes are recorded again when they are met, and kept.
-/// Dropout draws a new mask in every run, that of attention weights a new seed, and layers that keep running averages update
-/// them.
+/// The model is an argument, so an update rule may change it between the steps. Dropout draws a new mask in every run, that
+/// of attention weights a new seed, and layers that keep running averages update them.
+///
+/// Everything that the model shows as a [`Module`] is followed. The values of parameters, buffers and counters are arguments. All else is
+/// part of its form, as the shapes of a batch are: which parameters are frozen, whether layers train, and every
+/// [`Setting`](crate::Setting), such as an ε, a flag or the variant of an enum. Another form is recorded when it is met. As
+/// many as 16 are kept; beyond, the one that was not used for longest is forgotten, and recorded again when it comes back. So
+/// a number that is another one in every step belongs in a [`Buffer`](crate::Buffer), a [`Counter`](crate::Counter) or the batch.
 ///
 /// ```
 /// use autograd::{Gradients, ModelProgram, Param, Tensor};
@@ -51,7 +56,7 @@ type Function<'f, T, M, X> = Box<dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>
 const NO_TAPE: u64 = u64::MAX;
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
-    /// Records `f` of a model at `x`. No parameter and no buffer changes; dropout draws its first masks.
+    /// Records `f` of a model at `x`. No parameter, buffer or counter changes; dropout draws its first masks.
     ///
     /// # Errors
     /// The first operation of `f` that fails.
@@ -115,13 +120,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         let data = &mut self.forms.data;
         data.clear();
         data.take(x);
-        each_param(model, &mut |param| {
-            data.tensors.push(param.value().clone());
-            data.settings.push(param.is_trainable());
-        });
-        each_buffer(model, &mut |buffer| data.tensors.push(buffer.value()));
-        each_generator(model, &mut |generator| data.integers.push(state_of(generator)));
-        each_mode(model, &mut |mode| data.settings.push(mode == Mode::Train));
+        each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
         let function = &self.function;
         let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
@@ -129,81 +128,88 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         Ok(())
     }
 
-    /// Gives the buffers that the run has changed their new values, and takes from the generators what it has drawn.
+    /// Gives the buffers that the run has changed their new values, counters what it has counted, and takes from generators what it
+    /// has drawn.
     fn write_back(&self, kind: Kind, model: &M) {
-        let Targets { written, draws, .. } = self.forms.targets(kind);
-        let mut draws = draws.iter();
-        each_generator(model, &mut |generator| {
-            generator.take(draws.next().copied().unwrap_or(0));
-        });
+        let Targets { written, counted, drawn, .. } = self.forms.targets(kind);
         let tensors = &self.forms.results().tensors;
         let new = &tensors[tensors.len() - written.len()..];
-        let mut place = 0;
-        each_buffer(model, &mut |buffer| {
-            if let Some(found) = written.iter().position(|&at| at == place) {
-                buffer.set(new[found].clone());
+        let (mut buffers, mut counts, mut draws) = (0, counted.iter(), drawn.iter());
+        each_leaf(model, &mut |leaf| match leaf {
+            Leaf::Buffer(buffer) => {
+                if let Some(found) = written.iter().position(|&at| at == buffers) {
+                    buffer.set(new[found].clone());
+                }
+                buffers += 1;
             }
-            place += 1;
+            Leaf::Counter(counter) => _ = counter.add(counts.next().copied().unwrap_or(0)),
+            Leaf::Generator(generator) => _ = generator.take(draws.next().copied().unwrap_or(0)),
+            _ => {}
         });
     }
 }
 
-/// Puts all parameters, buffers and generators of a model on a tape; the trainable parameters.
+impl<T: Float> Data<T> {
+    /// Appends a leaf of a model: its value is an argument, all else about it is part of the form.
+    fn take_leaf(&mut self, leaf: Leaf<'_, T>) {
+        self.settings.push(match &leaf {
+            Leaf::Param(param) => param.is_trainable().into(),
+            Leaf::Buffer(_) => 2,
+            Leaf::Counter(_) => 3,
+            Leaf::Mode(Mode::Train) => 4,
+            Leaf::Mode(Mode::Eval) => 5,
+            Leaf::Setting(_) => 6,
+            Leaf::Generator(_) => 7,
+        });
+        match leaf {
+            Leaf::Param(param) => self.tensors.push(param.value().clone()),
+            Leaf::Buffer(buffer) => self.tensors.push(buffer.value()),
+            Leaf::Counter(counter) => self.tensors.push(count(counter)),
+            Leaf::Generator(generator) => self.integers.push(state_of(generator)),
+            Leaf::Mode(_) => {}
+            Leaf::Setting(setting) => setting.write(&mut self.settings),
+        }
+    }
+}
+
+/// Puts all parameters, buffers, counters and generators of a model on a tape; the trainable parameters.
 fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
     let mut trainable = Vec::new();
-    each_param(model, &mut |param| {
-        let handle = tape.param(param);
-        if param.is_trainable() {
-            trainable.push(handle);
+    each_leaf(model, &mut |leaf| match leaf {
+        Leaf::Param(param) => {
+            let handle = tape.param(param);
+            trainable.extend(param.is_trainable().then_some(handle));
         }
+        Leaf::Buffer(buffer) => tape.know_buffer(buffer),
+        Leaf::Counter(counter) => tape.know_counter(counter),
+        Leaf::Generator(generator) => tape.know_generator(generator, state_of(generator)),
+        Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
-    let mut buffers = Vec::new();
-    each_buffer(model, &mut |buffer| buffers.push((buffer, tape.constant(buffer.value()).slot)));
-    tape.know_buffers(buffers.into_iter());
-    let mut generators = Vec::new();
-    each_generator(model, &mut |generator| generators.push((generator, tape.indices(state_of(generator)).slot)));
-    tape.know_generators(generators.into_iter());
     trainable
 }
 
-/// Shows every parameter, once.
-fn each_param<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Param<T>)) {
+/// Shows every leaf, a parameter only once.
+fn each_leaf<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(Leaf<'m, T>)) {
     let mut known = smallvec::SmallVec::<[u64; 32]>::new();
     model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Param(param) = leaf
-            && !known.contains(&param.id())
-        {
+        if let Leaf::Param(param) = leaf {
+            if known.contains(&param.id()) {
+                return;
+            }
             known.push(param.id());
+        }
+        show(leaf);
+    });
+}
+
+fn each_param<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Param<T>)) {
+    each_leaf(model, &mut |leaf| {
+        if let Leaf::Param(param) = leaf {
             show(param);
         }
     });
 }
-
-fn each_buffer<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Buffer<T>)) {
-    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Buffer(buffer) = leaf {
-            show(buffer);
-        }
-    });
-}
-
 /// What the next seeds of a generator follow from.
 fn state_of(generator: &Generator) -> Tensor<usize> {
     [generator.key(), generator.drawn()].into_iter().map(|part| part as usize).collect()
-}
-
-fn each_generator<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(&'m Generator)) {
-    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Generator(generator) = leaf {
-            show(generator);
-        }
-    });
-}
-
-fn each_mode<'m, T: Float, M: Module<T>>(model: &'m M, show: &mut dyn FnMut(Mode)) {
-    model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'m, T>| {
-        if let Leaf::Mode(mode) = leaf {
-            show(mode);
-        }
-    });
 }

@@ -59,8 +59,10 @@ pub(super) struct Targets {
     pub reached: Vec<u32>,
     /// The buffers whose new values come last.
     pub written: Vec<usize>,
-    /// How many seeds each generator of the model gives.
-    pub draws: Vec<u64>,
+    /// What a run adds to each counter.
+    pub counted: Vec<u64>,
+    /// How many seeds it takes from each generator.
+    pub drawn: Vec<u64>,
 }
 
 /// One path.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::Location;
 
+use super::counter::Counting;
 use super::{CONSTANT, LIMIT, Source, Step, Tape};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
@@ -68,17 +69,19 @@ pub(crate) struct Guards<T: Float> {
     pub buffers: Vec<(*const Buffer<T>, u32)>,
     /// Buffers that get another value, by their place in the list, with the node that holds it.
     pub written: Vec<(usize, u32)>,
-    /// The generators of the model that is an argument.
+    /// The counters of the model.
+    pub counters: Vec<Counting>,
+    /// The generators of the model.
     pub generators: Vec<Drawing>,
 }
 
-/// A generator of a model in a recording.
+/// A generator of the model that a program is recorded of.
 #[derive(Debug)]
 pub(crate) struct Drawing {
     generator: *const Generator,
-    /// Its key, and how many seeds had been taken before.
+    /// The integers that hold its key, and how many seeds had been taken before.
     state: u32,
-    /// How many the recording takes.
+    /// How many a run takes.
     pub draws: u64,
 }
 
@@ -90,6 +93,7 @@ impl<T: Float> Default for Guards<T> {
             detached: Vec::new(),
             buffers: Vec::new(),
             written: Vec::new(),
+            counters: Vec::new(),
             generators: Vec::new(),
         }
     }
@@ -131,15 +135,16 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Buffers of the model that a program is recorded of.
-    pub(crate) fn know_buffers<'m>(&self, buffers: impl Iterator<Item = (&'m Buffer<T>, u32)>) {
-        self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
+    /// Puts a buffer of the model that a program is recorded of on the tape.
+    pub(crate) fn know_buffer(&self, buffer: &Buffer<T>) {
+        let slot = self.constant(buffer.value()).slot;
+        self.guards.borrow_mut().buffers.push((buffer, slot));
     }
 
-    /// Generators of the model that a program is recorded of, with the integers that hold their state.
-    pub(crate) fn know_generators<'m>(&self, generators: impl Iterator<Item = (&'m Generator, u32)>) {
-        self.guards.borrow_mut().generators =
-            generators.map(|(generator, state)| Drawing { generator, state, draws: 0 }).collect();
+    /// Puts a generator of the model that a program is recorded of on the tape, by its state.
+    pub(crate) fn know_generator(&self, generator: &Generator, state: Tensor<usize>) {
+        let state = self.indices(state).slot;
+        self.guards.borrow_mut().generators.push(Drawing { generator, state, draws: 0 });
     }
 
     /// The next seed of a generator.

@@ -16,7 +16,7 @@ macro_rules! convolution {
             /// One number for each output channel.
             pub bias: Option<Param<T>>,
             /// Stride, padding, dilation, groups.
-            #[module(skip)]
+            #[module(setting)]
             pub options: $options,
         }
 

@@ -1,6 +1,6 @@
 //! Normalisation.
 
-use autograd::{BatchStatistics, Buffer, Float, Mode, Param, Rule, Shape, Tape, Tensor, Term, Var};
+use autograd::{BatchStatistics, Buffer, Counter, Float, Mode, Param, Rule, Shape, Tape, Tensor, Term, Var};
 
 use super::{layer, optional};
 
@@ -30,9 +30,8 @@ macro_rules! batch_norm {
             /// The running variance of every channel: starts with 1.
             pub running_var: Buffer<T>,
             /// The number of batches seen in training.
-            pub num_batches_tracked: Buffer<T>,
+            pub num_batches_tracked: Counter,
             /// How much a batch counts in the running averages; `None` weighs all batches alike.
-            #[module(skip)]
             pub momentum: Option<f64>,
             /// ε.
             pub epsilon: f64,
@@ -47,7 +46,7 @@ macro_rules! batch_norm {
                     bias: Tensor::zeros([channels]).into(),
                     running_mean: Buffer::new(Tensor::zeros([channels])),
                     running_var: Buffer::new(Tensor::ones([channels])),
-                    num_batches_tracked: Buffer::new(Tensor::scalar(T::ZERO)),
+                    num_batches_tracked: Counter::default(),
                     momentum: Some(0.1),
                     epsilon: 1e-5,
                     mode: Mode::Train,
@@ -80,9 +79,11 @@ macro_rules! batch_norm {
             }
 
             fn track(&self, tape: &Tape<T>, statistics: &BatchStatistics<'_, T>) {
-                let seen = tape.buffer(&self.num_batches_tracked) + number(1.0);
-                tape.set_buffer(&self.num_batches_tracked, seen);
-                let part = self.momentum.map_or_else(|| Term::Var(seen.reciprocal()), number);
+                tape.count(&self.num_batches_tracked);
+                let part = match self.momentum {
+                    Some(momentum) => number(momentum),
+                    None => Term::Var(tape.counter(&self.num_batches_tracked).reciprocal()),
+                };
                 let unbiased = statistics.count as f64 / (statistics.count as f64 - 1.0);
                 for (running, new, scale) in
                     [(&self.running_mean, statistics.mean, 1.0), (&self.running_var, statistics.variance, unbiased)]
@@ -264,11 +265,11 @@ mod tests {
         assert_eq!(layer.running_mean.value().to_vec(), [0.1 * 2.0, 0.1 * 20.0]);
         let expected = Tensor::from([0.9 + 0.1 * 2.0, 0.9 + 0.1 * 200.0]);
         layer.running_var.value().close_to(&expected, 1e-15, 0.0).unwrap();
-        assert_eq!(layer.num_batches_tracked.value().to_vec(), [1.0]);
+        assert_eq!(layer.num_batches_tracked.get(), 1);
         layer.eval();
         let y = layer.forward(x).value().unwrap().to_vec();
         assert!((y[0] - (1.0 - 0.2) / (1.1_f64 + 1e-5).sqrt()).abs() < 1e-15);
-        assert_eq!(layer.num_batches_tracked.value().to_vec(), [1.0]);
+        assert_eq!(layer.num_batches_tracked.get(), 1);
     }
 
     #[test]
@@ -293,6 +294,6 @@ mod tests {
         let layer = BatchNorm2d::<f32>::new(2);
         let tape = Tape::new();
         assert!(layer.forward(tape.constant(Tensor::zeros([4, 3, 2, 2]))).value().is_err());
-        assert_eq!(layer.num_batches_tracked.value().to_vec(), [0.0]);
+        assert_eq!(layer.num_batches_tracked.get(), 0);
     }
 }

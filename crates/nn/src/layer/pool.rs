@@ -10,10 +10,9 @@ macro_rules! pool {
         #[derive(Debug, Clone, Copy, nn_derive::Module)]
         pub struct $layer {
             /// Height and width of the window.
-            #[module(skip)]
             pub window: [usize; 2],
             /// Stride and padding, among others. Windows do not overlap unless a stride is given.
-            #[module(skip)]
+            #[module(setting)]
             pub options: $options,
         }
 
@@ -66,7 +65,6 @@ pool! {
 #[derive(Debug, Clone, Copy, nn_derive::Module)]
 pub struct AdaptiveAvgPool2d {
     /// Height and width of the result.
-    #[module(skip)]
     pub size: [usize; 2],
 }
 

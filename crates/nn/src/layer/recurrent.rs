@@ -1,8 +1,8 @@
 //! Recurrent networks over sequences, and their cells for one step.
 
 use autograd::{
-    Float, Module, Param, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule, Shape, Tensor, Var, Visitor,
-    VisitorMut, cat,
+    Float, Leaf, Module, Param, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule, Setting, Shape, Tensor,
+    Var, Visitor, VisitorMut, cat,
 };
 use rand::Rng;
 
@@ -62,7 +62,7 @@ impl<T: Float> RecurrentParams<T> {
 }
 
 /// The form of a recurrent network; the default is PyTorch's: one layer, forwards, steps before samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, nn_derive::Module)]
 pub struct RecurrentConfig {
     /// Layers, each over the output of the one before. Default: 1.
     pub layers: usize,
@@ -248,6 +248,7 @@ impl<T: Float> Module<T> for Layers<T> {
             params.bias_ih.visit(&path.field(&names[2]), visitor);
             params.bias_hh.visit(&path.field(&names[3]), visitor);
         }
+        self.config.visit(&path.field("config"), visitor);
         self.dropout.visit(&path.field("dropout"), visitor);
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
@@ -263,10 +264,11 @@ impl<T: Float> Module<T> for Layers<T> {
 
 /// The module's parameters are those of one of its fields, under their own names.
 macro_rules! transparent {
-    ($($module:ident: $field:ident;)*) => {$(
+    ($($module:ident: $field:ident $(, $setting:ident)?;)*) => {$(
         impl<T: Float> Module<T> for $module<T> {
             fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
                 self.$field.visit(path, visitor);
+                $(visitor.leaf(&path.field(stringify!($setting)), Leaf::Setting(Setting::of(&self.$setting)));)?
             }
             fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
                 self.$field.visit_mut(path, visitor);
@@ -278,10 +280,10 @@ macro_rules! transparent {
 transparent! {
     Lstm: layers;
     Gru: layers;
-    Rnn: layers;
+    Rnn: layers, activation;
     LstmCell: params;
     GruCell: params;
-    RnnCell: params;
+    RnnCell: params, activation;
 }
 
 /// A network over sequences and its cell. The state is written as its caller sees it, then as an array.

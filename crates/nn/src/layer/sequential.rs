@@ -1,5 +1,7 @@
 //! Layers one after the other.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use autograd::{Float, Module, Path, Var, Visitor, VisitorMut};
 
 use super::{Layer, layer};
@@ -45,7 +47,7 @@ impl<T: Float> Sequential<T> {
     /// A function at the end, as a layer without parameters.
     #[must_use]
     pub fn apply(self, f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync + 'static) -> Self {
-        self.with(Function(f))
+        self.with(Function::new(f))
     }
 
     /// The number of layers.
@@ -74,23 +76,36 @@ layer!(Sequential<T>);
 
 impl<T: Float> Module<T> for Sequential<T> {
     fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-        self.layers.iter().enumerate().for_each(|(index, layer)| layer.visit(&path.index(index), visitor));
+        self.layers.visit(path, visitor);
     }
     fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-        self.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.visit_mut(&path.index(index), visitor));
+        self.layers.visit_mut(path, visitor);
     }
 }
 
-struct Function<F>(F);
+/// A closure as a layer. What it has captured cannot be compared, so each is another one than all others.
+struct Function<F> {
+    f: F,
+    id: u64,
+}
+
+impl<F> Function<F> {
+    fn new(f: F) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { f, id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+}
 
 impl<T: Float, F> Module<T> for Function<F> {
-    fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
+    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+        self.id.visit(path, visitor);
+    }
     fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
 }
 
 impl<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T>> Layer<T> for Function<F> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        (self.0)(x)
+        (self.f)(x)
     }
 }
 

@@ -50,14 +50,15 @@ impl Network {
         self.output.forward(self.layer_norm.forward(x))
     }
 
-    /// Every parameter and buffer.
+    /// Every parameter, buffer and counter.
     fn state(&self) -> BTreeMap<String, Tensor> {
         let mut state = BTreeMap::new();
         self.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, f32>| {
             _ = match leaf {
                 Leaf::Param(param) => state.insert(path.to_string(), param.value().clone()),
                 Leaf::Buffer(buffer) => state.insert(path.to_string(), buffer.value()),
-                Leaf::Mode(_) | Leaf::Generator(_) => None,
+                Leaf::Counter(counter) => state.insert(path.to_string(), Tensor::scalar(counter.get() as f32)),
+                Leaf::Mode(_) | Leaf::Setting(_) | Leaf::Generator(_) => None,
             }
         });
         state

@@ -72,7 +72,7 @@ impl Cell<3, 4, 1> for Gru {
 }
 
 /// What a plain recurrent network applies to the sum of both projections, which is its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RnnActivation {
     /// The hyperbolic tangent.
     #[default]

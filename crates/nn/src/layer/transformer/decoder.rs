@@ -55,7 +55,6 @@ pub struct TransformerDecoderLayer<T: Float = f32> {
     /// Drops what the dense maps add.
     pub dropout3: Dropout,
     /// What stands between the dense maps.
-    #[module(skip)]
     pub activation: TransformerActivation,
     /// Whether what is read is normalised, and not the sum.
     pub norm_first: bool,

@@ -48,7 +48,6 @@ pub struct TransformerEncoderLayer<T: Float = f32> {
     /// Drops what the dense maps add.
     pub dropout2: Dropout,
     /// What stands between the dense maps.
-    #[module(skip)]
     pub activation: TransformerActivation,
     /// Whether what is read is normalised, and not the sum.
     pub norm_first: bool,
