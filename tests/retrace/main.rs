@@ -7,5 +7,6 @@ mod programs;
 mod reference;
 mod resume;
 mod scalars;
+mod sizes;
 mod tensors;
 mod threads;
