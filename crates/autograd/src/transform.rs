@@ -6,7 +6,7 @@ mod inputs;
 pub use handle::{Gradient, Handle};
 pub use inputs::{Data, Inputs, Part, PartMut};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
@@ -38,7 +38,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let tape = self.require_tape("backward")?;
         let mut kept = Vec::with_capacity(intermediates.len());
         for handle in intermediates {
-            handle.ensure()?;
+            must_be_on("backward", tape, handle)?;
             kept.push(handle.slot);
         }
         kept.sort_unstable();
@@ -61,11 +61,11 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`backward`](Self::backward).
+    /// As [`backward`](Self::backward); handles on another tape.
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
         let tape = self.require_tape("grad")?;
-        wrt.ensure()?;
+        must_be_on("grad", tape, &wrt)?;
         Ok(wrt.adjoint(&Gradient(recorded(tape, Root::Scalar(self))?)))
     }
 }
@@ -84,7 +84,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`backward`](Self::backward); a direction of another shape.
+    /// As [`backward`](Self::backward); a direction of another shape, handles on another tape.
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<T> {
         let tape = self.require_tape("jvp")?;
@@ -124,21 +124,29 @@ impl<'t, T: Float> Var<'t, T> {
     /// The seed times the Jacobian with respect to any handles, as handles that can be differentiated again.
     ///
     /// # Errors
-    /// As [`vjp`](Self::vjp).
+    /// As [`vjp`](Self::vjp); handles on another tape.
     #[track_caller]
     pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
         self.ensure()?;
-        seed.ensure()?;
-        wrt.ensure()?;
+        must_be_on("grad", self.tape, &seed)?;
+        must_be_on("grad", self.tape, &wrt)?;
         seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("grad"))?;
         Ok(wrt.adjoint(&Gradient(recorded(self.tape, Root::Var(self, seed))?)))
     }
 }
 
+/// # Errors
+/// When a handle has failed, or its place is one on another tape.
+#[track_caller]
+fn must_be_on<'t, T: Float>(op: &'static str, tape: &Tape<T>, handle: &impl Handle<'t, T>) -> Result<()> {
+    handle.ensure()?;
+    if handle.is_on(tape) { Ok(()) } else { Err(Error::new(op, Rule::TwoTapes)) }
+}
+
 /// The tangents of a whole recording when some handles move.
 #[track_caller]
 fn moved<'t, T: Float, H: Handle<'t, T>>(tape: &'t Tape<T>, wrt: H, along: H::Value) -> Result<Tangents<T>> {
-    wrt.ensure()?;
+    must_be_on("jvp", tape, &wrt)?;
     tape.refuse_numbers("jvp")?;
     let mut tangents = Tangents::new(tape);
     wrt.set_tangent("jvp", along, &mut tangents)?;

@@ -5,6 +5,7 @@ use crate::float::Float;
 use crate::forward::Tangents;
 use crate::reverse::recorded::Adjoints;
 use crate::scalar::Scalar;
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Data;
 use crate::var::Var;
@@ -18,6 +19,12 @@ pub trait Handle<'t, T: Float>: Clone {
     /// When the handle has failed.
     #[doc(hidden)]
     fn ensure(&self) -> Result<()>;
+
+    /// Whether it is on this tape, or on none.
+    #[doc(hidden)]
+    fn is_on(&self, _: &Tape<T>) -> bool {
+        true
+    }
 
     /// The value, whatever it is where the handle has failed.
     #[doc(hidden)]
@@ -44,6 +51,9 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
     fn ensure(&self) -> Result<()> {
         Scalar::ensure(*self)
     }
+    fn is_on(&self, tape: &Tape<T>) -> bool {
+        self.tape.is_none_or(|on| std::ptr::eq(on, tape))
+    }
     fn peek(self) -> T {
         self.number
     }
@@ -64,6 +74,9 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
 
     fn ensure(&self) -> Result<()> {
         Var::ensure(*self)
+    }
+    fn is_on(&self, tape: &Tape<T>) -> bool {
+        std::ptr::eq(self.tape, tape)
     }
     fn peek(self) -> Tensor<T> {
         self.value().unwrap_or_else(|_| Tensor::zeros([0]))
@@ -88,6 +101,9 @@ impl<'t, T: Float, H: Handle<'t, T>, const N: usize> Handle<'t, T> for [H; N] {
     fn ensure(&self) -> Result<()> {
         self.iter().try_for_each(Handle::ensure)
     }
+    fn is_on(&self, tape: &Tape<T>) -> bool {
+        self.iter().all(|handle| handle.is_on(tape))
+    }
     fn peek(self) -> [H::Value; N] {
         self.map(Handle::peek)
     }
@@ -111,6 +127,9 @@ impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Vec<H> {
 
     fn ensure(&self) -> Result<()> {
         self.iter().try_for_each(Handle::ensure)
+    }
+    fn is_on(&self, tape: &Tape<T>) -> bool {
+        self.iter().all(|handle| handle.is_on(tape))
     }
     fn peek(self) -> Vec<H::Value> {
         self.into_iter().map(Handle::peek).collect()
@@ -140,6 +159,9 @@ impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Data<H> {
     fn ensure(&self) -> Result<()> {
         self.0.ensure()
     }
+    fn is_on(&self, tape: &Tape<T>) -> bool {
+        self.0.is_on(tape)
+    }
     fn peek(self) -> Data<H::Value> {
         Data(self.0.peek())
     }
@@ -162,6 +184,9 @@ macro_rules! tuple {
             fn ensure(&self) -> Result<()> {
                 $(self.$place.ensure()?;)*
                 Ok(())
+            }
+            fn is_on(&self, tape: &Tape<T>) -> bool {
+                $(self.$place.is_on(tape))&&*
             }
             fn peek(self) -> Self::Value {
                 ($(self.$place.peek(),)*)
