@@ -1,8 +1,8 @@
 //! What a user reads when something is wrong: the operation, the rule it broke, the shapes, and the user's own line.
 
 use autograd::{
-    Conv2dOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
-    gradient, hvp, jvp, stack,
+    Conv2dOptions, DotGradients, DotOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat,
+    custom, custom_numeric, gradient, hvp, jvp, stack,
 };
 use nn::{
     BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, GroupNorm, GruCell, LayerNorm, LearnedPositions, Linear, Lstm,
@@ -162,6 +162,22 @@ fn derivatives_name_the_rule_and_the_line() {
             "gradient: the tensor has no gradient: it is on another tape";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(stranger)) =>
             "gradient: the scalar has no gradient: it is on another tape";
+        |t| zeros(t, [2]).sum().grad(foreign) =>
+            "grad: operands are on different tapes";
+        |t| zeros(t, [2]).sum().grad((t.scalar(1.0), [stranger])) =>
+            "grad: operands are on different tapes";
+        |t| zeros(t, [2]).grad(vec![foreign], zeros(t, [2])) =>
+            "grad: operands are on different tapes";
+        |t| zeros(t, [2]).grad(zeros(t, [2]), foreign) =>
+            "grad: operands are on different tapes";
+        |t| zeros(t, [2]).jvp(foreign, Tensor::zeros([2])) =>
+            "jvp: operands are on different tapes";
+        |t| t.scalar(2.0).jvp(stranger, 1.0) =>
+            "jvp: operands are on different tapes";
+        |t| zeros(t, [2]).sum().backward_keeping(&[foreign]) =>
+            "backward: operands are on different tapes";
+        |t| t.to_dot(&DotOptions { values: true, gradients: DotGradients::From(stranger) }) =>
+            "to_dot: operands are on different tapes";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&param).cloned()) =>
             "gradient: the parameter has no gradient: it is not on the tape";
         |t| zeros(t, [2]).sum().backward().and_then(|g| g.of(&frozen).cloned()) =>
@@ -234,6 +250,38 @@ fn the_first_failure_is_the_one_reported() {
     assert!(tape.failure().is_none() && tape.is_empty());
     let x = tape.var([1.0, 2.0]);
     assert_eq!(x.reshape([2, 1]).sum().backward().unwrap().of(x).unwrap().to_vec(), [1.0, 1.0]);
+}
+
+/// What was found for one recording says nothing of the next one on the same tape, whose handles may stand in the same places;
+/// parameters are known by themselves.
+#[test]
+fn a_cleared_tape_is_another_recording() {
+    let param = Param::new(Tensor::from([5.0_f64, 6.0]));
+    let mut tape = T::new();
+    let found = {
+        let (x, s) = (tape.var([1.0, 2.0]), tape.scalar(3.0));
+        let loss = ((x * x).sum() + tape.param(&param).sum()) * s;
+        loss.backward_keeping(&[x * x]).unwrap()
+    };
+    for _ in 0..3 {
+        tape.clear();
+        let (x, s) = (tape.var([1.0, 2.0, 3.0]), tape.scalar(3.0));
+        let all = [x, x * x, x + s];
+        let cleared = "it was recorded after the tape had been cleared";
+        for x in all {
+            let text = found.of(x).unwrap_err().to_string();
+            assert!(text.contains(&format!("gradient: the tensor has no gradient: {cleared}")), "{text}");
+        }
+        for s in [s, s * s, x.sum()] {
+            let text = found.of(s).unwrap_err().to_string();
+            assert!(text.contains(&format!("gradient: the scalar has no gradient: {cleared}")), "{text}");
+        }
+        let drawn = |gradients| tape.to_dot(&DotOptions { values: false, gradients }).unwrap();
+        assert_eq!(drawn(DotGradients::Found(&found)), drawn(DotGradients::None));
+        assert_eq!(found.of(&param).unwrap().to_vec(), [3.0, 3.0]);
+        let again = (x * x).sum().backward().unwrap();
+        assert_eq!(again.of(x).unwrap().to_vec(), [2.0, 4.0, 6.0]);
+    }
 }
 
 /// A failure inside of a sweep is an error of the sweep, and the recording is as good as before.

@@ -9,6 +9,6 @@ mod reference;
 mod resume;
 mod scalars;
 mod settings;
-
+mod sizes;
 mod tensors;
 mod threads;

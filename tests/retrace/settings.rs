@@ -52,6 +52,7 @@ impl<M: Module> Scaled<M> {
             Leaf::Param(param) => gradients.get(param).into_iter().for_each(|found| add(&mut bits, found)),
             Leaf::Buffer(buffer) => add(&mut bits, &buffer.value()),
             Leaf::Counter(counter) => bits.push(counter.get() as u32),
+            Leaf::Generator(generator) => bits.push(generator.drawn() as u32),
             Leaf::Mode(_) | Leaf::Setting(_) => {}
         });
         bits

@@ -8,16 +8,17 @@ use crate::float::Float;
 use crate::kernel::accumulate::accumulate;
 use crate::param::Param;
 use crate::scalar::Scalar;
-use crate::tape::LIMIT;
+use crate::tape::{LIMIT, RecordingId, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
 /// Gradients of one scalar (or of one seeded tensor) with respect to the variables and parameters of a tape.
 ///
-/// They outlive the recording: [`Tape::clear`](crate::Tape::clear) may come first.
+/// They outlive the recording: [`Tape::clear`](crate::Tape::clear) may come first. What is recorded then has no gradient here, but
+/// parameters have.
 #[derive(Debug)]
 pub struct Gradients<T: Float = f32> {
-    pub(crate) tape: u64,
+    pub(crate) recording: RecordingId,
     /// The adjoint of every entry up to the root; zero at the places of nodes.
     pub(crate) scalars: Tensor<T>,
     pub(crate) found: Found<T>,
@@ -138,6 +139,17 @@ impl<T: Float> Gradients<T> {
         Ok(())
     }
 
+    /// # Errors
+    /// When they are not those of the recording that is on the tape now, where `what` is.
+    #[track_caller]
+    fn must_be_of(&self, tape: &Tape<T>, what: &str) -> Result<()> {
+        match tape.id() {
+            id if id == self.recording => Ok(()),
+            id if id.tape == self.recording.tape => missing(what, "it was recorded after the tape had been cleared"),
+            _ => missing(what, "it is on another tape"),
+        }
+    }
+
     fn has(&self, slot: u32) -> bool {
         self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok()
     }
@@ -196,9 +208,7 @@ impl<'g, T: Float> Wrt<'g, T> for Var<'_, T> {
     #[track_caller]
     fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
         self.ensure()?;
-        if self.tape.id() != gradients.tape {
-            return missing("the tensor", "it is on another tape");
-        }
+        gradients.must_be_of(self.tape, "the tensor")?;
         if !self.tape.with_node(self.slot, |node| node.tracked) {
             return missing("the tensor", "it is a constant");
         }
@@ -212,17 +222,11 @@ impl<T: Float> Wrt<'_, T> for Scalar<'_, T> {
     #[track_caller]
     fn find(self, gradients: &Gradients<T>) -> Result<T> {
         self.ensure()?;
-        match self.tape {
-            Some(tape) if self.index < LIMIT && tape.id() == gradients.tape => Ok(gradients
-                .scalars
-                .as_slice()
-                .and_then(|all| all.get(self.index as usize))
-                .copied()
-                .unwrap_or(T::ZERO)),
-            Some(tape) if self.index < LIMIT && tape.id() != gradients.tape => {
-                missing("the scalar", "it is on another tape")
-            }
-            _ => missing("the scalar", "it is a constant"),
-        }
+        let Some(tape) = self.tape.filter(|_| self.index < LIMIT) else {
+            return missing("the scalar", "it is a constant");
+        };
+        gradients.must_be_of(tape, "the scalar")?;
+        let found = gradients.scalars.as_slice().and_then(|all| all.get(self.index as usize));
+        Ok(found.copied().unwrap_or(T::ZERO))
     }
 }

@@ -7,7 +7,7 @@ use petgraph::Graph;
 use petgraph::dot::{Config, Dot};
 use petgraph::graph::NodeIndex;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::place::{Operand, Range, short};
@@ -212,7 +212,9 @@ impl<T: Float> Tape<T> {
             DotGradients::None => Ok(Vec::new()),
             DotGradients::Found(gradients) => Ok(self.norms(gradients)),
             DotGradients::From(loss) => {
-                loss.require_tape("to_dot")?;
+                if !std::ptr::eq(loss.require_tape("to_dot")?, self) {
+                    return Err(Error::new("to_dot", Rule::TwoTapes));
+                }
                 Ok(self.norms(&self.every_gradient(loss.index)?))
             }
         }
@@ -220,7 +222,7 @@ impl<T: Float> Tape<T> {
 
     fn norms(&self, gradients: &Gradients<T>) -> Vec<Option<f64>> {
         let mut norms = vec![None; self.len()];
-        if gradients.tape != self.id() {
+        if gradients.recording != self.id() {
             return norms;
         }
         for (position, g) in gradients.scalars.iter().enumerate().take(self.len()) {

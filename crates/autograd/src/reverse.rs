@@ -78,7 +78,7 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], unt
     found.nodes.reverse();
     tape.for_each_param(|id, slot| found.params.push((id, slot)));
     found.params.sort_unstable();
-    Ok(Gradients { tape: tape.id(), scalars, found, spare })
+    Ok(Gradients { recording: tape.id(), scalars, found, spare })
 }
 
 struct Sweep<'s, 't, T: Float> {

@@ -48,7 +48,7 @@ use crate::var::Var;
 /// # Ok::<(), autograd::Error>(())
 /// ```
 pub struct Tape<T: Float = f32> {
-    id: u64,
+    id: RecordingId,
     entries: UnsafeCell<Vec<Entry<T>>>,
     /// Up to here entries are written without a further look: the capacity, or 0 where the mode wants a look at each.
     room: Cell<usize>,
@@ -68,6 +68,24 @@ pub struct Tape<T: Float = f32> {
     /// The lengths of the recording at which sections began, ascending.
     sections: RefCell<Vec<usize>>,
     pub(crate) workspace: RefCell<crate::reverse::Workspace<T>>,
+}
+
+/// Which recording something belongs to: places on the same tape mean other things once it has been cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordingId {
+    pub tape: u64,
+    /// How often the tape had been cleared.
+    pub cleared: u64,
+}
+
+impl RecordingId {
+    /// Of none.
+    pub const NONE: RecordingId = RecordingId { tape: u64::MAX, cleared: 0 };
+
+    fn next_tape() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        RecordingId { tape: NEXT.fetch_add(1, Ordering::Relaxed), cleared: 0 }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -95,9 +113,8 @@ impl<T: Float> Default for Tape<T> {
 impl<T: Float> Tape<T> {
     /// An empty tape.
     pub fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Tape {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: RecordingId::next_tape(),
             entries: UnsafeCell::new(Vec::new()),
             room: Cell::new(0),
             nodes: RefCell::default(),
@@ -220,6 +237,7 @@ impl<T: Float> Tape<T> {
 
     /// Forgets the recording and its failure, and keeps the memory.
     pub fn clear(&mut self) {
+        self.id.cleared += 1;
         self.entries.get_mut().clear();
         self.nodes.get_mut().clear();
         self.integers.get_mut().clear();
@@ -260,7 +278,7 @@ impl<T: Float> Tape<T> {
         self.mode.get().recording
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> RecordingId {
         self.id
     }
 

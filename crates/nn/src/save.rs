@@ -407,10 +407,8 @@ fn half(bits: u16) -> f64 {
 
 /// Writes a file beside `path`, and moves it there once it is on the disk.
 fn replace(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_os_string();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = write_through(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let (beside, file) = create_beside(path)?;
+    let written = write_through(file, bytes).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         // The first failure is the one to report.
         _ = fs::remove_file(&beside);
@@ -419,8 +417,23 @@ fn replace(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path)
 }
 
-fn write_through(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+/// A new file beside `path`, of a name that no other save uses at the same time: not one of another thread, and not one of a
+/// process on another machine, whose number may be the same.
+fn create_beside(path: &FilePath) -> io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let mut count = 0_u64;
+    loop {
+        let mut name = name.to_os_string();
+        name.push(format!(".{}.{count}.new", std::process::id()));
+        let beside = path.with_file_name(name);
+        match File::create_new(&beside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count += 1,
+            created => return created.map(|file| (beside, file)),
+        }
+    }
+}
+
+fn write_through(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -568,6 +581,52 @@ mod tests {
         load(&path, &mut narrow).unwrap();
         assert_eq!(*narrow.weight.value(), model.weight.value().cast());
         fs::remove_file(&path).unwrap();
+    }
+
+    /// Every load sees a model that was saved, whole, and no save is in the way of another.
+    #[test]
+    fn saves_to_one_path_at_once_do_not_meet() {
+        let directory = std::env::temp_dir().join(format!("{}-shared", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("model.safetensors");
+        // Of different lengths, so that a mixture of both would be no file at all.
+        let models = [(64, 0), (512, 1)].map(|(inputs, seed)| linear(inputs, seed));
+        save(&path, &models[0]).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (path, models, done) = (&path, &models, &done);
+            let reader = scope.spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let bytes = fs::read(path).unwrap();
+                    let file = SafeTensors::deserialize(&bytes).unwrap();
+                    let weight = tensor::<f64>(&file.tensor("weight").unwrap()).unwrap();
+                    assert!(models.iter().any(|model| weight == *model.weight.value()));
+                }
+            });
+            let writers =
+                models.each_ref().map(|model| scope.spawn(move || (0..100).try_for_each(|_| save(path, model))));
+            let saved = writers.map(|writer| writer.join().unwrap());
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            reader.join().unwrap();
+            saved.into_iter().for_each(|saved| saved.unwrap());
+        });
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_save_that_fails_leaves_the_old_file_and_no_other() {
+        let directory = std::env::temp_dir().join(format!("{}-failing", std::process::id()));
+        let path = directory.join("model.safetensors");
+        // A directory that is not empty cannot be replaced by a file.
+        fs::create_dir_all(path.join("inside")).unwrap();
+        // What a save that was interrupted has left is not in the way.
+        let left = directory.join(format!("model.safetensors.{}.0.new", std::process::id()));
+        fs::write(&left, b"half a model").unwrap();
+        assert!(matches!(save(&path, &linear(3, 0)), Err(FileError::Io { .. })));
+        assert_eq!(fs::read(&left).unwrap(), b"half a model");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -196,6 +196,10 @@ impl<'a, T: Float> Weight<'a, T> {
 
     /// `out = start + x·weight`, for rows of `x` and of `out`.
     fn multiply(&self, x: &[T], out: &mut [T], start: &Start<'_, T>) {
+        // Rows without numbers say nothing of how many they are.
+        if out.is_empty() {
+            return;
+        }
         match self {
             Weight::Packed(strips) => {
                 strips.multiply(Matrix::row_major(x, x.len() / strips.depth(), strips.depth()), out, start)

@@ -9,8 +9,8 @@ use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
 use crate::param::{Generator, Leaf, Mode, Module, Param, Path};
 use crate::scalar::Scalar;
-use crate::tape::Tape;
 use crate::tape::counter::count;
+use crate::tape::{RecordingId, Tape};
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::Var;
@@ -51,9 +51,6 @@ pub struct ModelProgram<'f, T: Float, M, X: Inputs<T>> {
 }
 
 type Function<'f, T, M, X> = Box<dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Scalar<'t, T> + 'f>;
-
-/// The gradients of a program are of no tape.
-const NO_TAPE: u64 = u64::MAX;
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     /// Records `f` of a model at `x`. No parameter, buffer or counter changes; dropout draws its first masks.
@@ -105,7 +102,8 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         });
         found.params.sort_unstable_by_key(|(id, _)| *id);
         let value = results.numbers[0];
-        let gradients = Gradients { tape: NO_TAPE, scalars: Tensor::zeros([0]), found, spare: self.spare.clone() };
+        let gradients =
+            Gradients { recording: RecordingId::NONE, scalars: Tensor::zeros([0]), found, spare: self.spare.clone() };
         self.forms.release();
         Ok((value, gradients))
     }
