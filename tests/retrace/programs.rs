@@ -258,6 +258,24 @@ fn tokens_that_stand_for_nothing_and_labels_are_others_in_every_run() {
     );
 }
 
+/// A generator is where it would be without a program, though nobody needs the first mask.
+#[test]
+fn what_is_drawn_for_nothing_is_drawn_all_the_same() {
+    let dropout = || Dropout::new(0.5, &mut StdRng::seed_from_u64(1));
+    fn f<'t>(dropout: &Dropout, x: Var<'t>) -> Scalar<'t> {
+        let _ = dropout.forward(x);
+        dropout.forward(x).sum()
+    }
+    let (recorded, eager, x) = (dropout(), dropout(), wave(&[20], 0.3));
+    let mut program = Program::record(&x, move |_, x| f(&recorded, x)).unwrap();
+    // Recording draws, too.
+    let _ = f(&eager, Tape::new().constant(&x));
+    for _ in 0..4 {
+        let tape = Tape::new();
+        assert_eq!(program.value(&x).unwrap(), f(&eager, tape.constant(&x)).value().unwrap());
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Read {
     Elements,

@@ -1,5 +1,7 @@
 //! Indices that may be others when a function is run again: those that it gets as an argument, and those that it finds.
 
+use std::fmt;
+
 use crate::error::Result;
 use crate::float::Float;
 use crate::forward::Tangents;
@@ -23,7 +25,7 @@ use crate::var::Var;
 /// assert_eq!(sum.value(&(table, Tensor::from([0, 1])))?, 6.0);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Indices<'t, T: Float = f32> {
     tape: &'t Tape<T>,
     list: Tensor<usize>,
@@ -81,6 +83,12 @@ impl<'t, T: Float> Indices<'t, T> {
     }
 }
 
+impl<T: Float> fmt::Debug for Indices<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Indices").field(&self.value()).finish()
+    }
+}
+
 /// Indices as operations take them: [`Indices`], or a `Tensor<usize>` and what makes one.
 pub trait AsIndices {
     /// For operations, which do not look at them but to find elements.
@@ -126,7 +134,7 @@ impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
         Ok(())
     }
     fn peek(self) -> Tensor<usize> {
-        self.list
+        self.value()
     }
     fn adjoint(self, _: &Gradient<'t, T>) -> Self {
         Indices { list: Tensor::zeros(self.list.shape()), ..self }

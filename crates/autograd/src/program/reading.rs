@@ -60,7 +60,14 @@ impl<T: Float> Code<T> {
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
-        for index in reading.needed(scalars.chain(tensors).chain(subjects)) {
+        let mut needed = reading.needed(&scalars.chain(tensors).chain(subjects).collect::<Vec<_>>());
+        let is_unused = |slot: &u32| needed.binary_search(&entry_of(*slot)).is_err() && reading.acts(*slot);
+        let unused: Vec<u32> = (0..tape.node_count() as u32).filter(is_unused).collect();
+        if !unused.is_empty() {
+            needed = reading
+                .needed(&needed.iter().copied().chain(unused.iter().map(|&slot| entry_of(slot))).collect::<Vec<_>>());
+        }
+        for index in needed {
             if reading.known[index as usize] == CONSTANT {
                 reading.known[index as usize] = reading.entry(index);
             }
@@ -79,6 +86,9 @@ impl<T: Float> Code<T> {
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
             reading.guard(ordinal as u32, outcome.subject, outcome.holds);
         }
+        // A guard that always holds, so that the operation runs.
+        let ordinal = guards.outcomes.len() as u32;
+        unused.iter().for_each(|&slot| reading.guard(ordinal, Subject::All(slot, |_| true), true));
         reading.code
     }
 }
@@ -115,9 +125,9 @@ struct Reading<'t, T: Float> {
 
 impl<T: Float> Reading<'_, T> {
     /// What the roots depend on, in the order of execution.
-    fn needed(&self, roots: impl Iterator<Item = u32>) -> Vec<u32> {
+    fn needed(&self, roots: &[u32]) -> Vec<u32> {
         let mut needed = vec![false; self.tape.len()];
-        roots.for_each(|root| needed[root as usize] = true);
+        roots.iter().for_each(|&root| needed[root as usize] = true);
         let nodes = self.tape.nodes();
         for index in (0..needed.len()).rev().filter(|&index| self.known[index] == CONSTANT) {
             if !needed[index] {
@@ -164,6 +174,17 @@ impl<T: Float> Reading<'_, T> {
             }
         }
         (0..needed.len() as u32).filter(|&index| needed[index as usize]).collect()
+    }
+
+    /// Whether the operation of a node does more than to give a result: it may fail in another run, or it draws. So it runs
+    /// though nobody needs the result.
+    fn acts(&self, slot: u32) -> bool {
+        let nodes = self.tape.nodes();
+        let node = &nodes[slot as usize];
+        let found = node.op.places().and_then(|places| self.found.get(&places.address()).copied());
+        matches!(node.op, Op::Custom { .. })
+            || self.drawn.contains_key(&slot)
+            || found.is_some_and(|found| !self.is_in_range(found, node))
     }
 
     /// The entry behind an element of scalars that were gathered into a tensor.

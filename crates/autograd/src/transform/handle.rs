@@ -45,7 +45,7 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
         Scalar::ensure(*self)
     }
     fn peek(self) -> T {
-        self.number
+        self.read()
     }
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
         adjoints.0.of_scalar(self)
