@@ -1,5 +1,6 @@
 //! The laws that hold for the engine as a whole, through its public interface.
 
+mod captured;
 mod errors;
 mod fuzz;
 mod looks;
