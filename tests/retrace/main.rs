@@ -1,8 +1,10 @@
 //! The laws that hold for the engine as a whole, through its public interface.
 
+mod captured;
 mod errors;
 mod fuzz;
 mod indices;
+mod looks;
 mod memory;
 mod programs;
 mod reference;

@@ -127,7 +127,14 @@ impl<T: Float> Tape<T> {
     /// let explanation = tape.explain(loss);
     /// assert!(matches!(explanation.cause, Cause::Value { ref place, .. } if place.op == "ln"));
     /// ```
+    ///
+    /// # Errors
+    /// In a program's recording it marks the tape, since it shows numbers.
+    #[track_caller]
     pub fn explain(&self, loss: Scalar<'_, T>) -> Explanation {
+        if let Err(error) = self.refuse_report("explain") {
+            return Cause::Failed(error).alone();
+        }
         let root = match loss.position(self) {
             Ok(root) => root,
             Err(cause) => return cause.alone(),
@@ -296,13 +303,21 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// let loss = x.sqrt() + 1.0;
     /// assert!(loss.explain().to_string().starts_with("sqrt at "));
     /// ```
+    #[track_caller]
     pub fn explain(self) -> Explanation {
-        self.tape.map_or_else(|| Cause::NotOnTape.alone(), |tape| tape.explain(self))
+        match self.tape {
+            Some(tape) => tape.explain(self),
+            None => Cause::NotOnTape.alone(),
+        }
     }
 
     /// Why the gradient of this with respect to `x` is missing, zero or not finite: see [`Tape::explain_gradient`].
+    #[track_caller]
     pub fn explain_gradient(self, x: impl Explainable<T>) -> Explanation {
-        self.tape.map_or_else(|| Cause::NotOnTape.alone(), |tape| tape.explain_gradient(self, x))
+        match self.tape {
+            Some(tape) => tape.explain_gradient(self, x),
+            None => Cause::NotOnTape.alone(),
+        }
     }
 }
 

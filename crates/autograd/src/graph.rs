@@ -178,9 +178,12 @@ impl<T: Float> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Scalar::backward`], if gradients from a loss are asked for.
+    /// Those of [`Scalar::backward`], if gradients from a loss are asked for; values in a program's recording.
     #[track_caller]
     pub fn to_dot(&self, options: &DotOptions<'_, '_, T>) -> Result<String> {
+        if options.values {
+            self.refuse_report("to_dot")?;
+        }
         let norms = self.gradient_norms(&options.gradients)?;
         let labelled = self.graph().map_owned(
             |index, node| {

@@ -157,10 +157,7 @@ impl<'t, T: Float> Indices<'t, T> {
 
 impl<T: Float> fmt::Debug for Indices<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.value() {
-            Ok(list) => fmt::Debug::fmt(&list, f),
-            Err(error) => write!(f, "failed: {error}"),
-        }
+        f.debug_tuple("Indices").field(&self.value()).finish()
     }
 }
 

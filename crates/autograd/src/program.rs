@@ -55,11 +55,32 @@ use paths::Kind;
 ///
 /// Code may branch on values. Each comparison is a guard: where it comes out differently, the other path is recorded
 /// too, and both are kept. What is read out, be it a number, a tensor or indices ([`Scalar::value`], [`Var::value`],
-/// [`Indices::value`](crate::Indices::value)), is a guard on that very number, tensor or list. Indices that are not read out are
-/// others in every run, given ones as well as those that [`sort`](Var::sort) or [`argmax`](Var::argmax) find. What the function
-/// gets from elsewhere than its arguments is a constant of the program; what it draws must come from [`Tape::drawn`].
+/// [`Indices::value`](crate::Indices::value)), is a guard on that very number, tensor or list, and so is what is printed.
+/// Reports of a recording ([`Tape::explain`], [`Tape::check`], values in [`Tape::to_dot`]) are refused. Indices that are not
+/// read out are others in every run, given ones as well as those that [`sort`](Var::sort) or [`argmax`](Var::argmax) find.
 ///
 /// Values are those of the function itself, bit for bit up to the sign of zeros.
+///
+/// # What a function gets from elsewhere
+///
+/// A program runs recorded operations, and no user code: the function itself runs only when a path is recorded. So what it
+/// gets otherwise than through its arguments is
+///
+/// - **followed**, where the tape knows of it: of the model that is the argument of a [`ModelProgram`], all that
+///   [`Tape::param`], [`Tape::buffer`] and [`Tape::counter`] bring onto the tape, what is drawn with its
+///   [`Generator`](crate::Generator)s, what [`Tape::set_buffer`] and [`Tape::count`] change, and its settings;
+/// - **refused**, where the tape can tell that it would go stale: a [`Param`](crate::Param) that is trained and no part of that
+///   model, a buffer or counter to be changed that is not, a generator that is borrowed or no part of it, a sweep on
+///   numbers, a report;
+/// - **frozen** otherwise, as it was when the path was recorded, without notice: plain numbers and tensors that a closure has
+///   captured, also after the closure's owner changes them (`Cell`, `Rc<RefCell<…>>`, atomics); frozen parameters, and
+///   buffers and counters, that are no part of the model; the plain tensors and numbers of [`Param::value`](crate::Param::value),
+///   [`Buffer::value`](crate::Buffer::value) and [`Counter::get`](crate::Counter::get), even of the model; fields that a module
+///   does not show (`#[module(skip)]`); clocks, files and the environment. What a function does besides, such as to print or
+///   to count, happens when it is recorded and not in other runs.
+///
+/// What may change belongs in the arguments: [`Data`](crate::Data) is one that no derivative is taken of, and so is the seed of
+/// a draw, a `Tensor<usize>` of one element.
 ///
 /// ```
 /// use autograd::{Program, Tensor};

@@ -15,7 +15,7 @@ use crate::tape::{CONSTANT, FAILED, LIMIT, Step, Tape};
 
 /// A number on a tape, or a plain number that may meet one.
 ///
-/// Compares and prints as its value. Works with plain numbers on either side:
+/// Compares and prints as its value; in a [`Program`](crate::Program) either is a guard, as [`value`](Scalar::value) is. Works with plain numbers on either side:
 ///
 /// ```
 /// use autograd::Tape;
@@ -92,7 +92,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     }
 
     /// The number, for use outside of the recording: a [`Program`](crate::Program) remembers that its path depends on it.
-    fn read(self) -> T {
+    pub(crate) fn read(self) -> T {
         if let Some(tape) = self.guarding(self) {
             tape.guard_number(self);
         }
@@ -441,12 +441,12 @@ impl<T: Float> PartialOrd<T> for Scalar<'_, T> {
 
 impl<T: Float> fmt::Display for Scalar<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.number, f)
+        fmt::Display::fmt(&self.read(), f)
     }
 }
 
 impl<T: Float> fmt::Debug for Scalar<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.number, f)
+        fmt::Debug::fmt(&self.read(), f)
     }
 }

@@ -187,15 +187,29 @@ impl<T: Float> Tape<T> {
 
     /// A parameter of a model. Its tensor is shared, not copied; asking again gives the same handle. A frozen parameter
     /// is a constant.
+    ///
+    /// # Errors
+    /// In a program, one that is trained and no part of the model that is the argument.
     #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
         let tracked = param.is_trainable();
         // One that was frozen or trainable before, and no longer is, gets another handle.
         let known = self.leaves.borrow().get(&param.id()).copied();
-        if let Some(slot) = known.filter(|&slot| self.with_node(slot, |node| node.tracked) == tracked) {
-            return Var::new(self, slot);
+        match known.filter(|&slot| self.with_node(slot, |node| node.tracked) == tracked) {
+            Some(slot) => Var::new(self, slot),
+            None if tracked && self.is_for_program() => {
+                let why = "it is trained, and no part of the model that is an argument of the program: pass it in the \
+                           model of a `ModelProgram`, or freeze it";
+                Var::new(self, self.fail(Error::new("param", Rule::NotReplayable { why: why.into() })))
+            }
+            None => self.know_param(param),
         }
-        let var = self.leaf(param.value().clone(), tracked, Location::caller());
+    }
+
+    /// Puts a parameter on the tape.
+    #[track_caller]
+    pub(crate) fn know_param(&self, param: &Param<T>) -> Var<'_, T> {
+        let var = self.leaf(param.value().clone(), param.is_trainable(), Location::caller());
         // Inside a scope without gradients the handle is a constant, and must not become the parameter's handle outside.
         if self.mode.get().recording && var.slot < LIMIT {
             self.leaves.borrow_mut().insert(param.id(), var.slot);

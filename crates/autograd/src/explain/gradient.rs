@@ -116,7 +116,14 @@ impl<T: Float> Tape<T> {
     /// let loss = tape.param(&weight).detach().square().sum();
     /// assert!(loss.explain_gradient(&weight).to_string().contains("no gradient gets past detach at "));
     /// ```
+    ///
+    /// # Errors
+    /// As [`explain`](Self::explain).
+    #[track_caller]
     pub fn explain_gradient(&self, loss: Scalar<'_, T>, x: impl Explainable<T>) -> Explanation {
+        if let Err(error) = self.refuse_report("explain_gradient") {
+            return Cause::Failed(error).alone();
+        }
         let x = match x.position(self) {
             Ok(x) => x,
             Err(cause) => return cause.alone(),

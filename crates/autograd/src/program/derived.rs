@@ -89,6 +89,7 @@ pub(super) fn derived<'t, T: Float>(
     if let Some(error) = tape.failure() {
         return Err(error);
     }
+    let of_function = tape.node_count() as u32;
     let mut reached = Vec::new();
     let mut results = match kind {
         Kind::Value => y,
@@ -126,7 +127,7 @@ pub(super) fn derived<'t, T: Float>(
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
-        code: Code::of(tape, inputs, &results),
+        code: Code::of(tape, inputs, &results, of_function),
         targets: Targets { reached, written, counted, drawn },
     })
 }

@@ -175,7 +175,7 @@ fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'
     let mut trainable = Vec::new();
     each_leaf(model, &mut |leaf| match leaf {
         Leaf::Param(param) => {
-            let handle = tape.param(param);
+            let handle = tape.know_param(param);
             trainable.extend(param.is_trainable().then_some(handle));
         }
         Leaf::Buffer(buffer) => tape.know_buffer(buffer),

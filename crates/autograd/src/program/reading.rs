@@ -16,8 +16,9 @@ use crate::tape::{CONSTANT, Input, LIMIT, Node, Source, Step, Subject, Tape};
 use crate::tensor::Tensor;
 
 impl<T: Float> Code<T> {
-    /// The code of `results` as functions of `inputs`, which are leaves of the tape.
-    pub fn of(tape: &Tape<T>, inputs: &Ends<'_, T>, results: &Ends<'_, T>) -> Self {
+    /// The code of `results` as functions of `inputs`, which are leaves of the tape; the first nodes, so many, are of the
+    /// function itself, the others of its derivatives.
+    pub fn of(tape: &Tape<T>, inputs: &Ends<'_, T>, results: &Ends<'_, T>, of_function: u32) -> Self {
         let guards = tape.guards();
         let mut reading = Reading {
             tape,
@@ -50,7 +51,14 @@ impl<T: Float> Code<T> {
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
-        for index in reading.needed(scalars.chain(tensors).chain(subjects)) {
+        let mut needed = reading.needed(&scalars.chain(tensors).chain(subjects).collect::<Vec<_>>());
+        let is_unused = |slot: &u32| needed.binary_search(&entry_of(*slot)).is_err() && reading.may_fail(*slot);
+        let unused: Vec<u32> = (0..of_function).filter(is_unused).collect();
+        if !unused.is_empty() {
+            needed = reading
+                .needed(&needed.iter().copied().chain(unused.iter().map(|&slot| entry_of(slot))).collect::<Vec<_>>());
+        }
+        for index in needed {
             if reading.known[index as usize] == CONSTANT {
                 reading.known[index as usize] = reading.entry(index);
             }
@@ -69,6 +77,9 @@ impl<T: Float> Code<T> {
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
             reading.guard(ordinal as u32, outcome.subject, outcome.holds);
         }
+        // A guard that always holds, so that the operation runs.
+        let ordinal = guards.outcomes.len() as u32;
+        unused.iter().for_each(|&slot| reading.guard(ordinal, Subject::All(slot, |_| true), true));
         reading.code
     }
 }
@@ -90,9 +101,9 @@ struct Reading<'t, T: Float> {
 
 impl<T: Float> Reading<'_, T> {
     /// What the roots depend on, in the order of execution.
-    fn needed(&self, roots: impl Iterator<Item = u32>) -> Vec<u32> {
+    fn needed(&self, roots: &[u32]) -> Vec<u32> {
         let mut needed = vec![false; self.tape.len()];
-        roots.for_each(|root| needed[root as usize] = true);
+        roots.iter().for_each(|&root| needed[root as usize] = true);
         let (nodes, integers) = (self.tape.nodes(), self.tape.all_integers());
         for index in (0..needed.len()).rev().filter(|&index| self.known[index] == CONSTANT) {
             if !needed[index] {
@@ -143,6 +154,13 @@ impl<T: Float> Reading<'_, T> {
             }
         }
         (0..needed.len() as u32).filter(|&index| needed[index as usize]).collect()
+    }
+
+    /// Whether the operation of a node may fail in another run. So it runs though nobody needs the result.
+    fn may_fail(&self, slot: u32) -> bool {
+        self.tape.with_node(slot, |node| {
+            matches!(node.op, Op::Custom { .. }) || !(node.integers.is_empty() || matches!(node.op, Op::Draw(_)))
+        })
     }
 
     /// The entry behind an element of scalars that were gathered into a tensor.

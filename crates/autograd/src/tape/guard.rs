@@ -239,11 +239,28 @@ impl<T: Float> Tape<T> {
     /// In a recording for a program: what a sweep on numbers finds would be a constant there.
     #[track_caller]
     pub(crate) fn refuse_numbers(&self, op: &'static str) -> Result<()> {
+        self.refuse(op, "its results are numbers outside of the recording; `grad` records a derivative")
+    }
+
+    /// # Errors
+    /// In a recording for a program: a report shows the numbers of one input.
+    #[track_caller]
+    pub(crate) fn refuse_report(&self, op: &'static str) -> Result<()> {
+        self.refuse(
+            op,
+            "it shows numbers of this one recording; record the function on a tape of its own, and ask there",
+        )
+    }
+
+    /// Marks a recording for a program too, so that code which goes on without the result is no program either.
+    #[track_caller]
+    fn refuse(&self, op: &'static str, why: &str) -> Result<()> {
         if !self.is_for_program() {
             return Ok(());
         }
-        let why = "its results are numbers outside of the recording; `grad` records a derivative".to_string();
-        Err(Error::new(op, Rule::NotReplayable { why }))
+        let error = Error::new(op, Rule::NotReplayable { why: why.into() });
+        self.fail(error.clone());
+        Err(error)
     }
 
     /// The index of a number without its history: of none at all, except for a program, whose number may change.

@@ -59,7 +59,7 @@ impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
         ensure_same(op, self.recorded_on(), tape)
     }
     fn peek(self) -> T {
-        self.number
+        self.read()
     }
     fn adjoint(self, adjoints: &Gradient<'t, T>) -> Self {
         adjoints.0.as_ref().map_or(Scalar::constant(T::ZERO), |adjoints| adjoints.of_scalar(self))
