@@ -1,7 +1,14 @@
 //! Sizes at the edges: axes of no elements, and sizes that no memory has room for. The first have a right answer, the second
 //! are errors; neither ends the program.
 
-use autograd::{RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor, Var};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use autograd::{
+    AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, Conv1dOptions, ConvTranspose1dOptions, MaxPool1dOptions,
+    MaxPool2dOptions, Order, PadMode, RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor, Var, cat,
+    einsum, stack,
+};
 
 type V<'t> = Var<'t, f64>;
 
@@ -105,4 +112,189 @@ fn recurrent_networks_take_sizes_of_zero() {
             }
         }
     }
+}
+
+const HUGE: [usize; 4] = [1 << 36, usize::MAX / 2, usize::MAX - 1, usize::MAX];
+
+/// Runs all calls; those that panic are named together.
+struct Calls(RefCell<Vec<String>>);
+
+impl Calls {
+    fn new() -> Self {
+        Calls(RefCell::default())
+    }
+
+    fn run<R>(&self, name: impl Fn() -> String, call: impl FnOnce() -> R) {
+        if catch_unwind(AssertUnwindSafe(call)).is_err() {
+            self.0.borrow_mut().push(name());
+        }
+    }
+
+    fn assert_no_panic(self) {
+        let panicked = self.0.into_inner();
+        assert!(panicked.is_empty(), "{} calls panicked:\n{}", panicked.len(), panicked.join("\n"));
+    }
+}
+
+/// Tensors without elements and with axes that no memory has room for, made by themselves and as views.
+fn empty_and_huge() -> Vec<Tensor<f64>> {
+    let mut all = Vec::new();
+    for huge in HUGE {
+        for shape in [vec![0, huge], vec![huge, 0], vec![3, 0, huge], vec![huge, huge, 0], vec![0, huge, huge, 1]] {
+            let ones: Vec<usize> = shape.iter().map(|&size| size.min(1)).collect();
+            all.push(Tensor::zeros(shape.clone()));
+            all.push(Tensor::zeros(ones).broadcast_to(shape).unwrap());
+        }
+    }
+    all
+}
+
+/// What a method makes of an operand, a size and an axis.
+type Method = (&'static str, for<'t> fn(V<'t>, usize, isize) -> Vec<V<'t>>);
+
+macro_rules! methods {
+    ($(|$x:ident, $n:pat_param, $axis:pat_param| $y:expr;)*) => {
+        [$((stringify!($y), |$x, $n, $axis| $y)),*]
+    };
+}
+
+#[rustfmt::skip]
+const SHAPE_METHODS: &[Method] = &methods! {
+    |x, n, axis| x.split(n, axis);
+    |x, n, axis| x.split_sizes(&[n, n], axis);
+    |x, n, axis| x.split_sizes(&[n], axis);
+    |x, n, axis| x.chunk(n, axis);
+    |x, _, axis| x.unbind(axis);
+    |x, n, axis| vec![x.narrow(axis, n, n)];
+    |x, n, axis| vec![x.narrow(axis, 0, n)];
+    |x, n, axis| vec![x.slice(axis, n..)];
+    |x, n, axis| vec![x.slice(axis, ..n)];
+    |x, n, axis| vec![x.slice_step(axis, .., n)];
+    |x, n, axis| vec![x.slice_step(axis, 1.., n)];
+    |x, n, axis| vec![x.slice_step(axis, ..n, 2)];
+    |x, n, axis| vec![x.index_axis(axis, n)];
+    |x, _, axis| vec![x.flip(axis)];
+    |x, _, _| vec![x.flip([0, 1])];
+    |x, n, _| vec![x.reshape([n, 0])];
+    |x, n, _| vec![x.reshape([0, n, n])];
+    |x, n, _| vec![x.reshape([n])];
+    |x, _, _| vec![x.flatten()];
+    |x, _, _| vec![x.flatten_axes(0, 1)];
+    |x, _, axis| vec![x.flatten_axes(0, axis)];
+    |x, n, axis| vec![x.unflatten(axis, [n, 1])];
+    |x, n, axis| vec![x.unflatten(axis, [n, n])];
+    |x, n, _| vec![x.expand([n, 0, n, n])];
+    |x, n, _| vec![x.broadcast_to([n, 0])];
+    |x, n, _| vec![x.sum_to([n, 0])];
+    |x, _, _| vec![x.sum_to([1])];
+    |x, n, _| vec![x.tile([n, n])];
+    |x, n, _| vec![x.repeat([n, 1, n, 1, n])];
+    |x, n, axis| vec![x.repeat_interleave(n, axis)];
+    |x, n, axis| vec![x.roll(n as isize, axis)];
+    |x, _, axis| vec![x.movedim(axis, 0)];
+    |x, _, axis| vec![x.transpose(0, axis), x.swapaxes(axis, 0), x.t()];
+    |x, n, _| vec![x.rot90(n as isize, [0, 1])];
+    |x, _, axis| vec![x.permute([axis, 0])];
+    |x, _, axis| vec![x.unsqueeze(axis), x.squeeze(axis), x.squeeze_all()];
+    |x, _, axis| vec![stack(&[x, x], axis)];
+    |x, _, axis| vec![cat(&[x, x], axis)];
+    |x, _, axis| vec![cat(&[x, x, x, x, x], axis)];
+    |x, n, _| vec![x.diagonal(n as isize, 0, 1)];
+    |x, n, _| vec![x.diagonal(-(n as i32 as isize), -1, -2)];
+    |x, n, _| vec![x.diag_embed(n as isize)];
+    |x, n, _| vec![x.tril(n as isize), x.triu(n as isize)];
+    |x, n, _| vec![x.pad(&[(n as isize, n as isize)], PadMode::Constant(1.0))];
+    |x, n, _| vec![x.pad(&[(0, n as isize)], PadMode::Replicate)];
+    |x, n, _| vec![x.pad(&[(n as isize, 0)], PadMode::Circular)];
+    |x, n, axis| vec![x.index_select(axis, &Tensor::from([n]))];
+    |x, n, axis| vec![x.gather(axis, &Tensor::full([1, 0], n))];
+    |x, n, axis| vec![x.diff(n, axis)];
+};
+
+#[rustfmt::skip]
+const OTHER_METHODS: &[Method] = &methods! {
+    |x, _, axis| vec![x.sum_axes(axis), x.sum_keepdim([0, 1]), x.nansum_axes(axis), x.count_nonzero_axes(axis)];
+    |x, _, axis| vec![x.mean_axes(axis), x.mean_keepdim([0, 1]), x.nanmean_axes(axis)];
+    |x, _, axis| vec![x.prod_axes(axis), x.prod_keepdim([0, 1])];
+    |x, _, axis| vec![x.amax(axis), x.amin_keepdim([0, 1]), x.max_with_index(axis).0];
+    |x, n, axis| vec![x.var_axes(axis, n), x.std_axes([0, 1], n), x.var_mean(axis, n).0];
+    |x, _, axis| vec![x.logsumexp(axis), x.logsumexp_keepdim([0, 1])];
+    |x, n, axis| vec![x.norm_axes(2.0, axis), x.norm_keepdim(n as f64, [0, 1])];
+    |x, _, axis| vec![x.softmax(axis), x.log_softmax(axis), x.softmin(axis)];
+    |x, _, axis| vec![x.cumsum(axis), x.cumprod(axis), x.logcumsumexp(axis), x.cummax(axis).0, x.cummin(axis).0];
+    |x, _, axis| vec![x.sort(axis, Order::Ascending).0, x.median(axis).0];
+    |x, n, axis| vec![x.topk(n, axis, Order::Descending).0, x.kthvalue(n, axis).0];
+    |x, _, axis| vec![x.trapezoid(1.0, axis), x.cumulative_trapezoid(1.0, axis), x.glu(axis)];
+    |x, _, _| vec![x.matmul(x.t()), x.t().matmul(x), x.matmul(x), x.bmm(x.t()), x.t().bmm(x)];
+    |x, _, axis| vec![x.tensordot(x, axis, axis), x.outer(x), x.kron(x), x.cross(x, axis), x.linear(x, None)];
+    |x, _, _| vec![einsum("ij,kj->ik", &[x, x]), einsum("ij,ik->jk", &[x, x]), einsum("ijk->kji", &[x])];
+    |x, n, _| vec![x.layer_norm([n], None, None, 1e-5), x.rms_norm([n], None, 1e-5)];
+    |x, n, _| vec![x.group_norm(n, None, None, 1e-5), x.instance_norm(None, None, 1e-5), x.batch_norm(None, None, 1e-5).0];
+    |x, n, _| vec![x.max_pool1d(n, MaxPool1dOptions::default()), x.avg_pool1d(n, AvgPool1dOptions::default())];
+    |x, n, _| vec![x.max_pool2d([n, 1], MaxPool2dOptions::default()), x.avg_pool2d([1, n], AvgPool2dOptions::default())];
+    |x, n, _| vec![x.adaptive_max_pool2d([n, n]), x.adaptive_avg_pool1d(n), x.adaptive_max_pool1d(n)];
+    |x, _, _| vec![x.conv1d(x, None, Conv1dOptions::default()), x.conv_transpose1d(x, None, ConvTranspose1dOptions::default())];
+    |x, _, _| vec![x.scaled_dot_product_attention(x, x, &AttentionOptions::default())];
+    |x, n, axis| vec![x.scatter_add(axis, &Tensor::full([0, 1], n), x), x.index_add(axis, &Tensor::full([0], n), x)];
+    |x, n, _| vec![x.embedding(&Tensor::from([n])), x.masked_fill(&Tensor::full(x.shape(), true), 1.0)];
+    |x, _, _| vec![(x * 2.0 + x).tanh() * x, x.select(x, x), x.clamp(x, 1.0)];
+};
+
+#[test]
+fn empty_tensors_may_have_huge_axes() {
+    let calls = Calls::new();
+    for x in empty_and_huge() {
+        for axis in [0, 1, -1] {
+            let widest = x.shape().iter().copied().max().unwrap_or(1);
+            // Not so many pieces that they fit, and take long.
+            for n in [0, 1, 2, 3].into_iter().chain(HUGE.into_iter().filter(|n| widest / n < 4)) {
+                for (name, method) in SHAPE_METHODS.iter().chain(OTHER_METHODS) {
+                    calls.run(
+                        || format!("{name} of {} with n = {n}, axis = {axis}", x.shape()),
+                        || {
+                            let tape = Tape::new();
+                            let handle = tape.var(x.clone());
+                            for y in method(handle, n, axis) {
+                                let Ok(value) = y.value() else { continue };
+                                drop((value.to_vec(), value.to_string(), value.contiguous()));
+                                drop(y.vjp(value).unwrap().of(handle).cloned());
+                            }
+                        },
+                    );
+                }
+                macro_rules! plain {
+                    ($($call:expr;)*) => {$(
+                        calls.run(|| format!("{} of {} with n = {n}, axis = {axis}", stringify!($call), x.shape()), || {
+                            let _ = $call;
+                        });
+                    )*};
+                }
+                plain! {
+                    x.split(n, axis);
+                    x.slice(axis, n..);
+                    x.slice(axis, ..n);
+                    x.slice_step(axis, .., n).map(|y| y.flip(axis));
+                    x.slice_step(axis, 1.., n).map(|y| (y.contiguous(), y.t()));
+                    x.index_axis(axis, n).map(|y| y.to_vec());
+                    x.flip([0, 1]).map(|y| y.contiguous());
+                    x.reshape([n, 0]);
+                    x.reshape([n, n]);
+                    x.t().and_then(|y| y.reshape([n, 0, n]));
+                    x.flatten();
+                    x.transpose(0, axis).map(|y| y.flip(0));
+                    x.unsqueeze(axis).and_then(|y| y.squeeze(axis));
+                    x.broadcast_to([n, 0, n, n]);
+                    x.broadcast_to([n, 0]);
+                    x.index_select(axis, [n]);
+                    (x.get(&[n, n]), x.clone().get_mut(&[n, 0]).copied());
+                    x.map(|x| x > 0.0);
+                    x.clone().as_mut_slice().len();
+                    x.flip(axis).map(|y| y.iter().count());
+                    x == x.flip(axis).unwrap();
+                    x.permute([1, 0]).and_then(|y| y.add(&x));
+                };
+            }
+        }
+    }
+    calls.assert_no_panic();
 }

@@ -109,6 +109,9 @@ pub enum Rule {
     /// A result of this shape is larger than memory can be: look for a broadcast or an outer product that was not meant.
     #[error("memory has no room for shape {shape}")]
     Memory { shape: Shape },
+    /// Results are more than memory has room for, though they may have no elements: take larger pieces, or another axis.
+    #[error("memory has no room for {count} results")]
+    Results { count: usize },
     /// The operation has no answer for nothing, such as the largest of no elements: leave empty tensors out before it.
     #[error("needs at least one element, found shape {shape}")]
     Empty { shape: Shape },
@@ -142,7 +145,7 @@ pub enum Rule {
     #[error("the handle is a plain number and is on no tape")]
     NoTape,
     /// A recording has an end, since places on it are numbers of 32 bits: clear the tape between steps.
-    #[error("the tape is full: 2³² − 16 operations are recorded")]
+    #[error("the tape is full: 2³¹ operations are recorded")]
     TapeFull,
     /// A gradient arrived at an operation whose rule cannot pass it on, for the reason given.
     #[error("no gradient flows through it: {why}")]

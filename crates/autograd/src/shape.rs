@@ -31,7 +31,7 @@ impl Shape {
     /// The number of elements: the product of the sizes, saturating.
     #[inline]
     pub fn len(&self) -> usize {
-        self.0.iter().fold(1, |n, &size| n.saturating_mul(size))
+        product(&self.0)
     }
 
     /// Whether there is no element, because a size is 0.
@@ -111,6 +111,20 @@ impl Shape {
         Err(Rule::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
     }
 
+    /// Of sizes that were computed, `None` where one has more digits than a number.
+    ///
+    /// # Errors
+    /// [`Rule::Memory`] if there is such a one.
+    pub(crate) fn computed(sizes: impl IntoIterator<Item = Option<usize>>) -> Result<Shape, Rule> {
+        let mut fits = true;
+        let known = |size: Option<usize>| {
+            fits &= size.is_some();
+            size.unwrap_or(usize::MAX)
+        };
+        let shape = sizes.into_iter().map(known).collect();
+        if fits { Ok(shape) } else { Err(Rule::Memory { shape }) }
+    }
+
     /// A copy with the size along `axis` replaced.
     pub(crate) fn with(&self, axis: usize, size: usize) -> Shape {
         let mut shape = self.clone();
@@ -141,6 +155,19 @@ impl Shape {
     pub(crate) fn reduced(&self, axes: &[usize]) -> Shape {
         self.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &size)| size).collect()
     }
+}
+
+/// The number of elements of these sizes, saturating; none as soon as one size is 0.
+#[inline]
+pub(crate) fn product(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
+}
+
+/// The same, unless it has more digits than a number.
+pub(crate) fn checked_product(sizes: &[usize]) -> Option<usize> {
+    let mut sizes = sizes.iter();
+    let product = sizes.try_fold(1_usize, |n, &size| n.checked_mul(size));
+    product.or_else(|| sizes.any(|&size| size == 0).then_some(0))
 }
 
 impl Clone for Shape {
@@ -286,6 +313,22 @@ mod tests {
         assert_eq!((shape(&[]).len(), shape(&[2, 3]).len()), (1, 6));
         assert_eq!(shape(&[usize::MAX, 2]).len(), usize::MAX);
         assert_eq!(shape(&[usize::MAX, 2, 0]).len(), 0);
+    }
+
+    #[test]
+    fn products_and_computed_sizes_have_an_end() {
+        let cases: [(&[usize], usize, Option<usize>); 5] = [
+            (&[], 1, Some(1)),
+            (&[3, 4], 12, Some(12)),
+            (&[usize::MAX, 2, 3], usize::MAX, None),
+            (&[usize::MAX, 2, 0], 0, Some(0)),
+            (&[0, usize::MAX, usize::MAX], 0, Some(0)),
+        ];
+        for (sizes, saturating, checked) in cases {
+            assert_eq!((product(sizes), checked_product(sizes)), (saturating, checked), "{sizes:?}");
+        }
+        assert_eq!(Shape::computed([Some(2), Some(0)]), Ok(shape(&[2, 0])));
+        assert_eq!(Shape::computed([Some(0), None]), Err(Rule::Memory { shape: shape(&[0, usize::MAX]) }));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::ops::{Op, Reshape, Saved};
 use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::tensor::buffer::has_room;
 use crate::var::Var;
 
 /// A recording of scalar and tensor operations.
@@ -270,6 +271,16 @@ impl<T: Float> Tape<T> {
     pub fn len(&self) -> usize {
         // SAFETY: the tape is not shared between threads, and no reference into the list outlives a method of the tape.
         unsafe { (*self.entries.get()).len() }
+    }
+
+    /// # Errors
+    /// When memory has no room for so many more operations on tensors, each with a value of no elements.
+    pub(crate) fn must_have_room(&self, operations: usize) -> Result<(), Rule> {
+        let bytes = operations.saturating_mul(size_of::<Entry<T>>() + size_of::<Node<T>>());
+        match has_room(bytes) {
+            true => Ok(()),
+            false => Err(Rule::Results { count: operations }),
+        }
     }
 
     /// The bytes that the recorded operations take, without the numbers of tensors.

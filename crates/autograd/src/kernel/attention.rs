@@ -131,9 +131,10 @@ impl<T: Float> Heads<'_, T> {
     }
 }
 
-/// Elements of a head's gradients of q, k, v and the bias.
+/// Elements of a head's gradients of q, k, v and the bias, saturating: there may be no head.
 pub(crate) fn gradient_sizes(queries: usize, keys: usize, width: usize, out: usize, wants_bias: bool) -> [usize; 4] {
-    [queries * width, keys * width, keys * out, if wants_bias { queries * keys } else { 0 }]
+    let bias = if wants_bias { queries.saturating_mul(keys) } else { 0 };
+    [queries.saturating_mul(width), keys.saturating_mul(width), keys.saturating_mul(out), bias]
 }
 
 struct Head<'a, T> {

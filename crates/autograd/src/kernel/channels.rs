@@ -47,17 +47,20 @@ pub(crate) struct Affine<'a, T> {
 impl Channels {
     /// The channels of `[outer, count, inner]` elements; the only one of a batch is one slice.
     pub fn new(outer: usize, count: usize, inner: usize) -> Self {
-        if count == 1 { Self { outer: 1, count, inner: outer * inner } } else { Self { outer, count, inner } }
+        match count {
+            1 => Self { outer: 1, count, inner: outer.saturating_mul(inner) },
+            _ => Self { outer, count, inner },
+        }
     }
 
     /// Elements of a channel.
     pub fn size(&self) -> usize {
-        self.outer * self.inner
+        self.outer.saturating_mul(self.inner)
     }
 
     /// All elements.
     fn total(&self) -> usize {
-        self.size() * self.count
+        self.size().saturating_mul(self.count)
     }
 
     /// Outer steps of a part of the batch.
@@ -124,10 +127,12 @@ impl Channels {
     }
 }
 
-/// The mean of each channel, and its variance: the mean of the squares of what differs from the mean.
+/// The mean of each channel, and its variance: the mean of the squares of what differs from the mean. Those of no elements
+/// are no numbers.
 pub(crate) fn moments<T: Float>(x: &[T], channels: Channels, mean: &mut [T], variance: &mut [T]) {
     if channels.total() == 0 {
-        return;
+        mean.fill(T::NAN);
+        return variance.fill(T::NAN);
     }
     let len = channels.parts() * channels.count;
     let (mut sums, mut squares) = (Buffer::scratch(len), Buffer::scratch(len));

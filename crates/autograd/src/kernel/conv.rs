@@ -61,6 +61,9 @@ impl Conv {
             return;
         }
         let (x_shape, w_shape) = (&x.layout.shape, &w.layout.shape);
+        if x_shape.is_empty() || w_shape.is_empty() {
+            return write_bias(bias, x_shape[0] * w_shape[0], out);
+        }
         let (planes, x, w) = (Planes::new(self, x_shape, w_shape), Packed::new(x), Packed::new(w));
         let x = x.as_slice();
         if planes.are_few::<T>(planes.filters) {
@@ -78,7 +81,7 @@ impl Conv {
 
     /// The adjoint of [`forward`](Self::forward) in `x`: `g` is `[N, O, OH, OW]`, `out` is `[N, C, H, W]` for `input` = `[H, W]`.
     pub fn input_gradient<T: Float>(&self, g: View<'_, T>, w: View<'_, T>, input: [usize; 2], out: &mut [T]) {
-        if out.is_empty() || g.layout.shape.contains(&0) {
+        if out.is_empty() || g.layout.shape.is_empty() || w.layout.shape.is_empty() {
             return out.fill(T::ZERO);
         }
         let w_shape = &w.layout.shape;
@@ -100,7 +103,7 @@ impl Conv {
     /// The adjoint of [`forward`](Self::forward) in `w`, for `kernel` = `[KH, KW]`: `out` is `[O, C/groups, KH, KW]`.
     pub fn weight_gradient<T: Float>(&self, x: View<'_, T>, g: View<'_, T>, kernel: [usize; 2], out: &mut [T]) {
         let (x_shape, g_shape) = (&x.layout.shape, &g.layout.shape);
-        if out.is_empty() || g_shape.contains(&0) {
+        if out.is_empty() || x_shape.is_empty() || g_shape.is_empty() {
             return out.fill(T::ZERO);
         }
         let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
@@ -131,6 +134,13 @@ impl Conv {
             transpose((sums, lanes), (out, depth), (windows.filters, depth));
         }
     }
+}
+
+/// An output of so many planes that no products are added up for.
+fn write_bias<T: Float>(bias: Option<&[T]>, planes: usize, out: &mut [T]) {
+    let Some(bias) = bias else { return out.fill(T::ZERO) };
+    let area = out.len() / planes;
+    out.chunks_exact_mut(area).zip(bias.iter().cycle()).for_each(|(out, &bias)| out.fill(bias));
 }
 
 /// The weight as `[group, element of a window, lane]`, a lane for each filter.

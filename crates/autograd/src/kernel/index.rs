@@ -95,7 +95,7 @@ fn each_place<E: Element>(
 fn whole_rows<'a>(index: View<'a, usize>, axis: usize, shape: &Shape) -> Option<Packed<'a, usize>> {
     let (sizes, strides) = (&index.layout.shape, &index.layout.strides);
     let is_same = (0..sizes.rank()).all(|k| k == axis || strides[k] == 0 && sizes[k] == shape[k]);
-    if !is_same || sizes.len() == sizes[axis] {
+    if !is_same || sizes.is_empty() || sizes.len() == sizes[axis] {
         return None;
     }
     let mut along = Layout::contiguous(Shape::from(sizes[axis]));

@@ -3,7 +3,7 @@
 
 use crate::float::Element;
 use crate::kernel::parallel;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 use crate::tensor::copy::copy_to;
@@ -11,7 +11,7 @@ use crate::tensor::copy::copy_to;
 /// Elements that a thread takes at once.
 const PIECE: usize = 1 << 14;
 
-/// The sizes before, along and after one axis.
+/// The sizes before, along and after one axis. Without elements some of them may be as large as numbers are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lines {
     pub outer: usize,
@@ -23,18 +23,18 @@ impl Lines {
     /// The lines of `shape` along `axis`; a single number is a line of one.
     pub fn new(shape: &Shape, axis: usize) -> Self {
         debug_assert!(axis < shape.rank() || shape.rank() == 0);
-        let inner = shape.get(axis + 1..).map_or(1, |sizes| sizes.iter().product());
-        Lines { outer: shape[..axis].iter().product(), len: shape.get(axis).copied().unwrap_or(1), inner }
+        let inner = shape.get(axis + 1..).map_or(1, product);
+        Lines { outer: product(&shape[..axis]), len: shape.get(axis).copied().unwrap_or(1), inner }
     }
 
     /// Elements of one outer step.
     pub fn slab(&self) -> usize {
-        self.len * self.inner
+        self.len.saturating_mul(self.inner)
     }
 
     /// All elements.
     pub fn total(&self) -> usize {
-        self.outer * self.slab()
+        self.outer.saturating_mul(self.slab())
     }
 
     /// Outer steps that a thread takes at once.

@@ -20,7 +20,8 @@ pub(crate) fn push_merged(nest: &mut Nest, (size, stride): Axis) {
         return;
     }
     match nest.last_mut() {
-        Some(outer) if outer.1 == stride * size as isize => *outer = (outer.0 * size, stride),
+        // Without elements all axes become one, and the product is 0 whatever overflows on the way.
+        Some(outer) if outer.1 == stride * size as isize => *outer = (outer.0.wrapping_mul(size), stride),
         _ => nest.push((size, stride)),
     }
 }

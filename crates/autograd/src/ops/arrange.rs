@@ -3,7 +3,7 @@
 use super::cat::cat;
 use crate::error::Rule;
 use crate::float::Float;
-use crate::shape::{Axes, Shape};
+use crate::shape::{Axes, Shape, checked_product};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -16,7 +16,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn unflatten(self, axis: isize, sizes: impl Into<Shape>) -> Self {
         let (shape, sizes) = (self.shape(), sizes.into());
         match shape.axis(axis) {
-            Ok(axis) if sizes.len() != shape[axis] => {
+            Ok(axis) if checked_product(&sizes) != Some(shape[axis]) => {
                 self.fail("unflatten", Rule::ElementCount { from: shape[axis].into(), to: sizes })
             }
             Ok(axis) => {
@@ -45,10 +45,10 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         match (shape.axis(first), shape.axis(last)) {
             (Ok(first), Ok(last)) if first <= last => {
-                let size: usize = shape[first..=last].iter().product();
-                let (before, after) = (&shape[..first], &shape[last + 1..]);
-                self.reshape(before.iter().chain([&size]).chain(after).copied().collect::<Shape>())
-                    .called("flatten_axes")
+                let known = |sizes: &[usize]| sizes.iter().copied().map(Some).collect::<Vec<_>>();
+                let (before, after) = (known(&shape[..first]), known(&shape[last + 1..]));
+                let size = checked_product(&shape[first..=last]);
+                self.reshape_computed(before.into_iter().chain([size]).chain(after)).called("flatten_axes")
             }
             (Ok(first), Ok(last)) => {
                 let found = format!("{first}..={last}");
@@ -108,8 +108,8 @@ impl<'t, T: Float> Var<'t, T> {
         let copies = || std::iter::repeat_n(1, rank - counts.rank()).chain(counts.iter().copied());
         let apart: Shape = sizes().flat_map(|size| [1, size]).collect();
         let stretched: Shape = copies().zip(sizes()).flat_map(|(count, size)| [count, size]).collect();
-        let to: Shape = copies().zip(sizes()).map(|(count, size)| count.saturating_mul(size)).collect();
-        self.reshape(apart).broadcast_to(stretched).reshape(to).called("tile")
+        let to = copies().zip(sizes()).map(|(count, size)| count.checked_mul(size));
+        self.reshape(apart).broadcast_to(stretched).reshape_computed(to).called("tile")
     }
 
     /// [`tile`](Self::tile) by PyTorch's name.
@@ -131,8 +131,9 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let apart = self.unsqueeze(axis as isize + 1);
         let stretched = apart.shape().with(axis + 1, count);
-        let to = shape.with(axis, shape[axis].saturating_mul(count));
-        apart.broadcast_to(stretched).reshape(to).called("repeat_interleave")
+        let along = |(k, &size): (usize, &usize)| if k == axis { size.checked_mul(count) } else { Some(size) };
+        let to = shape.iter().enumerate().map(along);
+        apart.broadcast_to(stretched).reshape_computed(to).called("repeat_interleave")
     }
 
     /// The elements moved by `shift` places along `axis`; those that leave at one end come in at the other.

@@ -152,9 +152,9 @@ impl AttentionAdjoint {
     fn parts<'t, T: Float>(&self, all: Var<'t, T>, q: Var<'t, T>, k: Var<'t, T>, v: Var<'t, T>) -> Parts<'t, T> {
         let (q, k, v) = (q.shape(), k.shape(), v.shape());
         let [queries, keys, width, value_width] = sizes(&q, &v);
-        let mut ends = [0; 5];
+        let mut ends = [0_usize; 5];
         for (i, len) in gradient_sizes(queries, keys, width, value_width, self.wants_bias).into_iter().enumerate() {
-            ends[i + 1] = ends[i] + len;
+            ends[i + 1] = ends[i].saturating_add(len);
         }
         let bias = matrices(batch(&q), queries, keys);
         Parts { all, ends, shapes: [q, k, v, bias] }
@@ -167,7 +167,8 @@ impl TensorRule for AttentionAdjoint {
     fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (q, v) = (x[0].shape(), x[2].shape());
         let [queries, keys, width, value_width] = sizes(q, v);
-        let len = gradient_sizes(queries, keys, width, value_width, self.wants_bias).iter().sum();
+        let sizes = gradient_sizes(queries, keys, width, value_width, self.wants_bias);
+        let len = sizes.into_iter().fold(0, usize::saturating_add);
         let shape = batch(q).iter().copied().chain([len]).collect();
         let (g, heads) = (Batch::new(x.tensors[3].view()), self.of.heads(x, x.tensors.get(4)));
         Ok(Tensor::build(shape, |out| heads.adjoint(&g, self.wants_bias, out))?.into())

@@ -46,7 +46,7 @@ impl TensorRule for Cat {
 impl Cat {
     fn shape<T: Float>(&self, x: &[Tensor<T>]) -> Result<Shape, Rule> {
         let first = x.first().ok_or(Rule::NoOperands)?.shape();
-        let mut total = 0_usize;
+        let mut total = Some(0_usize);
         for x in x {
             let expected = match x.shape().get(self.axis) {
                 Some(&size) => first.with(self.axis, size),
@@ -55,9 +55,9 @@ impl Cat {
             if *x.shape() != expected {
                 return Err(Rule::Shape { expected, found: x.shape().clone() });
             }
-            total = total.saturating_add(x.shape()[self.axis]);
+            total = total.and_then(|total| total.checked_add(x.shape()[self.axis]));
         }
-        Ok(first.with(self.axis, total))
+        Shape::computed(first.iter().enumerate().map(|(k, &size)| if k == self.axis { total } else { Some(size) }))
     }
 
     /// Copies `x` to its place in `out`, which begins at `start` along the axis.

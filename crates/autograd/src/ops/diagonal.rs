@@ -29,11 +29,12 @@ impl Line {
             line = line.slice(rows, below, below + length, 1).slice(columns, above, above + length, 1);
         }
         let kept = || (0..layout.shape.rank()).filter(|&axis| axis != rows && axis != columns);
-        Layout {
+        let line = Layout {
             shape: kept().map(|axis| layout.shape[axis]).chain([length]).collect(),
             strides: kept().map(|axis| layout.strides[axis]).chain([step]).collect(),
             offset: line.offset,
-        }
+        };
+        line.normal()
     }
 }
 
@@ -115,10 +116,12 @@ impl<'t, T: Float> Var<'t, T> {
         let Some((&length, batch)) = shape.split_last() else {
             return self.fail("diag_embed", Rule::Axis { axis: -1, shape });
         };
-        let size = length.saturating_add(offset.unsigned_abs());
-        let to: Shape = batch.iter().copied().chain([size, size]).collect();
+        let size = length.checked_add(offset.unsigned_abs());
         let line = Line { offset, rows: batch.len(), columns: batch.len() + 1 };
-        self.record(DiagonalEmbed { line, to }, &[])
+        match Shape::computed(batch.iter().copied().map(Some).chain([size, size])) {
+            Ok(to) => self.record(DiagonalEmbed { line, to }, &[]),
+            Err(rule) => self.fail("diag_embed", rule),
+        }
     }
 
     /// The diagonal of a matrix, or the matrix with a vector on its diagonal; `offset` beside the main one.

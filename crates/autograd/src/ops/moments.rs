@@ -24,7 +24,7 @@ pub(crate) struct Variance {
 impl Variance {
     /// 1/(n − correction); infinite where too few elements are left, so that 0 times it is NaN.
     fn scale(&self, shape: &Shape) -> f64 {
-        let count: usize = self.axes.iter().map(|&axis| shape[axis]).product();
+        let count = self.axes.iter().fold(1_usize, |count, &axis| count.saturating_mul(shape[axis]));
         1.0 / count.saturating_sub(self.correction) as f64
     }
 }

@@ -107,10 +107,10 @@ impl<'t, T: Float> Var<'t, T> {
             return self;
         }
         let shape = self.shape();
-        let padded =
-            |(&size, &(before, after)): (&usize, &(usize, usize))| size.saturating_add(before.saturating_add(after));
-        let to: Shape = shape.iter().zip(counts).map(padded).collect();
-        self.record(Pad { start: counts.iter().map(|&(before, _)| before).collect(), to, value }, &[])
+        match Shape::computed(shape.iter().zip(counts).map(|(&size, &counts)| padded(size, counts))) {
+            Ok(to) => self.record(Pad { start: counts.iter().map(|&(before, _)| before).collect(), to, value }, &[]),
+            Err(rule) => self.fail("pad", rule),
+        }
     }
 
     #[track_caller]
@@ -127,9 +127,11 @@ impl<'t, T: Float> Var<'t, T> {
                 let found = format!("({before}, {after}) for axis {axis} of shape {}", padded.shape());
                 return padded.fail("pad", Rule::Argument { name: "counts", must, found });
             }
-            let index = Tensor::build(size.saturating_add(before.saturating_add(after)).into(), |index| {
-                let places = index.iter_mut().zip(-(before as isize)..);
-                places.for_each(|(place, i)| *place = source(i, size as isize, padding) as usize);
+            let index = Shape::computed([self::padded(size, (before, after))]).and_then(|len| {
+                Tensor::build(len, |index| {
+                    let places = index.iter_mut().zip(-(before as isize)..);
+                    places.for_each(|(place, i)| *place = source(i, size as isize, padding) as usize);
+                })
             });
             padded = match index {
                 Ok(index) => padded.record_with(IndexSelect { axis }, &[], &[padded.tape.indices(index)]),
@@ -138,6 +140,11 @@ impl<'t, T: Float> Var<'t, T> {
         }
         padded
     }
+}
+
+/// The size of an axis with so many elements more before and after it.
+fn padded(size: usize, (before, after): (usize, usize)) -> Option<usize> {
+    size.checked_add(before)?.checked_add(after)
 }
 
 /// The element of an axis of `size` that stands at `i`, which may lie outside.

@@ -284,8 +284,10 @@ impl<'t, T: Float> Var<'t, T> {
             (0..rank).flat_map(|axis| pair(size(&left, axis), size(&right, axis))).collect()
         };
         let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * y.in_shape(&interleaved(|_, b| [1, b]));
-        let to = (0..rank).map(|axis| size(&left, axis).saturating_mul(size(&right, axis))).collect();
-        blocks.in_shape(&to).called("kron")
+        match Shape::computed((0..rank).map(|axis| size(&left, axis).checked_mul(size(&right, axis)))) {
+            Ok(to) => blocks.in_shape(&to).called("kron"),
+            Err(rule) => blocks.fail("kron", rule),
+        }
     }
 
     /// The cross product of vectors of three numbers along `axis`.

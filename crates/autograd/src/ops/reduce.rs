@@ -248,7 +248,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub(crate) fn in_rows(self, axes: &[usize]) -> Self {
         let shape = self.shape();
         let order: Axes = to_end(shape.rank(), axes).into_iter().map(|axis| axis as isize).collect();
-        let length: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let length = axes.iter().fold(1_usize, |length, &axis| length.saturating_mul(shape[axis]));
         self.permute(order).reshape([shape.reduced(axes).len(), length])
     }
 

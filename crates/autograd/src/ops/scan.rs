@@ -238,8 +238,12 @@ impl<'t, T: Float> Var<'t, T> {
         if let Err(rule) = self.shape().axis(axis) {
             return self.fail("diff", rule);
         }
+        let n = n.min(self.size(axis));
+        if let Err(rule) = self.tape.must_have_room(n) {
+            return self.fail("diff", rule);
+        }
         let mut x = self;
-        for _ in 0..n.min(self.size(axis)) {
+        for _ in 0..n {
             let length = x.size(axis);
             x = x.slice(axis, 1..) - x.slice(axis, ..length - 1);
         }

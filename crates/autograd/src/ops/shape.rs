@@ -124,6 +124,15 @@ impl<'t, T: Float> Var<'t, T> {
         self.record(Reshape { to: shape.into() }, &[])
     }
 
+    /// As [`reshape`](Self::reshape), to sizes that were computed and may be more than numbers.
+    #[track_caller]
+    pub(crate) fn reshape_computed(self, sizes: impl IntoIterator<Item = Option<usize>>) -> Self {
+        match Shape::computed(sizes) {
+            Ok(to) => self.reshape(to),
+            Err(rule) => self.fail("reshape", rule),
+        }
+    }
+
     /// All axes in one.
     ///
     /// Shapes: any → `[len]`.

@@ -202,9 +202,12 @@ impl<'t, T: Float> Var<'t, T> {
             return vec![self.fail("split", rule)];
         }
         // An axis of size zero is one empty piece, as in PyTorch.
-        let starts = (0..total.max(1)).step_by(size);
-        let mut pieces = Vec::with_capacity(starts.len());
-        for start in starts {
+        let count = total.div_ceil(size).max(1);
+        if let Err(rule) = self.tape.must_have_room(count) {
+            return vec![self.fail("split", rule)];
+        }
+        let mut pieces = Vec::with_capacity(count);
+        for start in (0..total.max(1)).step_by(size) {
             pieces.push(self.slice(axis, start..total.min(start.saturating_add(size))));
         }
         pieces
@@ -217,10 +220,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn split_sizes(self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.shape();
-        let total = sizes.iter().fold(0usize, |total, &size| total.saturating_add(size));
+        let total = sizes.iter().try_fold(0_usize, |total, &size| total.checked_add(size));
         let rule = match shape.axis(axis) {
-            Ok(axis) if shape[axis] == total => None,
-            Ok(axis) => Some(Rule::Range { start: 0, end: total, step: 1, axis, shape }),
+            Ok(axis) if total == Some(shape[axis]) => None,
+            Ok(axis) => Some(Rule::Range { start: 0, end: total.unwrap_or(usize::MAX), step: 1, axis, shape }),
             Err(rule) => Some(rule),
         };
         if let Some(rule) = rule {
@@ -259,8 +262,12 @@ impl<'t, T: Float> Var<'t, T> {
         if let Err(rule) = self.shape().axis(axis) {
             return vec![self.fail("unbind", rule)];
         }
-        let mut parts = Vec::with_capacity(self.size(axis));
-        for index in 0..self.size(axis) {
+        let count = self.size(axis);
+        if let Err(rule) = self.tape.must_have_room(count) {
+            return vec![self.fail("unbind", rule)];
+        }
+        let mut parts = Vec::with_capacity(count);
+        for index in 0..count {
             parts.push(self.index_axis(axis, index));
         }
         parts

@@ -50,11 +50,9 @@ impl<E: Element> Buffer<E> {
         Some(buffer)
     }
 
-    /// Whether memory has room for `len` elements, by asking the system where they are many.
+    /// Whether memory has room for `len` elements.
     pub fn has_room(len: usize) -> bool {
-        let Some(class) = class_of(len.saturating_mul(size_of::<E>())) else { return false };
-        // SAFETY: the block was just allocated, and nobody has seen it.
-        room(class) <= SLACK || allocate(class).map(|block| unsafe { free(block) }).is_some()
+        has_room(len.saturating_mul(size_of::<E>()))
     }
 
     /// The number of elements.
@@ -120,6 +118,13 @@ impl<E: Element> Drop for Buffer<E> {
         }
         give(self.block);
     }
+}
+
+/// Whether memory has room for so many bytes, by asking the system where they are many.
+pub(crate) fn has_room(bytes: usize) -> bool {
+    let Some(class) = class_of(bytes) else { return false };
+    // SAFETY: the block was just allocated, and nobody has seen it.
+    room(class) <= SLACK || allocate(class).map(|block| unsafe { free(block) }).is_some()
 }
 
 const ALIGN: usize = 64;

@@ -7,7 +7,7 @@ use std::ops::{Bound, RangeBounds};
 
 use smallvec::SmallVec;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, has_room};
 use super::layout::Layout;
 use super::{Tensor, View, refused};
 use crate::error::{Error, Result, Rule};
@@ -253,6 +253,10 @@ impl<E: Element> Tensor<E> {
             return Err(Error::new("split", rule));
         }
         let total = self.shape()[axis];
+        let count = total.div_ceil(size).max(1);
+        if !has_room(count.saturating_mul(size_of::<Self>())) {
+            return Err(Error::new("split", Rule::Results { count }));
+        }
         let piece = |start| self.layout.slice(axis, start, total.min(start.saturating_add(size)), 1);
         // An axis of size zero is one empty piece, as in PyTorch.
         Ok((0..total.max(1)).step_by(size).map(|start| self.with_layout(piece(start))).collect())

@@ -10,6 +10,8 @@ use crate::shape::Shape;
 pub(crate) type Strides = SmallVec<[isize; 4]>;
 
 /// Shape, strides and offset of a view. Element `i` lies at `offset + Σ i[k]·strides[k]`.
+///
+/// Invariant: without elements all strides are 0. The other sizes are then any numbers, and no product with a stride overflows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub shape: Shape,
@@ -37,6 +39,9 @@ impl Layout {
         for (stride, &size) in strides.iter_mut().zip(shape.iter()).rev() {
             *stride = next;
             next = next.saturating_mul(size as isize);
+        }
+        if next == 0 {
+            strides.fill(0);
         }
         Layout { shape, strides, offset: 0 }
     }
@@ -88,17 +93,27 @@ impl Layout {
                 _ => return Err(fail()),
             }
         }
-        Ok(Layout { shape: to.clone(), strides, offset: self.offset })
+        Ok(Layout { shape: to.clone(), strides, offset: self.offset }.normal())
+    }
+
+    /// With strides of 0 where there are no elements.
+    pub fn normal(mut self) -> Layout {
+        if self.shape.is_empty() {
+            self.strides.fill(0);
+        }
+        self
     }
 
     /// Elements `start, start + step, …` below `end` along `axis`. `start ≤ end ≤ size` and `step ≥ 1` must hold.
     pub fn slice(&self, axis: usize, start: usize, end: usize, step: usize) -> Layout {
         let mut layout = self.clone();
-        // Without elements the offset stays, lest it leave the buffer.
-        if start < end && !self.shape.is_empty() {
-            layout.offset = (layout.offset as isize + start as isize * self.strides[axis]) as usize;
-        }
         layout.shape = self.shape.with(axis, (end - start).div_ceil(step));
+        if layout.shape.is_empty() {
+            // The offset stays, lest it leave the buffer.
+            layout.strides.fill(0);
+            return layout;
+        }
+        layout.offset = (layout.offset as isize + start as isize * self.strides[axis]) as usize;
         // A step over the whole axis is as good as any longer one, and its product with the stride does not overflow.
         layout.strides[axis] *= step.min(self.shape[axis]) as isize;
         layout
@@ -125,7 +140,8 @@ impl Layout {
         let mut axes: SmallVec<[(usize, isize); 4]> = SmallVec::new();
         for (&size, &stride) in self.shape.iter().zip(&self.strides).filter(|&(&size, _)| size != 1) {
             match axes.last_mut() {
-                Some(outer) if size > 0 && outer.1 == stride * size as isize => *outer = (outer.0 * size, stride),
+                // Without elements all axes become one, and the product is 0 whatever overflows on the way.
+                Some(outer) if outer.1 == stride * size as isize => *outer = (outer.0.wrapping_mul(size), stride),
                 _ => axes.push((size, stride)),
             }
         }
@@ -206,12 +222,35 @@ mod tests {
         }
     }
 
+    /// Whatever the other sizes are, and whichever way the last element went.
+    #[test]
+    fn without_elements_strides_are_zero() {
+        const HUGE: usize = usize::MAX - 1;
+        let none = Layout::contiguous(Shape::from([HUGE, 0, HUGE]));
+        let some = Layout::contiguous(Shape::from([2, 1, 3]));
+        let layouts = [
+            none.permute(&[1, 2, 0]),
+            none.slice(0, HUGE - 1, HUGE, HUGE),
+            none.slice(2, 5, HUGE, 2).flip(2).flip(0),
+            none.unsqueeze(1).without(1),
+            none.reshape(&Shape::from([0, HUGE])).unwrap(),
+            none.broadcast_to(&Shape::from([HUGE, HUGE, 0, HUGE])).unwrap(),
+            some.broadcast_to(&Shape::from([2, 0, 3])).unwrap(),
+            some.slice(2, 3, 3, 1),
+            some.slice(0, 1, 1, 1).reshape(&Shape::from([0, HUGE])).unwrap(),
+        ];
+        for layout in layouts.iter().chain([&none]) {
+            assert!(layout.strides.iter().all(|&stride| stride == 0) && layout.offset == 0, "{layout:?}");
+            assert!(layout.is_contiguous() && layout.merged().iter().all(|&axis| axis == (0, 0)), "{layout:?}");
+        }
+    }
+
     #[test]
     fn slices_and_flips_move_the_offset() {
         let x = Layout::contiguous(Shape::from([2, 10]));
         assert_eq!(x.slice(1, 2, 9, 3), layout(&[2, 3], &[10, 3], 2));
         assert_eq!(x.slice(1, 2, 9, 3).flip(1), layout(&[2, 3], &[10, -3], 8));
-        assert_eq!(x.slice(1, 10, 10, 1), layout(&[2, 0], &[10, 1], 0));
+        assert_eq!(x.slice(1, 10, 10, 1), layout(&[2, 0], &[0, 0], 0));
         assert_eq!(x.slice(1, 10, 10, 1).flip(1).flip(0).offset, 0);
         assert_eq!(Layout::contiguous(Shape::from([0, 6])).slice(1, 5, 6, 1).flip(1).offset, 0);
         assert_eq!(x.slice(0, 1, 2, usize::MAX).shape, Shape::from([1, 10]));
@@ -249,6 +288,6 @@ mod tests {
         assert_eq!(to(&part, &[2, 2, 2, 2]), Some(layout(&[2, 2, 2, 2], &[12, 6, 2, 1], 0)));
         assert_eq!(to(&part, &[8, 2]), None);
         assert_eq!(to(&columns.unsqueeze(0), &[6, 1, 4]), Some(layout(&[6, 1, 4], &[1, 0, 6], 0)));
-        assert_eq!(to(&x.slice(1, 0, 0, 1), &[0, 7]), Some(layout(&[0, 7], &[7, 1], 0)));
+        assert_eq!(to(&x.slice(1, 0, 0, 1), &[0, 7]), Some(layout(&[0, 7], &[0, 0], 0)));
     }
 }
