@@ -16,7 +16,7 @@ use std::panic::Location;
 pub use report::{Comparison, Finding, Reason, Report, Verdict};
 
 use crate::error::Result;
-use crate::float::Float;
+use crate::float::{Family, Float};
 use crate::operation::Function;
 use crate::place::Place;
 use crate::scalar::Scalar;
@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// What is found at each order asked for, starting with the first.
-    fn outcomes<T: Float, F: Function<T>>(&self, function: &F, x: &[Tensor<T>], layout: Layout) -> Vec<Outcome> {
+    fn outcomes<T: Float>(&self, function: &dyn Function<T>, x: &[Tensor<T>], layout: Layout) -> Vec<Outcome> {
         let tolerance = self.tolerance::<T>();
         let first = Subject::new(function, x, tolerance).and_then(|subject| subject.compared(layout));
         let mut outcomes = vec![first.unwrap_or_else(Outcome::failed)];
@@ -81,7 +81,7 @@ enum Layout {
     Any,
 }
 
-impl<T: Float, F: Function<T>> Subject<'_, T, F> {
+impl<T: Float> Subject<'_, T> {
     fn compared(self, layout: Layout) -> Result<Outcome> {
         match layout {
             Layout::Pointwise => self.pointwise(),
@@ -90,7 +90,7 @@ impl<T: Float, F: Function<T>> Subject<'_, T, F> {
     }
 }
 
-fn second<T: Float, F: Function<T>>(function: &F, x: &[Tensor<T>], tolerance: f64, layout: Layout) -> Result<Outcome> {
+fn second<T: Float>(function: &dyn Function<T>, x: &[Tensor<T>], tolerance: f64, layout: Layout) -> Result<Outcome> {
     let seeds = Subject::new(function, x, tolerance)?.seeds();
     let gradient = Gradient { function, operands: x.len() };
     let operands: Vec<Tensor<T>> = x.iter().chain(&seeds).cloned().collect();
@@ -126,7 +126,7 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn check_with(&self, check: &Check) -> Report {
         match self.refuse_report("check") {
-            Ok(()) => recording::check(self, check),
+            Ok(()) => (checks::<T>().of_recording)(self, check),
             Err(_) => Report::default(),
         }
     }
@@ -171,13 +171,47 @@ pub fn check_with<T: Float, X: Inputs<T>>(
 ) -> Result<Report> {
     let site = Location::caller();
     let function = Whole { f, form: &inputs };
-    let x = inputs.tensors();
-    function.value(&x)?;
+    (checks::<T>().of_function)(&function, &inputs.tensors(), check, site)
+}
+
+fn check_function<T: Float>(
+    function: &dyn Function<T>,
+    x: &[Tensor<T>],
+    check: &Check,
+    site: &'static Location<'static>,
+) -> Result<Report> {
+    function.value(x)?;
     let mut report = Report::default();
-    for (order, outcome) in check.outcomes(&function, &x, Layout::Any).into_iter().enumerate() {
+    for (order, outcome) in check.outcomes(function, x, Layout::Any).into_iter().enumerate() {
         report.add(Place { position: 0, op: "f", name: None, site: Some(site) }, order + 1, outcome);
     }
     Ok(report)
+}
+
+/// The checks, compiled here for both types of number.
+struct Checks<T: Float> {
+    of_recording: fn(&Tape<T>, &Check) -> Report,
+    of_function: FunctionCheck<T>,
+}
+
+type FunctionCheck<T> = fn(&dyn Function<T>, &[Tensor<T>], &Check, &'static Location<'static>) -> Result<Report>;
+
+impl<T: Float> Checks<T> {
+    const fn new() -> Self {
+        Checks { of_recording: recording::check, of_function: check_function }
+    }
+}
+
+struct BothChecks;
+
+impl Family for BothChecks {
+    type Of<T: Float> = Checks<T>;
+}
+
+fn checks<T: Float>() -> &'static Checks<T> {
+    static SINGLE: Checks<f32> = Checks::new();
+    static DOUBLE: Checks<f64> = Checks::new();
+    T::pick::<BothChecks>(&SINGLE, &DOUBLE)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Recording a tensor operation, and the table of entry points that keeps this work out of users' crates.
 //!
 //! Generic code is compiled where it is first used with a type. The functions behind [`Engine`] are used with `f32` and
-//! `f64` in this crate, so other crates compile thin shells around calls through its pointers.
+//! `f64` in this crate, so other crates compile thin shells around calls through its pointers. Readers of a recording have tables
+//! of their own.
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -9,7 +10,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result, Rule};
-use crate::float::Float;
+use crate::float::{Family, Float};
 use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
@@ -21,8 +22,7 @@ use crate::tape::{Input, Inputs, Node, Tape};
 use crate::tensor::{Tensor, View, refused};
 
 /// The entry points of the engine for one type of number.
-#[allow(missing_docs)]
-pub struct Engine<T: Float> {
+pub(crate) struct Engine<T: Float> {
     pub(crate) record: Record<T>,
     pub(crate) reverse: Reverse<T>,
     pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
@@ -32,9 +32,23 @@ type Record<T> = fn(&Tape<T>, Op, &[Input<T>], &[u32], &'static Location<'static
 type Reverse<T> = fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>;
 
 impl<T: Float> Engine<T> {
-    pub(crate) const fn new() -> Self {
+    const fn new() -> Self {
         Self { record, reverse: reverse::numeric, forward: forward::forward }
     }
+}
+
+struct Engines;
+
+impl Family for Engines {
+    type Of<T: Float> = Engine<T>;
+}
+
+static SINGLE: Engine<f32> = Engine::new();
+static DOUBLE: Engine<f64> = Engine::new();
+
+/// The engine for a type of number.
+pub(crate) fn engine<T: Float>() -> &'static Engine<T> {
+    T::pick::<Engines>(&SINGLE, &DOUBLE)
 }
 
 /// Computes and records `op`; the index of its node, or of a failed handle.

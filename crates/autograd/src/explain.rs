@@ -7,7 +7,7 @@ mod gradient;
 mod text;
 
 use crate::error::Error;
-use crate::float::Float;
+use crate::float::{Family, Float};
 use crate::gradients::Gradients;
 use crate::operation::Function;
 use crate::place::{Operand, Place, Range, entries};
@@ -135,6 +135,10 @@ impl<T: Float> Tape<T> {
         if let Err(error) = self.refuse_report("explain") {
             return Cause::Failed(error).alone();
         }
+        (explainers::<T>().of_loss)(self, loss)
+    }
+
+    fn explain_loss(&self, loss: Scalar<'_, T>) -> Explanation {
         let root = match loss.position(self) {
             Ok(root) => root,
             Err(cause) => return cause.alone(),
@@ -319,6 +323,30 @@ impl<'t, T: Float> Scalar<'t, T> {
             None => Cause::NotOnTape.alone(),
         }
     }
+}
+
+/// The explanations, compiled here for both types of number.
+struct Explainers<T: Float> {
+    of_loss: fn(&Tape<T>, Scalar<'_, T>) -> Explanation,
+    of_gradient: fn(&Tape<T>, Scalar<'_, T>, usize) -> Explanation,
+}
+
+impl<T: Float> Explainers<T> {
+    const fn new() -> Self {
+        Explainers { of_loss: Tape::explain_loss, of_gradient: Tape::explain_gradient_at }
+    }
+}
+
+struct BothExplainers;
+
+impl Family for BothExplainers {
+    type Of<T: Float> = Explainers<T>;
+}
+
+fn explainers<T: Float>() -> &'static Explainers<T> {
+    static SINGLE: Explainers<f32> = Explainers::new();
+    static DOUBLE: Explainers<f64> = Explainers::new();
+    T::pick::<BothExplainers>(&SINGLE, &DOUBLE)
 }
 
 /// What a gradient looks like.

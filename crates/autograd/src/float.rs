@@ -4,7 +4,6 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::engine::Engine;
 use crate::kernel::math::Math;
 use crate::kernel::register::Registers;
 use crate::real::Real;
@@ -62,12 +61,19 @@ pub trait Float:
     fn is_nan(self) -> bool;
     fn is_finite(self) -> bool;
 
+    /// Of one thing for each type, the one for this type.
     #[doc(hidden)]
-    fn engine() -> &'static Engine<Self>;
+    fn pick<F: Family>(single: &'static F::Of<f32>, double: &'static F::Of<f64>) -> &'static F::Of<Self>;
+}
+
+/// Something that there is for each type of number, such as a table of functions that are compiled for both.
+#[doc(hidden)]
+pub trait Family {
+    type Of<T: Float>: 'static;
 }
 
 macro_rules! float {
-    ($float:ident) => {
+    ($float:ident, ($single:ident, $double:ident) => $pick:ident) => {
         impl Float for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -95,13 +101,12 @@ macro_rules! float {
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
-            fn engine() -> &'static Engine<Self> {
-                static ENGINE: Engine<$float> = Engine::new();
-                &ENGINE
+            fn pick<F: Family>($single: &'static F::Of<f32>, $double: &'static F::Of<f64>) -> &'static F::Of<Self> {
+                $pick
             }
         }
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, (single, _double) => single);
+float!(f64, (_single, double) => double);

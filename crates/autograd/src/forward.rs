@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::engine::{self, Factor, map_blocks};
+use crate::engine::{self, Factor, engine, map_blocks};
 use crate::error::{Result, Rule};
 use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
@@ -199,7 +199,7 @@ fn transposed<T: Float>(tape: &Tape<T>, slot: u32, moving: &[Option<Tensor<T>>])
         let zeros = || v.iter().map(|v| Tensor::zeros(v.shape())).collect();
         let (Ok(tape), Some(first)) = (sum.require_tape("jvp"), v.first()) else { return Ok(zeros()) };
         let until = tape.with_node(first.slot, |node| node.entry) as usize;
-        let gradients = (T::engine().reverse)(tape, Seed::Scalar(sum.index), &[], until)?;
+        let gradients = (engine::<T>().reverse)(tape, Seed::Scalar(sum.index), &[], until)?;
         Ok(v.iter().map(|&v| gradients.of(v).cloned().unwrap_or_else(|_| Tensor::zeros(v.shape()))).collect())
     })
 }

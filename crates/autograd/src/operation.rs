@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use crate::engine::engine;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::Op;
@@ -92,7 +93,7 @@ impl<T: Float> Function<T> for Operation<T> {
             Kind::Op(op) => {
                 let integers: SmallVec<[u32; 2]> =
                     self.integers.iter().map(|list| tape.indices(list.clone()).slot).collect();
-                let slot = (T::engine().record)(tape, op.clone(), &inputs, &integers, Location::caller());
+                let slot = (engine::<T>().record)(tape, op.clone(), &inputs, &integers, Location::caller());
                 vec![Var::new(tape, slot)]
             }
             Kind::Custom(rule) => record_rule(tape, rule.clone(), &inputs, Location::caller())?.into_vec(),

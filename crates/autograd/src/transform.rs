@@ -6,6 +6,7 @@ mod inputs;
 pub use handle::{Gradient, Handle};
 pub use inputs::{Data, Inputs, Part, PartMut};
 
+use crate::engine::engine;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::forward::Tangents;
@@ -43,7 +44,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         }
         kept.sort_unstable();
         tape.refuse_numbers("backward")?;
-        (T::engine().reverse)(tape, Seed::Scalar(self.index), &kept, 0)
+        (engine::<T>().reverse)(tape, Seed::Scalar(self.index), &kept, 0)
     }
 
     /// The derivative with respect to any handles, intermediate ones too, as handles: it is recorded, so it can be used in
@@ -124,7 +125,7 @@ impl<'t, T: Float> Var<'t, T> {
         let seed = seed.into();
         seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("vjp"))?;
         self.tape.refuse_numbers("vjp")?;
-        (T::engine().reverse)(self.tape, Seed::Node(self.slot, seed), &[], 0)
+        (engine::<T>().reverse)(self.tape, Seed::Node(self.slot, seed), &[], 0)
     }
 
     /// The seed times the Jacobian with respect to any handles, as handles that can be differentiated again.
@@ -154,7 +155,7 @@ fn moved<'t, T: Float, H: Handle<'t, T>>(
     wrt.set_tangent(op, along, &mut tangents)?;
     if let Some(tape) = tape {
         tape.refuse_numbers(op)?;
-        (T::engine().forward)(tape, &mut tangents)?;
+        (engine::<T>().forward)(tape, &mut tangents)?;
     }
     Ok(tangents)
 }
@@ -357,7 +358,7 @@ fn columns<T: Float>(
     for j in 0..columns {
         let mut tangents = Tangents::new(tape);
         tangents.set_var(handle, unit(x.shape(), j));
-        (T::engine().forward)(tape, &mut tangents)?;
+        (engine::<T>().forward)(tape, &mut tangents)?;
         let elements = jacobian.as_mut_slice();
         for (i, dy) in (0..rows).zip(tangents.of_var(y).iter()) {
             elements[i * columns + j] = dy;

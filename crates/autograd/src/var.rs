@@ -7,6 +7,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
+use crate::engine::engine;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
@@ -184,12 +185,12 @@ impl<'t, T: Float> Var<'t, T> {
             }
             integers.push(indices.slot);
         }
-        Self::new(self.tape, (T::engine().record)(self.tape, op, &inputs, &integers, Location::caller()))
+        Self::new(self.tape, (engine::<T>().record)(self.tape, op, &inputs, &integers, Location::caller()))
     }
 
     #[track_caller]
     pub(crate) fn record_op(self, op: Op, inputs: &[Input<T>]) -> Self {
-        Self::new(self.tape, (T::engine().record)(self.tape, op, inputs, &[], Location::caller()))
+        Self::new(self.tape, (engine::<T>().record)(self.tape, op, inputs, &[], Location::caller()))
     }
 
     #[track_caller]

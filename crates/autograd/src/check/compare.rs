@@ -108,8 +108,8 @@ pub(super) fn judge(analytic: f64, numeric: Slope, floor: f64, tolerance: f64) -
 }
 
 /// A function at its operands, ready to be compared.
-pub(crate) struct Subject<'a, T: Float, F> {
-    pub function: &'a F,
+pub(crate) struct Subject<'a, T: Float> {
+    pub function: &'a dyn Function<T>,
     pub x: &'a [Tensor<T>],
     pub y: Vec<Tensor<T>>,
     pub tolerance: f64,
@@ -136,8 +136,8 @@ impl Direction {
     }
 }
 
-impl<'a, T: Float, F: Function<T>> Subject<'a, T, F> {
-    pub fn new(function: &'a F, x: &'a [Tensor<T>], tolerance: f64) -> Result<Self> {
+impl<'a, T: Float> Subject<'a, T> {
+    pub fn new(function: &'a dyn Function<T>, x: &'a [Tensor<T>], tolerance: f64) -> Result<Self> {
         Ok(Subject { function, x, y: function.value(x)?, tolerance, random: StdRng::seed_from_u64(1) })
     }
 

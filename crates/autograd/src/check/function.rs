@@ -60,13 +60,13 @@ where
 /// The gradient of Σ seeds·results, as a function of the operands and of the seeds.
 ///
 /// Its value comes from the sweep on numbers and its derivative from the recorded one, so the two are compared as well.
-pub(crate) struct Gradient<'f, F> {
-    pub function: &'f F,
+pub(crate) struct Gradient<'f, T: Float> {
+    pub function: &'f dyn Function<T>,
     /// How many of the operands are the function's; the others are seeds.
     pub operands: usize,
 }
 
-impl<T: Float, F: Function<T>> Function<T> for Gradient<'_, F> {
+impl<T: Float> Function<T> for Gradient<'_, T> {
     fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>> {
         let (x, seeds) = x.split_at(self.operands);
         let results = self.function.record(tape, x)?;

@@ -7,7 +7,6 @@ use super::difference::{Slope, slopes};
 use super::{Comparison, Verdict};
 use crate::error::Result;
 use crate::float::Float;
-use crate::operation::Function;
 use crate::tensor::Tensor;
 
 /// The derivatives by one operand: of element k of each result in turn, in units of `along[k]`.
@@ -16,7 +15,7 @@ struct Differences {
     slopes: Vec<Slope>,
 }
 
-impl<T: Float, F: Function<T>> Subject<'_, T, F> {
+impl<T: Float> Subject<'_, T> {
     /// Compares an elementwise function: operands and results are lists of the same length, and element k of a result
     /// depends on the elements k alone.
     pub fn pointwise(self) -> Result<Outcome> {

@@ -1,6 +1,6 @@
 //! Why there is no gradient, or a zero one: a walk from the variable towards the loss, along uses.
 
-use super::{Arrival, Cause, Explanation, is_zero};
+use super::{Arrival, Cause, Explanation, explainers, is_zero};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::operation::Function;
@@ -128,6 +128,11 @@ impl<T: Float> Tape<T> {
             Ok(x) => x,
             Err(cause) => return cause.alone(),
         };
+        (explainers::<T>().of_gradient)(self, loss, x)
+    }
+
+    /// Why the gradient with respect to the entry `x` is what it is.
+    pub(super) fn explain_gradient_at(&self, loss: Scalar<'_, T>, x: usize) -> Explanation {
         let place = self.step(x);
         if !self.is_tracked(x) {
             let ends = self.slot_at(x).is_some_and(|slot| self.with_node(slot, |node| matches!(node.op, Op::Detach)));

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use super::cases::{Case, cases, refused};
 use super::samples::layouts;
 use super::{Precision, assert_near, difference, draw, inners, same, shifted};
+use crate::engine::engine;
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::kernel::samples::{Draws, indices};
@@ -66,7 +67,7 @@ impl<'t, T: Float> Recorded<'t, T> {
         let mut tangents = Tangents::new(tape);
         let moving = self.x.iter().chain(&self.u).zip(v.iter().chain(h));
         moving.for_each(|(&x, along)| tangents.set_var(x, along.clone()));
-        (T::engine().forward)(tape, &mut tangents).unwrap();
+        (engine::<T>().forward)(tape, &mut tangents).unwrap();
         let of = |y: &[Var<'t, T>]| y.iter().map(|&y| tangents.of_var(y)).collect();
         (of(&self.y), of(&self.z))
     }

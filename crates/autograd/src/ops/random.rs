@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use crate::engine::engine;
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
@@ -130,7 +131,7 @@ impl<T: Float> Tape<T> {
             return Var::new(self, seed.slot);
         }
         let (op, site) = (Draw { distribution, shape }.into(), std::panic::Location::caller());
-        Var::new(self, (T::engine().record)(self, op, &[], &[seed.slot], site))
+        Var::new(self, (engine::<T>().record)(self, op, &[], &[seed.slot], site))
     }
 }
 
