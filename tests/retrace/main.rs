@@ -12,5 +12,6 @@ mod resume;
 mod scalars;
 mod settings;
 mod sizes;
+mod storeys;
 mod tensors;
 mod threads;

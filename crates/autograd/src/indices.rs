@@ -4,18 +4,14 @@ use std::fmt;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
-use crate::forward::Tangents;
-use crate::gradients::Gradients;
 use crate::ops::integers::IntegerOp;
 use crate::shape::Shape;
 use crate::tape::{FAILED, LIMIT, Source, Tape};
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
-use crate::transform::{Gradient, Handle, Inputs, Part, PartMut};
-use crate::var::Var;
 
-/// Integers on a tape: class labels, tokens, places that an operation has found, such as [`sort`](Var::sort) or
-/// [`argmax`](Var::argmax), and seeds of draws.
+/// Integers on a tape: class labels, tokens, places that an operation has found, such as [`sort`](crate::Var::sort) or
+/// [`argmax`](crate::Var::argmax), and seeds of draws.
 ///
 /// A handle: copying it copies no elements. Operations take it as they take a `Tensor<usize>`, which is data of the recording. In a
 /// [`Program`](crate::Program) those that are arguments, and those that operations find, may be others at every run.
@@ -198,64 +194,5 @@ impl<'t, T: Float> AsIndices<'t, T> for [usize] {
     #[track_caller]
     fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
         tape.indices(self)
-    }
-}
-
-/// No derivative is taken of integers: what stands for it is zeros.
-impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
-    type Value = Tensor<usize>;
-
-    fn ensure(&self, _: &'static str, _: Option<&Tape<T>>) -> Result<()> {
-        Indices::ensure(*self)
-    }
-    fn peek(self) -> Tensor<usize> {
-        self.value().unwrap_or_else(|_| Tensor::zeros([0]))
-    }
-    #[track_caller]
-    fn adjoint(self, _: &Gradient<'t, T>) -> Self {
-        self.tape.indices(Tensor::zeros(self.shape()))
-    }
-    fn set_tangent(self, _: &'static str, _: Tensor<usize>, _: &mut Tangents<T>) -> Result<()> {
-        Ok(())
-    }
-    fn tangent(self, _: &Tangents<T>) -> Tensor<usize> {
-        Tensor::zeros(self.shape())
-    }
-}
-
-impl<T: Float> Inputs<T> for Tensor<usize> {
-    type Handles<'t>
-        = Indices<'t, T>
-    where
-        T: 't;
-
-    #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        tape.indices(self.clone())
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        self.record(tape)
-    }
-    fn gradients<'t>(&self, _: Indices<'t, T>, _: &Gradients<T>) -> Result<Self> {
-        Ok(Inputs::<T>::zeros(self))
-    }
-    fn zeros(&self) -> Self {
-        Tensor::zeros(self.shape())
-    }
-    fn has_form_of(&self, other: &Self) -> bool {
-        self.shape() == other.shape()
-    }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        Vec::new()
-    }
-    fn handles<'t>(&self, tape: &'t Tape<T>, _: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Indices<'t, T>> {
-        Some(self.record(tape))
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        show(Part::Indices(self));
-    }
-    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
-        show(PartMut::Indices(self));
     }
 }

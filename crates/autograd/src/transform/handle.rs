@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::forward::Tangents;
+use crate::indices::Indices;
 use crate::reverse::recorded::Adjoints;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
@@ -96,6 +97,28 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     }
     fn tangent(self, tangents: &Tangents<T>) -> Tensor<T> {
         tangents.of_var(self)
+    }
+}
+
+/// No derivative is taken of integers: what stands for it is zeros.
+impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
+    type Value = Tensor<usize>;
+
+    fn ensure(&self, _: &'static str, _: Option<&Tape<T>>) -> Result<()> {
+        Indices::ensure(*self)
+    }
+    fn peek(self) -> Tensor<usize> {
+        self.value().unwrap_or_else(|_| Tensor::zeros([0]))
+    }
+    #[track_caller]
+    fn adjoint(self, _: &Gradient<'t, T>) -> Self {
+        self.tape.indices(Tensor::zeros(self.shape()))
+    }
+    fn set_tangent(self, _: &'static str, _: Tensor<usize>, _: &mut Tangents<T>) -> Result<()> {
+        Ok(())
+    }
+    fn tangent(self, _: &Tangents<T>) -> Tensor<usize> {
+        Tensor::zeros(self.shape())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
+use crate::indices::Indices;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -181,6 +182,43 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
         show(PartMut::Tensor(self));
+    }
+}
+
+impl<T: Float> Inputs<T> for Tensor<usize> {
+    type Handles<'t>
+        = Indices<'t, T>
+    where
+        T: 't;
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        tape.indices(self.clone())
+    }
+    #[track_caller]
+    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
+        self.record(tape)
+    }
+    fn gradients<'t>(&self, _: Indices<'t, T>, _: &Gradients<T>) -> Result<Self> {
+        Ok(Inputs::<T>::zeros(self))
+    }
+    fn zeros(&self) -> Self {
+        Tensor::zeros(self.shape())
+    }
+    fn has_form_of(&self, other: &Self) -> bool {
+        self.shape() == other.shape()
+    }
+    fn tensors(&self) -> Vec<Tensor<T>> {
+        Vec::new()
+    }
+    fn handles<'t>(&self, tape: &'t Tape<T>, _: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Indices<'t, T>> {
+        Some(self.record(tape))
+    }
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
+        show(Part::Indices(self));
+    }
+    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+        show(PartMut::Indices(self));
     }
 }
 
