@@ -3,6 +3,7 @@
 //!
 //! Points lie in the domain of the op and away from its kinks; what happens at kinks and extremes is in `laws/points.rs`.
 
+mod bits;
 mod cases;
 mod hessians;
 mod orders;

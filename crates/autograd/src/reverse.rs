@@ -105,13 +105,7 @@ impl<T: Float> Sweep<'_, '_, T> {
     fn scalars_before(&mut self, end: usize, until: usize) -> Result<Option<usize>> {
         let (tape, adjoints) = (self.tape, &mut *self.adjoints);
         tape.with_entries(end, |entries| {
-            let mut chain = Chain {
-                entries,
-                adjoints: &mut self.scalars[..end],
-                index: end,
-                carried: T::ZERO,
-                carried_on: T::ZERO,
-            };
+            let mut chain = Chain::new(entries, &mut self.scalars[..end]);
             while chain.index > until {
                 let entry = chain.next();
                 let g = chain.adjoint();
@@ -341,19 +335,26 @@ const AHEAD: usize = 2048;
 
 /// A walk backwards over scalar entries.
 ///
-/// What an entry sends to the two before it, as most do in a chain of operations, stays in registers: through memory it
-/// would take longer than the arithmetic.
+/// The adjoints of the two entries before the walk stay in registers, since most entries of a chain of operations send to
+/// these: through memory it would take longer than the arithmetic. An adjoint is read from memory when the last of what comes
+/// from farther is there, so all contributions are added in the order of the walk, as the recorded sweep adds them.
 struct Chain<'s, T> {
     entries: &'s [Entry<T>],
     adjoints: &'s mut [T],
     index: usize,
-    /// Belongs to the adjoint of the entry before `index`.
+    /// The adjoint of the entry before `index`.
     carried: T,
-    /// Belongs to the adjoint of the entry before that.
+    /// The adjoint of the entry before that.
     carried_on: T,
 }
 
 impl<'s, T: Float> Chain<'s, T> {
+    fn new(entries: &'s [Entry<T>], adjoints: &'s mut [T]) -> Self {
+        let mut chain = Chain { entries, adjoints, index: entries.len(), carried: T::ZERO, carried_on: T::ZERO };
+        (chain.carried, chain.carried_on) = (chain.before(1), chain.before(2));
+        chain
+    }
+
     #[inline(always)]
     fn next(&mut self) -> &'s Entry<T> {
         self.index -= 1;
@@ -365,10 +366,16 @@ impl<'s, T: Float> Chain<'s, T> {
     /// The whole adjoint of this entry.
     #[inline(always)]
     fn adjoint(&mut self) -> T {
-        let adjoint = &mut self.adjoints[self.index];
-        *adjoint += self.carried;
-        (self.carried, self.carried_on) = (self.carried_on, T::ZERO);
-        *adjoint
+        let adjoint = self.carried;
+        self.adjoints[self.index] = adjoint;
+        (self.carried, self.carried_on) = (self.carried_on, self.before(2));
+        adjoint
+    }
+
+    /// What memory has of the adjoint so many entries before this one; nothing before the first.
+    #[inline(always)]
+    fn before(&self, distance: usize) -> T {
+        self.adjoints.get(self.index.wrapping_sub(distance)).copied().unwrap_or(T::ZERO)
     }
 
     #[inline(always)]
@@ -392,7 +399,7 @@ impl<'s, T: Float> Chain<'s, T> {
     fn flush(&mut self) {
         let carried = [self.carried, self.carried_on];
         for (adjoint, carried) in self.adjoints[..self.index].iter_mut().rev().zip(carried) {
-            *adjoint += carried;
+            *adjoint = carried;
         }
     }
 

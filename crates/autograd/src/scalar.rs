@@ -244,13 +244,15 @@ impl<'t, T: Float> Algebra for Scalar<'t, T> {
     fn binary<Op: BinaryRule>(self, other: Self) -> Self {
         self.apply_with::<Op>(other)
     }
-    /// A choice between handles: it needs no entry, except for a program, in which either may be chosen.
+    /// In a program either may be chosen. Elsewhere the choice is an entry all the same, x − 0, which is x to the sign of a
+    /// zero: the gradients of its uses meet there first, and are added in the same order.
     fn select(condition: Self, x: Self, y: Self) -> Self {
         if condition.index < LIMIT && condition.guarding(condition).is_some() {
             let taken = condition.ne(Self::of(0.0));
             return taken.masked_mul(x) + (Self::of(1.0) - taken).masked_mul(y);
         }
-        if condition.number != T::ZERO { x } else { y }
+        let taken = if condition.number != T::ZERO { x } else { y };
+        if taken.index < LIMIT { taken - Self::of(0.0) } else { taken }
     }
 }
 

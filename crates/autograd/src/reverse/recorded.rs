@@ -1,4 +1,5 @@
-//! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again.
+//! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again. It adds what comes to an
+//! adjoint in the order of the numeric sweep, so that both have the same bits.
 
 use std::ops::Range;
 
@@ -132,8 +133,14 @@ fn sweep<'t, T: Float>(
 
 impl<'t, T: Float> Adjoints<'t, T> {
     /// The adjoint of a scalar; zero if no gradient arrived.
+    ///
+    /// Numeric sweeps begin their sums with 0, so none of these is −0. Here 0 is added at the end, where it matters: an
+    /// adjoint of −0 hands on what one of 0 does.
     pub fn of_scalar(&self, x: Scalar<'t, T>) -> Scalar<'t, T> {
-        self.scalars.get(x.index as usize).copied().flatten().unwrap_or(Scalar::constant(T::ZERO))
+        let zero = Scalar::constant(T::ZERO);
+        let g = self.scalars.get(x.index as usize).copied().flatten().unwrap_or(zero);
+        let may_be_minus_zero = g.number == T::ZERO && T::ONE / g.number < T::ZERO || self.tape.is_for_program();
+        if may_be_minus_zero { g + zero } else { g }
     }
 
     /// The adjoint of a tensor, if a gradient arrived.
@@ -164,8 +171,8 @@ impl<'t, T: Float> Adjoints<'t, T> {
             Step::Unary(op) => self.add_product(entry.operand, op, 0, g, || op.slope(x(), y)),
             Step::Both(op) => {
                 let (x, other) = (x(), handle_of(tape, entry.second() as u32));
-                self.add_product(entry.operand, op, 0, g, || op.slopes(x, other, y)[0]);
                 self.add_product(entry.second() as u32, op, 1, g, || op.slopes(x, other, y)[1]);
+                self.add_product(entry.operand, op, 0, g, || op.slopes(x, other, y)[0]);
             }
             Step::Right(op) => {
                 let constant = Scalar::constant(entry.constant());
@@ -311,7 +318,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
                 Input::Number(number) => Term::Number(number),
             })
             .collect();
-        for (operand, input) in inputs.iter().enumerate() {
+        for (operand, input) in inputs.iter().enumerate().rev() {
             let Input::Node(to) = *input else { continue };
             if !self.tape.with_node(to, |node| node.tracked) {
                 continue;
