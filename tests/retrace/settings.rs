@@ -199,8 +199,8 @@ fn of_pools() {
 fn of_dropout() {
     Followed::new("dropout", || Dropout::new(0.5, &mut rng()), &[5, 8], |layer, x| layer.forward(x))
         .change("probability", |layer| layer.probability = 0.9)
-        .change("mode", |layer| ModuleExt::<f32>::eval(layer))
-        .change("mode again", |layer| ModuleExt::<f32>::train(layer))
+        .change("mode", ModuleExt::<f32>::eval)
+        .change("mode again", ModuleExt::<f32>::train)
         .change("masks", |layer| *layer = Dropout::new(0.9, &mut StdRng::seed_from_u64(7)))
         .change("no probability", |layer| layer.probability = 2.0);
     Followed::new("dropout2d", || Dropout2d::new(0.5, &mut rng()), &[5, 8, 2], |layer, x| layer.forward(x))
