@@ -91,7 +91,7 @@ pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
 pub use param::{Buffer, Leaf, LeafMut, Mode, Module, Param, Path, Visitor, VisitorMut};
 pub use petgraph;
 pub use place::{Place, Range};
-pub use program::{Batch, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};
+pub use program::{Batch, EagerReason, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};

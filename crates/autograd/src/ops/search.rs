@@ -58,7 +58,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn search(self, op: &'static str, axis: isize, search: Search) -> Result<Indices<'t, T>> {
         self.ensure()?;
-        let found = match self.tape.is_for_program() {
+        let found = match self.tape.is_guarding() {
             true => self.tape.searched(self.slot, search, axis),
             false => search.places(&self.tape.node_value(self.slot), axis),
         };

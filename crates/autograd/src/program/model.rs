@@ -12,7 +12,6 @@ use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
-use crate::var::Var;
 
 /// The loss of a model on a batch, recorded once: a training step that is replayed.
 ///
@@ -73,7 +72,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(Kind::Value, model, x)?;
-        self.write_buffers(Kind::Value, model);
+        self.write_buffers(model);
         Ok(self.forms.results().numbers[0])
     }
 
@@ -84,8 +83,8 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value_and_gradients(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
         self.run(Kind::Params, model, x)?;
-        self.write_buffers(Kind::Params, model);
-        let (results, reached) = (self.forms.results(), &self.forms.targets(Kind::Params).reached);
+        self.write_buffers(model);
+        let (results, reached) = (self.forms.results(), &self.forms.targets().reached);
         let mut found = self.spare.borrow_mut().pop().unwrap_or_default();
         let mut place = 0;
         let mut reached = reached.iter().zip(&results.tensors).peekable();
@@ -124,13 +123,13 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         self.forms.find(x);
         let function = &self.function;
         let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
-        self.forms.replay_after(kind, &|tape| put_on(tape, model), recorded)?;
+        self.forms.run_after(kind, &|tape| put_on(tape, model), recorded)?;
         Ok(())
     }
 
     /// Gives the buffers that the run has changed their new values.
-    fn write_buffers(&self, kind: Kind, model: &M) {
-        let written = &self.forms.targets(kind).written;
+    fn write_buffers(&self, model: &M) {
+        let written = &self.forms.targets().written;
         let tensors = &self.forms.results().tensors;
         let new = &tensors[tensors.len() - written.len()..];
         let mut place = 0;
@@ -143,19 +142,12 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     }
 }
 
-/// Puts all parameters and buffers of a model on a tape; the trainable parameters.
-fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
-    let mut trainable = Vec::new();
+/// Puts all parameters and buffers of a model on a tape.
+fn put_on<T: Float, M: Module<T>>(tape: &Tape<T>, model: &M) {
     each_param(model, &mut |param| {
-        let handle = tape.param(param);
-        if param.is_trainable() {
-            trainable.push(handle);
-        }
+        tape.param(param);
     });
-    let mut buffers = Vec::new();
-    each_buffer(model, &mut |buffer| buffers.push((buffer, tape.constant(buffer.value()).slot)));
-    tape.know_buffers(buffers.into_iter());
-    trainable
+    each_buffer(model, &mut |buffer| tape.know_buffer(buffer, tape.constant(buffer.value()).slot));
 }
 
 /// Shows every parameter, once.

@@ -90,6 +90,19 @@ impl<T: Float> Default for Guards<T> {
     }
 }
 
+impl<T: Float> Guards<T> {
+    /// Forgets all, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.outcomes.clear();
+        self.read.clear();
+        self.detached.clear();
+        self.given.clear();
+        self.drawn.clear();
+        self.buffers.clear();
+        self.written.clear();
+    }
+}
+
 /// Something that is drawn anew each time a program runs. What was drawn for the recording is for the run that follows it.
 pub(crate) struct Drawn<T: Float> {
     first: Cell<Option<Tensor<T>>>,
@@ -136,7 +149,7 @@ impl<T: Float> Tape<T> {
             Err(rule) => return Var::new(self, self.fail(Error { op: "drawn", rule, site })),
         };
         let var = self.leaf(value.clone(), false, site);
-        if self.is_for_program() && !var.is_failed() {
+        if self.is_guarding() && !var.is_failed() {
             let drawn = Drawn { first: Cell::new(Some(value)), draw: Box::new(draw) };
             self.guards.borrow_mut().drawn.push((var.slot, Rc::new(drawn)));
         }
@@ -161,9 +174,6 @@ impl<T: Float> Tape<T> {
         if value.is_failed() {
             return;
         }
-        if !self.is_for_program() {
-            return buffer.set(self.node_value(value.slot));
-        }
         let mut guards = self.guards.borrow_mut();
         match guards.buffers.iter().position(|(known, _)| std::ptr::eq(*known, buffer)) {
             Some(place) => {
@@ -171,6 +181,7 @@ impl<T: Float> Tape<T> {
                 guards.written.retain(|&(other, _)| other != place);
                 guards.written.push((place, value.slot));
             }
+            None if !self.is_for_program() => buffer.set(self.node_value(value.slot)),
             None => {
                 let why = "a layer changes a buffer; `ModelProgram` takes the model as an argument".to_string();
                 self.fail(Error::new("set_buffer", Rule::NotReplayable { why }));
@@ -178,14 +189,14 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Buffers of the model that a program is recorded of.
-    pub(crate) fn know_buffers<'m>(&self, buffers: impl Iterator<Item = (&'m Buffer<T>, u32)>) {
-        self.guards.borrow_mut().buffers = buffers.map(|(buffer, slot)| (&raw const *buffer, slot)).collect();
+    /// A buffer of the model that is an argument, and the node that holds it: it gets its new value when the run has succeeded.
+    pub(crate) fn know_buffer(&self, buffer: &Buffer<T>, slot: u32) {
+        self.guards.borrow_mut().buffers.push((&raw const *buffer, slot));
     }
 
     /// Indices that are an argument of the function that is recorded.
     pub(crate) fn know_indices(&self, indices: &Tensor<usize>) {
-        if self.is_for_program() {
+        if self.is_guarding() {
             self.guards.borrow_mut().given.push(indices.clone());
         }
     }
@@ -193,7 +204,7 @@ impl<T: Float> Tape<T> {
     /// Remembers that code looked at indices, if they are an argument or were found: its path holds for these very indices.
     pub(crate) fn guard_indices(&self, indices: &Tensor<usize>) {
         // All empty lists may have one address, and none has anything to show.
-        if !self.is_for_program() || indices.is_empty() {
+        if !self.is_guarding() || indices.is_empty() {
             return;
         }
         let place = self.guards.borrow().given.iter().position(|given| given.address() == indices.address());
@@ -207,6 +218,13 @@ impl<T: Float> Tape<T> {
     /// drawn anew in every run.
     #[inline(always)]
     pub fn is_for_program(&self) -> bool {
+        let mode = self.mode.get();
+        mode.guarding | mode.once
+    }
+
+    /// Whether what the code does besides recorded operations is remembered.
+    #[inline(always)]
+    pub(crate) fn is_guarding(&self) -> bool {
         self.mode.get().guarding
     }
 
@@ -238,7 +256,7 @@ impl<T: Float> Tape<T> {
     /// Whether all elements of a node pass a test: what a rule may branch on.
     pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
         let holds = self.with_node(slot, |node| node.value.iter().all(test));
-        if self.is_for_program() {
+        if self.is_guarding() {
             self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
         }
         holds
@@ -272,7 +290,7 @@ impl<T: Float> Tape<T> {
     /// The index of a number without its history: of none at all, except for a program, whose number may change.
     #[inline]
     pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
-        if !self.is_for_program() {
+        if !self.is_guarding() {
             return CONSTANT;
         }
         let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
