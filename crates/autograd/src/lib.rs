@@ -93,7 +93,7 @@ pub use param::{
 };
 pub use petgraph;
 pub use place::{Place, Range};
-pub use program::{Batch, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};
+pub use program::{Batch, EagerReason, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};

@@ -10,12 +10,14 @@
 //!
 //! Invariant: a result is returned only from a path all of whose guards held.
 
+mod account;
 mod batch;
 mod chain;
 mod code;
 mod columns;
 mod data;
 mod derived;
+mod eager;
 mod forms;
 mod lanes;
 mod layout;
@@ -25,9 +27,13 @@ mod paths;
 mod plan;
 mod reading;
 mod region;
+mod report;
 mod script;
+mod tree;
 
 use std::marker::PhantomData;
+
+use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -36,15 +42,18 @@ use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::{LIMIT, Tape};
 use crate::tensor::Tensor;
-use crate::transform::Inputs;
+use crate::transform::{Inputs, unit};
 use crate::var::Var;
 
+#[cfg(test)]
+pub(crate) use account::Forced;
 pub use batch::Batch;
 use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, release, variables};
 use forms::Forms;
 pub use map::Map;
 pub use model::ModelProgram;
 use paths::Kind;
+pub use report::{EagerReason, Report};
 
 /// A function, recorded: its values and derivatives on new inputs, without recording it again.
 ///
@@ -187,6 +196,10 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
         }
         let places = places(x);
         let n = places.len();
+        self.begin(x, None)?;
+        if self.forms.run_rows(Kind::Hessian, Kind::Hvp, &self.function)? {
+            return tensor([n, n], &self.forms.results().numbers);
+        }
         let mut rows = Vec::with_capacity(n * n);
         for &place in &places {
             flatten(self.hvp(x, &one_at(x, place))?.1, &places, &mut rows);
@@ -261,27 +274,56 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
         if !has_tensors(x) {
             self.run(Kind::Jacobian, x, None)?;
             let n = variables(&self.forms.varies().numbers);
-            return tensor([self.forms.count(), n], &self.forms.results().numbers);
+            return tensor([self.forms.count().unwrap_or(0), n], &self.forms.results().numbers);
         }
-        let places = places(x);
-        let n = places.len();
+        self.begin(x, None)?;
+        if self.forms.count().is_none() {
+            self.run(Kind::Value, x, None)?;
+            self.begin(x, None)?;
+        }
+        let (places, m) = (places(x), self.forms.count().unwrap_or(0));
+        let by = if m > places.len() { Kind::Jvp } else { Kind::Weighted };
+        if self.forms.run_rows(Kind::Jacobian, by, &self.function)? {
+            return tensor([m, places.len()], &self.forms.results().numbers);
+        }
+        match by {
+            Kind::Jvp => self.columns(x, &places, m),
+            _ => self.rows(x, &places),
+        }
+    }
+
+    /// The Jacobian, row by row: a reverse sweep for each element of the result.
+    #[track_caller]
+    fn rows(&mut self, x: &X, places: &[usize]) -> Result<Tensor<T>> {
         let value = only(self.run(Kind::Value, x, None)?)?;
         let is_gathered = self.forms.results().tensors.is_empty();
-        let mut rows = Vec::with_capacity(n.saturating_mul(value.len()));
+        let mut rows = Vec::with_capacity(places.len().saturating_mul(value.len()));
         for i in 0..value.len() {
-            let mut seed = Tensor::zeros(value.shape());
-            seed.as_mut_slice()[i] = T::ONE;
+            let seed = unit(value.shape(), i);
             self.read(x, None)?;
             match is_gathered {
                 true => self.forms.data.numbers.extend(seed.iter()),
                 false => self.forms.data.tensors.push(seed),
             }
-            self.forms.replay(Kind::Weighted, &self.function)?;
+            self.forms.run(Kind::Weighted, &self.function)?;
             let Data { numbers, tensors, .. } = self.forms.results();
             put_found(&mut self.gradient, self.forms.varies(), numbers, tensors);
-            flatten(&self.gradient, &places, &mut rows);
+            flatten(&self.gradient, places, &mut rows);
         }
-        tensor([value.len(), n], &rows)
+        tensor([value.len(), places.len()], &rows)
+    }
+
+    /// The Jacobian, column by column: a forward sweep for each number of the arguments.
+    #[track_caller]
+    fn columns(&mut self, x: &X, places: &[usize], m: usize) -> Result<Tensor<T>> {
+        let mut elements = vec![T::ZERO; m * places.len()];
+        for (j, &place) in places.iter().enumerate() {
+            let Data { numbers, tensors, .. } = self.run(Kind::Jvp, x, Some(&one_at(x, place)))?;
+            let column =
+                tensors.first().map(Tensor::iter).into_iter().flatten().chain(halves(numbers).0.iter().copied());
+            column.enumerate().for_each(|(i, dy)| elements[i * places.len() + j] = dy);
+        }
+        tensor([m, places.len()], &elements)
     }
 }
 
@@ -307,9 +349,23 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         self.forms.report()
     }
 
+    /// Has every input replayed, or run on a plain tape.
+    #[cfg(test)]
+    pub(crate) fn forced(mut self, how: Forced) -> Self {
+        self.forms.account.forced = Some(how);
+        self
+    }
+
     /// Runs the path that the input is on; the results stay until the next run.
     #[track_caller]
     fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
+        self.begin(x, along)?;
+        self.forms.run(kind, &self.function)
+    }
+
+    /// Takes the arguments apart, and makes room for results.
+    #[track_caller]
+    fn begin(&mut self, x: &X, along: Option<&X>) -> Result<()> {
         self.read(x, along)?;
         if !self.forms.data.tensors.is_empty() {
             // Their memory is for the results of this run.
@@ -317,7 +373,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             release(&mut self.gradient);
             release(&mut self.product);
         }
-        self.forms.replay(kind, &self.function)
+        Ok(())
     }
 
     /// Takes the arguments apart.
@@ -335,60 +391,6 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
             self.gradient = x.zeros();
             self.product = x.zeros();
         }
-    }
-}
-
-/// What a [`Program`] is made of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// The paths through the function that are kept.
-    pub paths: usize,
-    /// How often the function was recorded: for each path, and on it for each kind of derivative.
-    pub recordings: usize,
-    /// Paths that were given up because there were too many.
-    pub forgotten: usize,
-    /// Operations that the recordings had, on all paths.
-    pub recorded: usize,
-    /// Operations that are left of them.
-    pub operations: usize,
-    /// Groups of equal operations on numbers that they run in; with tensors, steps.
-    pub groups: usize,
-    /// Bytes of all that was recorded.
-    pub recorded_bytes: usize,
-    /// Bytes of what is kept at once.
-    pub bytes: usize,
-}
-
-impl Report {
-    fn and(self, other: Self) -> Self {
-        Report {
-            paths: self.paths + other.paths,
-            recordings: self.recordings + other.recordings,
-            forgotten: self.forgotten + other.forgotten,
-            recorded: self.recorded + other.recorded,
-            operations: self.operations + other.operations,
-            groups: self.groups + other.groups,
-            recorded_bytes: self.recorded_bytes + other.recorded_bytes,
-            bytes: self.bytes + other.bytes,
-        }
-    }
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} of {} operations in {} groups, {} of {} bytes, {} paths, recorded {} times, {} paths forgotten",
-            self.operations,
-            self.recorded,
-            self.groups,
-            self.bytes,
-            self.recorded_bytes,
-            self.paths,
-            self.recordings,
-            self.forgotten
-        )
     }
 }
 
@@ -422,8 +424,8 @@ fn elements<T: Float>(result: Var<'_, T>) -> Result<Ends<'_, T>> {
     };
     Ok(Ends {
         numbers: tape.gathered(start, len).into_iter().zip(value.iter()).map(scalar).collect(),
-        tensors: Vec::new(),
-        integers: Vec::new(),
+        tensors: SmallVec::new(),
+        integers: SmallVec::new(),
     })
 }
 

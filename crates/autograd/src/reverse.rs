@@ -484,7 +484,7 @@ fn custom_vjp<'t, T: Float>(
         return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
     }
     let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
-    let is_step = tape.is_for_program() && !tape.is_recording() && rule.is_numeric();
+    let is_step = tape.is_guarding() && !tape.is_recording() && rule.is_numeric();
     let gradients = match is_step {
         true => NumericAdjoint::record(rule.clone(), x, &y, g, site)?,
         false => rule.vjp(x, &y, g)?,

@@ -112,7 +112,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The tape of either number, if it is recorded for a program.
     #[inline(always)]
     fn guarding(self, other: Self) -> Option<&'t Tape<T>> {
-        self.tape.or(other.tape).filter(|tape| tape.is_for_program())
+        self.tape.or(other.tape).filter(|tape| tape.is_guarding())
     }
 
     #[inline(always)]

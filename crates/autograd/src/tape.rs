@@ -97,12 +97,14 @@ struct Mode {
     sites: bool,
     /// What the code does with numbers besides recorded operations is remembered: the recording is for a program.
     guarding: bool,
+    /// The code is a program's that runs on this tape once: what could not be replayed is refused, and nothing is remembered.
+    once: bool,
     /// Elementwise operations on tensors are recorded without their values.
     hollow: bool,
 }
 
 impl Mode {
-    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false, hollow: false };
+    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false, once: false, hollow: false };
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -146,6 +148,13 @@ impl<T: Float> Tape<T> {
     pub(crate) fn guarding() -> Self {
         let tape = Self::new();
         tape.mode.set(Mode { guarding: true, ..Mode::PLAIN });
+        tape
+    }
+
+    /// An empty tape for a program's code, run without being replayed afterwards.
+    pub(crate) fn for_one_run() -> Self {
+        let tape = Self::new();
+        tape.mode.set(Mode { once: true, ..Mode::PLAIN });
         tape
     }
 
@@ -262,7 +271,7 @@ impl<T: Float> Tape<T> {
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
         self.sites.get_mut().clear();
-        *self.guards.get_mut() = Guards::default();
+        self.guards.get_mut().clear();
         self.sections.get_mut().clear();
         *self.failure.get_mut() = None;
     }
@@ -409,7 +418,8 @@ impl<T: Float> Tape<T> {
         // SAFETY: as in `push`.
         let capacity = unsafe { (*self.entries.get()).capacity() };
         self.mode.set(mode);
-        self.room.set(if mode == Mode::PLAIN { capacity } else { 0 });
+        let is_plain = Mode { once: false, ..mode } == Mode::PLAIN;
+        self.room.set(if is_plain { capacity } else { 0 });
     }
 
     /// The failure that stopped a handle, as a result.

@@ -375,7 +375,7 @@ fn zeros<T: Float>(op: &'static str, y: &Shape, x: &Shape) -> Result<Tensor<T>> 
 }
 
 /// Zeros, and a one at a row-major index.
-fn unit<T: Float>(shape: &Shape, index: usize) -> Tensor<T> {
+pub(crate) fn unit<T: Float>(shape: &Shape, index: usize) -> Tensor<T> {
     let mut unit = Tensor::zeros(shape);
     if let Some(element) = unit.as_mut_slice().get_mut(index) {
         *element = T::ONE;

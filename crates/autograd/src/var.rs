@@ -53,7 +53,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The first failure on the tape, if this is the result of a failed operation.
     pub fn value(self) -> Result<Tensor<T>> {
         self.ensure()?;
-        if self.tape.is_for_program() {
+        if self.tape.is_guarding() {
             self.tape.guard_elements(self.slot);
         }
         Ok(self.tape.node_value(self.slot))

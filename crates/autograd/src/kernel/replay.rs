@@ -198,6 +198,11 @@ impl<T: Float> Replay<T> {
         }
     }
 
+    /// The memory that groups take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.groups[..]) + size_of_val(&self.list[..])
+    }
+
     /// Whether a group writes to a slot.
     pub fn is_written(&self, slot: u32) -> bool {
         slot as usize >= self.written
@@ -272,6 +277,13 @@ impl<T: Float> Replay<T> {
 }
 
 impl<T> Numbers<T> {
+    /// The memory that they take.
+    pub fn bytes(&self) -> usize {
+        let numbers = [&self.uniform, &self.values, &self.rows, &self.copies[0], &self.copies[1]];
+        let places = self.bases.capacity() + self.ahead.capacity();
+        numbers.map(Vec::capacity).iter().sum::<usize>() * size_of::<T>() + places * size_of::<Base<T>>()
+    }
+
     pub fn lanes(&self) -> usize {
         self.lanes
     }

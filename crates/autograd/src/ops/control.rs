@@ -44,7 +44,7 @@ impl<'t, T: Float> Var<'t, T> {
         }
         let (value, tracked) =
             self.tape.with_node(self.slot, |node| (node.value.element(flat).unwrap_or(T::NAN), node.tracked));
-        if !tracked && !self.tape.is_for_program() {
+        if !tracked && !self.tape.is_guarding() {
             return Scalar { tape: Some(self.tape), number: value, index: CONSTANT };
         }
         Scalar::on(self.tape, value, flat as u64, self.slot, Step::Element)

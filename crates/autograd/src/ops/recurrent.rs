@@ -92,7 +92,7 @@ where
         let (x, g, tape, wants_input) = (rule.x, rule.g, rule.g.tape(), rule.is_needed(0));
         let packed = match rule.saved {
             // Without a node, whose operands would not fit into it.
-            Saved::Tensor(kept) if !tape.is_recording() && !tape.is_for_program() => {
+            Saved::Tensor(kept) if !tape.is_recording() && !tape.is_guarding() => {
                 let operands: Tensors<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
                 match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input) {
                     Ok(packed) => tape.constant(packed),

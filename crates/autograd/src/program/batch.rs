@@ -1,14 +1,17 @@
 //! Many inputs at once: lanes of vector instructions, threads, and inputs on other paths put together again.
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use super::data::{count, put_numbers, require_form, take, variables};
+use super::forms::Work;
 use super::lanes::{into_inner, lock, rows};
-use super::paths::Kind;
+use super::paths::{Begun, Function, Kind, Rerun};
 use super::{Number, Program, Vector, halves};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::parallel;
+use crate::kernel::replay::LANES;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
@@ -200,56 +203,103 @@ where
         }
         require_form("sum", each, first)?;
         let sums = self.sums(shared_count, each)?;
-        let sums = sums.as_slice().unwrap_or_default();
-        put_numbers(&mut self.gradient.0, &self.forms.varies().numbers[..shared_count], sums);
+        put_numbers(&mut self.gradient.0, &self.forms.varies().numbers[..shared_count], &sums);
         Ok((sums[sums.len() - 1], &self.gradient.0))
     }
 
     /// The sums of the gradients and of the values over all inputs. The numbers that are shared, and those of one input,
     /// have been read.
     #[track_caller]
-    fn sums(&mut self, shared_count: usize, each: &[E]) -> Result<Tensor<T>> {
+    fn sums(&mut self, shared_count: usize, each: &[E]) -> Result<Vec<T>> {
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
-        let results = variables(&self.forms.varies().numbers[..shared_count]) + 1;
-        let (paths, numbers, _, mut record) = self.forms.recorder(Kind::Sum, shared_count, &self.function);
-        let at = paths.ready(Kind::Sum, paths.last(Kind::Sum), numbers, &mut record)?;
+        let Work { paths, numbers, varies, mut function, account } = self.forms.work(shared_count, &self.function);
         numbers.truncate(shared_count);
         let shared = &numbers[..];
-
-        let ready = &*paths.ready_at(at, Kind::Sum)?;
-        let strays = Mutex::new(Vec::new());
-        let leaf = |uniform: &[T], k: usize| {
-            let mut sums = Tensor::zeros([results]);
-            let inputs = k * LEAF..((k + 1) * LEAF).min(each.len());
-            let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
-            ready.sum(inputs, uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
-            sums
-        };
-        let add = |mut sums: Tensor<T>, more: Tensor<T>| {
-            sums.as_mut_slice().iter_mut().zip(more.iter()).for_each(|(sum, more)| *sum += more);
-            sums
-        };
-        let work = each.len().saturating_mul(ready.plan.operations.1);
-        let mut sums = ready.with_uniform(shared, |uniform| {
-            parallel::tree(each.len().div_ceil(LEAF), work, &|k| leaf(uniform, k), &add)
-        });
-
         let mut whole = |i: usize, numbers: &mut Vec<T>| {
             numbers.extend_from_slice(shared);
-            let _ = take(&each[i], numbers);
+            load(i, numbers);
         };
-        paths.regroup(Kind::Sum, at, into_inner(strays), &mut whole, &mut record, &mut |ready, inputs, strays| {
-            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-            ready.with_uniform(shared, |uniform| {
-                ready.sum(0..inputs.len(), uniform, &load, sums.as_mut_slice(), &mut stray);
+        let mut sums = vec![T::ZERO; variables(&varies.numbers[..shared_count]) + 1];
+        let add = |sums: &mut [T], more: &mut dyn Iterator<Item = T>| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        };
+
+        let mut next = 0;
+        while next < each.len() {
+            let inputs = next..each.len();
+            let at = match paths.begin(Kind::Sum, (&inputs, &mut whole), &mut function, account)? {
+                Begun::On(at) => at,
+                Begun::Done(results) => {
+                    add(&mut sums, &mut results.numbers.iter().copied());
+                    next += 1;
+                    continue;
+                }
+            };
+            let Some(ready) = paths.in_lanes(at, Kind::Sum) else { return Err(not_in_lanes()) };
+            let inputs = together(paths.trusted(at, Kind::Sum), inputs, |few| {
+                let (mut strays, mut unused) = (0, sums.clone());
+                let mut stray = |_, ordinal| strays += usize::from(paths.is_new(Kind::Sum, at, ordinal));
+                ready.with_uniform(shared, |uniform| ready.sum(few, uniform, &rows(&load), &mut unused, &mut stray));
+                strays
             });
-        })?;
+            next = inputs.end;
+            let strays = Mutex::new(Vec::new());
+            let leaf = |uniform: &[T], k: usize| {
+                let mut sums = Tensor::zeros([sums.len()]);
+                let start = inputs.start + k * LEAF;
+                let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
+                ready.sum(
+                    start..(start + LEAF).min(inputs.end),
+                    uniform,
+                    &rows(&load),
+                    sums.as_mut_slice(),
+                    &mut stray,
+                );
+                sums
+            };
+            let both = |mut sums: Tensor<T>, more: Tensor<T>| {
+                add(sums.as_mut_slice(), &mut more.iter());
+                sums
+            };
+            let work = inputs.len().saturating_mul(ready.plan.operations.1);
+            let found = ready.with_uniform(shared, |uniform| {
+                parallel::tree(inputs.len().div_ceil(LEAF), work, &|k| leaf(uniform, k), &both)
+            });
+            add(&mut sums, &mut found.iter());
+            let strays = into_inner(strays);
+            let tools = (&mut function as &mut dyn Function<T>, &mut *account);
+            paths.regroup(Kind::Sum, (at, inputs.len()), strays, &mut whole, tools, &mut |rerun| match rerun {
+                Rerun::On(ready, inputs, strays) => {
+                    let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+                    let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
+                    ready.with_uniform(shared, |uniform| {
+                        ready.sum(0..inputs.len(), uniform, &load, &mut sums, &mut stray);
+                    });
+                }
+                Rerun::Done(_, results) => add(&mut sums, &mut results.numbers.iter().copied()),
+            })?;
+        }
         Ok(sums)
     }
+}
+
+/// How many of the next inputs are taken together: all, where as many have stayed on the path before, or else where the first
+/// few stay on it, as `strays` tells.
+fn together(trusted: usize, inputs: Range<usize>, strays: impl FnOnce(Range<usize>) -> usize) -> Range<usize> {
+    let few = inputs.start..inputs.end.min(inputs.start + LANES);
+    match inputs.len() <= trusted.max(few.len()) || 2 * strays(few.clone()) <= few.len() {
+        true => inputs,
+        false => few,
+    }
+}
+
+#[track_caller]
+pub(super) fn not_in_lanes() -> Error {
+    let why = "tensors do not run in lanes, with many inputs at once".into();
+    Error::new("program", Rule::NotReplayable { why })
 }
 
 /// How many results there are for one input, of so many values and so many variables.
@@ -289,39 +339,62 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         }
         let Some(first) = xs.first() else { return Ok(()) };
         program.read(first, directions.first())?;
-        let n = count(first);
         require_form("batch", xs.iter().chain(directions), first)?;
+        let n = count(first);
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&xs[i], numbers);
             directions.get(i).into_iter().for_each(|direction| drop(take(direction, numbers)));
         };
-        let (paths, numbers, _, mut record) = program.forms.recorder(kind, n, &program.function);
-        let at = paths.ready(kind, paths.last(kind), numbers, &mut record)?;
-        drop(record);
-        let each = each(program.forms.count(), variables(&program.forms.varies().numbers));
-        same_len(out.len(), xs.len() * each)?;
-
-        let (paths, _, varies, mut record) = program.forms.recorder(kind, n, &program.function);
-        let ready = &*paths.ready_at(at, kind)?;
-        let strays = Mutex::new(Vec::new());
-        let work = xs.len().saturating_mul(ready.plan.operations.1);
-        parallel::pieces(out, PIECE * each.max(1), work, &|start, piece| {
-            let start = start / each.max(1);
-            let inputs = start..start + piece.len() / each.max(1);
-            ready.each(inputs, &rows(&load), &mut |i, results| match results {
-                Ok(results) => store(&mut piece[(i - start) * each..][..each], varies, results),
-                Err(ordinal) => lock(&strays).push((i, ordinal)),
+        let Work { paths, varies, mut function, account, .. } = program.forms.work(n, &program.function);
+        let varies = &varies.numbers[..];
+        let mut next = 0;
+        while next < xs.len() {
+            let inputs = next..xs.len();
+            let begun = paths.begin(kind, (&inputs, &mut { load }), &mut function, account)?;
+            let each = each(function.results.unwrap_or(0), variables(varies));
+            same_len(out.len(), xs.len() * each)?;
+            let at = match begun {
+                Begun::On(at) => at,
+                Begun::Done(results) => {
+                    store(&mut out[inputs.start * each..][..each], varies, &results.numbers);
+                    next += 1;
+                    continue;
+                }
+            };
+            let Some(ready) = paths.in_lanes(at, kind) else { return Err(not_in_lanes()) };
+            let inputs = together(paths.trusted(at, kind), inputs, |few| {
+                let mut strays = 0;
+                ready.each(few, &rows(&load), &mut |_, results| {
+                    strays += usize::from(results.is_err_and(|ordinal| paths.is_new(kind, at, ordinal)));
+                });
+                strays
             });
-        });
-
-        paths.regroup(kind, at, into_inner(strays), &mut { load }, &mut record, &mut |ready, inputs, strays| {
-            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
-                Ok(results) => store(&mut out[inputs[k] * each..][..each], varies, results),
-                Err(ordinal) => strays.push((inputs[k], ordinal)),
+            next = inputs.end;
+            let strays = Mutex::new(Vec::new());
+            let work = inputs.len().saturating_mul(ready.plan.operations.1);
+            let these = &mut out[inputs.start * each..inputs.end * each];
+            parallel::pieces(these, PIECE * each.max(1), work, &|start, piece| {
+                let start = inputs.start + start / each.max(1);
+                ready.each(start..start + piece.len() / each.max(1), &rows(&load), &mut |i, results| match results {
+                    Ok(results) => store(&mut piece[(i - start) * each..][..each], varies, results),
+                    Err(ordinal) => lock(&strays).push((i, ordinal)),
+                });
             });
-        })
+            let strays = into_inner(strays);
+            let tools = (&mut function as &mut dyn Function<T>, &mut *account);
+            paths.regroup(kind, (at, inputs.len()), strays, &mut { load }, tools, &mut |rerun| match rerun {
+                Rerun::On(ready, inputs, strays) => {
+                    let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+                    ready.each(0..inputs.len(), &load, &mut |k, results| match results {
+                        Ok(results) => store(&mut out[inputs[k] * each..][..each], varies, results),
+                        Err(ordinal) => strays.push((inputs[k], ordinal)),
+                    });
+                }
+                Rerun::Done(i, results) => store(&mut out[i * each..][..each], varies, &results.numbers),
+            })?;
+        }
+        Ok(())
     }
 }
 

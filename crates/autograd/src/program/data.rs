@@ -1,5 +1,7 @@
 //! The arguments and results of a program, taken apart into numbers and tensors.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
@@ -29,9 +31,9 @@ pub(super) struct Parts<'d, T: Float> {
 /// The same on a recording.
 #[derive(Clone, Debug)]
 pub(super) struct Ends<'t, T: Float> {
-    pub numbers: Vec<Scalar<'t, T>>,
-    pub tensors: Vec<Var<'t, T>>,
-    pub integers: Vec<Indices<'t, T>>,
+    pub numbers: SmallVec<[Scalar<'t, T>; 1]>,
+    pub tensors: SmallVec<[Var<'t, T>; 1]>,
+    pub integers: SmallVec<[Indices<'t, T>; 1]>,
 }
 
 impl<T: Float> Default for Data<T> {
@@ -61,15 +63,20 @@ impl<T: Float> Data<T> {
 
 impl<'t, T: Float> Ends<'t, T> {
     pub fn number(x: Scalar<'t, T>) -> Self {
-        Self::numbers(vec![x])
+        Ends { numbers: smallvec![x], tensors: SmallVec::new(), integers: SmallVec::new() }
     }
 
     pub fn numbers(numbers: Vec<Scalar<'t, T>>) -> Self {
-        Ends { numbers, tensors: Vec::new(), integers: Vec::new() }
+        Ends { numbers: numbers.into(), tensors: SmallVec::new(), integers: SmallVec::new() }
     }
 
     pub fn tensor(x: Var<'t, T>) -> Self {
-        Ends { numbers: Vec::new(), tensors: vec![x], integers: Vec::new() }
+        Ends { numbers: SmallVec::new(), tensors: smallvec![x], integers: SmallVec::new() }
+    }
+
+    /// How many elements there are.
+    pub fn count(&self) -> usize {
+        self.numbers.len() + self.tensors.iter().map(|x| x.shape().len()).sum::<usize>()
     }
 
     /// All as numbers.
@@ -113,13 +120,13 @@ impl Varies {
 
     /// Those of some handles that derivatives are taken of.
     pub fn among<'t, T: Float>(&self, all: &Ends<'t, T>) -> Ends<'t, T> {
-        fn chosen<H: Copy>(handles: &[H], varies: &[bool]) -> Vec<H> {
+        fn chosen<H: Copy, L: FromIterator<H>>(handles: &[H], varies: &[bool]) -> L {
             handles.iter().zip(varies).filter(|(_, varies)| **varies).map(|(&handle, _)| handle).collect()
         }
         Ends {
             numbers: chosen(&all.numbers, &self.numbers),
             tensors: chosen(&all.tensors, &self.tensors),
-            integers: Vec::new(),
+            integers: SmallVec::new(),
         }
     }
 }

@@ -1,21 +1,26 @@
 //! What a program records: its function, and on the same tape the derivatives that are asked for.
 
+use std::ops::Range;
+
+use smallvec::{SmallVec, smallvec};
+
 use super::Recorded;
+use super::account::Size;
 use super::code::Code;
 use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
-use crate::reverse::recorded::{Adjoints, Root, last, once, recorded};
+use crate::reverse::recorded::{Adjoints, Root, apart, last, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 use crate::var::Var;
 
-/// Puts on the tape what a function takes besides its arguments; what derivatives are taken of.
-pub(super) type Prelude<'p, T> = dyn for<'t> Fn(&'t Tape<T>) -> Vec<Var<'t, T>> + 'p;
+/// Puts on the tape what a function takes besides its arguments; derivatives are taken of what is tracked.
+pub(super) type Prelude<'p, T> = dyn Fn(&Tape<T>) + 'p;
 
 /// Records the function at some arguments, with the derivatives that `kind` asks for. How many numbers are shared matters for
 /// a sum; all recordings must have as many results as the first.
@@ -30,31 +35,45 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     put(form, data);
     let tape = Tape::guarding();
     let handles = form.record(&tape);
-    let params = prelude(&tape);
+    let arguments = tape.len();
+    prelude(&tape);
+    let params: Vec<Var<'_, T>> = tracked(&tape, arguments..tape.len()).collect();
     let given = leaves(&tape);
     let others = Ends {
-        integers: Vec::new(),
+        integers: SmallVec::new(),
         numbers: data.numbers[given.numbers.len()..].iter().map(|&number| tape.scalar(number)).collect(),
         tensors: data.tensors[given.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
     let y = function(&tape, handles)?;
-    let found = y.numbers.len() + y.tensors.iter().map(|y| y.shape().len()).sum::<usize>();
+    same_count(&y, results)?;
+    let inputs = given.clone().and(others.clone());
+    let shared = (kind == Kind::Sum).then_some(shared);
+    let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].into();
+    let x = varies.among(&Ends { numbers, tensors: given.tensors, integers: SmallVec::new() });
+    let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
+    derived(&tape, kind, Given { inputs: &inputs, x: &x, others: &others, params: &params, shared }, y)
+}
+
+/// Notes how many results the function has; refuses another number of them.
+pub(super) fn same_count<T: Float>(y: &Ends<'_, T>, results: &mut Option<usize>) -> Result<()> {
+    let found = y.count();
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
         return Err(Error::new("program", Rule::NotReplayable { why }));
     }
-    let inputs = given.clone().and(others.clone());
-    let shared = (kind == Kind::Sum).then_some(shared);
-    let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].to_vec();
-    let x = varies.among(&Ends { numbers, tensors: given.tensors, integers: Vec::new() });
-    let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
-    derived(&tape, kind, Given { inputs: &inputs, x: &x, others: &others, params: &params, shared }, y)
+    Ok(())
+}
+
+/// The tensors among some entries that derivatives are taken of.
+pub(super) fn tracked<T: Float>(tape: &Tape<T>, entries: Range<usize>) -> impl Iterator<Item = Var<'_, T>> {
+    let nodes = entries.map(|index| tape.entry(index)).filter(|entry| entry.step() == Step::Node);
+    nodes.map(|entry| Var::new(tape, entry.operand)).filter(|x| tape.with_node(x.slot, |node| node.tracked))
 }
 
 /// The arguments, with which a recording begins.
 fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
-    let mut x = Ends { numbers: Vec::new(), tensors: Vec::new(), integers: Vec::new() };
+    let mut x = Ends { numbers: SmallVec::new(), tensors: SmallVec::new(), integers: SmallVec::new() };
     for index in 0..tape.len() {
         let entry = tape.entry(index);
         match entry.step() {
@@ -90,19 +109,22 @@ pub(super) fn derived<'t, T: Float>(
         return Err(error);
     }
     let of_function = tape.node_count() as u32;
+    // A plain tape has no entries for comparisons.
+    let function = Size::of(tape).without(inputs.numbers.len() + tape.guards().outcomes.len());
+    let rows = y.count().min(x.numbers.len());
     let mut reached = Vec::new();
     let mut results = match kind {
         Kind::Value => y,
         Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, last)?.and(y),
         Kind::Weighted => gradient(tape, dot(others, &y), x, last)?,
         Kind::Params => {
-            let mut tensors = Vec::new();
+            let mut tensors = SmallVec::new();
             if y.numbers[0].index < LIMIT {
                 let adjoints = last(tape, Root::Scalar(y.numbers[0]))?;
                 let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
                 (reached, tensors) = (0..params.len()).filter_map(found).unzip();
             }
-            Ends { numbers: y.numbers, tensors, integers: Vec::new() }
+            Ends { numbers: y.numbers, tensors, integers: SmallVec::new() }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
         Kind::Jvp => along(tape, &y, x, others, last)?.and(y),
@@ -120,15 +142,16 @@ pub(super) fn derived<'t, T: Float>(
     }
     let guards = tape.guards();
     results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
-    let written = guards.written.iter().map(|&(buffer, _)| buffer).collect();
-    let drawn = guards.generators.iter().map(|drawing| drawing.draws).collect();
-    let counted = guards.counters.iter().map(|counting| counting.times).collect();
+    let mut targets = Targets { reached, ..Targets::default() };
+    targets.note(&guards);
     Ok(Recording {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
+        function,
+        rows,
         code: Code::of(tape, inputs, &results, of_function),
-        targets: Targets { reached, written, counted, drawn },
+        targets,
     })
 }
 
@@ -144,16 +167,16 @@ pub(super) fn gradient<'t, T: Float>(
 ) -> Result<Ends<'t, T>> {
     if y.index >= LIMIT {
         return Ok(Ends {
-            numbers: vec![Scalar::constant(T::ZERO); x.numbers.len()],
+            numbers: smallvec![Scalar::constant(T::ZERO); x.numbers.len()],
             tensors: x.tensors.iter().map(|x| tape.constant(Tensor::zeros(x.shape()))).collect(),
-            integers: Vec::new(),
+            integers: SmallVec::new(),
         });
     }
     let adjoints = sweep(tape, Root::Scalar(y))?;
     Ok(Ends {
         numbers: x.numbers.iter().map(|&x| adjoints.of_scalar(x)).collect(),
         tensors: x.tensors.iter().map(|&x| adjoints.of_var(x)).collect(),
-        integers: Vec::new(),
+        integers: SmallVec::new(),
     })
 }
 
@@ -162,7 +185,7 @@ pub(super) fn gradient<'t, T: Float>(
 fn jacobian<'t, T: Float>(tape: &'t Tape<T>, y: &[Scalar<'t, T>], x: &Ends<'t, T>) -> Result<Vec<Scalar<'t, T>>> {
     let n = x.numbers.len();
     if y.len() <= n {
-        let rows: Result<Vec<_>> = y.iter().map(|&y| Ok(gradient(tape, y, x, recorded)?.numbers)).collect();
+        let rows: Result<Vec<_>> = y.iter().map(|&y| Ok(gradient(tape, y, x, once)?.numbers)).collect();
         return Ok(rows?.concat());
     }
     let one_at = |j: usize| (0..n).map(|k| Scalar::constant(T::of(f64::from(u8::from(k == j))))).collect();
@@ -184,19 +207,19 @@ fn along<'t, T: Float>(
     let u = Ends {
         numbers: y.numbers.iter().map(|_| tape.scalar(T::ONE)).collect(),
         tensors: y.tensors.iter().map(|y| tape.var(Tensor::ones(y.shape()))).collect(),
-        integers: Vec::new(),
+        integers: SmallVec::new(),
     };
-    let slopes = gradient(tape, dot(&u, y), x, recorded)?;
+    let slopes = gradient(tape, dot(&u, y), x, apart)?;
     gradient(tape, dot(&slopes, direction), &u, sweep)
 }
 
-fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {
+pub(super) fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {
     let numbers = x.numbers.iter().zip(&y.numbers).map(|(&x, &y)| x * y);
     numbers.chain(x.tensors.iter().zip(&y.tensors).map(|(&x, &y)| (x * y).sum())).sum()
 }
 
 /// The only result, or the sum of all.
-fn sum<'t, T: Float>(y: &Ends<'t, T>) -> Scalar<'t, T> {
+pub(super) fn sum<'t, T: Float>(y: &Ends<'t, T>) -> Scalar<'t, T> {
     match (&y.numbers[..], &y.tensors[..]) {
         (&[y], []) => y,
         (numbers, tensors) => numbers.iter().copied().chain(tensors.iter().map(|y| y.sum())).sum(),

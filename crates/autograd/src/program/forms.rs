@@ -1,16 +1,19 @@
 //! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
 
+use super::account::Account;
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
-use super::paths::{Kind, Paths, Recording, Targets};
+use super::eager::Once;
+use super::paths::{Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
 use crate::shape::Shape;
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
-/// So many forms are kept; beyond, the one that was not used for longest goes.
+/// So many forms are kept that were recorded, and as many that were not; beyond, the one that was not used for longest goes.
 const MOST: usize = 16;
 
 /// What is known of a function, by the form of its arguments.
@@ -21,7 +24,10 @@ pub(super) struct Forms<T: Float, X> {
     known: Known<T, X>,
     /// Of arguments of other forms; the last used is the last.
     others: Vec<Known<T, X>>,
-    /// What was done for forms that are forgotten.
+    pub account: Account,
+    /// On which runs are recorded that are not replayed.
+    tape: Tape<T>,
+    /// What happened to arguments of forms that were forgotten.
     past: Report,
 }
 
@@ -33,19 +39,71 @@ struct Known<T: Float, X> {
     /// Of all tensors, also those that are no arguments.
     shapes: Vec<Shape>,
     settings: Vec<u64>,
-    /// How many results the function has, once it has been recorded.
+    /// How many results the function has, once that is known.
     results: Option<usize>,
     paths: Paths<T>,
+    /// The memory that the paths took when the next form came.
+    bytes: usize,
 }
 
-/// The paths, the numbers of the arguments and which of them vary, and what records the function at some numbers.
-type Recorder<'p, T, Record> = (&'p mut Paths<T>, &'p mut Vec<T>, &'p [bool], Record);
+/// The function, at arguments of one form.
+pub(super) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
+    form: &'p mut X,
+    varies: &'p Varies,
+    tensors: &'p [Tensor<T>],
+    integers: &'p [Tensor<usize>],
+    /// How many numbers inputs share, where the results are to be summed.
+    shared: usize,
+    /// How many results there are, once that is known.
+    pub results: &'p mut Option<usize>,
+    prelude: &'p Prelude<'p, T>,
+    function: &'p Recorded<'f, T, X>,
+    tape: &'p mut Tape<T>,
+}
+
+impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
+    fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
+        let data = Parts { numbers, tensors: self.tensors, integers: self.integers };
+        let arguments = (&mut *self.form, self.varies);
+        record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function)
+    }
+
+    fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
+        let once = Once {
+            kind,
+            varies: self.varies,
+            data: Parts { numbers, tensors: self.tensors, integers: self.integers },
+            shared: self.shared,
+            count: self.results,
+            prelude: self.prelude,
+            function: self.function,
+        };
+        once.run(self.tape, self.form, results, targets)
+    }
+}
+
+/// What runs work on, apart from each other.
+pub(super) struct Work<'p, 'f, T: Float, X: Inputs<T>> {
+    pub paths: &'p mut Paths<T>,
+    /// The numbers of the arguments.
+    pub numbers: &'p mut Vec<T>,
+    pub varies: &'p Varies,
+    pub function: Of<'p, 'f, T, X>,
+    pub account: &'p mut Account,
+}
 
 impl<T: Float, X: Inputs<T>> Forms<T, X> {
     pub fn new(x: &X) -> Self {
         let mut data = Data::default();
         data.take(x);
-        Forms { known: Known::of(x.clone(), &data), data, others: Vec::new(), past: Report::default() }
+        Forms {
+            known: Known::of(x.clone(), &data),
+            data,
+            others: Vec::new(),
+            account: Account::default(),
+            tape: Tape::for_one_run(),
+            past: Report::default(),
+        }
     }
 
     /// Turns to what is known of the form of the arguments that have been read: nothing yet, if it is new. Whether it is
@@ -58,12 +116,25 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
             Some(found) => self.others.remove(found),
             None => Known::of(x.clone(), &self.data),
         };
-        self.others.push(std::mem::replace(&mut self.known, found));
-        if self.others.len() == MOST {
-            let Report { paths, recordings, forgotten, .. } = self.others.remove(0).paths.report();
-            self.past = self.past.and(Report { recordings, forgotten: forgotten + paths, ..Report::default() });
-        }
+        let mut last = std::mem::replace(&mut self.known, found);
+        last.bytes = last.paths.bytes();
+        self.others.push(last);
+        self.make_room();
         true
+    }
+
+    /// Forgets forms until there are not too many. Those that have never been recorded do not take the place of others.
+    fn make_room(&mut self) {
+        let count = |others: &[Known<T, X>], is_empty| others.iter().filter(|k| k.paths.is_empty() == is_empty).count();
+        while let Some(is_empty) = [true, false].into_iter().find(|&is_empty| {
+            let is_too_large = || self.others.iter().map(|known| known.bytes).sum::<usize>() > MOST_BYTES;
+            count(&self.others, is_empty) > MOST || !is_empty && is_too_large()
+        }) {
+            let Some(oldest) = self.others.iter().position(|known| known.paths.is_empty() == is_empty) else { return };
+            let forgotten = self.others.remove(oldest);
+            self.past = self.past.and_runs(forgotten.paths.report());
+            self.past.forgotten_forms += usize::from(!is_empty);
+        }
     }
 
     /// Arguments of the last form.
@@ -88,16 +159,16 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
 
     /// Runs on the arguments that have been read.
     #[track_caller]
-    pub fn replay<'f>(&mut self, kind: Kind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
+    pub fn run<'f>(&mut self, kind: Kind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
     where
         X: 'f,
     {
-        self.replay_after(kind, &|_| Vec::new(), function)
+        self.run_after(kind, &|_| {}, function)
     }
 
-    /// As [`replay`](Self::replay), where something stands on the tape before the function is recorded.
+    /// As [`run`](Self::run), where something stands on the tape before the function is recorded.
     #[track_caller]
-    pub fn replay_after<'f>(
+    pub fn run_after<'f>(
         &mut self,
         kind: Kind,
         prelude: &Prelude<'_, T>,
@@ -106,36 +177,39 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
-        let Self { known, data, .. } = self;
+        let Self { known, data, account, tape, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
-        let done = paths.run(kind, data, &mut |numbers: &[T]| {
-            let data = Parts { numbers, tensors: &data.tensors, integers: &data.integers };
-            record((form, varies), data, kind, (0, results), prelude, function)
-        });
+        let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
+        let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape };
+        let done = paths.run(kind, data, &mut of, account);
         // What is held here could not be updated in place.
         self.data.tensors.clear();
         self.data.integers.clear();
         done
     }
 
-    /// What a run of many inputs works on, apart from each other.
-    pub fn recorder<'p, 'f>(
-        &'p mut self,
-        kind: Kind,
-        shared: usize,
-        function: &'p Recorded<'f, T, X>,
-    ) -> Recorder<'p, T, impl FnMut(&[T]) -> Result<Recording<T>>>
+    /// Runs all rows of a derivative at once on the tape, unless runs of the kind `row`, one for each, are better.
+    pub fn run_rows<'f>(&mut self, kind: Kind, row: Kind, function: &Recorded<'f, T, X>) -> Result<bool>
     where
         X: 'f,
     {
-        let Self { known, data, .. } = self;
+        let Work { paths, numbers, mut function, account, .. } = self.work(0, function);
+        let Choice::Run(reason) = paths.choose_for_rows(row, account) else { return Ok(false) };
+        let done = paths.run_eagerly((kind, row), numbers, reason, &mut function, account);
+        self.data.tensors.clear();
+        done.map(|()| true)
+    }
+
+    /// What runs of many inputs work on, of whose numbers so many are shared.
+    pub fn work<'p, 'f>(&'p mut self, shared: usize, function: &'p Recorded<'f, T, X>) -> Work<'p, 'f, T, X>
+    where
+        X: 'f,
+    {
+        let Self { known, data, account, tape, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
-        let record = move |numbers: &[T]| {
-            let data = Parts { numbers, tensors, integers };
-            record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
-        };
-        (paths, numbers, &varies.numbers, record)
+        let function = Of { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape };
+        Work { paths, numbers, varies, function, account }
     }
 
     /// The results of the last run.
@@ -148,18 +222,19 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         self.known.paths.release();
     }
 
-    /// What the tensors among the results of the last run of a kind are for.
-    pub fn targets(&self, kind: Kind) -> &Targets {
-        self.known.paths.targets(kind)
+    /// What the tensors among the results of the last run are for.
+    pub fn targets(&self) -> &Targets {
+        self.known.paths.targets()
     }
 
-    /// How many results the function has.
-    pub fn count(&self) -> usize {
-        self.known.results.unwrap_or(0)
+    /// How many results the function has, once that is known.
+    pub fn count(&self) -> Option<usize> {
+        self.known.results
     }
 
     pub fn report(&self) -> Report {
-        self.others.iter().chain([&self.known]).fold(self.past, |sum, known| sum.and(known.paths.report()))
+        let kept = self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()));
+        Report { why: self.account.why, ..kept.and_runs(self.past) }
     }
 }
 
@@ -172,6 +247,7 @@ impl<T: Float, X: Inputs<T>> Known<T, X> {
             settings: data.settings.clone(),
             results: None,
             paths: Paths::default(),
+            bytes: 0,
         }
     }
 

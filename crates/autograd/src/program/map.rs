@@ -6,11 +6,14 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
+use super::account::Account;
+use super::batch::not_in_lanes;
 use super::columns::{self, Operand, Out};
-use super::data::Ends;
+use super::data::{Data, Ends};
 use super::derived::{Given, derived, gradient};
+use super::eager;
 use super::lanes::{into_inner, rows};
-use super::paths::{Kind, Paths, Recording, Strays};
+use super::paths::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
@@ -45,9 +48,22 @@ type Function<T, const N: usize> = dyn for<'t> Fn([Scalar<'t, T>; N]) -> Scalar<
 struct Mapped<T: Float, const N: usize> {
     name: &'static str,
     function: Rc<Function<T, N>>,
-    paths: RefCell<Paths<T>>,
+    state: RefCell<State<T>>,
     /// The derivatives with respect to each operand, once a derivative is differentiated.
     slopes: OnceCell<[Map<T, N>; N]>,
+}
+
+/// What is known of the function, and what it is run on.
+struct State<T: Float> {
+    paths: Paths<T>,
+    account: Account,
+    tape: Tape<T>,
+}
+
+impl<T: Float> Default for State<T> {
+    fn default() -> Self {
+        State { paths: Paths::default(), account: Account::default(), tape: Tape::for_one_run() }
+    }
 }
 
 impl<T: Float, const N: usize> Clone for Map<T, N> {
@@ -63,7 +79,7 @@ impl<T: Float, const N: usize> Map<T, N> {
     }
 
     fn shared(name: &'static str, function: Rc<Function<T, N>>) -> Self {
-        Map(Rc::new(Mapped { name, function, paths: RefCell::default(), slopes: OnceCell::new() }))
+        Map(Rc::new(Mapped { name, function, state: RefCell::default(), slopes: OnceCell::new() }))
     }
 
     /// f(x…), element by element.
@@ -98,39 +114,62 @@ impl<T: Float, const N: usize> Map<T, N> {
         }
         let columns: SmallVec<[Operand<'_, T>; 4]> = operands.iter().map(|x| Operand::of(x, &x.layout)).collect();
         let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
-        let record = &mut |numbers: &[T]| self.record(kind, numbers);
-
-        let mut paths = self.0.paths.borrow_mut();
+        let mut state = self.0.state.borrow_mut();
+        let State { paths, account, tape } = &mut *state;
+        let mut function = Of { map: &self.0, tape };
         let at = match paths.known(kind) {
             Some(at) => at,
             None => {
                 let mut numbers = Vec::with_capacity(columns.len());
                 load(0, &mut numbers);
-                let last = paths.last(kind);
-                paths.ready(kind, last, &numbers, record)?
+                paths.record(kind, &numbers, &mut function, account)?
             }
         };
-        let ready = &*paths.ready_at(at, kind)?;
+        let Some(ready) = paths.in_lanes(at, kind) else { return Err(not_in_lanes()) };
         let strays = Mutex::new(Strays::new());
         let mut slices: SmallVec<[Out<'_, T>; 4]> = out.iter_mut().map(|out| Out::Each(out.as_mut_slice())).collect();
         columns::run(ready, &columns, (0, len), &mut slices, &strays);
         drop(slices);
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
-        paths.regroup(kind, at, into_inner(strays), &mut { load }, record, &mut |ready, inputs, strays| {
-            let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-            ready.each(0..inputs.len(), &load, &mut |k, results| match results {
-                Ok(results) => slices.iter_mut().zip(results).for_each(|(out, &result)| out[inputs[k]] = result),
-                Err(ordinal) => strays.push((inputs[k], ordinal)),
-            });
+        let mut store = |i: usize, results: &[T]| {
+            slices.iter_mut().zip(results).for_each(|(out, &result)| out[i] = result);
+        };
+        let tools = (&mut function as &mut dyn paths::Function<T>, account);
+        paths.regroup(kind, (at, len), into_inner(strays), &mut { load }, tools, &mut |rerun| match rerun {
+            Rerun::On(ready, inputs, strays) => {
+                let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+                ready.each(0..inputs.len(), &load, &mut |k, results| match results {
+                    Ok(results) => store(inputs[k], results),
+                    Err(ordinal) => strays.push((inputs[k], ordinal)),
+                });
+            }
+            Rerun::Done(i, results) => store(i, &results.numbers),
         })?;
         drop(slices);
         Ok(out)
     }
 
-    fn record(&self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
+    fn slopes(&self) -> &[Map<T, N>; N] {
+        self.0.slopes.get_or_init(|| {
+            std::array::from_fn(|i| {
+                let function = self.0.function.clone();
+                Self::shared(self.0.name, slope(function, i))
+            })
+        })
+    }
+}
+
+/// The function of a map.
+struct Of<'m, T: Float, const N: usize> {
+    map: &'m Mapped<T, N>,
+    tape: &'m mut Tape<T>,
+}
+
+impl<T: Float, const N: usize> paths::Function<T> for Of<'_, T, N> {
+    fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
         let tape = Tape::guarding();
         let inputs: Vec<_> = numbers.iter().map(|&number| tape.scalar(number)).collect();
-        let y = (self.0.function)(std::array::from_fn(|i| inputs[i]));
+        let y = (self.map.function)(std::array::from_fn(|i| inputs[i]));
         y.ensure()?;
         let [x, others] = [&inputs[..N], &inputs[N..]].map(|part| Ends::numbers(part.to_vec()));
         let inputs = Ends::numbers(inputs);
@@ -142,13 +181,17 @@ impl<T: Float, const N: usize> Map<T, N> {
         )
     }
 
-    fn slopes(&self) -> &[Map<T, N>; N] {
-        self.0.slopes.get_or_init(|| {
-            std::array::from_fn(|i| {
-                let function = self.0.function.clone();
-                Self::shared(self.0.name, slope(function, i))
-            })
-        })
+    fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, _: &mut Targets) -> Result<Ran> {
+        self.tape.clear();
+        results.clear();
+        let tape = &*self.tape;
+        let y = (self.map.function)(std::array::from_fn(|i| tape.scalar(numbers[i])));
+        y.ensure()?;
+        match kind {
+            Kind::Value => results.numbers.push(y.number),
+            _ => eager::gradient_of(tape, N, y * numbers[N], results)?,
+        }
+        Ok(eager::ran(tape, u64::from(kind != Kind::Value)))
     }
 }
 

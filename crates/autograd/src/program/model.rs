@@ -13,7 +13,6 @@ use crate::tape::counter::count;
 use crate::tape::{RecordingId, Tape};
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
-use crate::var::Var;
 
 /// The loss of a model on a batch, recorded once: a training step that is replayed.
 ///
@@ -75,7 +74,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(Kind::Value, model, x)?;
-        self.write_back(Kind::Value, model);
+        self.write_back(model);
         Ok(self.forms.results().numbers[0])
     }
 
@@ -86,8 +85,8 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     #[track_caller]
     pub fn value_and_gradients(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
         self.run(Kind::Params, model, x)?;
-        self.write_back(Kind::Params, model);
-        let (results, reached) = (self.forms.results(), &self.forms.targets(Kind::Params).reached);
+        self.write_back(model);
+        let (results, reached) = (self.forms.results(), &self.forms.targets().reached);
         let mut found = self.spare.borrow_mut().pop().unwrap_or_default();
         let mut place = 0;
         let mut reached = reached.iter().zip(&results.tensors).peekable();
@@ -122,14 +121,14 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         self.forms.find(x);
         let function = &self.function;
         let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
-        self.forms.replay_after(kind, &|tape| put_on(tape, model), recorded)?;
+        self.forms.run_after(kind, &|tape| put_on(tape, model), recorded)?;
         Ok(())
     }
 
     /// Gives the buffers that the run has changed their new values, counters what it has counted, and takes from generators what it
     /// has drawn.
-    fn write_back(&self, kind: Kind, model: &M) {
-        let Targets { written, counted, drawn, .. } = self.forms.targets(kind);
+    fn write_back(&self, model: &M) {
+        let Targets { written, counted, drawn, .. } = self.forms.targets();
         let tensors = &self.forms.results().tensors;
         let new = &tensors[tensors.len() - written.len()..];
         let (mut buffers, mut counts, mut draws) = (0, counted.iter(), drawn.iter());
@@ -170,20 +169,15 @@ impl<T: Float> Data<T> {
     }
 }
 
-/// Puts all parameters, buffers, counters and generators of a model on a tape; the trainable parameters.
-fn put_on<'t, T: Float, M: Module<T>>(tape: &'t Tape<T>, model: &M) -> Vec<Var<'t, T>> {
-    let mut trainable = Vec::new();
+/// Puts all parameters, buffers, counters and generators of a model on a tape.
+fn put_on<T: Float, M: Module<T>>(tape: &Tape<T>, model: &M) {
     each_leaf(model, &mut |leaf| match leaf {
-        Leaf::Param(param) => {
-            let handle = tape.know_param(param);
-            trainable.extend(param.is_trainable().then_some(handle));
-        }
+        Leaf::Param(param) => _ = tape.know_param(param),
         Leaf::Buffer(buffer) => tape.know_buffer(buffer),
         Leaf::Counter(counter) => tape.know_counter(counter),
         Leaf::Generator(generator) => tape.know_generator(generator, state_of(generator)),
         Leaf::Mode(_) | Leaf::Setting(_) => {}
     });
-    trainable
 }
 
 /// Shows every leaf, a parameter only once.

@@ -105,6 +105,13 @@ impl<T: Float> Plan<T> {
         }
     }
 
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let lists = size_of_val(&self.constants[..]) + size_of_val(&self.results[..]) + size_of_val(&self.guards[..]);
+        let sums = self.stretches.iter().map(|stretch| size_of_val(stretch) + size_of_val(&stretch.sums[..]));
+        self.once.bytes() + self.replay.bytes() + lists + sums.sum::<usize>()
+    }
+
     /// Room for the numbers that are the same for many inputs, with the constants in place.
     pub fn uniform(&self) -> Numbers<T> {
         let mut numbers = self.once.numbers(1);

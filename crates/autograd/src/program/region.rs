@@ -38,6 +38,22 @@ enum Body<T: Float> {
 }
 
 impl<T: Float> Region<T> {
+    /// The groups that run one after the other on single numbers.
+    pub fn groups_of_numbers(&self) -> usize {
+        match (&self.body, &self.shape) {
+            (Body::Lanes(ready), None) => ready.plan.replay.groups(),
+            _ => 0,
+        }
+    }
+
+    /// The memory that it takes between runs.
+    pub fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Lanes(ready) => ready.bytes(),
+            Body::Passes(code) => size_of_val(&code.values[..]) + size_of_val(&code.extents[..]),
+        }
+    }
+
     /// The operations of `members` that `results` need, and the values that they need from elsewhere.
     pub fn new(
         code: &Code<T>,

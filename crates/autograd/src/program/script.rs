@@ -11,13 +11,14 @@ mod step;
 mod store;
 
 use super::code::{Code, Guard, Look, TensorGuard};
+use super::region::Region;
 use super::{Data, Report};
 use crate::error::Result;
 use crate::float::Float;
 use crate::tensor::integers::Integers;
 use cut::{Cut, Key};
 use places::Places;
-use step::Step;
+use step::{Step, Work};
 pub(super) use store::{Place, Store};
 
 /// A guard with the place of what it looks at, and how many steps it takes to have that.
@@ -87,6 +88,24 @@ impl<T: Float> Script<T> {
         };
         let store = Store { numbers: places.numbers, tensors: places.tensors, integers: places.integers };
         Script { steps, inputs, results, comparisons, looks, store, size }
+    }
+
+    /// The groups of operations on single numbers in all steps.
+    pub fn groups_of_numbers(&self) -> usize {
+        self.regions().map(Region::groups_of_numbers).sum()
+    }
+
+    /// The memory that it takes between runs.
+    pub fn bytes(&self) -> usize {
+        let constants = self.store.tensors.iter().flatten().map(|tensor| tensor.len() * size_of::<T>());
+        size_of_val(&self.steps[..]) + constants.sum::<usize>() + self.regions().map(Region::bytes).sum::<usize>()
+    }
+
+    fn regions(&self) -> impl Iterator<Item = &Region<T>> {
+        self.steps.iter().filter_map(|step| match &step.work {
+            Work::Region(region) => Some(&**region),
+            Work::Action(_) => None,
+        })
     }
 
     /// Runs on some numbers and tensors; the first comparison that came out differently.

@@ -84,7 +84,7 @@ fn every_elementwise_operation_replays_to_the_same_bits() -> Result<()> {
 #[test]
 fn inputs_on_other_paths_are_recorded_and_kept() -> Result<()> {
     let points: Vec<f64> = (1..200).map(|k| 0.1 * f64::from(k)).collect();
-    let mut program = Program::record(&1.0_f64, |_, a| cube_root(a))?;
+    let mut program = Program::record(&1.0_f64, |_, a| cube_root(a))?.forced(Forced::Replay);
     for _ in 0..2 {
         for &a in &points {
             let (value, expected) = value_and_gradient(|_, a| cube_root(a), a)?;
@@ -143,7 +143,7 @@ fn what_has_no_derivative_still_depends_on_the_input() -> Result<()> {
 
 #[test]
 fn many_paths_are_bounded() -> Result<()> {
-    let mut program = Program::record(&0.0_f64, |_, x| x * x.value().unwrap_or(0.0))?;
+    let mut program = Program::record(&0.0_f64, |_, x| x * x.value().unwrap_or(0.0))?.forced(Forced::Replay);
     for k in 0..200 {
         assert_eq!(program.value(&f64::from(k))?, f64::from(k * k));
     }
@@ -323,7 +323,7 @@ fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
     }
     let points: Vec<f64> = (0..600).map(|k| f64::from(k * 37 % 150) + 0.5).collect();
     let expected: Vec<f64> = points.iter().map(|&x| steps(x)).collect();
-    let mut program = Program::record(&points[0], |_, x| steps(x))?;
+    let mut program = Program::record(&points[0], |_, x| steps(x))?.forced(Forced::Replay);
     let mut values = vec![0.0; points.len()];
     program.batch(&points).value(&mut values)?;
     assert_eq!(values, expected);

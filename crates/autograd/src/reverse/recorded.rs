@@ -21,6 +21,8 @@ pub(crate) struct Adjoints<'t, T: Float> {
     scalars: Vec<Option<Scalar<'t, T>>>,
     nodes: Vec<Option<Var<'t, T>>>,
     waiting: Option<Waiting>,
+    /// Whether every gradient has an entry of its own, also where it is that of another.
+    apart: bool,
 }
 
 /// Which nodes hold gradients that the sweep has still to hand on.
@@ -59,6 +61,12 @@ pub(crate) enum Root<'t, T: Float> {
 /// The reverse sweep from `root` to the beginning.
 pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
     sweep(tape, root, 0, None)
+}
+
+/// As [`recorded`], for gradients that are differentiated with respect to those of the root: every gradient that an operation
+/// hands on has an entry of its own, so that this derivative adds up, operation by operation, what a forward sweep does.
+pub(crate) fn apart<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
+    sweep_with(Adjoints { apart: true, ..Adjoints::new(tape, None) }, root, 0)
 }
 
 /// As [`recorded`], for gradients that are not differentiated again: rules may use what their operations kept.
@@ -109,7 +117,11 @@ fn sweep<'t, T: Float>(
     until: u32,
     waiting: Option<Waiting>,
 ) -> Result<Adjoints<'t, T>> {
-    let mut adjoints = Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()], waiting };
+    sweep_with(Adjoints::new(tape, waiting), root, until)
+}
+
+fn sweep_with<'t, T: Float>(mut adjoints: Adjoints<'t, T>, root: Root<'t, T>, until: u32) -> Result<Adjoints<'t, T>> {
+    let tape = adjoints.tape;
     let last = match root {
         Root::Scalar(scalar) => {
             adjoints.scalars.resize(scalar.index as usize + 1, None);
@@ -132,6 +144,10 @@ fn sweep<'t, T: Float>(
 }
 
 impl<'t, T: Float> Adjoints<'t, T> {
+    fn new(tape: &'t Tape<T>, waiting: Option<Waiting>) -> Self {
+        Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()], waiting, apart: false }
+    }
+
     /// The adjoint of a scalar; zero if no gradient arrived.
     ///
     /// Numeric sweeps begin their sums with 0, so none of these is −0. Here 0 is added at the end, where it matters: an
@@ -197,6 +213,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
     ) {
         match op.facts().constant[operand] {
             Some(0.0) => {}
+            Some(1.0) if self.apart => self.add_scalar(to, g * T::ONE),
             Some(1.0) => self.add_scalar(to, g),
             Some(-1.0) => self.add_scalar(to, -g),
             _ => self.add_scalar(to, Algebra::masked_mul(g, slope())),
@@ -280,7 +297,8 @@ impl<'t, T: Float> Adjoints<'t, T> {
             _ => {
                 for (input, gradient) in inputs.iter().zip(node_vjp(self.tape, slot, &g)?) {
                     if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
-                        self.add_node(x, gradient);
+                        let is_shared = self.apart && g.iter().any(|g| g.slot == gradient.slot);
+                        self.add_node(x, if is_shared { copy(gradient) } else { gradient });
                     }
                 }
             }
@@ -332,6 +350,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
             let gradient = match (op, op.facts().constant.get(operand).copied().flatten()) {
                 (Elementwise::select, _) if operand == 0 => continue,
                 (_, Some(0.0)) => continue,
+                (_, Some(1.0)) if self.apart => Term::Var(copy(g)),
                 (_, Some(1.0)) => Term::Var(g),
                 (_, Some(-1.0)) => Term::Var(-g),
                 _ if self.waiting.is_some() => Term::Var(self.completed(slot, op, operand, g, product)?),
@@ -346,4 +365,9 @@ impl<'t, T: Float> Adjoints<'t, T> {
 
 fn handle_of<T: Float>(tape: &Tape<T>, index: u32) -> Scalar<'_, T> {
     Scalar { tape: Some(tape), number: tape.entry(index as usize).value, index }
+}
+
+/// The same value in an entry of its own.
+fn copy<T: Float>(g: Var<'_, T>) -> Var<'_, T> {
+    Algebra::mul(Term::Var(g), Term::Number(T::ONE)).on(g.tape())
 }

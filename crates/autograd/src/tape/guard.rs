@@ -99,6 +99,19 @@ impl<T: Float> Default for Guards<T> {
     }
 }
 
+impl<T: Float> Guards<T> {
+    /// Forgets all, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.outcomes.clear();
+        self.read.clear();
+        self.detached.clear();
+        self.buffers.clear();
+        self.written.clear();
+        self.counters.clear();
+        self.generators.clear();
+    }
+}
+
 impl<T: Float> Tape<T> {
     /// The value of a buffer of a model, as data.
     #[track_caller]
@@ -118,9 +131,6 @@ impl<T: Float> Tape<T> {
         if value.is_failed() {
             return;
         }
-        if !self.is_for_program() {
-            return buffer.set(self.node_value(value.slot));
-        }
         let mut guards = self.guards.borrow_mut();
         match guards.buffers.iter().position(|(known, _)| std::ptr::eq(*known, buffer)) {
             Some(place) => {
@@ -128,6 +138,7 @@ impl<T: Float> Tape<T> {
                 guards.written.retain(|&(other, _)| other != place);
                 guards.written.push((place, value.slot));
             }
+            None if !self.is_for_program() => buffer.set(self.node_value(value.slot)),
             None => {
                 let why = "a layer changes a buffer; `ModelProgram` takes the model as an argument".to_string();
                 self.fail(Error::new("set_buffer", Rule::NotReplayable { why }));
@@ -176,7 +187,7 @@ impl<T: Float> Tape<T> {
 
     /// Remembers that code looked at integers: its path holds for these very ones.
     pub(crate) fn guard_integers(&self, slot: u32) {
-        if self.is_for_program() {
+        if self.is_guarding() {
             self.guard_read(Subject::Integers(slot), || hash(self.list(slot).iter()));
         }
     }
@@ -184,6 +195,13 @@ impl<T: Float> Tape<T> {
     /// Whether the recording is for a [`Program`](crate::Program).
     #[inline(always)]
     pub fn is_for_program(&self) -> bool {
+        let mode = self.mode.get();
+        mode.guarding | mode.once
+    }
+
+    /// Whether what the code does besides recorded operations is remembered.
+    #[inline(always)]
+    pub(crate) fn is_guarding(&self) -> bool {
         self.mode.get().guarding
     }
 
@@ -215,7 +233,7 @@ impl<T: Float> Tape<T> {
     /// Whether all elements of a node pass a test: what a rule may branch on.
     pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
         let holds = self.with_node(slot, |node| node.value.iter().all(test));
-        if self.is_for_program() {
+        if self.is_guarding() {
             self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
         }
         holds
@@ -266,7 +284,7 @@ impl<T: Float> Tape<T> {
     /// The index of a number without its history: of none at all, except for a program, whose number may change.
     #[inline]
     pub(crate) fn detached(&self, index: u32, number: T) -> u32 {
-        if !self.is_for_program() {
+        if !self.is_guarding() {
             return CONSTANT;
         }
         let leaf = self.push(number, 0, CONSTANT, Step::Leaf);

@@ -113,7 +113,7 @@ impl<T: Float> Tape<T> {
 
     /// What the operation of a node keeps, as a constant; in a recording for a program, as a result of that operation.
     pub(crate) fn kept(&self, of: u32, kept: Tensor<T>) -> Var<'_, T> {
-        let (op, inputs) = match self.is_for_program() {
+        let (op, inputs) = match self.is_guarding() {
             true => (Op::Kept, Inputs::from_slice(&[Input::Node(of)])),
             false => (Op::Constant, Inputs::new()),
         };

@@ -112,7 +112,7 @@ macro_rules! number {
             }
             fn record_data<'t>(&self, tape: &'t Tape<$float>) -> Scalar<'t, $float> {
                 // A program's recording has an entry for every number that may be another one in the next run.
-                if tape.is_for_program() { tape.scalar(*self) } else { Scalar::constant(*self) }
+                if tape.is_guarding() { tape.scalar(*self) } else { Scalar::constant(*self) }
             }
             fn gradients<'t>(&self, handle: Scalar<'t, $float>, gradients: &Gradients<$float>) -> Result<Self> {
                 gradients.of(handle)

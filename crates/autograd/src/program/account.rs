@@ -1,0 +1,364 @@
+//! What runs cost, counted in recorded operations, and what is left to spend: when to record, and when to try a replay.
+//!
+//! The measure is the plain tape. A run that is cheaper than it earns the difference, and every run a little besides, which a
+//! program may be slower; recordings, and replays that are given up, are paid of what was earned. So the whole is never much
+//! slower than the tape, whatever the inputs are. A recording costs as much as some hundred runs of a function of numbers, so
+//! it must be expected to be used: by a path or form that has come often, or as one of the first.
+
+use super::paths::{KINDS, Kind};
+use super::report::EagerReason;
+use crate::float::Float;
+use crate::kernel::replay::LANES;
+use crate::tape::Tape;
+
+/// An operation on numbers on a plain tape, recorded or swept; the other costs are measured against it.
+pub(super) const OPERATION: u64 = 4;
+
+/// An operation on tensors: its loops take as long in a replay.
+const TENSOR_OPERATION: u64 = 50 * OPERATION;
+
+/// What an operation of the recorded reverse sweep takes on the plain tape.
+const RECORDED: u64 = 4 * OPERATION;
+
+/// To record an operation and to plan how it is replayed: 0.6 to 1.2 µs, where the tape takes 3.5 ns for its value.
+const RECORDING: u64 = 200 * OPERATION;
+
+/// To begin a group in a replay: it jumps to a loop that the tape has inlined.
+const GROUP: u64 = 5;
+
+/// An operation within a group, and one on an input in lanes.
+const IN_GROUP: u64 = 1;
+
+/// A step of a replay of tensors. Chains of functions of elements are one step.
+const STEP: u64 = 45 * OPERATION;
+
+/// What a run costs at least.
+const RUN: u64 = 10 * OPERATION;
+
+/// One part in so many a program may be slower than the tape, over all its runs.
+const SLACK: u64 = 16;
+
+/// What a new program may spend: less than a millisecond. So small functions have their first paths recorded at once.
+const INITIAL: i64 = 1024 * RECORDING as i64;
+
+/// What is recorded at once may cost one part in so many of what is left.
+const AT_ONCE: i64 = 4;
+
+/// So many recordings may wait to be used while others are made at once.
+const DOUBTS: u32 = 4;
+
+/// A path that has come often enough to have cost one part in so many of its recording is recorded.
+const OFTEN: u64 = 4;
+
+/// As much as so many recordings may be saved for later.
+const SAVINGS: i64 = 8;
+
+/// The last wait is of 2¹⁰ runs.
+const MOST_FAILURES: u32 = 10;
+
+/// How many operations a recording has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    pub numbers: u64,
+    pub tensors: u64,
+}
+
+impl Size {
+    pub fn of<T: Float>(tape: &Tape<T>) -> Self {
+        let tensors = tape.node_count();
+        Size { numbers: (tape.len() - tensors) as u64, tensors: tensors as u64 }
+    }
+
+    /// Without some operations on numbers.
+    pub fn without(self, numbers: usize) -> Self {
+        Size { numbers: self.numbers.saturating_sub(numbers as u64), ..self }
+    }
+
+    /// What it takes on a plain tape, recorded or swept once.
+    pub fn cost(self) -> u64 {
+        self.numbers * OPERATION + self.tensors * TENSOR_OPERATION
+    }
+}
+
+/// What a run on a plain tape costs, of a function with derivatives by recorded sweeps up to the whole, and so many sweeps over
+/// that on numbers.
+pub(super) fn eager(function: Size, whole: Size, sweeps: u64) -> u64 {
+    let recorded = (whole.numbers - function.numbers) * (RECORDED - OPERATION);
+    RUN + whole.cost() * (1 + sweeps) + recorded
+}
+
+/// What the code of a path costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Costs {
+    /// To make it.
+    pub recording: u64,
+    /// A run of the function on a plain tape instead.
+    pub eager: u64,
+    /// A run.
+    pub replay: u64,
+}
+
+impl Costs {
+    /// Of a function, whose derivative has so many rows if it is asked for all, and of code that came from so many operations,
+    /// of which some are left in groups.
+    pub fn of_numbers(kind: Kind, function: Size, rows: usize, [recorded, left, groups]: [usize; 3]) -> Self {
+        let recorded = recorded as u64;
+        let eager = match kind {
+            Kind::Value => function.cost(),
+            Kind::Jacobian => function.cost() * (1 + rows as u64),
+            // A recorded sweep, or several.
+            Kind::Hvp | Kind::Hessian => recorded.max(function.numbers) * OPERATION,
+            Kind::Gradient | Kind::Jvp | Kind::Sum | Kind::Weighted | Kind::Params => 2 * function.cost(),
+        };
+        let replay = groups as u64 * GROUP + left as u64 * IN_GROUP;
+        Costs { recording: recorded * RECORDING, eager: eager + RUN, replay }
+    }
+}
+
+impl Costs {
+    /// As [`of_numbers`](Self::of_numbers), of code that runs in so many steps; `groups` are those within steps on numbers.
+    pub fn of_tensors(kind: Kind, function: Size, [recorded, left, steps, groups]: [usize; 4]) -> Self {
+        let numbers = Self::of_numbers(kind, function, 1, [recorded, left, groups]);
+        Costs { replay: numbers.replay + steps as u64 * STEP, ..numbers }
+    }
+
+    /// What an input takes of a replay of several in lanes.
+    pub fn in_lanes(&self, inputs: usize) -> u64 {
+        self.replay / inputs.clamp(1, LANES) as u64
+    }
+}
+
+/// What a program has earned and spent.
+pub(super) struct Account {
+    credit: i64,
+    /// More is not saved.
+    most: i64,
+    /// Recordings that have not been used again.
+    doubts: u32,
+    /// Of the last recording of each kind.
+    known: [Option<Costs>; KINDS],
+    /// Why the last run on the tape was one.
+    pub why: Option<EagerReason>,
+    /// What is done whatever it costs: only tests have no choice.
+    pub forced: Option<Forced>,
+}
+
+/// What is done with every input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code))]
+pub(crate) enum Forced {
+    /// It is replayed, on a path that is recorded if need be.
+    Replay,
+    /// It is run on a plain tape.
+    Run,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Account { credit: INITIAL, most: INITIAL, doubts: 0, known: [None; KINDS], why: None, forced: None }
+    }
+}
+
+impl Account {
+    /// Whether nothing of this kind has been recorded.
+    pub fn is_first(&self, kind: Kind) -> bool {
+        self.known[kind as usize].is_none()
+    }
+
+    /// Notes a recording. The first of a kind must be, and with it comes what another one like it costs, for a path that comes
+    /// often. Whether others are used is doubted.
+    pub fn record(&mut self, kind: Kind, costs: Costs) -> bool {
+        let cost = costs.recording as i64;
+        let is_first = self.known[kind as usize].replace(costs).is_none();
+        self.credit += if is_first { cost } else { -cost };
+        self.doubts += u32::from(!is_first);
+        self.most = self.most.max(SAVINGS * cost).max(self.credit);
+        !is_first
+    }
+
+    /// Notes that a recording has been used again for the first time.
+    pub fn use_again(&mut self) {
+        self.doubts = self.doubts.saturating_sub(1);
+    }
+
+    /// Notes some runs that would have cost so much each on the tape, and did cost so much.
+    pub fn run(&mut self, runs: usize, on_tape: u64, cost: u64) {
+        let earned = (on_tape + on_tape / SLACK) as i64 - cost as i64;
+        self.credit = (self.credit + earned * runs as i64).min(self.most);
+    }
+
+    /// Notes what was in vain.
+    pub fn waste(&mut self, cost: u64) {
+        self.credit -= cost as i64;
+    }
+
+    pub fn can_pay(&self, cost: u64) -> bool {
+        self.credit >= cost as i64
+    }
+
+    /// Whether a path or form that is met for the first time is recorded.
+    pub fn records_at_once(&self, kind: Kind) -> bool {
+        let cost = self.known[kind as usize].map_or(0, |costs| costs.recording as i64);
+        self.doubts < DOUBTS && AT_ONCE * cost <= self.credit
+    }
+
+    /// Whether one is recorded whose inputs have cost so much on the tape.
+    pub fn records_by_now(&self, kind: Kind, spent: u64) -> bool {
+        let cost = self.known[kind as usize].map_or(0, |costs| costs.recording);
+        spent * OFTEN >= cost && self.can_pay(cost)
+    }
+}
+
+/// When to try replays again that were given up: after twice as many runs each time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pause {
+    runs: u32,
+    failures: u32,
+}
+
+impl Pause {
+    /// Whether a replay that costs so much may be tried now.
+    pub fn is_over(&mut self, account: &Account, cost: u64) -> bool {
+        match self.runs.checked_sub(1) {
+            Some(rest) => {
+                self.runs = rest;
+                false
+            }
+            None => self.failures == 0 || account.can_pay(cost),
+        }
+    }
+
+    pub fn fail(&mut self) {
+        self.failures = (self.failures + 1).min(MOST_FAILURES);
+        self.runs = (1 << self.failures) - 1;
+    }
+
+    pub fn succeed(&mut self) {
+        self.failures /= 2;
+    }
+
+    /// Whether replays were given up of late.
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Ends the wait.
+    pub fn end(&mut self) {
+        self.runs = 0;
+    }
+
+    /// Notes a sign that inputs are regular again.
+    pub fn shorten(&mut self) {
+        self.runs /= 2;
+    }
+}
+
+/// Recordings on the tape that come often, by their signatures: every one of which there are more than one in [`Seen::MOST`].
+///
+/// J. Misra, D. Gries, Finding repeated elements, Science of Computer Programming 2 (1982).
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<(u64, u64)>);
+
+impl Seen {
+    const MOST: usize = 32;
+
+    /// Notes one; how often it has come.
+    pub fn add(&mut self, signature: u64) -> u64 {
+        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == signature) {
+            *count += 1;
+            return *count;
+        }
+        if self.0.len() == Self::MOST {
+            self.0.iter_mut().for_each(|(_, count)| *count -= 1);
+            self.0.retain(|&(_, count)| count > 0);
+            return 1;
+        }
+        self.0.push((signature, 1));
+        1
+    }
+
+    pub fn forget(&mut self, signature: u64) {
+        self.0.retain(|&(known, _)| known != signature);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the order of hits, misses and waits, the runs and what was spent besides never cost much more than the tape.
+    #[test]
+    fn what_is_spent_has_been_earned() {
+        let costs = Costs { recording: 100_000, eager: 1000, replay: 200 };
+        for seed in 1..50_u64 {
+            let (mut account, mut pause, mut state) = (Account::default(), Pause::default(), seed);
+            account.record(Kind::Value, costs);
+            let (mut spent, mut on_tape) = (0, 0);
+            for run in 0..5000_u64 {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let fits = (state >> 33) % 64 < seed;
+                on_tape += costs.eager;
+                let tried = pause.is_over(&account, costs.replay);
+                if tried && fits {
+                    account.run(1, costs.eager, costs.replay);
+                    pause.succeed();
+                    spent += costs.replay;
+                    continue;
+                }
+                if tried {
+                    account.waste(costs.replay);
+                    pause.fail();
+                    spent += costs.replay;
+                }
+                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run * 1000) {
+                    true => {
+                        account.record(Kind::Value, costs);
+                        spent += costs.recording + costs.replay;
+                    }
+                    false => {
+                        account.run(1, costs.eager, costs.eager);
+                        spent += costs.eager;
+                    }
+                }
+            }
+            let most = on_tape + on_tape / SLACK + INITIAL as u64 + costs.recording + 100 * costs.replay;
+            assert!(spent <= most, "{seed}: {spent}, of {most}");
+        }
+    }
+
+    #[test]
+    fn waits_double_until_inputs_are_regular_again() {
+        let (account, mut pause) = (Account::default(), Pause::default());
+        let mut tries = Vec::new();
+        for run in 0..100 {
+            if pause.is_over(&account, 1) {
+                tries.push(run);
+                pause.fail();
+            }
+        }
+        assert_eq!(tries, [0, 2, 6, 14, 30, 62]);
+        let runs = (0..100).take_while(|_| !pause.is_over(&account, 1)).inspect(|_| ()).count();
+        assert!(runs > 20);
+        pause.fail();
+        let runs = std::iter::repeat_with(|| {
+            pause.shorten();
+            pause.is_over(&account, 1)
+        });
+        assert!(runs.take_while(|over| !over).count() < 8);
+    }
+
+    #[test]
+    fn what_comes_often_is_seen_among_much_else() {
+        let mut seen = Seen::default();
+        let mut most = 0;
+        for other in 0..1000 {
+            seen.add(1_000_000 + other);
+            if other % 10 == 0 {
+                most = seen.add(7);
+            }
+        }
+        assert!(most > 20, "{most}");
+        seen.forget(7);
+        assert_eq!(seen.add(7), 1);
+    }
+}

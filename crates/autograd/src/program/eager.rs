@@ -1,0 +1,387 @@
+//! A program's function on a plain tape, once: where a recording would not pay.
+//!
+//! Derivatives are those of the transforms, by the same sweeps. What a program does not replay is refused here too, so that no
+//! input can tell whether it was replayed.
+
+use smallvec::SmallVec;
+
+use super::Recorded;
+use super::account::{Size, eager};
+use super::data::{Data, Ends, Parts, Varies, put, release, variables};
+use super::derived::{Prelude, dot, gradient, same_count, sum, tracked};
+use super::paths::{Kind, Ran, Targets};
+use crate::engine::engine;
+use crate::error::Result;
+use crate::float::Float;
+use crate::forward::Tangents;
+use crate::gradients::Gradients;
+use crate::reverse::{Seed, recorded};
+use crate::scalar::Scalar;
+use crate::tape::{LIMIT, Step, Tape};
+use crate::tensor::Tensor;
+use crate::transform::{Inputs, unit};
+use crate::var::Var;
+
+/// Of so many entries, or of every so manieth, is the signature of a recording.
+const SAMPLES: usize = 64;
+const SPARSE: usize = 16;
+
+/// What is to be run.
+pub(super) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
+    pub kind: Kind,
+    pub varies: &'r Varies,
+    /// The arguments, and behind them a direction or weights.
+    pub data: Parts<'r, T>,
+    /// How many numbers inputs share, where the results are to be summed.
+    pub shared: usize,
+    /// How many results there are, once that is known.
+    pub count: &'r mut Option<usize>,
+    pub prelude: &'r Prelude<'r, T>,
+    pub function: &'r Recorded<'f, T, X>,
+}
+
+impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
+    /// Runs the function on a tape, which is empty afterwards and keeps its memory. The arguments are put into `form`.
+    pub fn run(self, tape: &mut Tape<T>, form: &mut X, out: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
+        tape.clear();
+        out.clear();
+        put(form, self.data);
+        let done = self.run_on(tape, form, out, targets);
+        // What is held could not be updated in place.
+        tape.clear();
+        release(form);
+        done
+    }
+
+    fn run_on(self, tape: &Tape<T>, form: &X, out: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
+        let handles = form.record(tape);
+        let arguments = tape.len();
+        (self.prelude)(tape);
+        let params = arguments..tape.len();
+        let y = (self.function)(tape, handles)?;
+        same_count(&y, self.count)?;
+        ensure(tape)?;
+        let (signature, function) = (signature(tape), Size::of(tape));
+        let shared = match self.kind {
+            Kind::Sum => variables(&self.varies.numbers[..self.shared]),
+            _ => usize::MAX,
+        };
+        let x = Variables { tape, arguments, shared };
+        let sweeps = match self.kind {
+            Kind::Params => {
+                x.params(params, y.numbers[0], out, targets)?;
+                1
+            }
+            _ => self.derive(&x, &y, out)?,
+        };
+        ensure(tape)?;
+        let guards = tape.guards();
+        out.tensors.extend(guards.written.iter().map(|&(_, slot)| tape.node_value(slot)));
+        targets.note(&guards);
+        Ok(Ran { cost: eager(function, Size::of(tape), sweeps), signature })
+    }
+
+    /// Appends what is asked for; by how many sweeps it was found.
+    fn derive<'t>(&self, x: &Variables<'t, T>, y: &Ends<'t, T>, out: &mut Data<T>) -> Result<u64> {
+        let sweeps = match self.kind {
+            Kind::Value | Kind::Params => 0,
+            Kind::Gradient | Kind::Sum => x.put(&backward(sum(y))?, out),
+            Kind::Weighted => x.put(&self.weighted(y)?, out),
+            Kind::Jvp => {
+                let tangents = self.along(x)?;
+                out.numbers.extend(y.numbers.iter().map(|&y| tangents.of_scalar(y)));
+                out.tensors.extend(y.tensors.iter().map(|&y| tangents.of_var(y)));
+                1
+            }
+            Kind::Hvp => {
+                let slopes = gradient(x.tape, sum(y), &x.ends(), recorded)?;
+                let sweeps = x.put(&backward(dot(&slopes, &self.direction(x.tape)))?, out);
+                put_values(&slopes, out);
+                return Ok(sweeps);
+            }
+            Kind::Hessian => {
+                let slopes = gradient(x.tape, sum(y), &x.ends(), recorded)?;
+                let (mut numbers, mut tensors) = (slopes.numbers.iter(), slopes.tensors.iter());
+                let slope = |x| match x {
+                    End::Number(_) => numbers.next().map(|&slope| End::Number(slope)),
+                    End::Tensor(_) => tensors.next().map(|&slope| End::Tensor(slope)),
+                };
+                return x.rows(x.each().filter_map(slope), out);
+            }
+            Kind::Jacobian if y.count() > x.len() => {
+                let column = |tangents: &Tangents<T>, column: &mut Vec<T>| {
+                    column.extend(y.numbers.iter().map(|&y| tangents.of_scalar(y)));
+                    y.tensors.iter().for_each(|&y| column.extend(tangents.of_var(y).iter()));
+                };
+                return x.columns(y.count(), &column, out);
+            }
+            Kind::Jacobian => {
+                let numbers = y.numbers.iter().map(|&y| End::Number(y));
+                return x.rows(numbers.chain(y.tensors.iter().map(|&y| End::Tensor(y))), out);
+            }
+        };
+        put_values(y, out);
+        Ok(sweeps)
+    }
+
+    /// The direction, for the variables.
+    fn direction<'t>(&self, tape: &'t Tape<T>) -> Ends<'t, T> {
+        let Varies { numbers, tensors } = self.varies;
+        let direction = (&self.data.numbers[numbers.len()..], &self.data.tensors[tensors.len()..]);
+        let numbers = direction.0.iter().zip(numbers).filter(|(_, varies)| **varies);
+        let tensors = direction.1.iter().zip(tensors).filter(|(_, varies)| **varies);
+        Ends {
+            numbers: numbers.map(|(&dx, _)| Scalar::constant(dx)).collect(),
+            tensors: tensors.map(|(dx, _)| tape.constant(dx)).collect(),
+            integers: SmallVec::new(),
+        }
+    }
+
+    /// The tangents of all that is recorded, when the arguments move along the direction.
+    fn along(&self, x: &Variables<'_, T>) -> Result<Tangents<T>> {
+        let direction = self.direction(x.tape);
+        let mut tangents = Tangents::new(x.tape);
+        let ends = x.ends();
+        ends.numbers.iter().zip(&direction.numbers).for_each(|(&x, dx)| tangents.set_scalar(x, dx.number));
+        for (&x, dx) in ends.tensors.iter().zip(&direction.tensors) {
+            tangents.set_var(x, x.tape().node_value(dx.slot));
+        }
+        (engine::<T>().forward)(x.tape, &mut tangents)?;
+        Ok(tangents)
+    }
+
+    /// The gradient of the results times the weights behind the arguments.
+    fn weighted(&self, y: &Ends<'_, T>) -> Result<Option<Gradients<T>>> {
+        match (&y.tensors[..], self.data.tensors.get(self.varies.tensors.len())) {
+            (&[y], Some(weights)) => {
+                (engine::<T>().reverse)(y.tape(), Seed::Node(y.slot, weights.clone()), &[], 0).map(Some)
+            }
+            _ => {
+                let weights = &self.data.numbers[self.varies.numbers.len()..];
+                backward(y.numbers.iter().zip(weights).map(|(&y, &weight)| y * weight).sum())
+            }
+        }
+    }
+}
+
+/// The arguments on a tape that derivatives are taken of: the first entries, without data.
+struct Variables<'t, T: Float> {
+    tape: &'t Tape<T>,
+    arguments: usize,
+    /// So many numbers at most.
+    shared: usize,
+}
+
+enum End<'t, T: Float> {
+    Number(Scalar<'t, T>),
+    Tensor(Var<'t, T>),
+}
+
+impl<'t, T: Float> Variables<'t, T> {
+    /// In the order of the arguments.
+    fn each(&self) -> impl Iterator<Item = End<'t, T>> {
+        let tape = self.tape;
+        (0..self.arguments).filter_map(move |index| {
+            let entry = tape.entry(index);
+            match entry.step() {
+                Step::Node => {
+                    let is_tracked = tape.with_node(entry.operand, |node| node.tracked);
+                    is_tracked.then(|| End::Tensor(Var::new(tape, entry.operand)))
+                }
+                Step::Integers => None,
+                _ => Some(End::Number(Scalar { tape: Some(tape), number: entry.value, index: index as u32 })),
+            }
+        })
+    }
+
+    /// How many numbers there are, also in tensors.
+    fn len(&self) -> usize {
+        self.each().map(|x| x.len()).sum()
+    }
+
+    fn ends(&self) -> Ends<'t, T> {
+        let mut ends = Ends::numbers(Vec::new());
+        self.each().for_each(|x| match x {
+            End::Number(x) => ends.numbers.push(x),
+            End::Tensor(x) => ends.tensors.push(x),
+        });
+        ends
+    }
+
+    /// Appends a gradient, which is zero where there is none; by how many sweeps it was found.
+    fn put(&self, found: &Option<Gradients<T>>, out: &mut Data<T>) -> u64 {
+        let (mut rest, numbers) = (self.shared, numbers(found));
+        for x in self.each() {
+            match x {
+                End::Number(_) if rest == 0 => {}
+                End::Number(x) => {
+                    rest -= 1;
+                    out.numbers.push(numbers.get(x.index as usize).copied().unwrap_or(T::ZERO));
+                }
+                End::Tensor(x) => out.tensors.push(tensor(found, x).unwrap_or_else(|| Tensor::zeros(x.shape()))),
+            }
+        }
+        u64::from(found.is_some())
+    }
+
+    /// Appends the gradients of those parameters that one arrived at, and then the value.
+    fn params(
+        &self,
+        params: std::ops::Range<usize>,
+        y: Scalar<'t, T>,
+        out: &mut Data<T>,
+        targets: &mut Targets,
+    ) -> Result<()> {
+        targets.reached.clear();
+        let found = backward(y)?;
+        for (place, param) in tracked(self.tape, params).enumerate() {
+            if let Some(gradient) = tensor(&found, param) {
+                targets.reached.push(place as u32);
+                out.tensors.push(gradient);
+            }
+        }
+        out.numbers.push(y.number);
+        Ok(())
+    }
+
+    /// The gradients of some results, row by row; how many there are.
+    fn rows(&self, y: impl Iterator<Item = End<'t, T>>, out: &mut Data<T>) -> Result<u64> {
+        let (mut rows, tape) = (0, self.tape);
+        let mut put = |found: Option<Gradients<T>>| {
+            let numbers = numbers(&found);
+            for x in self.each() {
+                match x {
+                    End::Number(x) => out.numbers.push(numbers.get(x.index as usize).copied().unwrap_or(T::ZERO)),
+                    End::Tensor(x) => match tensor(&found, x) {
+                        Some(gradient) => out.numbers.extend(gradient.iter()),
+                        None => out.numbers.resize(out.numbers.len() + x.shape().len(), T::ZERO),
+                    },
+                }
+            }
+            rows += 1;
+        };
+        for y in y {
+            match y {
+                End::Number(y) => put(backward(y)?),
+                End::Tensor(y) => {
+                    let shape = y.shape();
+                    for i in 0..shape.len() {
+                        put(Some((engine::<T>().reverse)(tape, Seed::Node(y.slot, unit(&shape, i)), &[], 0)?));
+                    }
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The derivatives of so many results, by a forward sweep for each variable; `column` takes one of them apart.
+    fn columns(&self, rows: usize, column: &dyn Fn(&Tangents<T>, &mut Vec<T>), out: &mut Data<T>) -> Result<u64> {
+        let columns = self.len();
+        out.numbers.resize(rows * columns, T::ZERO);
+        let mut found = Vec::with_capacity(rows);
+        for j in 0..columns {
+            let mut tangents = Tangents::new(self.tape);
+            self.move_one(j, &mut tangents);
+            (engine::<T>().forward)(self.tape, &mut tangents)?;
+            found.clear();
+            column(&tangents, &mut found);
+            found.iter().enumerate().for_each(|(i, &dy)| out.numbers[i * columns + j] = dy);
+        }
+        Ok(columns as u64)
+    }
+
+    /// Gives one of all numbers the tangent one.
+    fn move_one(&self, mut place: usize, tangents: &mut Tangents<T>) {
+        for x in self.each() {
+            let len = x.len();
+            if place < len {
+                return match x {
+                    End::Number(x) => tangents.set_scalar(x, T::ONE),
+                    End::Tensor(x) => tangents.set_var(x, unit(&x.shape(), place)),
+                };
+            }
+            place -= len;
+        }
+    }
+}
+
+impl<T: Float> End<'_, T> {
+    fn len(&self) -> usize {
+        match self {
+            End::Number(_) => 1,
+            End::Tensor(x) => x.shape().len(),
+        }
+    }
+}
+
+/// Appends the gradient of a number with respect to the first entries.
+pub(super) fn gradient_of<'t, T: Float>(
+    tape: &'t Tape<T>,
+    arguments: usize,
+    y: Scalar<'t, T>,
+    out: &mut Data<T>,
+) -> Result<()> {
+    Variables { tape, arguments, shared: arguments }.put(&backward(y)?, out);
+    Ok(())
+}
+
+/// What it was to run the function that is recorded, and so many sweeps.
+pub(super) fn ran<T: Float>(tape: &Tape<T>, sweeps: u64) -> Ran {
+    let size = Size::of(tape);
+    Ran { cost: eager(size, size, sweeps), signature: signature(tape) }
+}
+
+/// A sweep from a number; none if it depends on nothing.
+fn backward<T: Float>(y: Scalar<'_, T>) -> Result<Option<Gradients<T>>> {
+    match y.tape {
+        Some(tape) if y.index < LIMIT => (engine::<T>().reverse)(tape, Seed::Scalar(y.index), &[], 0).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The gradients of numbers, by entry; those that are missing are zero.
+fn numbers<T: Float>(found: &Option<Gradients<T>>) -> &[T] {
+    found.as_ref().and_then(|found| found.scalars.as_slice()).unwrap_or_default()
+}
+
+fn tensor<T: Float>(found: &Option<Gradients<T>>, x: Var<'_, T>) -> Option<Tensor<T>> {
+    let nodes = &found.as_ref()?.found.nodes;
+    let place = nodes.binary_search_by_key(&x.slot, |(slot, _)| *slot).ok()?;
+    Some(nodes[place].1.clone())
+}
+
+fn put_values<T: Float>(y: &Ends<'_, T>, out: &mut Data<T>) {
+    out.numbers.extend(y.numbers.iter().map(|y| y.number));
+    out.tensors.extend(y.tensors.iter().map(|y| y.tape().node_value(y.slot)));
+}
+
+fn ensure<T: Float>(tape: &Tape<T>) -> Result<()> {
+    tape.failure().map_or(Ok(()), Err)
+}
+
+/// Which operations are recorded, and on what: a sample of them.
+fn signature<T: Float>(tape: &Tape<T>) -> u64 {
+    let (len, nodes) = (tape.len(), tape.nodes());
+    let mut hash = 0_u64;
+    let mut mix = |number: u64| hash = (hash.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+    mix(len as u64);
+    mix(nodes.len() as u64);
+    tape.with_entries(len, |entries| {
+        let sampled = entries.iter().step_by((len / SAMPLES).max(SPARSE));
+        for entry in sampled.chain(&entries[len.saturating_sub(4)..]) {
+            mix(entry.operand.into());
+            match entry.step() {
+                Step::Leaf | Step::Integers => {}
+                Step::Node => mix(nodes[entry.operand as usize].value.len() as u64),
+                Step::Element => mix(entry.argument),
+                // The slope of the input stands there.
+                Step::Unary(op) => mix(op as u64),
+                Step::Both(op) | Step::Right(op) | Step::Left(op) => {
+                    mix(op as u64);
+                    mix(entry.argument);
+                }
+            }
+        }
+    });
+    hash
+}
