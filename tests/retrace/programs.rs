@@ -297,7 +297,7 @@ fn what_is_looked_at_is_never_frozen() {
     for read in [Read::Elements, Read::Labels, Read::Sorted, Read::Largest, Read::Pooled] {
         let x = |step| (wave(&[4, 5], 0.3 * step as f64), labels(4, step));
         let mut program = Program::record(&x(1), |_, (x, y)| f(read, x, &y)).unwrap();
-        for step in [1, 2, 3, 2, 1] {
+        for step in [1, 2, 3, 2, 1].repeat(100) {
             let tape = Tape::new();
             let (handle, labels) = x(step).record(&tape);
             let expected = f(read, handle, &labels).value().unwrap();
