@@ -91,8 +91,18 @@ fn bits<T: Float>(x: &[T]) -> Vec<u64> {
     x.iter().map(|x| if x.is_nan() { f64::NAN.to_bits() } else { x.to_f64().to_bits() }).collect()
 }
 
+pub(super) fn same_bits<T: Float>(a: T, b: T) -> bool {
+    bits(&[a]) == bits(&[b])
+}
+
 fn point<T: Float>(draws: &mut Draws) -> Vec<T> {
-    (0..INPUTS).map(|_| draws.number::<T>() + draws.number::<T>()).collect()
+    (0..INPUTS)
+        .map(|_| match draws.below(10) {
+            0 => T::ZERO,
+            1 => -T::ZERO,
+            _ => draws.number::<T>() + draws.number::<T>(),
+        })
+        .collect()
 }
 
 /// The gradients on numbers and recorded.

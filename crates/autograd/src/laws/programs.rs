@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::bits::same_bits;
 use super::cases::{formulas, formulas_of_indices};
 use super::{directions, draw, inners, operands, record, same, shapes};
 use crate::float::Float;
@@ -15,11 +16,11 @@ use crate::tensor::Tensor;
 use crate::var::Var;
 use crate::{Axes, Inputs, hvp, value_and_gradient};
 
-/// Bits are those of the recording up to the sign of zeros.
+/// Bits are those of the recording.
 #[track_caller]
 fn assert_same<T: Float>(found: &Tensor<T>, expected: &Tensor<T>, what: impl Debug) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
-    assert!(found.iter().zip(expected.iter()).all(|(a, b)| same(a, b)), "{what:?}: {found}, not {expected}");
+    assert!(found.iter().zip(expected.iter()).all(|(a, b)| same_bits(a, b)), "{what:?}: {found}, not {expected}");
 }
 
 #[track_caller]
@@ -56,12 +57,12 @@ fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug 
         let (value, (gradient, _)) =
             value_and_gradient(|tape, (x, i)| weighted(tape, f(&x, &i), &weights), x.clone()).unwrap();
         let (found_value, found) = program.value_and_gradient(&x).unwrap_or_else(|error| panic!("{what:?}: {error}"));
-        assert!(same(found_value, value), "{what:?}: {found_value}, not {value}");
+        assert!(same_bits(found_value, value), "{what:?}: {found_value}, not {value}");
         found.0.iter().zip(&gradient).for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
 
         let mut fresh = recorded(&x);
         let (_, along) = program.jvp(&x, &v).unwrap();
-        assert!(same(along, fresh.jvp(&x, &v).unwrap().1), "{what:?}: jvp");
+        assert!(same_bits(along, fresh.jvp(&x, &v).unwrap().1), "{what:?}: jvp");
         assert_near(&Tensor::scalar(along), &Tensor::scalar(T::from_f64(inners(&gradient, &v.0))), (what, "jvp"));
         let (_, (found, _)) = program.hvp(&x, &v).unwrap_or_else(|error| panic!("{what:?}: {error}"));
         let (_, (anew, _)) = fresh.hvp(&x, &v).unwrap();
