@@ -68,7 +68,7 @@ pub use report::{EagerReason, Report};
 /// Reports of a recording ([`Tape::explain`], [`Tape::check`], values in [`Tape::to_dot`]) are refused. Indices that are not
 /// read out are others in every run, given ones as well as those that [`sort`](Var::sort) or [`argmax`](Var::argmax) find.
 ///
-/// Values are those of the function itself, bit for bit up to the sign of zeros.
+/// Values are those of the function itself, bit for bit.
 ///
 /// # What a function gets from elsewhere
 ///

@@ -12,6 +12,7 @@ use crate::float::Float;
 use crate::ops::elementwise::{BinaryRule, UnaryRule, rule};
 use crate::real::{Algebra, Real};
 use crate::tape::{CONSTANT, FAILED, LIMIT, Step, Tape};
+use crate::var::Term;
 
 /// A number on a tape, or a plain number that may meet one.
 ///
@@ -244,12 +245,13 @@ impl<'t, T: Float> Algebra for Scalar<'t, T> {
     fn binary<Op: BinaryRule>(self, other: Self) -> Self {
         self.apply_with::<Op>(other)
     }
-    /// In a program either may be chosen. Elsewhere the choice is an entry all the same, x − 0, which is x to the sign of a
-    /// zero: the gradients of its uses meet there first, and are added in the same order.
+    /// In a program either may be chosen, and tensors have the operation. Elsewhere the choice is an entry all the same,
+    /// x − 0, which is x to the sign of a zero: the gradients of its uses meet there first, and are added in the same order.
     fn select(condition: Self, x: Self, y: Self) -> Self {
-        if condition.index < LIMIT && condition.guarding(condition).is_some() {
-            let taken = condition.ne(Self::of(0.0));
-            return taken.masked_mul(x) + (Self::of(1.0) - taken).masked_mul(y);
+        if condition.index < LIMIT
+            && let Some(tape) = condition.guarding(condition)
+        {
+            return Algebra::select(Term::from(condition), x.into(), y.into()).on(tape).item();
         }
         let taken = if condition.number != T::ZERO { x } else { y };
         if taken.index < LIMIT { taken - Self::of(0.0) } else { taken }

@@ -38,6 +38,8 @@ pub(crate) enum Body<T> {
     Neg(Loop<T>),
     /// 1 where x > y, else 0.
     Gt(Loop<T>),
+    /// The second operand where the first is not zero, else the third.
+    Select(Loop<T>),
     Other(Loop<T>),
     /// A number, and terms added to it one after the other.
     Chain(Terms),
@@ -81,12 +83,12 @@ pub(crate) struct Group<T> {
     /// The slot of the first result; the others follow.
     pub out: u32,
     pub len: u32,
-    /// Where the slots of the first operand begin in the list; those of the second follow. Of chains: for each where it
+    /// Where the slots of the first operand begin in the list; those of the others follow. Of chains: for each where it
     /// starts, how many terms it has, and these, factor by factor.
     pub list: u32,
     /// How many operands there are; of chains 0.
     pub arity: u8,
-    pub spans: [Span; 2],
+    pub spans: [Span; 3],
 }
 
 /// Groups in an order in which they can run.
@@ -112,7 +114,7 @@ pub(crate) struct Numbers<T> {
     pub values: Vec<T>,
     /// Room for inputs and results in rows, for whoever fills and reads the lanes.
     pub rows: Vec<T>,
-    copies: [Vec<T>; 2],
+    copies: [Vec<T>; 3],
     lanes: usize,
     /// Where the numbers of each slot that is not uniform begin, in a run of two vectors at once.
     bases: Vec<Base<T>>,
@@ -157,7 +159,7 @@ impl<T: Float> Replay<T> {
                 continue;
             }
             let operands = &list[group.list as usize..][..len * group.arity as usize];
-            assert!((1..=2).contains(&group.arity) && operands.iter().all(is_right));
+            assert!((1..=3).contains(&group.arity) && operands.iter().all(is_right));
             for (operand, span) in operands.chunks(len).zip(group.spans) {
                 assert!(span == Span::Scattered || span == span_of(operand));
                 assert!(all_equal(operand));
@@ -191,7 +193,7 @@ impl<T: Float> Replay<T> {
             uniform: vec![T::ZERO; self.uniform],
             values: vec![T::ZERO; (self.slots - self.uniform) * lanes],
             rows: Vec::new(),
-            copies: [copies(), copies()],
+            copies: [copies(), copies(), copies()],
             lanes,
             bases: Vec::new(),
             ahead: Vec::new(),

@@ -147,7 +147,7 @@ fn kinks_are_where_something_jumps() {
 }
 
 /// Every combination of extreme operands.
-fn extremes<T: Float>(arity: usize) -> Vec<Vec<T>> {
+pub(super) fn extremes<T: Float>(arity: usize) -> Vec<Vec<T>> {
     let positive = [
         T::ZERO,
         T::MIN_POSITIVE * T::EPSILON,

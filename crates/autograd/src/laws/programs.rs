@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::bits::same_bits;
 use super::cases::{formulas, formulas_of_indices};
 use super::{directions, draw, inners, operands, record, same, shapes};
 use crate::float::Float;
@@ -15,11 +16,11 @@ use crate::tensor::Tensor;
 use crate::var::Var;
 use crate::{Axes, Inputs, hvp, value_and_gradient};
 
-/// Bits are those of the recording up to the sign of zeros.
+/// Bits are those of the recording.
 #[track_caller]
 fn assert_same<T: Float>(found: &Tensor<T>, expected: &Tensor<T>, what: impl Debug) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
-    assert!(found.iter().zip(expected.iter()).all(|(a, b)| same(a, b)), "{what:?}: {found}, not {expected}");
+    assert!(found.iter().zip(expected.iter()).all(|(a, b)| same_bits(a, b)), "{what:?}: {found}, not {expected}");
 }
 
 #[track_caller]
@@ -66,14 +67,14 @@ fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug 
         for program in [&mut program, &mut eager] {
             let (found_value, found) =
                 program.value_and_gradient(&x).unwrap_or_else(|error| panic!("{what:?}: {error}"));
-            assert!(same(found_value, value), "{what:?}: {found_value}, not {value}");
+            assert!(same_bits(found_value, value), "{what:?}: {found_value}, not {value}");
             found
                 .0
                 .iter()
                 .zip(&gradient)
                 .for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
             let (_, found) = program.jvp(&x, &v).unwrap();
-            assert!(same(found, along), "{what:?}: jvp {found}, not {along}");
+            assert!(same_bits(found, along), "{what:?}: jvp {found}, not {along}");
         }
         assert_near(&Tensor::scalar(along), &Tensor::scalar(T::from_f64(inners(&gradient, &v.0))), (what, "jvp"));
 

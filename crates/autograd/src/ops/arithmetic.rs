@@ -57,7 +57,7 @@ binary! {
 }
 
 binary! {
-    /// x · y, and 0 wherever one of them is 0, even if the other is infinite or not a number.
+    /// x · y, and 0 wherever one of them is 0, even if the other is infinite or not a number. It is never −0.
     ///
     /// This is how both sweeps multiply with a slope. An incoming gradient of 0 stays 0 whatever the slope, so that a branch
     /// that was not taken sends nothing; the forward sweep multiplies the same factors in the other order, where that 0 is
@@ -65,7 +65,8 @@ binary! {
     /// way of a derivative 0·∞ is 0: √(x²) has derivative 0 at 0 in both sweeps.
     /// Derivative: y and x.
     masked_mul(x, y) -> z {
-        value: if (x != T::ZERO) & (y != T::ZERO) { x * y } else { T::ZERO },
+        // The sum makes +0 of a product that underflows to −0.
+        value: if (x != T::ZERO) & (y != T::ZERO) { x * y + T::ZERO } else { T::ZERO },
         slopes: [y, x],
         domain: [(0.5, 3.0), (-3.0, 3.0)],
         kinks: [],

@@ -39,14 +39,14 @@ pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool], only_in_lanes: 
     let readers = readers(code);
     let mut chains: Vec<Option<Chain>> = Vec::with_capacity(code.values.len());
     for (value, definition) in code.values.iter().enumerate() {
-        let Definition::Operation(Elementwise::add, x, y) = *definition else {
+        let Definition::Operation(Elementwise::add, [x, y, _]) = *definition else {
             chains.push(None);
             continue;
         };
         let is_part = |operand: Value| readers[operand as usize] == 1 && uniform[operand as usize] == uniform[value];
         let product = |operand: Value| match code.values[operand as usize] {
-            Definition::Operation(Elementwise::mul, x, y) if is_part(operand) => Some((Terms::Products, [x, y])),
-            Definition::Operation(Elementwise::masked_mul, x, y) if is_part(operand) => {
+            Definition::Operation(Elementwise::mul, [x, y, _]) if is_part(operand) => Some((Terms::Products, [x, y])),
+            Definition::Operation(Elementwise::masked_mul, [x, y, _]) if is_part(operand) => {
                 Some((Terms::MaskedProducts, [x, y]))
             }
             _ => None,
@@ -82,9 +82,8 @@ pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool], only_in_lanes: 
 fn readers<T: Float>(code: &Code<T>) -> Vec<u32> {
     let mut readers = vec![0; code.values.len()];
     for definition in &code.values {
-        if let Definition::Operation(op, x, y) = *definition {
-            readers[x as usize] += 1;
-            readers[y as usize] += u32::from(op.arity() == 2);
+        if let Definition::Operation(op, operands) = definition {
+            operands[..op.arity()].iter().for_each(|&operand| readers[operand as usize] += 1);
         }
     }
     let ends = code.guards.iter().map(|guard| guard.comparison);

@@ -35,8 +35,8 @@ pub(crate) enum Definition<T> {
     /// One of the numbers that are given.
     Input(u32),
     Constant(T),
-    /// f(x), with x twice, or f(x, y), element by element.
-    Operation(Elementwise, Value, Value),
+    /// f(x), f(x, y) or f(x, y, z), element by element; the last operand stands in the places that are left.
+    Operation(Elementwise, [Value; 3]),
     /// A result of one of [`Code::actions`]: which action, which result.
     Output(u32, u32),
 }
@@ -183,8 +183,8 @@ impl<T: Float> Code<T> {
 
     /// Whether a value costs little more than to read its operands.
     pub fn is_cheap(&self, value: Value) -> bool {
-        use Elementwise::{add, eq, ge, gt, le, lt, masked_mul, mul, ne, neg, sub};
-        let cheap = [add, sub, mul, masked_mul, neg, eq, ne, gt, ge, lt, le];
+        use Elementwise::{add, eq, ge, gt, le, lt, masked_mul, mul, ne, neg, select, sub};
+        let cheap = [add, sub, mul, masked_mul, neg, eq, ne, gt, ge, lt, le, select];
         matches!(self.values[value as usize], Definition::Operation(op, ..) if cheap.contains(&op))
     }
 
@@ -192,8 +192,7 @@ impl<T: Float> Code<T> {
     pub fn operands(&self, value: Value) -> SmallVec<[Value; 4]> {
         match self.values[value as usize] {
             Definition::Input(_) | Definition::Constant(_) => SmallVec::new(),
-            Definition::Operation(op, x, _) if op.arity() == 1 => SmallVec::from_slice(&[x]),
-            Definition::Operation(_, x, y) => SmallVec::from_slice(&[x, y]),
+            Definition::Operation(op, x) => SmallVec::from_slice(&x[..op.arity()]),
             Definition::Output(action, _) => self.actions[action as usize].operands.clone(),
         }
     }

@@ -151,7 +151,7 @@ fn uniform<T: Float>(code: &Code<T>, shared: usize) -> Vec<bool> {
         uniform.push(match *definition {
             Definition::Input(place) => (place as usize) < shared,
             Definition::Constant(_) => true,
-            Definition::Operation(_, x, y) => uniform[x as usize] && uniform[y as usize],
+            Definition::Operation(_, x) => x.iter().all(|&operand| uniform[operand as usize]),
             Definition::Output(..) => false,
         });
     }
@@ -168,14 +168,12 @@ struct Steps<'c, T: Float> {
 
 impl<T: Float> Steps<'_, T> {
     /// The operation that makes a value, and its operands.
-    fn of(&self, value: Value) -> Option<(Sort, SmallVec<[Value; 2]>)> {
+    fn of(&self, value: Value) -> Option<(Sort, SmallVec<[Value; 3]>)> {
         let is_uniform = |operand: Value| self.uniform[operand as usize];
         match (&self.chains[value as usize], self.code.values[value as usize]) {
             (Some(chain), _) => Some((Sort::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
-            (None, Definition::Operation(op, x, y)) => {
-                let operands = &[x, y][..op.arity()];
-                let uniform = [x, y].map(is_uniform);
-                Some((Sort::Operation(op, uniform), SmallVec::from_slice(operands)))
+            (None, Definition::Operation(op, x)) => {
+                Some((Sort::Operation(op, x.map(is_uniform)), SmallVec::from_slice(&x[..op.arity()])))
             }
             _ => None,
         }
@@ -185,16 +183,16 @@ impl<T: Float> Steps<'_, T> {
 /// What operations must have in common to run together: what they compute, and which operands are uniform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
-    Operation(Elementwise, [bool; 2]),
+    Operation(Elementwise, [bool; 3]),
     Chain(Terms, bool),
 }
 
 impl Sort {
     /// An order of sorts, whichever.
-    fn rank(self) -> (u8, [bool; 2]) {
+    fn rank(self) -> (u8, [bool; 3]) {
         match self {
             Sort::Operation(op, uniform) => (op as u8, uniform),
-            Sort::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false]),
+            Sort::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false, false]),
         }
     }
 }
@@ -258,7 +256,7 @@ impl Order {
 pub(super) struct Together {
     sort: Sort,
     pub results: Vec<Value>,
-    operands: Vec<SmallVec<[Value; 2]>>,
+    operands: Vec<SmallVec<[Value; 3]>>,
 }
 
 /// All operations, in groups.
@@ -325,7 +323,7 @@ struct Grouping<'c, T: Float> {
 impl<T: Float> Grouping<'_, T> {
     /// The groups of the next stretch.
     fn groups(&mut self, values: &[Value]) -> Vec<Together> {
-        let mut waiting: Vec<(u32, Sort, Value, SmallVec<[Value; 2]>)> = Vec::with_capacity(values.len());
+        let mut waiting: Vec<(u32, Sort, Value, SmallVec<[Value; 3]>)> = Vec::with_capacity(values.len());
         for &value in values {
             let Some((sort, operands)) = self.steps.of(value) else { continue };
             let after = |&operand: &Value| match self.depth[operand as usize] {
@@ -361,7 +359,7 @@ impl Together {
     fn placed<T: Float>(&self, slots: &[u32], list: &mut Vec<u32>) -> Group<T> {
         let start = list.len();
         let slot = |value: Value| slots[value as usize];
-        let mut spans = [Span::Scattered; 2];
+        let mut spans = [Span::Scattered; 3];
         let (body, arity) = match self.sort {
             Sort::Chain(terms, _) => {
                 for operands in &self.operands {
@@ -395,6 +393,7 @@ fn body<T: Float>(op: Elementwise) -> Body<T> {
         Elementwise::masked_mul => Body::MaskedMul(block),
         Elementwise::neg => Body::Neg(block),
         Elementwise::gt => Body::Gt(block),
+        Elementwise::select => Body::Select(block),
         _ => Body::Other(block),
     }
 }

@@ -1,6 +1,6 @@
 //! From a recording to code: constants folded, equal operations merged, tensors of one number known by it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 
 use smallvec::SmallVec;
@@ -25,6 +25,7 @@ impl<T: Float> Code<T> {
             detached: guards.detached.iter().copied().collect(),
             code: Code::default(),
             merged: HashMap::new(),
+            never_minus_zero: HashSet::new(),
             filled: HashMap::new(),
             extents: HashMap::new(),
             known: vec![CONSTANT; tape.len()],
@@ -84,14 +85,23 @@ impl<T: Float> Code<T> {
     }
 }
 
+/// What values that are merged have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Constant(u64),
+    Operation(Elementwise, [Value; 3]),
+}
+
 /// A recording on its way to code.
 struct Reading<'t, T: Float> {
     tape: &'t Tape<T>,
     /// Leaves that stand for entries without their history.
     detached: HashMap<u32, u32>,
     code: Code<T>,
-    /// Where each operation on elements is, and each constant by its bits.
-    merged: HashMap<(Option<Elementwise>, u64, Value), Value>,
+    /// Where each constant is, by its bits, and each operation on elements.
+    merged: HashMap<Key, Value>,
+    /// Values of which no run makes −0, so that to add 0 to them changes nothing.
+    never_minus_zero: HashSet<Value>,
     /// Tensors that are one number everywhere.
     filled: HashMap<(Value, Extent), Value>,
     extents: HashMap<Shape, Extent>,
@@ -179,15 +189,15 @@ impl<T: Float> Reading<'_, T> {
         let x = || self.known[entry.operand as usize];
         match entry.step() {
             Step::Leaf => self.constant(entry.value),
-            Step::Unary(op) => self.operation(op, x(), x(), NUMBER),
-            Step::Both(op) => self.operation(op, x(), self.known[entry.second()], NUMBER),
+            Step::Unary(op) => self.operation(op, &[x()], NUMBER),
+            Step::Both(op) => self.operation(op, &[x(), self.known[entry.second()]], NUMBER),
             Step::Right(op) => {
                 let (x, constant) = (x(), self.constant(entry.constant()));
-                self.operation(op, x, constant, NUMBER)
+                self.operation(op, &[x, constant], NUMBER)
             }
             Step::Left(op) => {
                 let (x, constant) = (x(), self.constant(entry.constant()));
-                self.operation(op, constant, x, NUMBER)
+                self.operation(op, &[constant, x], NUMBER)
             }
             Step::Element => {
                 let tape = self.tape;
@@ -233,17 +243,10 @@ impl<T: Float> Reading<'_, T> {
                 )
             }
             Op::Detach => self.input(&node.inputs[0]),
-            Op::Elementwise(op) if op.arity() < 3 => {
-                let extent = self.extent(shape);
-                let x = self.input(&node.inputs[0]);
-                let y = node.inputs.get(1).map_or(x, |y| self.input(y));
-                let extent = if self.is_number(x) && self.is_number(y) { NUMBER } else { extent };
-                self.operation(*op, x, y, extent)
-            }
-            Op::Elementwise(_) if self.is_of_one_shape(node) => {
-                let extent = self.extent(shape);
-                let [condition, x, y] = [0, 1, 2].map(|k| self.input(&node.inputs[k]));
-                self.selected(condition, [x, y], extent)
+            Op::Elementwise(op) => {
+                let x: SmallVec<[Value; 3]> = node.inputs.iter().map(|x| self.input(x)).collect();
+                let extent = if x.iter().all(|&x| self.is_number(x)) { NUMBER } else { self.extent(shape) };
+                self.operation(*op, &x, extent)
             }
             Op::FromScalars { start, len } => {
                 let scalars = self.tape.gathered(*start, *len);
@@ -432,66 +435,85 @@ impl<T: Float> Reading<'_, T> {
     }
 
     fn constant(&mut self, number: T) -> Value {
-        self.merged((None, number.to_f64().to_bits(), 0), Definition::Constant(number), NUMBER)
-    }
-
-    /// Whether all operands are numbers or have the shape of the result.
-    fn is_of_one_shape(&mut self, node: &Node<T>) -> bool {
-        let extent = self.extent(node.value.shape());
-        node.inputs.iter().all(|input| {
-            let operand = self.input(input);
-            let found = self.code.extents[operand as usize];
-            found == NUMBER || found == extent
-        })
-    }
-
-    /// x where the condition is not zero, else y, as the sum of what is taken and of zero.
-    fn selected(&mut self, condition: Value, operands: [Value; 2], extent: Extent) -> Value {
-        let zero = self.constant(T::ZERO);
-        let of_condition = self.code.extents[condition as usize];
-        let mut taken = |test, operand| {
-            let mask = self.operation(test, condition, zero, of_condition);
-            let extent = if self.is_number(mask) && self.is_number(operand) { NUMBER } else { extent };
-            (self.operation(Elementwise::masked_mul, mask, operand, extent), extent)
-        };
-        let [(x, of_x), (y, of_y)] = [taken(Elementwise::ne, operands[0]), taken(Elementwise::eq, operands[1])];
-        self.operation(Elementwise::add, x, y, if of_x == NUMBER { of_y } else { of_x })
+        self.merged(Key::Constant(number.to_f64().to_bits()), Definition::Constant(number), NUMBER)
     }
 
     /// The value of an operation: what it simplifies to, or itself, once.
     ///
-    /// Every simplification keeps the bits of the value, up to the sign of a zero. An operand takes the place of the result
-    /// only where it has its shape.
-    fn operation(&mut self, op: Elementwise, x: Value, y: Value, extent: Extent) -> Value {
+    /// Every simplification keeps the bits of the value, the sign of a zero too: x·0 is not 0, and x + 0 is x only where x is
+    /// not −0. An operand takes the place of the result only where it has its shape.
+    fn operation(&mut self, op: Elementwise, operands: &[Value], extent: Extent) -> Value {
         use Definition::{Constant, Operation};
-        use Elementwise::{add, div, masked_mul, mul, neg, powi, sub};
-        let (by_x, by_y) = (self.code.values[x as usize], self.code.values[y as usize]);
-        let is = |definition: Definition<T>, number: T| definition == Constant(number);
+        use Elementwise::{add, div, masked_mul, mul, neg, powi, select, sub};
+        let all = [0, 1, 2].map(|k| operands[k.min(operands.len() - 1)]);
+        let [x, y, z] = all;
+        let [by_x, by_y, _] = all.map(|operand| self.code.values[operand as usize]);
+        let is = |definition: Definition<T>, number: T| match definition {
+            Constant(constant) => constant.to_f64().to_bits() == number.to_f64().to_bits(),
+            _ => false,
+        };
         let fits = |value: Value| self.code.extents[value as usize] == extent;
+        let unsigned = |value: Value| self.never_minus_zero.contains(&value);
+        if let Some(folded) = self.folded(op, operands) {
+            return self.constant(folded);
+        }
         match (op, by_x, by_y) {
-            (_, Constant(a), Constant(b)) => {
-                let folded = op.at(&[a, b][..op.arity()]);
-                self.constant(folded)
-            }
+            (select, Constant(c), _) if c != T::ZERO && fits(y) => y,
+            (select, Constant(c), _) if c == T::ZERO && fits(z) => z,
             (mul, _, b) if is(b, T::ONE) && fits(x) => x,
             (mul, a, _) if is(a, T::ONE) && fits(y) => y,
-            (mul, _, b) if is(b, -T::ONE) && fits(x) => self.operation(neg, x, x, extent),
-            (mul, a, _) if is(a, -T::ONE) && fits(y) => self.operation(neg, y, y, extent),
+            (mul, _, b) if is(b, -T::ONE) && fits(x) => self.operation(neg, &[x], extent),
+            (mul, a, _) if is(a, -T::ONE) && fits(y) => self.operation(neg, &[y], extent),
             (div | powi, _, b) if is(b, T::ONE) && fits(x) => x,
+            (add, _, b) if (is(b, -T::ZERO) || is(b, T::ZERO) && unsigned(x)) && fits(x) => x,
+            (sub, _, b) if (is(b, T::ZERO) || is(b, -T::ZERO) && unsigned(x)) && fits(x) => x,
             (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a == T::ZERO => self.constant(T::ZERO),
-            (masked_mul, Constant(a), _) | (masked_mul, _, Constant(a)) if a.is_finite() => {
-                self.operation(mul, x, y, extent)
-            }
-            (neg, Operation(neg, z, _), _) => z,
-            (add, _, Operation(neg, z, _)) => self.operation(sub, x, z, extent),
-            (add, Operation(neg, z, _), _) => self.operation(sub, y, z, extent),
-            (sub, _, Operation(neg, z, _)) => self.operation(add, x, z, extent),
-            (add | mul | masked_mul, ..) if x > y => self.merged((Some(op), y.into(), x), Operation(op, y, x), extent),
-            _ => self.merged((Some(op), x.into(), y), Operation(op, x, y), extent),
+            (masked_mul, _, b) if is(b, T::ONE) && unsigned(x) && fits(x) => x,
+            (masked_mul, a, _) if is(a, T::ONE) && unsigned(y) && fits(y) => y,
+            (neg, Operation(neg, [z, ..]), _) => z,
+            (add, _, Operation(neg, [z, ..])) => self.operation(sub, &[x, z], extent),
+            (add, Operation(neg, [z, ..]), _) => self.operation(sub, &[y, z], extent),
+            (sub, _, Operation(neg, [z, ..])) => self.operation(add, &[x, z], extent),
+            (add | mul | masked_mul, ..) if x > y => self.merged_operation(op, [y, x, x], extent),
+            _ => self.merged_operation(op, all, extent),
         }
     }
 
-    fn merged(&mut self, key: (Option<Elementwise>, u64, Value), definition: Definition<T>, extent: Extent) -> Value {
+    /// The value of an operation on constants.
+    fn folded(&self, op: Elementwise, operands: &[Value]) -> Option<T> {
+        let mut numbers: SmallVec<[T; 3]> = SmallVec::new();
+        for &operand in operands {
+            let Definition::Constant(number) = self.code.values[operand as usize] else { return None };
+            numbers.push(number);
+        }
+        Some(op.at(&numbers))
+    }
+
+    fn merged_operation(&mut self, op: Elementwise, operands: [Value; 3], extent: Extent) -> Value {
+        let value = self.merged(Key::Operation(op, operands), Definition::Operation(op, operands), extent);
+        if self.has_no_minus_zero(op, operands) {
+            self.never_minus_zero.insert(value);
+        }
+        value
+    }
+
+    /// Whether an operation never makes −0: a sum does only of two.
+    fn has_no_minus_zero(&self, op: Elementwise, [x, y, z]: [Value; 3]) -> bool {
+        use Elementwise::{abs, add, eq, exp, ge, gt, le, lt, masked_mul, ne, select, square, sub};
+        let unsigned = |value: Value| match self.code.values[value as usize] {
+            Definition::Constant(number) => number != T::ZERO || T::ONE / number > T::ZERO,
+            _ => self.never_minus_zero.contains(&value),
+        };
+        match op {
+            abs | square | exp | masked_mul | eq | ne | gt | ge | lt | le => true,
+            add => unsigned(x) || unsigned(y),
+            sub => unsigned(x),
+            select => unsigned(y) && unsigned(z),
+            _ => false,
+        }
+    }
+
+    fn merged(&mut self, key: Key, definition: Definition<T>, extent: Extent) -> Value {
         if let Some(&place) = self.merged.get(&key) {
             return place;
         }

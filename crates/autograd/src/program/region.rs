@@ -66,8 +66,8 @@ impl<T: Float> Region<T> {
         let mut known: HashMap<Value, Value> = HashMap::with_capacity(2 * members.len());
         let mut operands = Vec::new();
         for &member in members {
-            let Definition::Operation(op, x, y) = code.values[member as usize] else { continue };
-            let [x, y] = [x, y].map(|operand| {
+            let Definition::Operation(op, x) = code.values[member as usize] else { continue };
+            let x = x.map(|operand| {
                 *known.entry(operand).or_insert_with(|| match code.values[operand as usize] {
                     constant @ Definition::Constant(_) => part.define(constant, NUMBER),
                     _ => {
@@ -76,7 +76,7 @@ impl<T: Float> Region<T> {
                     }
                 })
             });
-            known.insert(member, part.define(Definition::Operation(op, x, y), NUMBER));
+            known.insert(member, part.define(Definition::Operation(op, x), NUMBER));
         }
         part.results = results.iter().map(|result| known[result]).collect();
         let are_passes = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
@@ -144,7 +144,7 @@ impl<T: Float> Region<T> {
 fn passes<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
     let mut made: SmallVec<[(Value, Tensor<T>); FEW]> = SmallVec::new();
     for (value, definition) in code.values.iter().enumerate() {
-        let Definition::Operation(op, x, y) = *definition else { continue };
+        let Definition::Operation(op, x) = *definition else { continue };
         let factor = |value: Value| match code.values[value as usize] {
             Definition::Constant(number) => Factor::Number(number),
             Definition::Input(place) => match store.tensor(operands[place as usize]) {
@@ -156,7 +156,7 @@ fn passes<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store
                 None => Factor::Number(T::NAN),
             },
         };
-        let tensor = elementwise(op, &[factor(x), factor(y)][..op.arity()])?;
+        let tensor = elementwise(op, &x.map(factor)[..op.arity()])?;
         made.push((value as Value, tensor));
     }
     for (&place, result) in results.iter().zip(&code.results) {

@@ -73,7 +73,7 @@ fn every_elementwise_operation_replays_to_the_same_bits() -> Result<()> {
         for (point, (lane_value, lane_gradient)) in points.iter().zip(lanes) {
             let (value, expected) = value_and_gradient(|_, x| op.at(&x[..op.arity()]) * 2.0, *point)?;
             let (found_value, &found) = program.value_and_gradient(point)?;
-            let bits = |x: f64| (x + 0.0).to_bits();
+            let bits = f64::to_bits;
             assert_eq!(bits(found_value), bits(value), "{op:?} at {point:?}");
             assert_eq!(bits(lane_value), bits(value), "{op:?} in lanes at {point:?}");
             assert_eq!(found.map(bits), expected.map(bits), "slope of {op:?} at {point:?}");

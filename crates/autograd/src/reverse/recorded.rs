@@ -11,7 +11,7 @@ use crate::ops::elementwise::Elementwise;
 use crate::ops::{Embed, Op};
 use crate::real::Algebra;
 use crate::scalar::Scalar;
-use crate::tape::{Input, LIMIT, Step, Tape};
+use crate::tape::{CONSTANT, Input, LIMIT, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -149,14 +149,18 @@ impl<'t, T: Float> Adjoints<'t, T> {
     }
 
     /// The adjoint of a scalar; zero if no gradient arrived.
-    ///
-    /// Numeric sweeps begin their sums with 0, so none of these is −0. Here 0 is added at the end, where it matters: an
-    /// adjoint of −0 hands on what one of 0 does.
     pub fn of_scalar(&self, x: Scalar<'t, T>) -> Scalar<'t, T> {
-        let zero = Scalar::constant(T::ZERO);
-        let g = self.scalars.get(x.index as usize).copied().flatten().unwrap_or(zero);
-        let may_be_minus_zero = g.number == T::ZERO && T::ONE / g.number < T::ZERO || self.tape.is_for_program();
-        if may_be_minus_zero { g + zero } else { g }
+        match self.scalars.get(x.index as usize).copied().flatten() {
+            Some(g) => self.unsigned(g),
+            None => Scalar::constant(T::ZERO),
+        }
+    }
+
+    /// An adjoint with 0 for −0. Numeric sweeps begin their sums with 0, so none of theirs is −0. Here 0 is added at the end,
+    /// where it matters: an adjoint of −0 hands on what one of 0 does.
+    fn unsigned(&self, g: Scalar<'t, T>) -> Scalar<'t, T> {
+        let is_minus_zero = g.number == T::ZERO && T::ONE / g.number < T::ZERO;
+        if is_minus_zero || self.tape.is_for_program() { g + Scalar::constant(T::ZERO) } else { g }
     }
 
     /// The adjoint of a tensor, if a gradient arrived.
@@ -181,7 +185,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
         match entry.step() {
             Step::Leaf | Step::Node | Step::Integers => {}
             Step::Element => {
-                let gradient = self.one_element(entry.operand, entry.second(), g);
+                let gradient = self.one_element(entry.operand, entry.second(), self.unsigned(g));
                 self.add_node(entry.operand, gradient);
             }
             Step::Unary(op) => self.add_product(entry.operand, op, 0, g, || op.slope(x(), y)),
@@ -216,7 +220,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
             Some(1.0) if self.apart => self.add_scalar(to, g * T::ONE),
             Some(1.0) => self.add_scalar(to, g),
             Some(-1.0) => self.add_scalar(to, -g),
-            _ => self.add_scalar(to, Algebra::masked_mul(g, slope())),
+            _ => self.add_scalar(to, product(g, slope())),
         }
     }
 
@@ -361,6 +365,12 @@ impl<'t, T: Float> Adjoints<'t, T> {
         }
         Ok(())
     }
+}
+
+/// g·slope, and 0 where either is 0; the plain product with a number that cannot be.
+fn product<'t, T: Float>(g: Scalar<'t, T>, slope: Scalar<'t, T>) -> Scalar<'t, T> {
+    let is_plain = |x: Scalar<'t, T>| x.index == CONSTANT && x.number.is_finite() && x.number != T::ZERO;
+    if is_plain(g) || is_plain(slope) { g * slope } else { Algebra::masked_mul(g, slope) }
 }
 
 fn handle_of<T: Float>(tape: &Tape<T>, index: u32) -> Scalar<'_, T> {

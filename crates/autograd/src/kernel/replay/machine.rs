@@ -15,7 +15,7 @@ pub(super) struct Run<'r, T> {
     pub machine: Machine<T>,
     pub groups: &'r [Group<T>],
     pub ahead: &'r [Base<T>],
-    pub copies: &'r mut [Vec<T>; 2],
+    pub copies: &'r mut [Vec<T>; 3],
 }
 
 impl<T: Float> Kernel for Run<'_, T> {
@@ -35,10 +35,10 @@ impl<T: Float> Kernel for Run<'_, T> {
     }
 }
 
-/// x · y, and 0 where either is 0.
+/// x · y, and 0 where either is 0; never −0.
 #[inline(always)]
 fn masked<T: Float>(x: T, y: T) -> T {
-    if (x != T::ZERO) & (y != T::ZERO) { x * y } else { T::ZERO }
+    if (x != T::ZERO) & (y != T::ZERO) { x * y + T::ZERO } else { T::ZERO }
 }
 
 /// What a running replay works on.
@@ -85,6 +85,7 @@ impl<T: Float> Machine<T> {
                     | Body::MaskedMul(block)
                     | Body::Neg(block)
                     | Body::Gt(block)
+                    | Body::Select(block)
                         if in_slices =>
                     {
                         self.in_slices::<WIDTH>(group, block, copies);
@@ -97,6 +98,7 @@ impl<T: Float> Machine<T> {
                         self.any::<WIDTH>(group, masked);
                     }
                     Body::Gt(_) => self.any::<WIDTH>(group, |x, y| if x > y { T::ONE } else { T::ZERO }),
+                    Body::Select(_) => self.select::<WIDTH>(group),
                     Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
                     Body::Other(block) => self.in_slices::<WIDTH>(group, block, copies),
                     Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),
@@ -162,6 +164,29 @@ impl<T: Float> Machine<T> {
     }
 
     /// # Safety
+    /// As [`run`](Self::run); the group has three operands.
+    #[inline(always)]
+    unsafe fn select<const WIDTH: usize>(self, group: &Group<T>) {
+        let len = group.len as usize;
+        for i in 0..len {
+            // SAFETY: `list` has `len` slots for each of three operands; the slots lie in `uniform` or `values`, and the
+            // results are not among the operands.
+            unsafe {
+                let slots = self.list.add(group.list as usize + i);
+                let out = self.of::<WIDTH>(group.out as usize + i);
+                for lane in (0..self.lanes).step_by(WIDTH) {
+                    let [condition, x, y] = [0, 1, 2].map(|k| self.read_any::<WIDTH>(*slots.add(k * len), lane));
+                    let mut z = [T::ZERO; WIDTH];
+                    for k in 0..WIDTH {
+                        z[k] = if condition[k] != T::ZERO { x[k] } else { y[k] };
+                    }
+                    out.add(lane).cast::<[T; WIDTH]>().write(z);
+                }
+            }
+        }
+    }
+
+    /// # Safety
     /// As [`run`](Self::run).
     #[inline(always)]
     unsafe fn any_chain<const WIDTH: usize, const FACTORS: usize>(self, group: &Group<T>, f: impl Fn(T, T, T) -> T) {
@@ -187,14 +212,11 @@ impl<T: Float> Machine<T> {
         unsafe {
             let mut list = self.list.add(group.list as usize);
             for i in 0..group.len as usize {
-                let (start, len) = (*list as usize, *list.add(1) as usize);
+                let (start, len) = (*list, *list.add(1) as usize);
                 let terms = list.add(2);
                 list = terms.add(len * FACTORS);
                 for lane in (0..self.lanes).step_by(WIDTH) {
-                    let mut sum: [T; WIDTH] = match start < self.first {
-                        true => self.read::<WIDTH, true>(start, lane),
-                        false => self.read::<WIDTH, false>(start, lane),
-                    };
+                    let mut sum: [T; WIDTH] = self.read_any::<WIDTH>(start, lane);
                     let mut term = terms;
                     while term != list {
                         let x = self.read::<WIDTH, X>(*term as usize, lane);
@@ -228,6 +250,22 @@ impl<T: Float> Machine<T> {
         }
     }
 
+    /// The numbers in a slot from a lane on, whether or not it is uniform.
+    ///
+    /// # Safety
+    /// The slot and the lanes are there.
+    #[inline(always)]
+    unsafe fn read_any<const WIDTH: usize>(self, slot: u32, lane: usize) -> [T; WIDTH] {
+        let slot = slot as usize;
+        // SAFETY: the caller says that they are there; the slots below the first that is not uniform are.
+        unsafe {
+            match slot < self.first {
+                true => self.read::<WIDTH, true>(slot, lane),
+                false => self.read::<WIDTH, false>(slot, lane),
+            }
+        }
+    }
+
     /// Where the numbers of a slot that is not uniform begin.
     ///
     /// # Safety
@@ -244,7 +282,7 @@ impl<T: Float> Machine<T> {
     /// # Safety
     /// As [`run`](Self::run).
     #[inline]
-    unsafe fn in_slices<const WIDTH: usize>(self, group: &Group<T>, block: Loop<T>, copies: &mut [Vec<T>; 2]) {
+    unsafe fn in_slices<const WIDTH: usize>(self, group: &Group<T>, block: Loop<T>, copies: &mut [Vec<T>; 3]) {
         let (len, at_once) = (group.len as usize, if self.lanes >= WIDE { 1 } else { group.len as usize });
         for first in (0..len).step_by(at_once) {
             // SAFETY: the caller vouches for the group, which has these operations.
@@ -262,10 +300,10 @@ impl<T: Float> Machine<T> {
         group: &Group<T>,
         operations: Range<usize>,
         block: Loop<T>,
-        copies: &mut [Vec<T>; 2],
+        copies: &mut [Vec<T>; 3],
     ) {
         let (len, lanes) = (operations.len(), self.lanes);
-        let mut operands = [&[] as &[T]; 2];
+        let mut operands = [&[] as &[T]; 3];
         for (k, (operand, copy)) in operands.iter_mut().zip(copies).enumerate().take(group.arity as usize) {
             // SAFETY: `list` has as many slots for each operand as the group has operations; the slots lie in `uniform` or
             // `values`, and nothing writes to the operands' while the slices live.
