@@ -110,12 +110,32 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// A parameter, brought onto this handle's tape.
+    ///
+    /// ```
+    /// use autograd::{Param, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let weight = Param::new([2.0_f64, 3.0]);
+    /// let x = tape.constant([10.0, 10.0]);
+    /// let y = x.dot(x.param(&weight));
+    /// assert_eq!(y.backward()?.of(&weight)?.to_vec(), [10.0, 10.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn param(self, param: &Param<T>) -> Self {
         self.tape.param(param)
     }
 
     /// Gives the handle a name for reports and drawings.
+    ///
+    /// ```
+    /// use autograd::{DotOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let _loss = tape.var([1.0_f32]).named("speed").square().sum();
+    /// assert!(tape.to_dot(&DotOptions::default())?.contains("speed"));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     pub fn named(self, name: impl Into<String>) -> Self {
         if !self.is_failed() {
             self.tape.set_name(self.slot, name.into());
@@ -130,6 +150,21 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Marks the tape, for layers and losses with conditions of their own; the result is a failed handle. A handle that had
     /// failed before keeps its reason.
+    ///
+    /// ```
+    /// use autograd::{Rule, Tape, Var};
+    ///
+    /// fn centred<'t>(x: Var<'t>) -> Var<'t> {
+    ///     if x.rank() != 2 {
+    ///         return x.fail("centred", Rule::Rank { what: "the input", expected: 2, found: x.shape() });
+    ///     }
+    ///     x - x.mean_keepdim(0)
+    /// }
+    ///
+    /// let tape = Tape::new();
+    /// let error = centred(tape.var([1.0, 2.0])).value().unwrap_err();
+    /// assert!(error.to_string().starts_with("centred: the input must have rank 2, found shape [2], at "));
+    /// ```
     #[cold]
     #[track_caller]
     pub fn fail(self, op: &'static str, rule: Rule) -> Self {
@@ -206,6 +241,18 @@ impl<'t, T: Float> Var<'t, T> {
     /// xⁿ for an integer n, element by element.
     ///
     /// Derivative: n·xⁿ⁻¹.
+    /// Shapes: any → the same, element by element.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([-2.0_f64, 3.0]);
+    /// let y = x.powi(3);
+    /// assert_eq!(y.value()?.to_vec(), [-8.0, 27.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [12.0, 27.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn powi(self, n: i32) -> Self {
         self.elementwise2(Elementwise::powi, Term::Number(T::from_f64(n.into())))
@@ -214,6 +261,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// The n-th derivative of [`digamma`](Self::digamma), element by element.
     ///
     /// Derivative: polygamma of order n + 1.
+    /// Shapes: any → the same, element by element.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // π²/6.
+    /// let y = tape.constant([1.0_f64]).polygamma(1).sum();
+    /// assert!((y - 1.644934066848226).abs() < 1e-14);
+    /// ```
     #[track_caller]
     pub fn polygamma(self, n: u32) -> Self {
         self.elementwise2(Elementwise::polygamma, Term::Number(T::from_f64(n.into())))
@@ -223,6 +280,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
     /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
+    /// Shapes: the operands broadcast; a plain number and a `Scalar` fit every shape.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([-1.0_f64, 0.5, 2.0]);
+    /// let y = x.clamp(0.0, 1.0);
+    /// assert_eq!(y.value()?.to_vec(), [0.0, 0.5, 1.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
         self.clamp_min(low).clamp_max(high).called("clamp")
