@@ -33,6 +33,7 @@ pub struct Scalar<'t, T: Float = f32> {
     pub(crate) index: u32,
 }
 
+/// # Values
 impl<'t, T: Float> Scalar<'t, T> {
     /// A plain number; it costs no entry.
     ///
@@ -77,7 +78,10 @@ impl<'t, T: Float> Scalar<'t, T> {
             _ => self,
         }
     }
+}
 
+/// # Powers and bounds
+impl<'t, T: Float> Scalar<'t, T> {
     /// xⁿ for an integer n.
     ///
     /// Derivative: n·xⁿ⁻¹.
@@ -133,7 +137,9 @@ impl<'t, T: Float> Scalar<'t, T> {
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)
     }
+}
 
+impl<'t, T: Float> Scalar<'t, T> {
     /// # Errors
     /// When this is the result of a failed operation.
     pub(crate) fn ensure(self) -> Result<()> {

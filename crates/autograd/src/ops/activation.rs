@@ -3,8 +3,10 @@
 //! In their slopes a factor that vanishes in the tail comes first in a `masked_mul`: it wins over a power of x that
 //! overflows, so the slopes keep their limits, 0 and 1, as far as infinity.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Activation functions");
 
 /// 1/√(2π), the normal density at 0.
 const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;

@@ -1,12 +1,14 @@
 //! Arithmetic and what is close to it.
 
-use super::elementwise::{Elementwise, binary, unary};
+use super::elementwise::{Elementwise, binary, family, unary};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::math::Math;
 use crate::scalar::Scalar;
 use crate::tape::CONSTANT;
 use crate::var::{Term, Var};
+
+family!("Arithmetic");
 
 binary! {
     /// x + y.

@@ -7,6 +7,7 @@ use crate::shape::{Axes, Shape, checked_product};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
+/// # Arrangement
 impl<'t, T: Float> Var<'t, T> {
     /// The axis `axis` in several, which have as many elements together.
     ///

@@ -204,6 +204,7 @@ pub struct BatchStatistics<'t, T: Float = f32> {
     pub count: usize,
 }
 
+/// # Batch normalisation
 impl<'t, T: Float> Var<'t, T> {
     /// Batch normalisation in training: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance (divided
     /// by n) are those of each channel, the second axis. They are returned too, for running averages.

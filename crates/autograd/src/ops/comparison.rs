@@ -1,9 +1,11 @@
 //! Comparisons: 1 where they hold, 0 where not. They carry no gradient; [`select`](crate::Var::select) reads them.
 
-use super::elementwise::{Elementwise, binary};
+use super::elementwise::{Elementwise, binary, family};
 use crate::error::Result;
 use crate::float::Float;
 use crate::tensor::Tensor;
+
+family!("Comparisons");
 
 macro_rules! comparison {
     ($(#[$doc:meta])* $name:ident: $operator:tt $(#[$example:meta])*) => {
@@ -98,6 +100,7 @@ comparison! {
     /// ```
 }
 
+/// # Choices
 impl<T: Float> Tensor<T> {
     /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.
     ///

@@ -5,6 +5,7 @@ use crate::error::Rule;
 use crate::float::Float;
 use crate::var::{Term, Var};
 
+/// # Elementwise formulas
 impl<'t, T: Float> Var<'t, T> {
     /// Between this (weight 0) and `end` (weight 1): x + weight·(end − x).
     ///

@@ -10,6 +10,7 @@ use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
+/// # Between scalars and tensors
 impl<'t, T: Float> Var<'t, T> {
     /// The single element, as a `Scalar`.
     ///

@@ -381,6 +381,7 @@ impl Transposed {
     }
 }
 
+/// # Convolutions
 impl<'t, T: Float> Var<'t, T> {
     /// The convolution (cross-correlation, as in PyTorch) along two axes:
     /// y\[n, o, i, j\] = b\[o\] + Σ w\[o, c, a, b\]·x\[n, c, i·stride + a·dilation − padding, j·…\].

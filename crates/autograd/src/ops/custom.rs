@@ -246,6 +246,7 @@ pub fn custom_numeric<'t, T: Float, const N: usize>(
     output
 }
 
+/// # Hooks
 impl<'t, T: Float> Var<'t, T> {
     /// The same value, with a look at its gradient: in a reverse sweep the gradient that arrives here is replaced by what
     /// `hook` returns.

@@ -82,6 +82,7 @@ impl TensorRule for DiagonalEmbed {
     }
 }
 
+/// # Diagonals
 impl<'t, T: Float> Var<'t, T> {
     /// The elements x[.., i, .., i + offset, ..] of the axes `rows` and `columns`, as a last axis.
     ///

@@ -54,6 +54,20 @@ pub struct Facts {
     pub kinks: fn(f64) -> SmallVec<[f64; 2]>,
 }
 
+/// The heading of the ops of a file, on the pages of the three types that have them.
+macro_rules! family {
+    ($name:literal) => {
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::scalar::Scalar<'_, T> {}
+
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::var::Var<'_, T> {}
+
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::tensor::Tensor<T> {}
+    };
+}
+
 /// Where the example of an op is that three types have: compiled once, it does not slow the tests of the docs.
 macro_rules! see {
     ($name:ident) => {
@@ -257,7 +271,7 @@ macro_rules! binary {
     };
 }
 
-pub(crate) use {binary, see, unary};
+pub(crate) use {binary, family, see, unary};
 
 /// A method of `Algebra` with a second operand, which of some operations is an integer by type.
 macro_rules! algebra_method {

@@ -1,7 +1,9 @@
 //! Exponentials and logarithms.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Exponentials and logarithms");
 
 unary! {
     /// eˣ.

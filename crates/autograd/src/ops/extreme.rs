@@ -73,6 +73,7 @@ pub(crate) fn shared_by_ties<'t, T: Float>(attains: Var<'t, T>, g: Var<'t, T>, a
     attains.masked_mul(g / attains.sum_keepdim(axes))
 }
 
+/// # Maxima and minima
 impl<'t, T: Float> Var<'t, T> {
     /// The largest element; NaN if there is one.
     ///
@@ -276,6 +277,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Maxima and minima
 impl<T: Float> Tensor<T> {
     /// The largest element; NaN if there is one.
     ///

@@ -232,6 +232,7 @@ fn check_list(index: &Shape) -> Result<(), Rule> {
     }
 }
 
+/// # Gathering and scattering
 impl<'t, T: Float> Var<'t, T> {
     /// The elements at `index` along `axis`: `y[i, j, k] = x[i, index[i, j, k], k]` for axis 1.
     ///
@@ -476,6 +477,7 @@ fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape
     Ok((common.with(axis, shape[axis]), common.with(axis, index[axis])))
 }
 
+/// # One-hot vectors
 impl<T: Float> Tensor<T> {
     /// For every index a row with 1 at that place and 0 elsewhere.
     ///

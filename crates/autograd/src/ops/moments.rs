@@ -74,6 +74,7 @@ impl TensorRule for LogSumExp {
     }
 }
 
+/// # Variances and log-sum-exp
 impl<'t, T: Float> Var<'t, T> {
     /// The variance of all elements, Σ(x − mean)²/(n − correction): a `correction` of 1 for the unbiased estimate from a
     /// sample (PyTorch's default), 0 for the variance of exactly these numbers (NumPy's).
@@ -275,6 +276,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Variances
 impl<T: Float> Tensor<T> {
     /// The variance of all elements, Σ(x − mean)²/(n − correction); NaN or ∞ when n ≤ correction.
     pub fn var(&self, correction: usize) -> T {

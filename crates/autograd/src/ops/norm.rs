@@ -72,6 +72,7 @@ impl Norm {
     }
 }
 
+/// # Norms
 impl<'t, T: Float> Var<'t, T> {
     /// The p-norm of all elements, (Σ|x|ᵖ)^(1/p): any p, with 0 for the number of elements that are not zero and ±∞ for the
     /// largest and smallest |x|.
@@ -134,6 +135,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Norms
 impl<T: Float> Tensor<T> {
     /// The p-norm of all elements, as [`Var::norm`].
     ///

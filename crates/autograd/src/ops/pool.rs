@@ -254,6 +254,7 @@ fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, Rule
     })
 }
 
+/// # Pooling
 impl<'t, T: Float> Var<'t, T> {
     /// The largest element of every window of height and width.
     ///

@@ -123,6 +123,7 @@ impl Plan {
     }
 }
 
+/// # Products
 impl<'t, T: Float> Var<'t, T> {
     /// The matrix product, with every rank PyTorch takes: a vector is a row on the left and a column on the right, and
     /// leading axes are a batch that broadcasts.
@@ -525,6 +526,7 @@ fn vectors(left: &Shape, right: &Shape) -> Result<(), Rule> {
     }
 }
 
+/// # Products
 impl<T: Float> Tensor<T> {
     /// The matrix product of plain data, for every rank that [`Var::matmul`] takes.
     ///

@@ -148,6 +148,7 @@ impl<T: Float> Tape<T> {
     }
 }
 
+/// # Dropout
 impl<'t, T: Float> Var<'t, T> {
     /// Each element is dropped (zero) with probability `p`, and the others are divided by 1 − p, so that the mean stays.
     ///

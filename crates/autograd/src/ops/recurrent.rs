@@ -220,6 +220,7 @@ fn elements<T: Float>(x: &Tensor<T>) -> &[T] {
     x.as_slice().unwrap_or_default()
 }
 
+/// # Recurrent networks
 impl<'t, T: Float> Var<'t, T> {
     /// A long short-term memory over a whole sequence: the hidden state h after every step, and the last h and c.
     ///

@@ -91,6 +91,7 @@ fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
     (outside.unsqueeze(-1) * pairs.flip(-1)).reshape([lines, length + odd]).slice(1, ..length)
 }
 
+/// # Sums, means, products
 impl<'t, T: Float> Var<'t, T> {
     /// Σx over all elements.
     ///
@@ -439,6 +440,7 @@ pub(crate) enum Keep {
     Drop,
 }
 
+/// # Sums, means, products
 impl<T: Float> Tensor<T> {
     /// The sum of all elements.
     pub fn sum(&self) -> T {

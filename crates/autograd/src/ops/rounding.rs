@@ -1,7 +1,9 @@
 //! Rounding and repair. Steps have derivative 0 everywhere, at the jumps too.
 
-use super::elementwise::unary;
+use super::elementwise::{family, unary};
 use crate::kernel::math::Math;
+
+family!("Rounding and repair");
 
 unary! {
     /// The largest integer ≤ x.

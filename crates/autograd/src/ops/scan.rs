@@ -144,6 +144,7 @@ fn opposite(direction: Direction) -> Direction {
     }
 }
 
+/// # Running sums and integrals
 impl<'t, T: Float> Var<'t, T> {
     /// Running sums along `axis`: yᵢ = Σ_{j ≤ i} xⱼ.
     ///

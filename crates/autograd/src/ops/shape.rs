@@ -105,6 +105,7 @@ pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, R
     Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out))
 }
 
+/// # Shapes
 impl<'t, T: Float> Var<'t, T> {
     /// The same elements in row-major order under another shape.
     ///

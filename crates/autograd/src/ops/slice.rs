@@ -104,6 +104,7 @@ impl TensorRule for Flip {
     }
 }
 
+/// # Slices and pieces
 impl<'t, T: Float> Var<'t, T> {
     /// The elements of `range` along `axis`.
     ///

@@ -96,6 +96,7 @@ pub(crate) fn line_axis(shape: &Shape, axis: isize) -> Result<usize, Rule> {
     if shape.rank() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { shape.axis(axis) }
 }
 
+/// # Softmax
 impl<'t, T: Float> Var<'t, T> {
     /// eˣ/Σeˣ along `axis`: positive numbers that add up to one, without overflow.
     ///
@@ -167,6 +168,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Softmax
 impl<T: Float> Tensor<T> {
     /// eˣ/Σeˣ along `axis`, as [`Var::softmax`].
     ///

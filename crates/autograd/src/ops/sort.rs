@@ -9,6 +9,7 @@ use crate::kernel::sort::{self, Order};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
+/// # Order
 impl<'t, T: Float> Var<'t, T> {
     /// The elements in order along `axis`, and where they were; equals stay in their order.
     ///
@@ -106,6 +107,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Order
 impl<T: Float> Tensor<T> {
     /// Where the elements are in order along `axis`; equals stay in their order.
     ///

@@ -1,7 +1,9 @@
 //! Error and gamma functions.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Error and gamma functions");
 
 unary! {
     /// The error function, 2/√π ∫₀ˣ e^(−t²) dt.

@@ -85,6 +85,7 @@ pub(super) fn gradient_of_adjoint<'t, T: Float>(
     -(scale * scale * bracket * y + scale * (q * jv + p * jg))
 }
 
+/// # Normalisation
 impl<'t, T: Float> Var<'t, T> {
     /// Layer normalisation over the last axes: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance
     /// (divided by n) are those of the elements along the axes of `normalized_shape`.

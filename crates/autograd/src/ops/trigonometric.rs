@@ -1,7 +1,9 @@
 //! Circular and hyperbolic functions, their inverses, and angles.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Circular and hyperbolic functions");
 
 unary! {
     /// sin x, x in radians.
