@@ -1,6 +1,7 @@
 //! The laws that hold for the engine as a whole, through its public interface.
 
 mod captured;
+mod docs;
 mod errors;
 mod fuzz;
 mod indices;

@@ -296,6 +296,7 @@ impl<T: Float> Tape<T> {
     }
 }
 
+/// # Explanations
 impl<'t, T: Float> Scalar<'t, T> {
     /// Why this or a gradient of it is not finite: see [`Tape::explain`].
     ///

@@ -33,6 +33,8 @@ pub struct Indices<'t, T: Float = f32> {
 impl<T: Float> Tape<T> {
     /// Integers, as data.
     ///
+    /// Shapes: that of the list.
+    ///
     /// ```
     /// use autograd::Tape;
     ///
@@ -72,6 +74,8 @@ impl<'t, T: Float> Indices<'t, T> {
     }
 
     /// The same integers in another shape.
+    ///
+    /// Shapes: any → `shape`, with as many integers.
     ///
     /// ```
     /// use autograd::Tape;

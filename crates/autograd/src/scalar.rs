@@ -34,8 +34,19 @@ pub struct Scalar<'t, T: Float = f32> {
     pub(crate) index: u32,
 }
 
+/// # Values
 impl<'t, T: Float> Scalar<'t, T> {
     /// A plain number; it costs no entry.
+    ///
+    /// ```
+    /// use autograd::{Scalar, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let scale = Scalar::constant(0.5);
+    /// let x = tape.scalar(4.0_f64);
+    /// assert_eq!((scale * x).backward()?.of(x)?, 0.5);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[inline(always)]
     pub fn constant(number: T) -> Self {
         Self { tape: None, number, index: CONSTANT }
@@ -51,16 +62,41 @@ impl<'t, T: Float> Scalar<'t, T> {
     }
 
     /// The same number without its history: no derivative flows through.
+    ///
+    /// Derivative: none.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.scalar(3.0_f64);
+    /// assert_eq!((x.detach() * x).backward()?.of(x)?, 3.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     pub fn detach(self) -> Self {
         match self.tape {
             Some(tape) if self.index < LIMIT => Self { index: tape.detached(self.index, self.number), ..self },
             _ => self,
         }
     }
+}
 
+/// # Powers and bounds
+impl<'t, T: Float> Scalar<'t, T> {
     /// xⁿ for an integer n.
     ///
     /// Derivative: n·xⁿ⁻¹.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.scalar(-2.0_f64);
+    /// let y = x.powi(3);
+    /// assert_eq!(y, -8.0);
+    /// assert_eq!(y.backward()?.of(x)?, 12.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn powi(self, n: i32) -> Self {
         self.apply_with::<rule::powi>(Self::constant(T::from_f64(n.into())))
@@ -69,6 +105,15 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The n-th derivative of [`digamma`](Self::digamma).
     ///
     /// Derivative: polygamma of order n + 1.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // π²/6.
+    /// let y = tape.scalar(1.0_f64).polygamma(1);
+    /// assert!((y - 1.644934066848226).abs() < 1e-14);
+    /// ```
     #[track_caller]
     pub fn polygamma(self, n: u32) -> Self {
         self.apply_with::<rule::polygamma>(Self::constant(T::from_f64(n.into())))
@@ -78,11 +123,24 @@ impl<'t, T: Float> Scalar<'t, T> {
     ///
     /// Derivative: 1 inside, 0 outside, where a bound that is a handle gets 1; at the bounds as
     /// [`clamp_min`](Self::clamp_min) and [`clamp_max`](Self::clamp_max).
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.scalar(3.0_f64);
+    /// let y = x.clamp(0.0, 1.0);
+    /// assert_eq!(y, 1.0);
+    /// assert_eq!(y.backward()?.of(x)?, 0.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)
     }
+}
 
+impl<'t, T: Float> Scalar<'t, T> {
     /// # Errors
     /// When this is the result of a failed operation.
     pub(crate) fn ensure(self) -> Result<()> {

@@ -85,6 +85,7 @@ impl<'a, E: Element> View<'a, E> {
     }
 }
 
+/// # Shape, elements, maps
 impl<E: Element> Tensor<E> {
     pub(crate) fn from_parts(buffer: Buffer<E>, layout: Layout) -> Self {
         Self { buffer, layout }
@@ -217,6 +218,7 @@ impl<E: Element> Tensor<E> {
     }
 }
 
+/// # Number types
 impl<T: Float> Tensor<T> {
     /// The elements as another type of float, rounded to nearest.
     ///

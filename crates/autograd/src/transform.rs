@@ -20,6 +20,7 @@ use crate::tensor::Tensor;
 use crate::tensor::copy::copy_to;
 use crate::var::Var;
 
+/// # Gradients
 impl<'t, T: Float> Scalar<'t, T> {
     /// The gradient with respect to every variable and parameter on the tape.
     ///
@@ -77,6 +78,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     }
 }
 
+/// # Directional derivatives
 impl<'t, T: Float> Scalar<'t, T> {
     /// The derivative along a direction: how this changes when the handles `wrt` move along `along`, by one forward
     /// sweep over the recording.
@@ -99,6 +101,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     }
 }
 
+/// # Derivatives
 impl<'t, T: Float> Var<'t, T> {
     /// The Jacobian times a direction: how this changes when the handles `wrt` move along `along`, by one forward sweep
     /// over the recording.

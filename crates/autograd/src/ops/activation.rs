@@ -3,8 +3,10 @@
 //! In their slopes a factor that vanishes in the tail comes first in a `masked_mul`: it wins over a power of x that
 //! overflows, so the slopes keep their limits, 0 and 1, as far as infinity.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Activation functions");
 
 /// 1/√(2π), the normal density at 0.
 const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
@@ -23,6 +25,16 @@ unary! {
         slope: y * (R::of(1.0) - y),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let score = tape.var([0.0_f64]);
+        /// let probability = score.sigmoid().sum();
+        /// assert_eq!(probability, 0.5);
+        /// assert_eq!(probability.backward()?.of(score)?.to_vec(), [0.25]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -35,6 +47,15 @@ unary! {
         slope: (-x).sigmoid(),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The sigmoid is 0 here, and its logarithm would be −∞.
+        /// let score = tape.var([-1000.0_f64]);
+        /// assert_eq!(score.logsigmoid().value()?.to_vec(), [-1000.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -47,6 +68,16 @@ unary! {
         slope: y.gt(R::of(0.0)),
         domain: (-3.0, 3.0),
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-2.0_f64, 0.0, 3.0]);
+        /// let y = x.relu();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 3.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -59,6 +90,16 @@ unary! {
         slope: y.gt(R::of(0.0)) * y.lt(R::of(6.0)),
         domain: (-3.0, 9.0),
         kinks: [0.0, 6.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-1.0_f64, 3.0, 9.0]);
+        /// let y = x.relu6();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 3.0, 6.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -74,6 +115,17 @@ unary! {
         },
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Like relu far from 0, and smooth between.
+        /// let x = tape.var([-1000.0_f64, 0.0, 1000.0]);
+        /// let y = x.silu();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 1000.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.5, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -87,6 +139,17 @@ unary! {
             + (R::of(DENSITY_AT_0) * (R::of(-0.5) * x * x).exp()).masked_mul(x),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Like relu far from 0, and smooth between.
+        /// let x = tape.var([-1000.0_f64, 0.0, 1000.0]);
+        /// let y = x.gelu();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 1000.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.5, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -104,6 +167,15 @@ unary! {
         },
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // For weights that were trained with it, as those of GPT-2.
+        /// let x = tape.constant([-2.0_f64, -0.5, 1.0, 3.0]);
+        /// let error = (x.gelu_tanh() - x.gelu()).abs().max();
+        /// assert!(error > 1e-5 && error < 1e-3);
+        /// ```
     }
 }
 
@@ -119,6 +191,16 @@ unary! {
         },
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-1000.0_f64, 0.0, 1000.0]);
+        /// let y = x.mish();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 1000.0]);
+        /// assert!((y.sum().backward()?.of(x)?.to_vec()[1] - 0.6).abs() < 1e-15);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -131,6 +213,17 @@ unary! {
         slope: (R::of(1.0) + x.abs()).reciprocal().square(),
         domain: (-3.0, 3.0),
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // It nears ±1 more slowly than tanh.
+        /// let x = tape.var([-1.0_f64, 0.0, 3.0]);
+        /// let y = x.softsign();
+        /// assert_eq!(y.value()?.to_vec(), [-0.5, 0.0, 0.75]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.25, 1.0, 0.0625]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -143,6 +236,17 @@ unary! {
         slope: x.tanh().square(),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Flat at 0, the identity less 1 far from it.
+        /// let x = tape.var([-1000.0_f64, 0.0, 1000.0]);
+        /// let y = x.tanhshrink();
+        /// assert_eq!(y.value()?.to_vec(), [-999.0, 0.0, 999.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -159,6 +263,15 @@ unary! {
         slope: R::select(x.gt(R::of(0.0)), R::of(SELU_SCALE), R::of(SELU_SCALE * SELU_ALPHA) * x.exp()),
         domain: (-3.0, 3.0),
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // λ and −λα.
+        /// let y = tape.constant([1.0_f64, -1000.0]).selu().value()?;
+        /// assert_eq!(y, [1.0507009873554805, -1.7580993408473766].into());
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -174,6 +287,16 @@ unary! {
         slope: x.gt(R::of(-3.0)) * x.lt(R::of(3.0)) / R::of(6.0),
         domain: (-5.0, 5.0),
         kinks: [-3.0, 3.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-4.0_f64, 0.0, 4.0]);
+        /// let y = x.hardsigmoid();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.5, 1.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0 / 6.0, 0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -193,6 +316,16 @@ unary! {
         ),
         domain: (-5.0, 5.0),
         kinks: [-3.0, 3.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-4.0_f64, 0.0, 4.0]);
+        /// let y = x.hardswish();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 4.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.5, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -205,6 +338,16 @@ unary! {
         slope: x.gt(R::of(-1.0)) * x.lt(R::of(1.0)),
         domain: (-3.0, 3.0),
         kinks: [-1.0, 1.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-2.0_f64, 0.5, 2.0]);
+        /// let y = x.hardtanh();
+        /// assert_eq!(y.value()?.to_vec(), [-1.0, 0.5, 1.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -217,6 +360,17 @@ binary! {
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), slope), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A unit below 0 still learns.
+        /// let x = tape.var([-2.0_f64, 3.0]);
+        /// let y = x.leaky_relu(0.25);
+        /// assert_eq!(y.value()?.to_vec(), [-0.5, 3.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.25, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -229,6 +383,16 @@ binary! {
         slopes: [R::select(x.gt(R::of(0.0)), R::of(1.0), weight), R::select(x.gt(R::of(0.0)), R::of(0.0), x)],
         domain: [(-3.0, 3.0), (0.1, 0.4)],
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-2.0_f64, 3.0, -1.0]);
+        /// let weight = tape.var([0.25]);
+        /// let loss = x.prelu(weight).sum();
+        /// assert_eq!(loss.backward()?.of(weight)?.to_vec(), [-3.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -244,6 +408,16 @@ binary! {
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-1000.0_f64, 2.0]);
+        /// let y = x.elu(1.0);
+        /// assert_eq!(y.value()?.to_vec(), [-1.0, 2.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -259,6 +433,17 @@ binary! {
         ],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The lower limit is −α, and the slope at 0 is 1 from both sides.
+        /// let x = tape.var([-10_000.0_f64, 0.0, 3.0]);
+        /// let y = x.celu(2.0);
+        /// assert_eq!(y.value()?.to_vec(), [-2.0, 0.0, 3.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -271,6 +456,17 @@ binary! {
         slopes: [(beta * x).sigmoid(), (x * (beta * x).sigmoid() - z) / beta],
         domain: [(-3.0, 3.0), (0.5, 1.5)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A positive number from any: for scales and rates.
+        /// let x = tape.var([0.0_f64, 1000.0]);
+        /// let rate = x.softplus(1.0);
+        /// assert_eq!(rate.value()?.to_vec(), [2.0_f64.ln(), 1000.0]);
+        /// assert_eq!(rate.sum().backward()?.of(x)?.to_vec(), [0.5, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -283,6 +479,15 @@ binary! {
         slopes: [R::of(1.0) - x.abs().le(lambda), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
         kinks: [-lambda, lambda],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // What is small is taken for noise.
+        /// let x = tape.constant([-0.3_f64, 0.2, 1.5]);
+        /// assert_eq!(x.hardshrink(0.5).value()?.to_vec(), [0.0, 0.0, 1.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -295,6 +500,15 @@ binary! {
         slopes: [R::of(1.0) - x.abs().le(lambda), -z.sign()],
         domain: [(-3.0, 3.0), (0.3, 0.7)],
         kinks: [-lambda, lambda],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The minimum over y of (y − x)²/2 + λ|y|: a step of sparse regression.
+        /// let x = tape.constant([-2.0_f64, 0.25, 1.0]);
+        /// assert_eq!(x.softshrink(0.5).value()?.to_vec(), [-1.5, 0.0, 0.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -307,5 +521,15 @@ binary! {
         slopes: [x.gt(bound), R::of(0.0)],
         domain: [(-3.0, 3.0), (0.5, 0.5)],
         kinks: [bound],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([0.25_f64, 0.5, 0.75]);
+        /// let y = x.threshold(0.5);
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 0.0, 0.75]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }

@@ -1,12 +1,14 @@
 //! Arithmetic and what is close to it.
 
-use super::elementwise::{Elementwise, binary, unary};
+use super::elementwise::{Elementwise, binary, family, unary};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::math::Math;
 use crate::scalar::Scalar;
 use crate::tape::CONSTANT;
 use crate::var::{Term, Var};
+
+family!("Arithmetic");
 
 binary! {
     /// x + y.
@@ -17,6 +19,14 @@ binary! {
         constant slopes: [1.0, 1.0],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+        /// let row = Tensor::from([10.0, 20.0]);
+        /// assert_eq!(x.add(row)?, Tensor::from([[11.0, 22.0], [13.0, 24.0]]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -29,6 +39,14 @@ binary! {
         constant slopes: [1.0, -1.0],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// // Centred at 0.
+        /// let x = Tensor::from([1.0, 2.0, 6.0]);
+        /// assert_eq!(x.sub(x.mean())?, Tensor::from([-2.0, -1.0, 3.0]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -41,6 +59,14 @@ binary! {
         slopes: [y, x],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// let hours = Tensor::from([8.0, 6.0]);
+        /// let wages = Tensor::from([[10.0], [20.0]]);
+        /// assert_eq!(hours.mul(wages)?, Tensor::from([[80.0, 60.0], [160.0, 120.0]]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -53,6 +79,14 @@ binary! {
         slopes: [R::of(1.0) / y, -z / y],
         domain: [(-3.0, 3.0), (0.5, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// // Shares of the whole.
+        /// let counts = Tensor::from([1.0, 3.0, 4.0]);
+        /// assert_eq!(counts.div(counts.sum())?, Tensor::from([0.125, 0.375, 0.5]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -70,6 +104,15 @@ binary! {
         slopes: [y, x],
         domain: [(0.5, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([f64::INFINITY, 2.0]);
+        /// let mask = tape.constant([0.0, 1.0]);
+        /// assert_eq!(x.masked_mul(mask).value()?.to_vec(), [0.0, 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -88,6 +131,18 @@ binary! {
         },
         domain: [(0.3, 3.0), (-2.0, 2.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let [x, y] = [2.0_f64, 3.0].map(|number| tape.var(number));
+        /// let z = x.pow(y).item();
+        /// assert_eq!(z, 8.0);
+        /// let gradients = z.backward()?;
+        /// assert_eq!(gradients.of(x)?.item()?, 12.0);
+        /// assert_eq!(gradients.of(y)?.item()?, 8.0 * 2.0_f64.ln());
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -136,6 +191,16 @@ unary! {
         slope: x.sign(),
         domain: (-3.0, 3.0),
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let errors = tape.var([-2.0_f64, 0.0, 3.0]);
+        /// let loss = errors.abs().sum();
+        /// assert_eq!(loss, 5.0);
+        /// assert_eq!(loss.backward()?.of(errors)?.to_vec(), [-1.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -148,6 +213,14 @@ unary! {
         constant slope: 0.0,
         domain: (-3.0, 3.0),
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-2.5_f64, 0.0, 3.0]);
+        /// assert_eq!(x.sign().value()?.to_vec(), [-1.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -160,6 +233,16 @@ unary! {
         slope: R::of(2.0) * x,
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([1.0_f64, 4.0]);
+        /// let loss = (x - 3.0).square().sum();
+        /// assert_eq!(loss, 5.0);
+        /// assert_eq!(loss.backward()?.of(x)?.to_vec(), [-4.0, 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -172,6 +255,17 @@ unary! {
         slope: -(y * y),
         domain: (0.3, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Resistors in parallel.
+        /// let ohms = tape.var([2.0_f64, 2.0]);
+        /// let total = ohms.reciprocal().sum().reciprocal();
+        /// assert_eq!(total, 1.0);
+        /// assert_eq!(total.backward()?.of(ohms)?.to_vec(), [0.25, 0.25]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -184,6 +278,16 @@ unary! {
         slope: R::of(0.5) / y,
         domain: (0.3, 9.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([4.0_f64, 0.0]);
+        /// let y = x.sqrt();
+        /// assert_eq!(y.value()?.to_vec(), [2.0, 0.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.25, f64::INFINITY]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -196,6 +300,16 @@ unary! {
         slope: R::of(-0.5) * y * y * y,
         domain: (0.3, 9.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([4.0_f64]);
+        /// let y = x.rsqrt();
+        /// assert_eq!(y.value()?.to_vec(), [0.5]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [-0.0625]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -209,6 +323,17 @@ binary! {
         slopes: [share(x.lt(y), x.eq(y)), share(y.lt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([1.0_f64, 4.0, 3.0]);
+        /// let y = tape.var([2.0, 1.0, 3.0]);
+        /// let gradients = x.maximum(y).sum().backward()?;
+        /// assert_eq!(gradients.of(x)?.to_vec(), [0.0, 1.0, 0.5]);
+        /// assert_eq!(gradients.of(y)?.to_vec(), [1.0, 0.0, 0.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -222,6 +347,17 @@ binary! {
         slopes: [share(x.gt(y), x.eq(y)), share(y.gt(x), x.eq(y))],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Huber's loss grows like the square, then with slope 1.
+        /// let errors = tape.constant([0.5_f64, 3.0]);
+        /// let close = errors.minimum(1.0);
+        /// let loss = close * (errors - 0.5 * close);
+        /// assert_eq!(loss.value()?.to_vec(), [0.125, 2.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -234,6 +370,15 @@ binary! {
         slopes: returned(x.gt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A missing reading does not spoil the others.
+        /// let (a, b) = (tape.constant([f64::NAN, 1.0]), tape.constant([2.0, 3.0]));
+        /// assert_eq!(a.fmax(b).value()?.to_vec(), [2.0, 3.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -246,6 +391,15 @@ binary! {
         slopes: returned(x.lt(y), x, y),
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [y],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A missing reading does not spoil the others.
+        /// let (a, b) = (tape.constant([f64::NAN, 1.0]), tape.constant([2.0, 3.0]));
+        /// assert_eq!(a.fmin(b).value()?.to_vec(), [2.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -258,6 +412,13 @@ binary! {
         slopes: [R::of(1.0) - x.le(bound), x.le(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [bound],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// let x = Tensor::from([-1.0, 0.5, 2.0]);
+        /// assert_eq!(x.clamp_min(0.0)?, Tensor::from([0.0, 0.5, 2.0]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -270,6 +431,13 @@ binary! {
         slopes: [R::of(1.0) - x.ge(bound), x.ge(bound)],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [bound],
+        /// ```
+        /// use autograd::Tensor;
+        ///
+        /// let x = Tensor::from([-1.0, 0.5, 2.0]);
+        /// assert_eq!(x.clamp_max(1.0)?, Tensor::from([-1.0, 0.5, 1.0]));
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -282,6 +450,15 @@ binary! {
         slopes: [x.sign() * z.sign(), R::of(0.0)],
         domain: [(0.3, 3.0), (0.3, 3.0)],
         kinks: [0.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let lengths = tape.constant([3.0_f64, 2.0]);
+        /// let directions = tape.constant([-0.1, 0.1]);
+        /// assert_eq!(lengths.copysign(directions).value()?.to_vec(), [-3.0, 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -294,6 +471,14 @@ binary! {
         slopes: [R::of(1.0), -(x / y).trunc()],
         domain: [(0.1, 0.9), (1.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([7.0_f64, -7.0]);
+        /// assert_eq!(x.fmod(3.0).value()?.to_vec(), [1.0, -1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -309,6 +494,17 @@ binary! {
         slopes: [R::of(1.0), -(x / y).floor()],
         domain: [(0.1, 0.9), (1.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Headings in degrees, brought into [0, 360).
+        /// let headings = tape.var([370.0_f64, -90.0]);
+        /// let wrapped = headings.rem(360.0);
+        /// assert_eq!(wrapped.value()?.to_vec(), [10.0, 270.0]);
+        /// assert_eq!(wrapped.sum().backward()?.of(headings)?.to_vec(), [1.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -344,11 +540,35 @@ clamp! {
     ///
     /// Derivative: 1 for x above the bound and 0 below. At the bound, as in PyTorch, 0 if the bound is a number; if it is a
     /// handle, it is the [`maximum`](Self::maximum) of both: they share equally.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Variances that must not vanish.
+    /// let variances = tape.var([0.25_f64, 4.0]);
+    /// let roots = variances.clamp_min(1.0).sqrt();
+    /// assert_eq!(roots.value()?.to_vec(), [1.0, 2.0]);
+    /// assert_eq!(roots.sum().backward()?.of(variances)?.to_vec(), [0.0, 0.25]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     clamp_min, maximum;
     /// x, but at most the bound: min(x, bound).
     ///
     /// Derivative: 1 for x below the bound and 0 above. At the bound, as in PyTorch, 0 if the bound is a number; if it is a
     /// handle, it is the [`minimum`](Self::minimum) of both: they share equally.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Beyond the bound nothing is gained.
+    /// let x = tape.var([0.5_f64, 2.0]);
+    /// let gain = x.clamp_max(1.0).sum();
+    /// assert_eq!(gain, 1.5);
+    /// assert_eq!(gain.backward()?.of(x)?.to_vec(), [1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     clamp_max, minimum;
 }
 

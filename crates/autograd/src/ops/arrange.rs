@@ -7,11 +7,21 @@ use crate::shape::{Axes, Shape, checked_product};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
+/// # Arrangement
 impl<'t, T: Float> Var<'t, T> {
     /// The axis `axis` in several, which have as many elements together.
     ///
     /// Derivative: the gradient in the old shape.
     /// Shapes: `[.., d, ..]` → `[.., sizes.., ..]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // The heads of attention out of one wide axis.
+    /// let x = tape.constant(Tensor::<f32>::zeros([2, 5, 12]));
+    /// assert_eq!(x.unflatten(-1, [3, 4]).shape(), [2, 5, 3, 4].into());
+    /// ```
     #[track_caller]
     pub fn unflatten(self, axis: isize, sizes: impl Into<Shape>) -> Self {
         let (shape, sizes) = (self.shape(), sizes.into());
@@ -61,6 +71,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// The axis at `from` moved to `to`; the others keep their order.
     ///
     /// Derivative: the gradient with the axis moved back.
+    /// Shapes: `[.., d, ..]` → the same sizes, with d at `to`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Images with channels last, as a convolution takes them.
+    /// let images = tape.constant(Tensor::<f32>::zeros([8, 28, 32, 3]));
+    /// assert_eq!(images.movedim(-1, 1).shape(), [8, 3, 28, 32].into());
+    /// ```
     #[track_caller]
     pub fn movedim(self, from: isize, to: isize) -> Self {
         let shape = self.shape();
@@ -122,6 +142,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the sum of the gradients of the copies.
     /// Shapes: `[.., d, ..]` → `[.., count·d, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every key for two heads of queries.
+    /// let keys = tape.var([1.0_f32, 2.0]);
+    /// let repeated = keys.repeat_interleave(2, 0);
+    /// assert_eq!(repeated.value()?.to_vec(), [1.0, 1.0, 2.0, 2.0]);
+    /// assert_eq!(repeated.sum().backward()?.of(keys)?.to_vec(), [2.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn repeat_interleave(self, count: usize, axis: isize) -> Self {
         let shape = self.shape();
@@ -140,6 +172,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, moved back.
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Second differences on a ring.
+    /// let x = tape.constant([0.0_f32, 1.0, 4.0, 1.0]);
+    /// let curvature = x.roll(1, 0) - 2.0 * x + x.roll(-1, 0);
+    /// assert_eq!(curvature.value()?.to_vec(), [2.0, 2.0, -6.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn roll(self, shift: isize, axis: isize) -> Self {
         if let Err(rule) = self.shape().axis(axis) {
@@ -153,6 +196,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// Rotated by `turns` quarter turns in the plane of two axes, from the first towards the second.
     ///
     /// Derivative: the gradient, turned back.
+    /// Shapes: `[.., m, .., n, ..]` → the same, or m and n exchanged for an odd number of turns.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.rot90(1, [0, 1]).value()?, [[2.0, 4.0], [1.0, 3.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn rot90(self, turns: isize, [a, b]: [isize; 2]) -> Self {
         if let Err(rule) = self.shape().axes(&Axes::from([a, b])) {
@@ -188,6 +241,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the upper triangle of the gradient.
     /// Shapes: `[.., m, n]` → the same.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // What a causal mask hides: the pairs where the key comes after the query.
+    /// let pairs = tape.constant(Tensor::<f32>::ones([2, 3]));
+    /// assert_eq!(pairs.triu(1).value()?, [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn triu(self, diagonal: isize) -> Self {
         self.triangle("triu", |row, column| column - row >= diagonal)

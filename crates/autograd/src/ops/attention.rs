@@ -230,6 +230,7 @@ impl TensorRule for DropWeights {
     }
 }
 
+/// # Attention
 impl<'t, T: Float> Var<'t, T> {
     /// What each of these queries finds among keys with values: softmax(scale·q·kᵀ + bias)·v, with scale 1/√E unless it is
     /// given. No matrix of all queries by all keys is kept for a first derivative.

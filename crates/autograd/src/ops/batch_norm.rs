@@ -204,12 +204,25 @@ pub struct BatchStatistics<'t, T: Float = f32> {
     pub count: usize,
 }
 
+/// # Batch normalisation
 impl<'t, T: Float> Var<'t, T> {
     /// Batch normalisation in training: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance (divided
     /// by n) are those of each channel, the second axis. They are returned too, for running averages.
     ///
     /// Derivative: as [`layer_norm`](Self::layer_norm); the statistics are functions of `x`.
     /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f64, 10.0], [3.0, 30.0]]);
+    /// let (y, statistics) = x.batch_norm(None, None, 0.0);
+    /// assert_eq!(y.value()?, [[-1.0, -1.0], [1.0, 1.0]].into());
+    /// assert_eq!(statistics.mean.value()?, [2.0, 20.0].into());
+    /// assert_eq!(statistics.variance.value()?, [1.0, 100.0].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// Reference: S. Ioffe, C. Szegedy, Batch Normalization, arXiv:1502.03167.
     #[track_caller]
@@ -238,6 +251,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g·weight/√(variance + eps) to `x`; to the others as the formula says.
     /// Shapes: `[N, C, ..]`, the others `[C]` → `[N, C, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // One sample alone, with what training has seen.
+    /// let (mean, variance) = (tape.constant([2.0_f64, 20.0]), tape.constant([4.0, 100.0]));
+    /// let y = tape.constant([[4.0, 10.0]]).batch_norm_eval(mean, variance, None, None, 0.0);
+    /// assert_eq!(y.value()?, [[1.0, -1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn batch_norm_eval(
         self,

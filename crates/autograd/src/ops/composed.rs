@@ -5,11 +5,22 @@ use crate::error::Rule;
 use crate::float::Float;
 use crate::var::{Term, Var};
 
+/// # Elementwise formulas
 impl<'t, T: Float> Var<'t, T> {
     /// Between this (weight 0) and `end` (weight 1): x + weight·(end − x).
     ///
     /// Derivative: 1 − weight, weight, and end − x for the weight.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A quarter of the way.
+    /// let (start, end) = (tape.constant([0.0_f64, 8.0]), tape.constant([4.0, 0.0]));
+    /// assert_eq!(start.lerp(end, 0.25).value()?.to_vec(), [1.0, 6.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn lerp(self, end: Self, weight: impl Into<Term<'t, T>>) -> Self {
         ((end - self) * weight + self).called("lerp")
@@ -19,6 +30,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1, scale·b, scale·a.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let [x, a, b] = [[1.0_f64, 1.0], [2.0, 3.0], [5.0, 7.0]].map(|list| tape.constant(list));
+    /// assert_eq!(x.addcmul(a, b, 0.5).value()?.to_vec(), [6.0, 11.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn addcmul(self, a: Self, b: Self, scale: T) -> Self {
         (self + a * b * Term::Number(scale)).called("addcmul")
@@ -28,6 +48,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1, scale/b, −scale·a/b².
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A step of Adam: parameter, mean and root of the second moment.
+    /// let [x, mean, root] = [[1.0_f64, 1.0], [2.0, -4.0], [4.0, 4.0]].map(|list| tape.constant(list));
+    /// assert_eq!(x.addcdiv(mean, root, -0.5).value()?.to_vec(), [0.75, 1.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn addcdiv(self, a: Self, b: Self, scale: T) -> Self {
         (self + a / b * Term::Number(scale)).called("addcdiv")
@@ -37,6 +67,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 2ⁿ, and y·ln 2 for n.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Mantissas and exponents.
+    /// let (x, n) = (tape.constant([0.75_f64, -0.5]), tape.constant([4.0, -1.0]));
+    /// assert_eq!(x.ldexp(n).value()?.to_vec(), [12.0, -0.25]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn ldexp(self, exponent: Self) -> Self {
         (self * exponent.exp2()).called("ldexp")
@@ -46,6 +86,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 0.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([7.0_f64, -7.0]);
+    /// assert_eq!(x.div_floor(2.0).value()?.to_vec(), [3.0, -4.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn div_floor(self, y: impl Into<Term<'t, T>>) -> Self {
         (self / y).floor().called("div_floor")
@@ -55,6 +104,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 0.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([7.0_f64, -7.0]);
+    /// assert_eq!(x.div_trunc(2.0).value()?.to_vec(), [3.0, -3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn div_trunc(self, y: impl Into<Term<'t, T>>) -> Self {
         (self / y).trunc().called("div_trunc")
@@ -63,6 +121,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ln(x / (1 − x)) of x moved to [ε, 1 − ε], so that it is finite.
     ///
     /// Derivative: 1/(x(1 − x)) in [ε, 1 − ε], else 0.
+    /// Shapes: any → the same, element by element.
     ///
     /// ```
     /// use autograd::Tape;
@@ -86,6 +145,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 where x is finite, else 0; where a number that takes its place is a handle, that gets 1.
     /// Shapes: the operands broadcast.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([f64::NAN, f64::INFINITY, 2.0]);
+    /// assert_eq!(x.nan_to_num_with(-1.0, 10.0, -10.0).value()?.to_vec(), [-1.0, 10.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn nan_to_num_with(
         self,
@@ -101,6 +169,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// The logarithm of the multivariate Γ function of dimension p: p(p − 1)/4·ln π + Σᵢ lgamma(x − i/2), i = 0 … p − 1.
     ///
     /// Derivative: Σᵢ digamma(x − i/2). Domain: x > (p − 1)/2.
+    /// Shapes: any → the same, element by element. A p of 0 is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // In one dimension it is lgamma.
+    /// let x = tape.constant([2.5_f64, 7.0]);
+    /// assert_eq!(x.mvlgamma(1).value()?, x.lgamma().value()?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn mvlgamma(self, p: u32) -> Self {
         if p == 0 {
@@ -140,6 +219,18 @@ impl<'t, T: Float> Var<'t, T> {
     /// 1/3.
     ///
     /// Derivative: 1 for x > 0, else the slope drawn.
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([-1.0_f64, 2.0]);
+    /// let y = x.rrelu(0.125, 0.375, &mut StdRng::seed_from_u64(0)).value()?.to_vec();
+    /// assert!((-0.375..=-0.125).contains(&y[0]) && y[1] == 2.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn rrelu(self, low: T, high: T, seed: impl Seed<'t, T>) -> Self {
         let slopes = Distribution::Uniform { low: low.to_f64(), high: high.to_f64() };

@@ -10,10 +10,22 @@ use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
+/// # Between scalars and tensors
 impl<'t, T: Float> Var<'t, T> {
     /// The single element, as a `Scalar`.
     ///
+    /// Derivative: 1.
     /// Shapes: one element, any rank → a `Scalar`. Another number of elements is an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[3.0_f64]]);
+    /// let y = x.item().square();
+    /// assert_eq!(y.backward()?.of(x)?, &[[6.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn item(self) -> Scalar<'t, T> {
         let shape = self.shape();
@@ -24,6 +36,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 for that element.
     /// Shapes: any, with as many indices as axes → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f64, 2.0], [3.0, 4.0]]);
+    /// let y = x.at([1, 0]) * x.at([0, 1]);
+    /// assert_eq!(y.backward()?.of(x)?, &[[0.0, 3.0], [2.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn at<const N: usize>(self, index: [usize; N]) -> Scalar<'t, T> {
         let shape = self.shape();
@@ -53,12 +75,40 @@ impl<'t, T: Float> Var<'t, T> {
     /// All elements, as `Scalar`s in row-major order.
     ///
     /// Derivative: 1 for each element.
+    /// Shapes: any → as many `Scalar`s as elements.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Numbers one by one, where a formula is written for numbers.
+    /// let x = tape.var([1.0_f64, 2.0, 3.0]);
+    /// let y = x.to_scalars().into_iter().fold(tape.scalar(0.0), |y, x| 10.0 * y + x);
+    /// assert_eq!(y, 123.0);
+    /// assert_eq!(y.backward()?.of(x)?.to_vec(), [100.0, 10.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn to_scalars(self) -> Vec<Scalar<'t, T>> {
         (0..self.shape().len()).map(|flat| self.element(flat)).collect()
     }
 
     /// The same value without its history: no gradient flows through.
+    ///
+    /// Derivative: none.
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A weight that is computed from x, and not learned through.
+    /// let x = tape.var([3.0_f64]);
+    /// let loss = (x.detach() * x).sum();
+    /// assert_eq!(loss, 9.0);
+    /// assert_eq!(loss.backward()?.of(x)?.to_vec(), [3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn detach(self) -> Self {
         if self.is_failed() { self } else { self.record_op(Op::Detach, &[Input::Node(self.slot)]) }

@@ -381,6 +381,7 @@ impl Transposed {
     }
 }
 
+/// # Convolutions
 impl<'t, T: Float> Var<'t, T> {
     /// The convolution (cross-correlation, as in PyTorch) along two axes:
     /// y\[n, o, i, j\] = b\[o\] + Σ w\[o, c, a, b\]·x\[n, c, i·stride + a·dilation − padding, j·…\].
@@ -407,7 +408,20 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The convolution along one axis; see [`conv2d`](Self::conv2d).
     ///
+    /// Derivative: as there.
     /// Shapes: `[N, C, L]` or `[C, L]`, weight `[O, C/groups, K]`, bias `[O]` → `[N, O, OL]` or `[O, OL]`.
+    ///
+    /// ```
+    /// use autograd::{Conv1dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// // The slope of a signal by differences of neighbours.
+    /// let signal = tape.constant([[1.0_f32, 2.0, 4.0, 8.0]]);
+    /// let difference = tape.constant([[[-1.0_f32, 1.0]]]);
+    /// let slope = signal.conv1d(difference, None, Conv1dOptions::default());
+    /// assert_eq!(slope.value()?, [[1.0, 2.0, 4.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn conv1d(self, weight: Self, bias: Option<Self>, options: Conv1dOptions) -> Self {
         self.convolve("conv1d", weight, bias, &options)
@@ -419,6 +433,19 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: the convolution of g to `x`, the correlation of g and `x` to `weight`, Σg to `bias`; any order.
     /// Shapes: `[N, C, H, W]` or `[C, H, W]`, weight `[C, O/groups, KH, KW]`, bias `[O]` → `[N, O, OH, OW]` or
     /// `[O, OH, OW]`, with OH = (H − 1)·stride − 2·padding + dilation·(KH − 1) + output_padding + 1.
+    ///
+    /// ```
+    /// use autograd::{ConvTranspose2dOptions, Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Twice as large: every element is spread over a window of four.
+    /// let x = tape.constant([[[1.0_f32, 2.0]]]);
+    /// let weight = tape.constant(Tensor::ones([1, 1, 2, 2]));
+    /// let options = ConvTranspose2dOptions { stride: [2, 2], ..Default::default() };
+    /// let y = x.conv_transpose2d(weight, None, options);
+    /// assert_eq!(y.value()?, [[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn conv_transpose2d(self, weight: Self, bias: Option<Self>, options: ConvTranspose2dOptions) -> Self {
         self.convolve_transposed("conv_transpose2d", weight, bias, &options)
@@ -426,7 +453,19 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The transposed convolution along one axis; see [`conv_transpose2d`](Self::conv_transpose2d).
     ///
+    /// Derivative: as there.
     /// Shapes: `[N, C, L]` or `[C, L]`, weight `[C, O/groups, K]`, bias `[O]` → `[N, O, OL]` or `[O, OL]`.
+    ///
+    /// ```
+    /// use autograd::{ConvTranspose1dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 2.0]]);
+    /// let weight = tape.constant([[[1.0_f32, 10.0]]]);
+    /// let y = x.conv_transpose1d(weight, None, ConvTranspose1dOptions::default());
+    /// assert_eq!(y.value()?, [[1.0, 12.0, 20.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn conv_transpose1d(self, weight: Self, bias: Option<Self>, options: ConvTranspose1dOptions) -> Self {
         self.convolve_transposed("conv_transpose1d", weight, bias, &options)

@@ -319,6 +319,7 @@ fn scaled_probabilities<T: Float>(log: &[T], totals: impl Iterator<Item = T>, li
     }
 }
 
+/// # Cross-entropy
 impl<'t, T: Float> Var<'t, T> {
     /// The cross-entropy between the softmax of these logits and classes: `−w[t]·ln softmax(x)[t]` for each target t, with
     /// PyTorch's options and conventions.

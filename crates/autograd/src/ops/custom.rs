@@ -152,6 +152,9 @@ where
 /// Records a user's op: `value` on plain tensors, `vjp(x, y, g)` in ops on handles, which makes it differentiable to any
 /// order. [`Tape::check`] compares the rule with finite differences.
 ///
+/// Derivative: what `vjp` says: the gradient of each operand, from operands, value and the gradient g of the value.
+/// Shapes: those of the operands → that of what `value` returns.
+///
 /// ```
 /// use autograd::{Tape, custom};
 ///
@@ -189,6 +192,24 @@ where
 }
 
 /// Records a user's op with several outputs: as [`custom`], with arrays of outputs and of their gradients.
+///
+/// Derivative: what `vjp` says.
+/// Shapes: those of the operands → those of what `value` returns.
+///
+/// ```
+/// use autograd::{Tape, custom_many};
+///
+/// let tape = Tape::new();
+/// let x = tape.var([3.0_f64, -4.0]);
+/// let [sign, size] = custom_many(
+///     "sign and size",
+///     [x],
+///     |[x]| Ok([x.sign(), x.abs()]),
+///     |_, [sign, _], [_, g]| [g * sign],
+/// );
+/// assert_eq!((sign * size).sum().backward()?.of(x)?.to_vec(), [1.0, 1.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn custom_many<'t, T: Float, const N: usize, const M: usize>(
     name: &'static str,
@@ -201,6 +222,19 @@ pub fn custom_many<'t, T: Float, const N: usize, const M: usize>(
 
 /// Records a user's op whose derivative is written on plain tensors. It has no second derivative: asking for one is an
 /// error that names it.
+///
+/// Derivative: what `vjp` says, once.
+/// Shapes: those of the operands → that of what `value` returns.
+///
+/// ```
+/// use autograd::{Tape, custom_numeric};
+///
+/// let tape = Tape::new();
+/// let x = tape.var([1.0_f64, 2.0]);
+/// let square = custom_numeric("square", [x], |[x]| x.mul(x), |[x], _y, g| Ok([x.mul(2.0)?.mul(g)?]));
+/// assert_eq!(square.sum().backward()?.of(x)?.to_vec(), [2.0, 4.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn custom_numeric<'t, T: Float, const N: usize>(
     name: &'static str,
@@ -212,9 +246,13 @@ pub fn custom_numeric<'t, T: Float, const N: usize>(
     output
 }
 
+/// # Hooks
 impl<'t, T: Float> Var<'t, T> {
     /// The same value, with a look at its gradient: in a reverse sweep the gradient that arrives here is replaced by what
     /// `hook` returns.
+    ///
+    /// Derivative: what `hook` makes of the gradient.
+    /// Shapes: any → the same, of the gradient too.
     ///
     /// ```
     /// use autograd::Tape;

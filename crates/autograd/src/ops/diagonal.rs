@@ -82,6 +82,7 @@ impl TensorRule for DiagonalEmbed {
     }
 }
 
+/// # Diagonals
 impl<'t, T: Float> Var<'t, T> {
     /// The elements x[.., i, .., i + offset, ..] of the axes `rows` and `columns`, as a last axis.
     ///
@@ -110,6 +111,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: that diagonal of the gradient.
     /// Shapes: `[.., n]` → `[.., n + |offset|, n + |offset|]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A covariance from variances, for each of two samples.
+    /// let variances = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// let covariances = variances.diag_embed(0);
+    /// assert_eq!(covariances.value()?, [[[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [0.0, 4.0]]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn diag_embed(self, offset: isize) -> Self {
         let shape = self.shape();
@@ -126,7 +138,20 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The diagonal of a matrix, or the matrix with a vector on its diagonal; `offset` beside the main one.
     ///
+    /// Derivative: the gradient in the places of the diagonal, or its diagonal.
     /// Shapes: `[m, n]` → `[d]`, `[n]` → `[n + |offset|, n + |offset|]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The trace of a matrix.
+    /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// let trace = x.diag(0).sum();
+    /// assert_eq!(trace, 5.0);
+    /// assert_eq!(trace.backward()?.of(x)?, &[[1.0, 0.0], [0.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn diag(self, offset: isize) -> Self {
         match self.rank() {

@@ -54,6 +54,27 @@ pub struct Facts {
     pub kinks: fn(f64) -> SmallVec<[f64; 2]>,
 }
 
+/// The heading of the ops of a file, on the pages of the three types that have them.
+macro_rules! family {
+    ($name:literal) => {
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::scalar::Scalar<'_, T> {}
+
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::var::Var<'_, T> {}
+
+        #[doc = concat!("# ", $name)]
+        impl<T: crate::float::Float> crate::tensor::Tensor<T> {}
+    };
+}
+
+/// Where the example of an op is that three types have: compiled once, it does not slow the tests of the docs.
+macro_rules! see {
+    ($name:ident) => {
+        concat!("Example: see [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")
+    };
+}
+
 macro_rules! unary {
     ($(#[$doc:meta])* $name:ident($x:ident) -> $y:ident {
         value: $value:expr,
@@ -61,18 +82,20 @@ macro_rules! unary {
         $(both: $both:expr,)?
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
+        $(#[$example:meta])*
     }) => {
         unary!(@rule $name, $x, $y, $value, $slope, [$($both)?], None, $domain, [$($kink),*]);
-        unary!(@methods $(#[$doc])* $name);
+        unary!(@methods [$(#[$doc])*] [$(#[$example])*] $name);
     };
     ($(#[$doc:meta])* $name:ident($x:ident) {
         value: $value:expr,
         constant slope: $slope:literal,
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
+        $(#[$example:meta])*
     }) => {
         unary!(@rule $name, $x, _y, $value, R::of($slope), [], Some($slope), $domain, [$($kink),*]);
-        unary!(@methods $(#[$doc])* $name);
+        unary!(@methods [$(#[$doc])*] [$(#[$example])*] $name);
     };
     (@rule $name:ident, $x:ident, $y:ident, $value:expr, $slope:expr, [$($both:expr)?], $constant:expr, $domain:expr,
         [$($kink:expr),*]) => {
@@ -105,10 +128,12 @@ macro_rules! unary {
         }
     };
     // Negation is the operator.
-    (@methods $(#[$doc:meta])* neg) => {};
-    (@methods $(#[$doc:meta])* $name:ident) => {
+    (@methods [$($doc:tt)*] [$($example:tt)*] neg) => {};
+    (@methods [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident) => {
         impl<'t, T: crate::float::Float> crate::scalar::Scalar<'t, T> {
             $(#[$doc])*
+            ///
+            #[doc = crate::ops::elementwise::see!($name)]
             #[inline]
             #[track_caller]
             pub fn $name(self) -> Self {
@@ -120,6 +145,8 @@ macro_rules! unary {
             $(#[$doc])*
             ///
             /// Shapes: any → the same, element by element.
+            ///
+            $(#[$example])*
             #[track_caller]
             pub fn $name(self) -> Self {
                 self.elementwise1(crate::ops::elementwise::Elementwise::$name)
@@ -130,6 +157,8 @@ macro_rules! unary {
             $(#[$doc])*
             ///
             /// Shapes: any → the same, element by element.
+            ///
+            #[doc = crate::ops::elementwise::see!($name)]
             pub fn $name(&self) -> Self {
                 crate::ops::elementwise::Elementwise::$name.of_tensor(self)
             }
@@ -143,18 +172,20 @@ macro_rules! binary {
         slopes: $slopes:expr,
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
+        $(#[$example:meta])*
     }) => {
         binary!(@rule $name, $x, $y, $z, $value, $slopes, [None, None], $domain, [$($kink),*]);
-        binary!(@methods $(#[$doc])* $name($y));
+        binary!(@methods [$(#[$doc])*] [$(#[$example])*] $name($y));
     };
     ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) {
         value: $value:expr,
         constant slopes: [$by_x:literal, $by_y:literal],
         domain: $domain:expr,
         kinks: [$($kink:expr),*],
+        $(#[$example:meta])*
     }) => {
         binary!(@rule $name, $x, $y, _z, $value, [R::of($by_x), R::of($by_y)], [Some($by_x), Some($by_y)], $domain, [$($kink),*]);
-        binary!(@methods $(#[$doc])* $name($y));
+        binary!(@methods [$(#[$doc])*] [$(#[$example])*] $name($y));
     };
     (@rule $name:ident, $x:ident, $y:ident, $z:ident, $value:expr, $slopes:expr, $constant:expr, $domain:expr, [$($kink:expr),*]) => {
         #[allow(non_camel_case_types)]
@@ -182,21 +213,23 @@ macro_rules! binary {
         }
     };
     // The operators have these as trait methods.
-    (@methods $(#[$doc:meta])* add($y:ident)) => { binary!(@tensor $(#[$doc])* add($y)); };
-    (@methods $(#[$doc:meta])* sub($y:ident)) => { binary!(@tensor $(#[$doc])* sub($y)); };
-    (@methods $(#[$doc:meta])* mul($y:ident)) => { binary!(@tensor $(#[$doc])* mul($y)); };
-    (@methods $(#[$doc:meta])* div($y:ident)) => { binary!(@tensor $(#[$doc])* div($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] add($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] add($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] sub($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] sub($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] mul($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] mul($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] div($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] div($y)); };
     // A bound that is a number and one that is a handle differ in the derivative at the bound.
-    (@methods $(#[$doc:meta])* clamp_min($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_min($y)); };
-    (@methods $(#[$doc:meta])* clamp_max($y:ident)) => { binary!(@tensor $(#[$doc])* clamp_max($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] clamp_min($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] clamp_min($y)); };
+    (@methods [$($doc:tt)*] [$($example:tt)*] clamp_max($y:ident)) => { binary!(@tensor [$($doc)*] [$($example)*] clamp_max($y)); };
     // A part of slopes alone.
-    (@methods $(#[$doc:meta])* power($y:ident)) => {};
+    (@methods [$($doc:tt)*] [$($example:tt)*] power($y:ident)) => {};
     // Their second operand is an integer by type.
-    (@methods $(#[$doc:meta])* powi($y:ident)) => {};
-    (@methods $(#[$doc:meta])* polygamma($y:ident)) => {};
-    (@methods $(#[$doc:meta])* $name:ident($y:ident)) => {
+    (@methods [$($doc:tt)*] [$($example:tt)*] powi($y:ident)) => {};
+    (@methods [$($doc:tt)*] [$($example:tt)*] polygamma($y:ident)) => {};
+    (@methods [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident)) => {
         impl<'t, T: crate::float::Float> crate::scalar::Scalar<'t, T> {
             $(#[$doc])*
+            ///
+            #[doc = crate::ops::elementwise::see!($name)]
             #[inline]
             #[track_caller]
             #[allow(clippy::should_implement_trait)] // `rem` is not Rust's `%`: it has the sign of y.
@@ -209,6 +242,8 @@ macro_rules! binary {
             $(#[$doc])*
             ///
             /// Shapes: the operands broadcast; a plain number and a `Scalar` fit every shape.
+            ///
+            $(#[$example])*
             #[track_caller]
             #[allow(clippy::should_implement_trait)]
             pub fn $name(self, $y: impl Into<crate::var::Term<'t, T>>) -> Self {
@@ -216,13 +251,15 @@ macro_rules! binary {
             }
         }
 
-        binary!(@tensor $(#[$doc])* $name($y));
+        binary!(@tensor [$(#[$doc])*] [#[doc = crate::ops::elementwise::see!($name)]] $name($y));
     };
-    (@tensor $(#[$doc:meta])* $name:ident($y:ident)) => {
+    (@tensor [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident)) => {
         impl<T: crate::float::Float> crate::tensor::Tensor<T> {
             $(#[$doc])*
             ///
             /// Shapes: the operands broadcast; a plain number fits every shape.
+            ///
+            $(#[$example])*
             ///
             /// # Errors
             /// When the shapes do not broadcast.
@@ -234,7 +271,7 @@ macro_rules! binary {
     };
 }
 
-pub(crate) use {binary, unary};
+pub(crate) use {binary, family, see, unary};
 
 /// A method of `Algebra` with a second operand, which of some operations is an integer by type.
 macro_rules! algebra_method {

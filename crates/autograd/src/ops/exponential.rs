@@ -1,7 +1,9 @@
 //! Exponentials and logarithms.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Exponentials and logarithms");
 
 unary! {
     /// eˣ.
@@ -12,6 +14,17 @@ unary! {
         slope: y,
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Growth at a rate: the one function that is its own derivative.
+        /// let x = tape.var([0.0_f64, 1.0]);
+        /// let y = x.exp();
+        /// assert_eq!(y.at([0]), 1.0);
+        /// assert_eq!(*y.sum().backward()?.of(x)?, y.value()?);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -24,6 +37,15 @@ unary! {
         slope: y * R::of(std::f64::consts::LN_2),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Three octaves above 55 Hz.
+        /// let octaves = tape.constant([0.0_f64, 3.0]);
+        /// assert_eq!((55.0 * octaves.exp2()).value()?.to_vec(), [55.0, 440.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -36,6 +58,15 @@ unary! {
         slope: x.exp(),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let rate = tape.constant([1e-20_f64]);
+        /// assert_eq!(rate.expm1().value()?.to_vec(), [1e-20]);
+        /// assert_eq!((rate.exp() - 1.0).value()?.to_vec(), [0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -48,6 +79,16 @@ unary! {
         slope: R::of(1.0) / x,
         domain: (0.2, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([1.0_f64, 4.0]);
+        /// let y = x.ln();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 4.0_f64.ln()]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 0.25]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -60,6 +101,15 @@ unary! {
         slope: R::of(std::f64::consts::LOG2_E) / x,
         domain: (0.2, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Bits of information in outcomes of these probabilities.
+        /// let p = tape.constant([0.5_f64, 0.125]);
+        /// assert_eq!((-p.log2()).value()?.to_vec(), [1.0, 3.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -72,6 +122,15 @@ unary! {
         slope: R::of(std::f64::consts::LOG10_E) / x,
         domain: (0.2, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Decibels.
+        /// let power = tape.constant([1.0_f64, 100.0]);
+        /// assert_eq!((10.0 * power.log10()).value()?.to_vec(), [0.0, 20.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -84,6 +143,15 @@ unary! {
         slope: R::of(1.0) / (R::of(1.0) + x),
         domain: (-0.8, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([1e-20_f64]);
+        /// assert_eq!(x.log1p().value()?.to_vec(), [1e-20]);
+        /// assert_eq!((x + 1.0).ln().value()?.to_vec(), [0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -96,6 +164,16 @@ unary! {
         slope: R::of(1.0) / (x * (R::of(1.0) - x)),
         domain: (0.1, 0.9),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let p = tape.var([0.5_f64, 1.0]);
+        /// let score = p.logit();
+        /// assert_eq!(score.value()?.to_vec(), [0.0, f64::INFINITY]);
+        /// assert_eq!(score.sum().backward()?.of(p)?.to_vec(), [4.0, f64::INFINITY]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -112,6 +190,17 @@ binary! {
         slopes: [(x - y).sigmoid(), (y - x).sigmoid()],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The sum of two probabilities that are too small for anything but their logarithms.
+        /// let (a, b) = (tape.var([-1000.0_f64]), tape.var([-1000.0]));
+        /// let sum = a.logaddexp(b);
+        /// assert_eq!(sum.value()?.to_vec(), [-1000.0 + 2.0_f64.ln()]);
+        /// assert_eq!(sum.sum().backward()?.of(a)?.to_vec(), [0.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -131,6 +220,15 @@ binary! {
         ],
         domain: [(-3.0, 3.0), (-3.0, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // 2¹⁰⁰⁰⁰ + 2¹⁰⁰⁰⁰ = 2¹⁰⁰⁰¹.
+        /// let x = tape.constant([10000.0_f64]);
+        /// assert_eq!(x.logaddexp2(10000.0).value()?.to_vec(), [10001.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -146,6 +244,16 @@ binary! {
         },
         domain: [(-3.0, 3.0), (0.3, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The entropy of a sure outcome.
+        /// let p = tape.constant([0.0_f64, 1.0]);
+        /// assert_eq!(-p.xlogy(p).sum(), 0.0);
+        /// assert!((p * p.ln()).sum().value()?.is_nan());
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -161,5 +269,15 @@ binary! {
         },
         domain: [(-3.0, 3.0), (-0.7, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The log likelihood of 0 successes and 3 failures at success rate p, and at p = 1 where nothing failed.
+        /// let failures = tape.constant([3.0_f64, 0.0]);
+        /// let p = tape.constant([0.0, 1.0]);
+        /// assert_eq!(failures.xlog1py(-p).value()?.to_vec(), [0.0, 0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn shared_by_ties<'t, T: Float>(attains: Var<'t, T>, g: Var<'t, T>, a
     attains.masked_mul(g / attains.sum_keepdim(axes))
 }
 
+/// # Maxima and minima
 impl<'t, T: Float> Var<'t, T> {
     /// The largest element; NaN if there is one.
     ///
@@ -96,6 +97,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 for the smallest; ties share equally.
     /// Shapes: any with an element → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([3.0_f32, 1.0, 1.0]);
+    /// let y = x.min();
+    /// assert_eq!(y, 1.0);
+    /// assert_eq!(y.backward()?.of(x)?.to_vec(), [0.0, 0.5, 0.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn min(self) -> Scalar<'t, T> {
         self.extreme("min", |axes| Amin { axes })
@@ -117,12 +129,37 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient for the largest; ties share equally.
     /// Shapes: any → the shape without `axes`. Axes without elements are an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The best score of every row.
+    /// let scores = tape.var([[1.0_f32, 4.0], [3.0, 2.0]]);
+    /// let best = scores.amax(1);
+    /// assert_eq!(best.value()?.to_vec(), [4.0, 3.0]);
+    /// assert_eq!(best.sum().backward()?.of(scores)?, &[[0.0, 1.0], [1.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn amax(self, axes: impl Into<Axes>) -> Self {
         self.reduce("amax", axes.into(), Keep::Drop, |axes| Amax { axes })
     }
 
     /// The largest element over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`amax`](Self::amax).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Rows whose largest number is 0: exponentials of them do not overflow.
+    /// let x = tape.constant([[1.0_f32, 4.0], [1003.0, 1002.0]]);
+    /// assert_eq!((x - x.amax_keepdim(1)).value()?, [[-3.0, 0.0], [0.0, -1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn amax_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.reduce("amax_keepdim", axes.into(), Keep::Keep, |axes| Amax { axes })
@@ -132,12 +169,34 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient for the smallest; ties share equally.
     /// Shapes: any → the shape without `axes`. Axes without elements are an error.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 4.0], [3.0, 2.0]]);
+    /// assert_eq!(x.amin(0).value()?.to_vec(), [1.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn amin(self, axes: impl Into<Axes>) -> Self {
         self.reduce("amin", axes.into(), Keep::Drop, |axes| Amin { axes })
     }
 
     /// The smallest element over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`amin`](Self::amin).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every column moved to start at 0.
+    /// let x = tape.constant([[1.0_f32, 4.0], [3.0, 2.0]]);
+    /// assert_eq!((x - x.amin_keepdim(0)).value()?, [[0.0, 2.0], [2.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn amin_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.reduce("amin_keepdim", axes.into(), Keep::Keep, |axes| Amin { axes })
@@ -166,6 +225,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient for the element at the index, also among ties.
     /// Shapes: `[.., d, ..]` → twice `[.., ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The nearest of three centres, and how far it is.
+    /// let distances = tape.constant([[3.0_f32, 1.0, 2.0]]);
+    /// let (nearest, index) = distances.min_with_index(1);
+    /// assert_eq!((nearest.value()?, index.value()?), ([1.0].into(), [1].into()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn min_with_index(self, axis: isize) -> (Self, Indices<'t, T>) {
         self.found_one("min_with_index", axis, Search::Smallest)
@@ -174,6 +244,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// Where the largest element along `axis` first is.
     ///
     /// Shapes: `[.., d, ..]` → `[.., ..]`, with d > 0.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // The class with the highest score.
+    /// let scores = tape.constant([[0.1_f32, 2.0, -1.0], [3.0, 0.0, 3.0]]);
+    /// assert_eq!(scores.argmax(1).value()?, Tensor::from([1, 0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Indices<'t, T> {
         self.search("argmax", axis, Search::Largest)
@@ -182,12 +262,22 @@ impl<'t, T: Float> Var<'t, T> {
     /// Where the smallest element along `axis` first is.
     ///
     /// Shapes: `[.., d, ..]` → `[.., ..]`, with d > 0.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let distances = tape.constant([[3.0_f32, 1.0, 2.0], [0.0, 5.0, 0.0]]);
+    /// assert_eq!(distances.argmin(-1).value()?, Tensor::from([1, 0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn argmin(self, axis: isize) -> Indices<'t, T> {
         self.search("argmin", axis, Search::Smallest)
     }
 }
 
+/// # Maxima and minima
 impl<T: Float> Tensor<T> {
     /// The largest element; NaN if there is one.
     ///
@@ -211,6 +301,16 @@ impl<T: Float> Tensor<T> {
 
     /// The largest element over `axes`, which are dropped.
     ///
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 4.0], [3.0, 2.0]]);
+    /// assert_eq!(x.amax(1)?, Tensor::from([4.0, 3.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
     #[track_caller]
@@ -219,6 +319,16 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The smallest element over `axes`, which are dropped.
+    ///
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 4.0], [3.0, 2.0]]);
+    /// assert_eq!(x.amin(1)?, Tensor::from([1.0, 2.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
@@ -254,6 +364,14 @@ impl<T: Float> Tensor<T> {
     /// Where the smallest element along `axis` first is; at the first NaN if there is one.
     ///
     /// Shapes: `[.., d, ..]` → `[.., ..]`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let distances = Tensor::from([[3.0, 1.0, 2.0], [0.0, 5.0, 0.0]]);
+    /// assert_eq!(distances.argmin(1)?, Tensor::from([1, 0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`], or [`Rule::Empty`] when the axis has no elements.

@@ -232,6 +232,7 @@ fn check_list(index: &Shape) -> Result<(), Rule> {
     }
 }
 
+/// # Gathering and scattering
 impl<'t, T: Float> Var<'t, T> {
     /// The elements at `index` along `axis`: `y[i, j, k] = x[i, index[i, j, k], k]` for axis 1.
     ///
@@ -260,6 +261,18 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`gather`](Self::gather) with the other axes broadcast: for indices that `argsort` or `argmax` gave.
     ///
     /// Derivative: the gradient, added where the elements were picked.
+    /// Shapes: `[.., d, ..]`, `index` `[.., n, ..]` → `[.., n, ..]`, where the axes but `axis` broadcast.
+    ///
+    /// ```
+    /// use autograd::{Order, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// // Every row in order.
+    /// let x = tape.constant([[3.0_f32, 1.0, 2.0], [4.0, 6.0, 5.0]]);
+    /// let sorted = x.take_along_dim(x.argsort(1, Order::Ascending), 1);
+    /// assert_eq!(sorted.value()?, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn take_along_dim(self, index: impl AsIndices<'t, T>, axis: isize) -> Self {
         let (shape, index) = (self.shape(), index.on(self.tape));
@@ -275,6 +288,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient; the source gets it from where its elements went.
     /// Shapes: any, `index` and `source` of one shape that fits as in `gather` → the shape of this.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A histogram: how much weight falls into each of three bins.
+    /// let weights = tape.var([1.0_f32, 2.0, 4.0, 8.0]);
+    /// let bins = tape.constant([0.0, 0.0, 0.0]).scatter_add(0, [2, 0, 2, 1], weights);
+    /// assert_eq!(bins.value()?.to_vec(), [2.0, 8.0, 5.0]);
+    /// assert_eq!(bins.at([2]).backward()?.of(weights)?.to_vec(), [1.0, 0.0, 1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn scatter_add(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
         let (shape, index) = (self.shape(), index.on(self.tape));
@@ -289,6 +314,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient where nothing was put; the source gets it from where its elements stayed.
     /// Shapes: as [`scatter_add`](Self::scatter_add).
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f32, 2.0, 3.0]);
+    /// let source = tape.var([10.0, 20.0]);
+    /// let y = x.scatter(0, [2, 0], source);
+    /// assert_eq!(y.value()?.to_vec(), [20.0, 2.0, 10.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn scatter(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
         let (shape, index) = (self.shape(), index.on(self.tape));
@@ -329,6 +366,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient; the source gets it from where its rows went.
     /// Shapes: `[.., d, ..]` with an index `[n]` and a source `[.., n, ..]` → `[.., d, ..]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Messages along the edges 0 → 1 and 2 → 1 of a graph, added up at the nodes.
+    /// let messages = tape.constant([[1.0_f32, 2.0], [10.0, 20.0]]);
+    /// let nodes = tape.constant(Tensor::zeros([3, 2])).index_add(0, [1, 1], messages);
+    /// assert_eq!(nodes.value()?, [[0.0, 0.0], [11.0, 22.0], [0.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn index_add(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
         let (shape, index) = (self.shape(), index.on(self.tape));
@@ -377,6 +425,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`embedding`](Self::embedding), where the row `padding` stands for nothing.
     ///
     /// Derivative: as there, and none to the row `padding`.
+    /// Shapes: as [`embedding`](Self::embedding).
     ///
     /// ```
     /// use autograd::{Tape, Tensor};
@@ -428,6 +477,7 @@ fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape
     Ok((common.with(axis, shape[axis]), common.with(axis, index[axis])))
 }
 
+/// # One-hot vectors
 impl<T: Float> Tensor<T> {
     /// For every index a row with 1 at that place and 0 elsewhere.
     ///

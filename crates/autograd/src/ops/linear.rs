@@ -76,6 +76,7 @@ fn rows_shape(shape: &Shape) -> Shape {
     Shape::from([Shape::from(leading).len(), last.first().copied().unwrap_or(1)])
 }
 
+/// # Linear maps
 impl<'t, T: Float> Var<'t, T> {
     /// The map of a dense layer: x·Wᵀ + b along the last axis, as one operation.
     ///

@@ -74,6 +74,7 @@ impl TensorRule for LogSumExp {
     }
 }
 
+/// # Variances and log-sum-exp
 impl<'t, T: Float> Var<'t, T> {
     /// The variance of all elements, Σ(x − mean)²/(n − correction): a `correction` of 1 for the unbiased estimate from a
     /// sample (PyTorch's default), 0 for the variance of exactly these numbers (NumPy's).
@@ -99,18 +100,53 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 2(x − mean)/(n − correction) times the gradient.
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f64, 3.0], [2.0, 6.0]]);
+    /// assert_eq!(x.var_axes(1, 1).value()?.to_vec(), [2.0, 8.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn var_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
         self.reduce("var_axes", axes.into(), Keep::Drop, |axes| Variance { axes, correction })
     }
 
     /// The variance over `axes`, which stay with size one; see [`var`](Self::var).
+    ///
+    /// Derivative: as of [`var_axes`](Self::var_axes).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every row scaled to variance 1.
+    /// let x = tape.constant([[-1.0_f64, 1.0], [-4.0, 4.0]]);
+    /// assert_eq!((x / x.var_keepdim(1, 0).sqrt()).value()?, [[-1.0, 1.0], [-1.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn var_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
         self.reduce("var_keepdim", axes.into(), Keep::Keep, |axes| Variance { axes, correction })
     }
 
     /// Variance and mean over `axes`, which are dropped.
+    ///
+    /// Derivative: as of [`var_axes`](Self::var_axes) and [`mean_axes`](Self::mean_axes).
+    /// Shapes: any → twice the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f64, 3.0], [2.0, 6.0]]);
+    /// let (variance, mean) = x.var_mean(1, 0);
+    /// assert_eq!((variance.value()?, mean.value()?), ([1.0, 4.0].into(), [2.0, 4.0].into()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn var_mean(self, axes: impl Into<Axes>, correction: usize) -> (Self, Self) {
         let axes = axes.into();
@@ -122,6 +158,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: (x − mean)/((n − correction)·std); 0 where all elements are equal, as in PyTorch.
     /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f64, 3.0]);
+    /// let y = x.std(0);
+    /// assert_eq!(y, 1.0);
+    /// assert_eq!(y.backward()?.of(x)?.to_vec(), [-0.5, 0.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn std(self, correction: usize) -> Scalar<'t, T> {
         let axes: Axes = (0..self.rank() as isize).collect();
@@ -132,12 +179,35 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: (x − mean)/((n − correction)·std) times the gradient; 0 where all elements are equal.
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The spread of each of two features over the samples.
+    /// let x = tape.constant([[1.0_f64, 10.0], [3.0, 50.0]]);
+    /// assert_eq!(x.std_axes(0, 0).value()?.to_vec(), [1.0, 20.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn std_axes(self, axes: impl Into<Axes>, correction: usize) -> Self {
         self.reduce("std_axes", axes.into(), Keep::Drop, |axes| Variance { axes, correction }).root()
     }
 
     /// The standard deviation over `axes`, which stay with size one; see [`std`](Self::std).
+    ///
+    /// Derivative: as of [`std_axes`](Self::std_axes).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f64, 3.0], [2.0, 6.0]]);
+    /// let y = (x - x.mean_keepdim(1)) / x.std_keepdim(1, 0);
+    /// assert_eq!(y.value()?, [[-1.0, 1.0], [-1.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn std_keepdim(self, axes: impl Into<Axes>, correction: usize) -> Self {
         self.reduce("std_keepdim", axes.into(), Keep::Keep, |axes| Variance { axes, correction }).root()
@@ -169,6 +239,20 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// ln Σ eˣ over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`logsumexp`](Self::logsumexp).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Log probabilities of every row.
+    /// let x = tape.constant([[0.0_f64, 0.0], [1000.0, 1000.0]]);
+    /// let y = (x - x.logsumexp_keepdim(1)).value()?;
+    /// y.close_to(&Tensor::full([2, 2], -2.0_f64.ln()), 1e-12, 0.0).unwrap();
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn logsumexp_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.logsumexp_over("logsumexp_keepdim", axes.into(), Keep::Keep)
@@ -192,6 +276,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Variances
 impl<T: Float> Tensor<T> {
     /// The variance of all elements, Σ(x − mean)²/(n − correction); NaN or ∞ when n ≤ correction.
     pub fn var(&self, correction: usize) -> T {
@@ -202,6 +287,16 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The variance over `axes`, which are dropped.
+    ///
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 3.0], [2.0, 6.0]]);
+    /// assert_eq!(x.var_axes(1, 1)?, Tensor::from([2.0, 8.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
@@ -224,6 +319,16 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The standard deviation over `axes`, which are dropped.
+    ///
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 3.0], [2.0, 6.0]]);
+    /// assert_eq!(x.std_axes(1, 0)?, Tensor::from([1.0, 2.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].

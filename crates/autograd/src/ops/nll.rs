@@ -56,6 +56,7 @@ fn of_first<'t, T: Float>(rule: &Vjp<'_, 't, T>, gx: Var<'t, T>) -> Cotangents<'
     std::iter::once(Some(gx)).chain(rule.x[1..].iter().map(|_| None)).collect()
 }
 
+/// # Negative log-likelihood
 impl<'t, T: Float> Var<'t, T> {
     /// The negative log-likelihood of classes, where these are logarithms of probabilities, as
     /// [`log_softmax`](Self::log_softmax) gives them: `−w[t]·x[t]` for each target t. Options and conventions are those of

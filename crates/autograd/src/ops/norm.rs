@@ -72,6 +72,7 @@ impl Norm {
     }
 }
 
+/// # Norms
 impl<'t, T: Float> Var<'t, T> {
     /// The p-norm of all elements, (Σ|x|ᵖ)^(1/p): any p, with 0 for the number of elements that are not zero and ±∞ for the
     /// largest and smallest |x|.
@@ -99,18 +100,42 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: sign x·(|x|/y)ᵖ⁻¹ times the gradient.
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The lengths of two vectors.
+    /// let x = tape.constant([[3.0_f64, 4.0], [6.0, 8.0]]);
+    /// assert_eq!(x.norm_axes(2.0, 1).value()?.to_vec(), [5.0, 10.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn norm_axes(self, p: f64, axes: impl Into<Axes>) -> Self {
         self.reduce("norm_axes", axes.into(), Keep::Drop, |axes| Norm { axes, p })
     }
 
     /// The p-norm over `axes`, which stay with size one; see [`norm`](Self::norm).
+    ///
+    /// Derivative: as of [`norm_axes`](Self::norm_axes).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Rows of length 1.
+    /// let x = tape.constant([[3.0_f64, 4.0], [0.0, -2.0]]);
+    /// assert_eq!((x / x.norm_keepdim(2.0, 1)).value()?, [[0.6, 0.8], [0.0, -1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn norm_keepdim(self, p: f64, axes: impl Into<Axes>) -> Self {
         self.reduce("norm_keepdim", axes.into(), Keep::Keep, |axes| Norm { axes, p })
     }
 }
 
+/// # Norms
 impl<T: Float> Tensor<T> {
     /// The p-norm of all elements, as [`Var::norm`].
     ///

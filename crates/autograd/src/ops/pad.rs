@@ -56,6 +56,7 @@ impl TensorRule for Pad {
     }
 }
 
+/// # Padding
 impl<'t, T: Float> Var<'t, T> {
     /// More elements before and after along axes; negative counts take elements away.
     ///

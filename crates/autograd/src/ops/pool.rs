@@ -254,6 +254,7 @@ fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, Rule
     })
 }
 
+/// # Pooling
 impl<'t, T: Float> Var<'t, T> {
     /// The largest element of every window of height and width.
     ///
@@ -275,6 +276,19 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// As [`max_pool2d`](Self::max_pool2d), and the place of every largest element in its plane, in row-major order.
+    ///
+    /// Derivative: as there.
+    /// Shapes: as there, twice.
+    ///
+    /// ```
+    /// use autograd::{MaxPool2dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 5.0], [3.0, 4.0]]);
+    /// let (y, places) = x.max_pool2d_with_indices([2, 2], MaxPool2dOptions::default());
+    /// assert_eq!((y.value()?, places.value()?), ([[5.0]].into(), [[1]].into()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Indices<'t, T>) {
         let y = self.pool_max("max_pool2d", sliding(window, &options), 2);
@@ -283,7 +297,17 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The largest element of every window along the last axis; see [`max_pool2d`](Self::max_pool2d).
     ///
+    /// Derivative: as there.
     /// Shapes: `[.., L]` → `[.., OL]`.
+    ///
+    /// ```
+    /// use autograd::{MaxPool1dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1.0_f32, 5.0, 2.0, 3.0]);
+    /// assert_eq!(x.max_pool1d(2, MaxPool1dOptions::default()).value()?.to_vec(), [5.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn max_pool1d(self, window: usize, options: MaxPool1dOptions) -> Self {
         self.pool_max("max_pool1d", sliding([window], &options), 1)
@@ -293,6 +317,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g to the place of the largest element, of equals the first.
     /// Shapes: `[.., H, W]` → `[.., size]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // As many numbers for images of every size.
+    /// for size in [7, 13] {
+    ///     let image = tape.constant(Tensor::<f32>::ones([3, size, size]));
+    ///     assert_eq!(image.adaptive_max_pool2d([2, 2]).shape(), [3, 2, 2].into());
+    /// }
+    /// ```
     #[track_caller]
     pub fn adaptive_max_pool2d(self, size: [usize; 2]) -> Self {
         self.pool_max("adaptive_max_pool2d", Ok(Windows::Parts(size)), 2)
@@ -300,6 +335,19 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The largest element of each of `size` parts of the last axis; see
     /// [`adaptive_max_pool2d`](Self::adaptive_max_pool2d).
+    ///
+    /// Derivative: as there.
+    /// Shapes: `[.., L]` → `[.., size]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Parts of two and of two, which share the middle.
+    /// let x = tape.constant([1.0_f32, 4.0, 2.0]);
+    /// assert_eq!(x.adaptive_max_pool1d(2).value()?.to_vec(), [4.0, 4.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn adaptive_max_pool1d(self, size: usize) -> Self {
         self.pool_max("adaptive_max_pool1d", Ok(Windows::Parts([1, size])), 1)
@@ -310,6 +358,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g at these places.
     /// Shapes: `[.., OH, OW]`, indices of the same shape → `[.., size]`.
+    ///
+    /// ```
+    /// use autograd::{MaxPool2dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 5.0], [3.0, 4.0]]);
+    /// let (y, places) = x.max_pool2d_with_indices([2, 2], MaxPool2dOptions::default());
+    /// assert_eq!(y.max_unpool2d(places, [2, 2]).value()?, [[0.0, 5.0], [0.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn max_unpool2d(self, indices: impl AsIndices<'t, T>, size: [usize; 2]) -> Self {
         let (indices, shape) = (indices.on(self.tape), self.shape());
@@ -340,7 +398,19 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The mean of every window along the last axis; see [`avg_pool2d`](Self::avg_pool2d).
     ///
+    /// Derivative: as there.
     /// Shapes: `[.., L]` → `[.., OL]`.
+    ///
+    /// ```
+    /// use autograd::{AvgPool1dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// // A moving mean.
+    /// let x = tape.constant([1.0_f32, 3.0, 5.0, 1.0]);
+    /// let options = AvgPool1dOptions { stride: Some([1]), ..Default::default() };
+    /// assert_eq!(x.avg_pool1d(2, options).value()?.to_vec(), [2.0, 4.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn avg_pool1d(self, window: usize, options: AvgPool1dOptions) -> Self {
         self.pool_mean("avg_pool1d", [window], &options)
@@ -350,6 +420,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: to every element its share of the parts it is in.
     /// Shapes: `[.., H, W]` → `[.., size]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every channel of an image to one number.
+    /// let image = tape.var([[[1.0_f32, 2.0], [3.0, 6.0]]]);
+    /// let y = image.adaptive_avg_pool2d([1, 1]);
+    /// assert_eq!(y.value()?.to_vec(), [3.0]);
+    /// assert_eq!(y.sum().backward()?.of(image)?.to_vec(), [0.25; 4]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn adaptive_avg_pool2d(self, size: [usize; 2]) -> Self {
         let shape = self.shape();
@@ -367,6 +449,18 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The mean of each of `size` parts of the last axis; see [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d).
+    ///
+    /// Derivative: as there.
+    /// Shapes: `[.., L]` → `[.., size]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1.0_f32, 3.0, 5.0]);
+    /// assert_eq!(x.adaptive_avg_pool1d(2).value()?.to_vec(), [2.0, 4.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn adaptive_avg_pool1d(self, size: usize) -> Self {
         let shape = self.shape();
@@ -381,6 +475,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: sign(x)·(|x|/y)ᵖ⁻¹; 0 where the norm is 0.
     /// Shapes: `[.., H, W]` → `[.., OH, OW]`, as [`avg_pool2d`](Self::avg_pool2d) without padding.
+    ///
+    /// ```
+    /// use autograd::{LpPool2dOptions, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// // The length of the numbers in a window.
+    /// let x = tape.constant([[1.0_f64, 1.0], [1.0, 1.0]]);
+    /// let y = x.lp_pool2d(2.0, [2, 2], LpPool2dOptions::default());
+    /// assert_eq!(y.value()?, [[2.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn lp_pool2d(self, p: T, window: [usize; 2], options: LpPool2dOptions) -> Self {
         let exponent = p.to_f64();

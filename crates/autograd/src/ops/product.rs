@@ -123,6 +123,7 @@ impl Plan {
     }
 }
 
+/// # Products
 impl<'t, T: Float> Var<'t, T> {
     /// The matrix product, with every rank PyTorch takes: a vector is a row on the left and a column on the right, and
     /// leading axes are a batch that broadcasts.
@@ -186,6 +187,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g·y and g·x.
     /// Shapes: `[n] · [n]` → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([1.0_f64, 2.0]);
+    /// let y = tape.var([10.0, 20.0]);
+    /// let z = x.dot(y);
+    /// assert_eq!(z, 50.0);
+    /// assert_eq!(z.backward()?.of(x)?.to_vec(), [10.0, 20.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn dot(self, y: Self) -> Scalar<'t, T> {
         let (left, right) = (self.shape(), y.shape());
@@ -199,6 +212,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g ⊗ x and Aᵀ·g.
     /// Shapes: `[m, k] · [k]` → `[m]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let matrix = tape.constant([[1.0_f64, 2.0], [3.0, 4.0]]);
+    /// let vector = tape.var([1.0, 1.0]);
+    /// let y = matrix.mv(vector);
+    /// assert_eq!(y.value()?.to_vec(), [3.0, 7.0]);
+    /// assert_eq!(y.sum().backward()?.of(vector)?.to_vec(), [4.0, 6.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn mv(self, vector: Self) -> Self {
         match self.require_ranks("mv", &[(self, "the matrix", 2), (vector, "the vector", 1)]) {
@@ -212,6 +237,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g·Bᵀ and Aᵀ·g.
     /// Shapes: `[b, m, k] · [b, k, n]` → `[b, m, n]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let queries = tape.constant(Tensor::<f32>::ones([8, 5, 4]));
+    /// let keys = tape.constant(Tensor::ones([8, 7, 4]));
+    /// assert_eq!(queries.bmm(keys.t()).shape(), [8, 5, 7].into());
+    /// ```
     #[track_caller]
     pub fn bmm(self, right: Self) -> Self {
         match self.require_ranks("bmm", &[(self, "the left operand", 3), (right, "the right operand", 3)]) {
@@ -224,6 +258,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g·y and gᵀ·x.
     /// Shapes: `[m], [n]` → `[m, n]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (x, y) = (tape.constant([1.0_f64, 2.0]), tape.constant([3.0, 4.0, 5.0]));
+    /// assert_eq!(x.outer(y).value()?, [[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn outer(self, y: Self) -> Self {
         match self.require_ranks("outer", &[(self, "the left operand", 1), (y, "the right operand", 1)]) {
@@ -236,6 +279,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g to `x`, g·Bᵀ and Aᵀ·g.
     /// Shapes: `x, [m, k], [k, n]` → `[m, n]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A layer: bias plus input times weight.
+    /// let bias = tape.constant([100.0_f64, 200.0]);
+    /// let x = tape.constant([[1.0, 2.0]]);
+    /// let weight = tape.constant([[1.0, 0.0], [3.0, 1.0]]);
+    /// assert_eq!(bias.addmm(x, weight).value()?, [[107.0, 202.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn addmm(self, a: Self, b: Self) -> Self {
         match self.require_ranks("addmm", &[(a, "the left factor", 2), (b, "the right factor", 2)]) {
@@ -248,6 +303,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g to `x`, g·Bᵀ and Aᵀ·g.
     /// Shapes: `x, [b, m, k], [b, k, n]` → `[b, m, n]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Scores of attention with a mask that hides the second key.
+    /// let mask = tape.constant([0.0_f32, f32::NEG_INFINITY]);
+    /// let queries = tape.constant([[[1.0, 2.0]]]);
+    /// let keys = tape.constant([[[3.0, 4.0], [5.0, 6.0]]]);
+    /// assert_eq!(mask.baddbmm(queries, keys.t()).value()?, [[[11.0, f32::NEG_INFINITY]]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn baddbmm(self, a: Self, b: Self) -> Self {
         match self.require_ranks("baddbmm", &[(a, "the left factor", 3), (b, "the right factor", 3)]) {
@@ -340,6 +407,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: that of the products.
     /// Shapes: `[m, k], [k, l], .., [p, n]` → `[m, n]`; the first and the last operand may be vectors, as in
     /// [`matmul`](Self::matmul).
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // (x·yᵀ)·z takes 2n² products for vectors of n numbers, x·(yᵀ·z) 2n: this finds the second.
+    /// let x = tape.constant(Tensor::<f32>::ones([100, 1]));
+    /// let z = x.multi_dot(&[x.t(), x]);
+    /// assert_eq!(z.shape(), [100, 1].into());
+    /// assert_eq!(z.max(), 100.0);
+    /// ```
     ///
     /// Reference: T. H. Cormen et al., Introduction to Algorithms, matrix-chain multiplication.
     #[track_caller]
@@ -448,8 +526,11 @@ fn vectors(left: &Shape, right: &Shape) -> Result<(), Rule> {
     }
 }
 
+/// # Products
 impl<T: Float> Tensor<T> {
     /// The matrix product of plain data, for every rank that [`Var::matmul`] takes.
+    ///
+    /// Shapes: as [`Var::matmul`].
     ///
     /// ```
     /// use autograd::Tensor;

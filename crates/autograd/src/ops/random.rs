@@ -111,6 +111,19 @@ impl<'t, T: Float> Seed<'t, T> for &Generator {
 impl<T: Float> Tape<T> {
     /// A seed from a generator of `rand`.
     ///
+    /// ```
+    /// use autograd::Tape;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tape = Tape::new();
+    /// let mut rng = StdRng::seed_from_u64(1);
+    /// let seed = tape.seed(&mut rng);
+    /// let x = tape.constant([1.0_f32; 8]);
+    /// // One seed, one mask.
+    /// assert_eq!(x.dropout(0.5, seed).value()?, x.dropout(0.5, seed).value()?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// In a recording for a [`Program`](crate::Program), every run of which would use this very seed: there the seed is an
     /// argument, or comes from a [`Generator`] of the model.
@@ -135,10 +148,12 @@ impl<T: Float> Tape<T> {
     }
 }
 
+/// # Dropout
 impl<'t, T: Float> Var<'t, T> {
     /// Each element is dropped (zero) with probability `p`, and the others are divided by 1 − p, so that the mean stays.
     ///
     /// Derivative: g where an element was kept, over 1 − p; else 0.
+    /// Shapes: any → the same.
     /// Domain: 0 ≤ p ≤ 1. Nothing is drawn for p = 0 and for p = 1.
     ///
     /// ```
@@ -161,6 +176,21 @@ impl<'t, T: Float> Var<'t, T> {
     /// As [`dropout`](Self::dropout), for whole channels: an element of `[N, C, ..]` is dropped with all others of its
     /// sample and channel.
     ///
+    /// Derivative: g where a channel was kept, over 1 − p; else 0.
+    /// Shapes: `[N, C, ..]` → the same.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f32>::ones([1, 8, 2, 2]));
+    /// let y = x.feature_dropout(0.5, &mut StdRng::seed_from_u64(1));
+    /// // All four numbers of a channel, or none.
+    /// assert!(y.sum_axes([2, 3]).value()?.iter().all(|sum| sum == 0.0 || sum == 8.0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// Reference: J. Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR 2015.
     #[track_caller]
     pub fn feature_dropout(self, p: f64, seed: impl Seed<'t, T>) -> Self {
@@ -176,7 +206,20 @@ impl<'t, T: Float> Var<'t, T> {
     /// α′ = −1.758…, and all are then mapped by a·x + b with a = (1 − p + p·(1 − p)·α′²)^(−1/2) and b = −a·p·α′.
     ///
     /// Derivative: a·g where an element was kept, else 0.
+    /// Shapes: any → the same.
     /// Domain: 0 ≤ p ≤ 1; all elements are 0 for p = 1, as in PyTorch.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1.0_f64; 100]).selu();
+    /// let y = x.alpha_dropout(0.5, &mut StdRng::seed_from_u64(1));
+    /// // Two values: of what was kept, and of what was dropped.
+    /// let (low, high) = (y.min(), y.max());
+    /// assert_eq!((y.eq(low) + y.eq(high)).sum(), 100.0);
+    /// ```
     ///
     /// Reference: G. Klambauer et al., Self-Normalizing Neural Networks, arXiv:1706.02515.
     #[track_caller]
@@ -241,6 +284,19 @@ pub fn normal<'t, T: Float>(mean: Var<'t, T>, std: impl Into<Term<'t, T>>, seed:
 ///
 /// Derivative: Σg·(1 − u) to `low`, Σg·u to `high`, as the formula says.
 /// Shapes: `low` and `high` broadcast, to the shape of the result.
+///
+/// ```
+/// use autograd::{Tape, uniform};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let tape = Tape::new();
+/// // The derivative passes through the draw.
+/// let high = tape.var([2.0_f64]);
+/// let y = uniform(tape.constant([0.0]), high, &mut StdRng::seed_from_u64(0));
+/// let slope = y.sum().backward()?.of(high)?.item()?;
+/// assert_eq!(2.0 * slope, y.value()?.item()?);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn uniform<'t, T: Float>(low: Var<'t, T>, high: impl Into<Term<'t, T>>, seed: impl Seed<'t, T>) -> Var<'t, T> {
     let high = high.into();

@@ -220,6 +220,7 @@ fn elements<T: Float>(x: &Tensor<T>) -> &[T] {
     x.as_slice().unwrap_or_default()
 }
 
+/// # Recurrent networks
 impl<'t, T: Float> Var<'t, T> {
     /// A long short-term memory over a whole sequence: the hidden state h after every step, and the last h and c.
     ///
@@ -271,6 +272,22 @@ impl<'t, T: Float> Var<'t, T> {
     /// Derivative: back through time, in one operation for all steps; any order.
     /// Shapes: `[steps, batch, inputs]`, state `[batch, H]` → `[steps, batch, H]` and `[batch, H]`.
     ///
+    /// ```
+    /// use autograd::{RecurrentOptions, RecurrentWeights, Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f64>::ones([5, 2, 3]));
+    /// let weights = RecurrentWeights {
+    ///     input: tape.var(Tensor::full([12, 3], 0.1)),
+    ///     hidden: tape.var(Tensor::full([12, 4], 0.1)),
+    ///     bias: None,
+    /// };
+    /// let (y, h) = x.gru(&weights, None, &RecurrentOptions::default());
+    /// assert_eq!(y.shape(), [5, 2, 4].into());
+    /// assert_eq!(y.index_axis(0, 4).value()?, h.value()?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As of [`lstm`](Self::lstm).
     ///
@@ -293,6 +310,22 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: back through time, in one operation for all steps; any order.
     /// Shapes: `[steps, batch, inputs]`, state `[batch, H]` → `[steps, batch, H]` and `[batch, H]`.
+    ///
+    /// ```
+    /// use autograd::{RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f64>::ones([5, 2, 3]));
+    /// let weights = RecurrentWeights {
+    ///     input: tape.var(Tensor::full([4, 3], 0.1)),
+    ///     hidden: tape.var(Tensor::full([4, 4], 0.1)),
+    ///     bias: None,
+    /// };
+    /// let (y, h) = x.rnn(&weights, None, RnnActivation::Tanh, &RecurrentOptions::default());
+    /// assert_eq!(y.shape(), [5, 2, 4].into());
+    /// assert_eq!(y.index_axis(0, 4).value()?, h.value()?);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As of [`lstm`](Self::lstm).

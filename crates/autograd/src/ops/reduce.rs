@@ -91,6 +91,7 @@ fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
     (outside.unsqueeze(-1) * pairs.flip(-1)).reshape([lines, length + odd]).slice(1, ..length)
 }
 
+/// # Sums, means, products
 impl<'t, T: Float> Var<'t, T> {
     /// Σx over all elements.
     ///
@@ -115,12 +116,36 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, repeated along the axes.
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// let rows = x.sum_axes(1);
+    /// assert_eq!(rows.value()?.to_vec(), [3.0, 7.0]);
+    /// assert_eq!(rows.square().sum().backward()?.of(x)?, &[[6.0, 6.0], [14.0, 14.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum_axes(self, axes: impl Into<Axes>) -> Self {
         self.reduce("sum_axes", axes.into(), Keep::Drop, |axes| Sum { axes })
     }
 
     /// The sum over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`sum_axes`](Self::sum_axes).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every row as shares of its sum.
+    /// let x = tape.constant([[1.0_f32, 3.0], [2.0, 2.0]]);
+    /// assert_eq!((x / x.sum_keepdim(1)).value()?, [[0.25, 0.75], [0.5, 0.5]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.reduce("sum_keepdim", axes.into(), Keep::Keep, |axes| Sum { axes })
@@ -130,6 +155,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1/n for every element. Not a number for no elements.
     /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The loss of a batch.
+    /// let errors = tape.var([1.0_f32, -3.0]);
+    /// let loss = errors.square().mean();
+    /// assert_eq!(loss, 5.0);
+    /// assert_eq!(loss.backward()?.of(errors)?.to_vec(), [1.0, -3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn mean(self) -> Scalar<'t, T> {
         self.sum() * T::from_f64(1.0 / self.shape().len() as f64)
@@ -139,6 +176,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1/n for each of the n elements of a mean. Not a number for no elements.
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // One number for each channel of an image.
+    /// let image = tape.constant([[[1.0_f32, 3.0], [5.0, 7.0]], [[0.0, 0.0], [0.0, 4.0]]]);
+    /// assert_eq!(image.mean_axes([-2, -1]).value()?.to_vec(), [4.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn mean_axes(self, axes: impl Into<Axes>) -> Self {
         let sum = self.reduce("mean_axes", axes.into(), Keep::Drop, |axes| Sum { axes });
@@ -146,6 +193,19 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The mean over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`mean_axes`](Self::mean_axes).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Every row centred at 0.
+    /// let x = tape.constant([[1.0_f32, 3.0], [2.0, 6.0]]);
+    /// assert_eq!((x - x.mean_keepdim(1)).value()?, [[-1.0, 1.0], [-2.0, 2.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn mean_keepdim(self, axes: impl Into<Axes>) -> Self {
         let sum = self.reduce("mean_keepdim", axes.into(), Keep::Keep, |axes| Sum { axes });
@@ -179,12 +239,35 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: as of [`prod`](Self::prod).
     /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([[2.0_f32, 3.0], [0.0, 5.0]]);
+    /// let y = x.prod_axes(1);
+    /// assert_eq!(y.value()?.to_vec(), [6.0, 0.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?, &[[3.0, 2.0], [5.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn prod_axes(self, axes: impl Into<Axes>) -> Self {
         self.reduce("prod_axes", axes.into(), Keep::Drop, |axes| Prod { axes })
     }
 
     /// The product over `axes`, which stay with size one.
+    ///
+    /// Derivative: as of [`prod`](Self::prod).
+    /// Shapes: any → the same, with size one along `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[2.0_f32, 3.0], [4.0, 5.0]]);
+    /// assert_eq!(x.prod_keepdim(1).value()?, [[6.0], [20.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn prod_keepdim(self, axes: impl Into<Axes>) -> Self {
         self.reduce("prod_keepdim", axes.into(), Keep::Keep, |axes| Prod { axes })
@@ -194,6 +277,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1 for every number, 0 for NaN.
     /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let readings = tape.var([1.0_f32, f32::NAN, 3.0]);
+    /// let sum = readings.nansum();
+    /// assert_eq!(sum, 4.0);
+    /// assert_eq!(sum.backward()?.of(readings)?.to_vec(), [1.0, 0.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn nansum(self) -> Scalar<'t, T> {
         self.numbers_else_zero().sum()
@@ -203,18 +297,54 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: 1/n for each of the n numbers, 0 for NaN.
     /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let readings = tape.var([1.0_f32, f32::NAN, 3.0]);
+    /// let mean = readings.nanmean();
+    /// assert_eq!(mean, 2.0);
+    /// assert_eq!(mean.backward()?.of(readings)?.to_vec(), [0.5, 0.0, 0.5]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn nanmean(self) -> Scalar<'t, T> {
         self.nansum() / self.eq(self).sum()
     }
 
     /// The sum over `axes`, which are dropped, with NaN counted as 0.
+    ///
+    /// Derivative: as of [`nansum`](Self::nansum).
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let readings = tape.constant([[1.0_f32, f32::NAN], [2.0, 3.0]]);
+    /// assert_eq!(readings.nansum_axes(1).value()?.to_vec(), [1.0, 5.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn nansum_axes(self, axes: impl Into<Axes>) -> Self {
         self.numbers_else_zero().reduce("nansum_axes", axes.into(), Keep::Drop, |axes| Sum { axes })
     }
 
     /// The mean of those elements over `axes` that are numbers; the axes are dropped.
+    ///
+    /// Derivative: as of [`nanmean`](Self::nanmean).
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The mean of each of two sensors over the times that have a reading.
+    /// let readings = tape.constant([[1.0_f32, f32::NAN], [2.0, 4.0], [3.0, 8.0]]);
+    /// assert_eq!(readings.nanmean_axes(0).value()?.to_vec(), [2.0, 6.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn nanmean_axes(self, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
@@ -231,12 +361,33 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: none.
     /// Shapes: any → a `Scalar`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // How many weights a mask has left.
+    /// let weights = tape.constant([0.5_f32, 0.0, -1.0]);
+    /// assert_eq!(weights.count_nonzero(), 2.0);
+    /// ```
     #[track_caller]
     pub fn count_nonzero(self) -> Scalar<'t, T> {
         self.ne(Term::Number(T::ZERO)).sum()
     }
 
     /// How many elements over `axes` are not zero; the axes are dropped.
+    ///
+    /// Derivative: none.
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[0.5_f32, 0.0], [0.0, 0.0]]);
+    /// assert_eq!(x.count_nonzero_axes(1).value()?.to_vec(), [1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn count_nonzero_axes(self, axes: impl Into<Axes>) -> Self {
         let counted = self.ne(Term::Number(T::ZERO));
@@ -289,6 +440,7 @@ pub(crate) enum Keep {
     Drop,
 }
 
+/// # Sums, means, products
 impl<T: Float> Tensor<T> {
     /// The sum of all elements.
     pub fn sum(&self) -> T {
@@ -296,6 +448,8 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The sum over `axes`, which are dropped.
+    ///
+    /// Shapes: any → the shape without `axes`.
     ///
     /// # Errors
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
@@ -318,6 +472,16 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The mean over `axes`, which are dropped; NaN for no elements.
+    ///
+    /// Shapes: any → the shape without `axes`.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 3.0], [2.0, 6.0]]);
+    /// assert_eq!(x.mean_axes(1)?, Tensor::from([2.0, 4.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].

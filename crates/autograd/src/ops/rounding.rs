@@ -1,7 +1,9 @@
 //! Rounding and repair. Steps have derivative 0 everywhere, at the jumps too.
 
-use super::elementwise::unary;
+use super::elementwise::{family, unary};
 use crate::kernel::math::Math;
+
+family!("Rounding and repair");
 
 unary! {
     /// The largest integer ≤ x.
@@ -12,6 +14,14 @@ unary! {
         constant slope: 0.0,
         domain: (0.1, 0.9),
         kinks: [0.0, 1.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-1.5_f64, 1.5]);
+        /// assert_eq!(x.floor().value()?.to_vec(), [-2.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -24,6 +34,15 @@ unary! {
         constant slope: 0.0,
         domain: (0.1, 0.9),
         kinks: [0.0, 1.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // How many boxes of 8 are needed.
+        /// let items = tape.constant([8.0_f64, 9.0]);
+        /// assert_eq!((items / 8.0).ceil().value()?.to_vec(), [1.0, 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -36,6 +55,17 @@ unary! {
         constant slope: 0.0,
         domain: (0.6, 1.4),
         kinks: [0.5, 1.5],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Straight-through: rounded in value, the identity in the derivative.
+        /// let x = tape.var([0.5_f64, 1.5, 2.4]);
+        /// let y = x + (x.round() - x).detach();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 2.0, 2.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 1.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -48,6 +78,14 @@ unary! {
         constant slope: 0.0,
         domain: (0.1, 0.9),
         kinks: [-1.0, 1.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-1.5_f64, 1.5]);
+        /// assert_eq!(x.trunc().value()?.to_vec(), [-1.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -60,6 +98,16 @@ unary! {
         constant slope: 1.0,
         domain: (0.1, 0.9),
         kinks: [-1.0, 1.0],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([-1.25_f64, 2.5]);
+        /// let y = x.frac();
+        /// assert_eq!(y.value()?.to_vec(), [-0.25, 0.5]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -72,5 +120,15 @@ unary! {
         slope: y.eq(x),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([f64::NAN, f64::INFINITY, 2.0]);
+        /// let y = x.nan_to_num();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, f64::MAX, 2.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [0.0, 0.0, 1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }

@@ -144,6 +144,7 @@ fn opposite(direction: Direction) -> Direction {
     }
 }
 
+/// # Running sums and integrals
 impl<'t, T: Float> Var<'t, T> {
     /// Running sums along `axis`: yᵢ = Σ_{j ≤ i} xⱼ.
     ///
@@ -172,6 +173,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: of each product, right with any number of zeros and to any order.
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // How many of 100 survive each year.
+    /// let rates = tape.var([0.5_f64, 0.5, 0.0]);
+    /// let survivors = 100.0 * rates.cumprod(0);
+    /// assert_eq!(survivors.value()?.to_vec(), [50.0, 25.0, 0.0]);
+    /// assert_eq!(survivors.sum().backward()?.of(rates)?.to_vec(), [150.0, 50.0, 25.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn cumprod(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
@@ -184,6 +197,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: gxⱼ = Σ_{i ≥ j} gᵢ·exp(xⱼ − yᵢ).
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1000.0_f64, 1000.0]);
+    /// assert_eq!(x.logcumsumexp(0).value()?.to_vec(), [1000.0, 1000.0 + 2.0_f64.ln()]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn logcumsumexp(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
@@ -214,6 +236,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, added where the elements are.
     /// Shapes: any → twice the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The lowest price so far, and its day.
+    /// let prices = tape.constant([3.0_f32, 4.0, 1.0]);
+    /// let (lowest, day) = prices.cummin(0);
+    /// assert_eq!((lowest.value()?, day.value()?), ([3.0, 3.0, 1.0].into(), [0, 0, 2].into()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn cummin(self, axis: isize) -> (Self, Indices<'t, T>) {
         self.found("cummin", axis, Search::SmallestSoFar)
@@ -254,6 +287,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the spacing, half of it at the ends.
     /// Shapes: `[.., d, ..]` → `[.., ..]`; 0 for fewer than two points.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The way from speeds, half a second apart.
+    /// let speed = tape.var([0.0_f64, 2.0, 4.0]);
+    /// let way = speed.trapezoid(0.5, 0).item();
+    /// assert_eq!(way, 2.0);
+    /// assert_eq!(way.backward()?.of(speed)?.to_vec(), [0.25, 0.5, 0.25]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn trapezoid(self, spacing: impl Into<Term<'t, T>>, axis: isize) -> Self {
         self.pair_means("trapezoid", axis).sum_axes(axis) * spacing.into()
@@ -261,7 +306,17 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The integrals along `axis` up to every point but the first, as [`trapezoid`](Self::trapezoid).
     ///
+    /// Derivative: the spacing, half of it at the ends of each integral.
     /// Shapes: `[.., d, ..]` → `[.., d − 1, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let speed = tape.constant([0.0_f64, 2.0, 4.0]);
+    /// assert_eq!(speed.cumulative_trapezoid(0.5, 0).value()?.to_vec(), [0.5, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn cumulative_trapezoid(self, spacing: impl Into<Term<'t, T>>, axis: isize) -> Self {
         self.pair_means("cumulative_trapezoid", axis).cumsum(axis) * spacing.into()

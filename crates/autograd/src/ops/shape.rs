@@ -105,6 +105,7 @@ pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, R
     Tensor::build(to.clone(), |out| kernel::reduce::sum(x.view(), &axes, out))
 }
 
+/// # Shapes
 impl<'t, T: Float> Var<'t, T> {
     /// The same elements in row-major order under another shape.
     ///
@@ -135,7 +136,17 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// All axes in one.
     ///
+    /// Derivative: the gradient in the old shape.
     /// Shapes: any → `[len]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.flatten().value()?, [1.0, 2.0, 3.0, 4.0].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn flatten(self) -> Self {
         self.reshape([self.shape().len()])
@@ -145,6 +156,15 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient with the axes back in order.
     /// Shapes: `[d₀, d₁, …]` → `[d_axes[0], d_axes[1], …]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Heads before positions, as attention wants them.
+    /// let x = tape.constant(Tensor::<f32>::zeros([2, 5, 3, 4]));
+    /// assert_eq!(x.permute([0, 2, 1, 3]).shape(), [2, 3, 5, 4].into());
+    /// ```
     #[track_caller]
     pub fn permute(self, axes: impl Into<Axes>) -> Self {
         let (axes, shape) = (axes.into(), self.shape());
@@ -165,6 +185,15 @@ impl<'t, T: Float> Var<'t, T> {
     /// Two axes exchanged.
     ///
     /// Derivative: the gradient with the axes exchanged.
+    /// Shapes: `[.., m, .., n, ..]` → `[.., n, .., m, ..]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f32>::zeros([2, 5, 3]));
+    /// assert_eq!(x.transpose(0, -1).shape(), [3, 5, 2].into());
+    /// ```
     #[track_caller]
     pub fn transpose(self, a: isize, b: isize) -> Self {
         let shape = self.shape();
@@ -179,6 +208,18 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The last two axes exchanged: the transpose of a matrix.
+    ///
+    /// Derivative: the gradient with these axes exchanged.
+    /// Shapes: `[.., m, n]` → `[.., n, m]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.t().value()?, [[1.0, 3.0], [2.0, 4.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn t(self) -> Self {
         self.transpose(-2, -1).called("t")
@@ -188,6 +229,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient summed over what was stretched.
     /// Shapes: any → `shape`, as NumPy broadcasts.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let row = tape.var([1.0_f32, 2.0]);
+    /// let rows = row.broadcast_to([3, 2]);
+    /// assert_eq!(rows.value()?.to_vec(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+    /// assert_eq!(rows.sum().backward()?.of(row)?.to_vec(), [3.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
         self.record(BroadcastTo { to: shape.into() }, &[])
@@ -197,6 +249,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`broadcast_to`](Self::broadcast_to).
     ///
     /// Derivative: the gradient, broadcast.
+    /// Shapes: any that `shape` broadcasts to → `shape`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The gradient of a bias that was added to two rows.
+    /// let g = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(g.sum_to([2]).value()?.to_vec(), [4.0, 6.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum_to(self, shape: impl Into<Shape>) -> Self {
         let to = shape.into();
@@ -204,6 +267,20 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// A new axis of size one at `axis` of the result.
+    ///
+    /// Derivative: the gradient without the axis.
+    /// Shapes: `[d₀, d₁]` → `[1, d₀, d₁]`, `[d₀, 1, d₁]` or `[d₀, d₁, 1]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The differences of all pairs.
+    /// let x = tape.constant([1.0_f32, 4.0]);
+    /// let differences = x.unsqueeze(1) - x.unsqueeze(0);
+    /// assert_eq!(differences.value()?, [[0.0, -3.0], [3.0, 0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
         let shape = self.shape();
@@ -214,6 +291,17 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// Without the axis `axis`, if it has size one.
+    ///
+    /// Derivative: the gradient with the axis.
+    /// Shapes: `[.., 1, ..]` → `[.., ..]`; another size stays.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f32>::zeros([2, 1, 3, 1]));
+    /// assert_eq!(x.squeeze(1).shape(), [2, 3, 1].into());
+    /// ```
     #[track_caller]
     pub fn squeeze(self, axis: isize) -> Self {
         let shape = self.shape();
@@ -226,7 +314,17 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Without all axes of size one.
     ///
+    /// Derivative: the gradient in the old shape.
     /// Shapes: `[2, 1, 3, 1]` → `[2, 3]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[[1.0_f32], [2.0]]]);
+    /// assert_eq!(x.squeeze_all().value()?, [1.0, 2.0].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn squeeze_all(self) -> Self {
         let to: Shape = self.shape().iter().copied().filter(|&size| size != 1).collect();

@@ -104,6 +104,7 @@ impl TensorRule for Flip {
     }
 }
 
+/// # Slices and pieces
 impl<'t, T: Float> Var<'t, T> {
     /// The elements of `range` along `axis`.
     ///
@@ -128,6 +129,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, with zeros between and around.
     /// Shapes: `[.., d, ..]` → `[.., ⌈range / step⌉, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Even places.
+    /// let x = tape.var([1.0_f32, 2.0, 3.0, 4.0, 5.0]);
+    /// let y = x.slice_step(0, .., 2);
+    /// assert_eq!(y.value()?.to_vec(), [1.0, 3.0, 5.0]);
+    /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 0.0, 1.0, 0.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn slice_step(self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Self {
         let shape = self.shape();
@@ -145,6 +158,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// `len` elements along `axis` from `start` on.
     ///
     /// Derivative: the gradient, with zeros around it.
+    /// Shapes: `[.., d, ..]` → `[.., len, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A batch of two samples from the second on.
+    /// let samples = tape.constant([[1.0_f32], [2.0], [3.0], [4.0]]);
+    /// assert_eq!(samples.narrow(0, 1, 2).value()?, [[2.0], [3.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
         self.slice(axis, start..start.saturating_add(len)).called("narrow")
@@ -154,6 +178,18 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient at that index, zeros elsewhere.
     /// Shapes: `[.., d, ..]` → `[.., ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The last step of a sequence.
+    /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// let last = x.index_axis(0, 1);
+    /// assert_eq!(last.value()?.to_vec(), [3.0, 4.0]);
+    /// assert_eq!(last.sum().backward()?.of(x)?, &[[0.0, 0.0], [1.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn index_axis(self, axis: isize, index: usize) -> Self {
         let shape = self.shape();
@@ -168,6 +204,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient, reversed.
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A sum from the end.
+    /// let rewards = tape.constant([1.0_f32, 2.0, 4.0]);
+    /// let returns = rewards.flip(0).cumsum(0).flip(0);
+    /// assert_eq!(returns.value()?.to_vec(), [7.0, 6.0, 4.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn flip(self, axes: impl Into<Axes>) -> Self {
         match self.shape().axes(&axes.into()) {
@@ -217,6 +264,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: each piece gives the gradient of its part.
     /// Shapes: `[.., d, ..]` → `[.., sizes[0], ..]`, `[.., sizes[1], ..]`, …; after a failure, as many failed handles.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1.0_f32, 2.0, 3.0]);
+    /// let parts = x.split_sizes(&[2, 1], 0);
+    /// assert_eq!((parts[0].value()?, parts[1].value()?), ([1.0, 2.0].into(), [3.0].into()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn split_sizes(self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.shape();
@@ -240,6 +297,17 @@ impl<'t, T: Float> Var<'t, T> {
     /// At most `n` equal pieces along `axis`, as PyTorch cuts them: of size ⌈d / n⌉, the last one smaller.
     ///
     /// Derivative: each piece gives the gradient of its part.
+    /// Shapes: `[.., d, ..]` → n of `[.., ⌈d / n⌉, ..]`; after a failure, one failed handle.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// // Queries, keys and values of one product.
+    /// let x = tape.constant(Tensor::<f32>::zeros([5, 12]));
+    /// let shapes: Vec<_> = x.chunk(3, -1).into_iter().map(|part| part.shape().to_string()).collect();
+    /// assert_eq!(shapes, ["[5, 4]", "[5, 4]", "[5, 4]"]);
+    /// ```
     #[track_caller]
     pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
         if n == 0 {
@@ -257,6 +325,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: each part gives the gradient of its place.
     /// Shapes: `[.., d, ..]` → d of `[.., ..]`; after a failure, one failed handle.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // One step of a sequence after the other.
+    /// let x = tape.constant([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// let decayed = x.unbind(0).into_iter().reduce(|state, step| 0.5 * state + step);
+    /// assert_eq!(decayed.map(|state| state.value()), Some(Ok([3.5, 5.0].into())));
+    /// ```
     #[track_caller]
     pub fn unbind(self, axis: isize) -> Vec<Self> {
         if let Err(rule) = self.shape().axis(axis) {

@@ -96,6 +96,7 @@ pub(crate) fn line_axis(shape: &Shape, axis: isize) -> Result<usize, Rule> {
     if shape.rank() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { shape.axis(axis) }
 }
 
+/// # Softmax
 impl<'t, T: Float> Var<'t, T> {
     /// eˣ/Σeˣ along `axis`: positive numbers that add up to one, without overflow.
     ///
@@ -122,6 +123,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: −y(g − Σgy).
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // Weights that fall with the distance.
+    /// let distances = tape.constant([0.0_f64, 2.0_f64.ln()]);
+    /// let weights = distances.softmin(0);
+    /// assert!((weights - tape.constant([2.0, 1.0]) / 3.0).abs().max() < 1e-15);
+    /// ```
     #[track_caller]
     pub fn softmin(self, axis: isize) -> Self {
         (-self).softmax(axis)
@@ -131,6 +142,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: g − eʸ·Σg.
     /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // The second class has a probability that is 0 in f64, and a logarithm.
+    /// let scores = tape.constant([0.0_f64, -1000.0]);
+    /// assert_eq!(scores.log_softmax(0).value()?.to_vec(), [0.0, -1000.0]);
+    /// assert_eq!(scores.softmax(0).value()?.to_vec(), [1.0, 0.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
@@ -146,8 +168,19 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// # Softmax
 impl<T: Float> Tensor<T> {
     /// eˣ/Σeˣ along `axis`, as [`Var::softmax`].
+    ///
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::Tensor;
+    ///
+    /// let scores = Tensor::from([[0.0, 0.0], [1000.0, 0.0]]);
+    /// assert_eq!(scores.softmax(1)?, Tensor::from([[0.5, 0.5], [1.0, 0.0]]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Rule::Axis`].

@@ -9,6 +9,7 @@ use crate::kernel::sort::{self, Order};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
+/// # Order
 impl<'t, T: Float> Var<'t, T> {
     /// The elements in order along `axis`, and where they were; equals stay in their order.
     ///
@@ -53,6 +54,17 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: the gradient for that element.
     /// Shapes: `[.., d, ..]` → twice `[.., ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.var([3.0_f32, 1.0, 2.0]);
+    /// let (second, place) = x.kthvalue(2, 0);
+    /// assert_eq!((second.value()?.item()?, place.value()?.item()?), (2.0, 2));
+    /// assert_eq!(second.sum().backward()?.of(x)?.to_vec(), [0.0, 0.0, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn kthvalue(self, k: usize, axis: isize) -> (Self, Indices<'t, T>) {
         self.found_one("kthvalue", axis, Search::Kth(k))
@@ -77,12 +89,25 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// Where the elements are in order along `axis`; equals stay in their order.
+    ///
+    /// Shapes: any → the same.
+    ///
+    /// ```
+    /// use autograd::{Order, Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let scores = tape.constant([0.1_f32, 0.7, 0.2]);
+    /// let ranking = scores.argsort(0, Order::Descending);
+    /// assert_eq!(ranking.value()?, Tensor::from([1, 2, 0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn argsort(self, axis: isize, order: Order) -> Indices<'t, T> {
         self.search("argsort", axis, Search::InOrder(order, None))
     }
 }
 
+/// # Order
 impl<T: Float> Tensor<T> {
     /// Where the elements are in order along `axis`; equals stay in their order.
     ///

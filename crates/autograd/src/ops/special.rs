@@ -1,7 +1,9 @@
 //! Error and gamma functions.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Error and gamma functions");
 
 unary! {
     /// The error function, 2/√π ∫₀ˣ e^(−t²) dt.
@@ -12,6 +14,14 @@ unary! {
         slope: R::of(std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
         domain: (-2.0, 2.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // How likely a normal variable is within one standard deviation.
+        /// let within = (tape.scalar(1.0_f64) / 2.0_f64.sqrt()).erf();
+        /// assert!((within - 0.682689492137).abs() < 1e-12);
+        /// ```
     }
 }
 
@@ -24,6 +34,14 @@ unary! {
         slope: R::of(-std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
         domain: (-2.0, 2.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // How likely a normal variable is six standard deviations above the mean; 1 − erf has 6 digits of it.
+        /// let tail = 0.5 * (tape.constant([6.0_f64]) / 2.0_f64.sqrt()).erfc().sum();
+        /// assert!((tail / 9.865876450377e-10 - 1.0).abs() < 1e-12);
+        /// ```
     }
 }
 
@@ -36,6 +54,15 @@ unary! {
         slope: R::of(1.0 / std::f64::consts::FRAC_2_SQRT_PI) * (y * y).exp(),
         domain: (-0.9, 0.9),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Normal variables from uniform ones.
+        /// let u = tape.constant([0.5_f64, 0.975]);
+        /// let z = 2.0_f64.sqrt() * (2.0 * u - 1.0).erfinv();
+        /// assert!((z - tape.constant([0.0, 1.959963984540])).abs().max() < 1e-12);
+        /// ```
     }
 }
 
@@ -48,6 +75,14 @@ unary! {
         slope: x.digamma(),
         domain: (0.3, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // ln 200!, which itself overflows.
+        /// let x = tape.constant([201.0_f64]);
+        /// assert!((x.lgamma().sum() - 863.231987192405).abs() < 1e-11);
+        /// ```
     }
 }
 
@@ -60,6 +95,17 @@ unary! {
         slope: x.polygamma(1),
         domain: (0.3, 5.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // The derivative of ln Γ; at 1 it is −γ, with Euler's constant.
+        /// let x = tape.var([1.0_f64]);
+        /// let y = x.lgamma().sum().backward()?.of(x)?.item()?;
+        /// assert!((y + 0.577215664901533).abs() < 1e-14);
+        /// assert_eq!(y, x.digamma().value()?.item()?);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 

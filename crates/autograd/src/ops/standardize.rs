@@ -85,6 +85,7 @@ pub(super) fn gradient_of_adjoint<'t, T: Float>(
     -(scale * scale * bracket * y + scale * (q * jv + p * jg))
 }
 
+/// # Normalisation
 impl<'t, T: Float> Var<'t, T> {
     /// Layer normalisation over the last axes: y = (x − mean)/√(variance + eps)·weight + bias, where mean and variance
     /// (divided by n) are those of the elements along the axes of `normalized_shape`.
@@ -174,6 +175,16 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Derivative: as [`layer_norm`](Self::layer_norm), for the elements of a channel.
     /// Shapes: `[N, C, ..]`, weight and bias `[C]` → `[N, C, ..]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let image = tape.constant([[[1.0_f64, 3.0], [10.0, 30.0]]]);
+    /// let y = image.instance_norm(None, None, 0.0);
+    /// assert_eq!(y.value()?, [[[-1.0, 1.0], [-1.0, 1.0]]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     ///
     /// Reference: D. Ulyanov, A. Vedaldi, V. Lempitsky, Instance Normalization, arXiv:1607.08022.
     #[track_caller]

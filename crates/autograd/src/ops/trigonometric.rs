@@ -1,7 +1,9 @@
 //! Circular and hyperbolic functions, their inverses, and angles.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, family, unary};
 use crate::kernel::math::Math;
+
+family!("Circular and hyperbolic functions");
 
 unary! {
     /// sin x, x in radians.
@@ -13,6 +15,16 @@ unary! {
         both: Math::sin_cos(x),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let angle = tape.var([0.0_f64]);
+        /// let y = angle.sin();
+        /// assert_eq!(y.value()?.to_vec(), [0.0]);
+        /// assert_eq!(y.sum().backward()?.of(angle)?.to_vec(), [1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -29,6 +41,17 @@ unary! {
         },
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // How far a pendulum of length 2 m stands up at this angle.
+        /// let angle = tape.var([0.0_f64]);
+        /// let height = 2.0 * (1.0 - angle.cos());
+        /// assert_eq!(height.value()?.to_vec(), [0.0]);
+        /// assert_eq!(height.sum().backward()?.of(angle)?.to_vec(), [0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -41,6 +64,16 @@ unary! {
         slope: R::of(1.0) + y * y,
         domain: (-1.2, 1.2),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let angle = tape.var([0.0_f64]);
+        /// let slope = angle.tan();
+        /// assert_eq!(slope.value()?.to_vec(), [0.0]);
+        /// assert_eq!(slope.sum().backward()?.of(angle)?.to_vec(), [1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -53,6 +86,15 @@ unary! {
         slope: ((R::of(1.0) - x) * (R::of(1.0) + x)).rsqrt(),
         domain: (-0.9, 0.9),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-1.0_f64, 0.0, 1.0]);
+        /// assert_eq!(x.asin().value()?.to_vec(), [-PI / 2.0, 0.0, PI / 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -65,6 +107,15 @@ unary! {
         slope: -((R::of(1.0) - x) * (R::of(1.0) + x)).rsqrt(),
         domain: (-0.9, 0.9),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// // The angle between two unit vectors.
+        /// let (u, v) = (tape.constant([1.0_f64, 0.0]), tape.constant([0.0, 1.0]));
+        /// assert_eq!(u.dot(v).acos(), PI / 2.0);
+        /// ```
     }
 }
 
@@ -77,6 +128,17 @@ unary! {
         slope: R::of(1.0) / (R::of(1.0) + x * x),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// let slope = tape.var([0.0_f64, 1.0]);
+        /// let angle = slope.atan();
+        /// assert_eq!(angle.value()?.to_vec(), [0.0, PI / 4.0]);
+        /// assert_eq!(angle.sum().backward()?.of(slope)?.to_vec(), [1.0, 0.5]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -89,6 +151,16 @@ unary! {
         slope: x.cosh(),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([0.0_f64]);
+        /// let y = x.sinh();
+        /// assert_eq!(y.value()?.to_vec(), [0.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -101,6 +173,17 @@ unary! {
         slope: x.sinh(),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A hanging chain: lowest, and level, in the middle.
+        /// let x = tape.var([0.0_f64]);
+        /// let height = x.cosh();
+        /// assert_eq!(height.value()?.to_vec(), [1.0]);
+        /// assert_eq!(height.sum().backward()?.of(x)?.to_vec(), [0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -113,6 +196,16 @@ unary! {
         slope: (R::of(1.0) - y) * (R::of(1.0) + y),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.var([0.0_f64, 1000.0]);
+        /// let y = x.tanh();
+        /// assert_eq!(y.value()?.to_vec(), [0.0, 1.0]);
+        /// assert_eq!(y.sum().backward()?.of(x)?.to_vec(), [1.0, 0.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -125,6 +218,16 @@ unary! {
         slope: R::of(1.0) / R::of(1.0).hypot(x),
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Like a logarithm for large numbers of either sign, like x near 0.
+        /// let x = tape.constant([-1e300_f64, 0.0, 1e300]);
+        /// let y = x.asinh().value()?.to_vec();
+        /// assert!(y[1] == 0.0 && y[2] == -y[0] && (y[2] - 691.4686750787736).abs() < 1e-12);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -137,6 +240,15 @@ unary! {
         slope: (x - R::of(1.0)).rsqrt() * (x + R::of(1.0)).rsqrt(),
         domain: (1.3, 4.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([1.0_f64, 2.0]);
+        /// let y = x.acosh();
+        /// assert_eq!(y.at([0]), 0.0);
+        /// assert!((y.cosh() - x).abs().max() < 1e-15);
+        /// ```
     }
 }
 
@@ -149,6 +261,14 @@ unary! {
         slope: R::of(1.0) / ((R::of(1.0) - x) * (R::of(1.0) + x)),
         domain: (-0.9, 0.9),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // Fisher's z of a correlation.
+        /// let r = tape.constant([0.0_f64, 0.5]);
+        /// assert!((r.atanh() - tape.constant([0.0, 3.0_f64.ln() / 2.0])).abs().max() < 1e-15);
+        /// ```
     }
 }
 
@@ -168,6 +288,14 @@ unary! {
         },
         domain: (0.1, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // A window for interpolation: 1 at the sample, 0 at all others.
+        /// let x = tape.constant([0.0_f64, 1.0, 2.0]);
+        /// assert!((x.sinc() - tape.constant([1.0, 0.0, 0.0])).abs().max() < 1e-15);
+        /// ```
     }
 }
 
@@ -180,6 +308,15 @@ unary! {
         constant slope: 0.017453292519943295,
         domain: (-180.0, 180.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// let degrees = tape.constant([180.0_f64, -90.0]);
+        /// assert_eq!(degrees.deg2rad().value()?.to_vec(), [PI, -PI / 2.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -192,6 +329,15 @@ unary! {
         constant slope: 57.29577951308232,
         domain: (-3.0, 3.0),
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// let radians = tape.constant([PI, -PI / 2.0]);
+        /// assert_eq!(radians.rad2deg().value()?.to_vec(), [180.0, -90.0]);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -207,6 +353,18 @@ binary! {
         },
         domain: [(0.3, 3.0), (0.3, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        /// use std::f64::consts::PI;
+        ///
+        /// let tape = Tape::new();
+        /// // The direction of the point (−1, 1).
+        /// let (y, x) = (tape.var([1.0_f64]), tape.var([-1.0]));
+        /// let angle = y.atan2(x);
+        /// assert_eq!(angle.value()?.to_vec(), [0.75 * PI]);
+        /// assert!((angle.sum().backward()?.of(y)?.item()? + 0.5).abs() < 1e-15);
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 
@@ -219,6 +377,15 @@ binary! {
         slopes: [over(x, z), over(y, z)],
         domain: [(0.3, 3.0), (0.3, 3.0)],
         kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// let (x, y) = (tape.constant([3.0_f64, 3e200]), tape.constant([4.0, 4e200]));
+        /// assert_eq!(x.hypot(y).at([0]), 5.0);
+        /// assert!(x.hypot(y).at([1]).value()?.is_finite());
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
     }
 }
 

@@ -241,6 +241,7 @@ impl<T: Float, const N: usize> std::fmt::Debug for Map<T, N> {
     }
 }
 
+/// # Elementwise programs
 impl<'t, T: Float> Scalar<'t, T> {
     /// The tape, if this is recorded.
     fn on_tape(self) -> Option<&'t Tape<T>> {

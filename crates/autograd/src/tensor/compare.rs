@@ -18,6 +18,7 @@ impl<E: Element> PartialEq for Tensor<E> {
     }
 }
 
+/// # Differences
 impl<T: Float> Tensor<T> {
     /// Whether every element `x` is close to its partner `y` in `expected`: |x − y| ≤ absolute + relative·|y|.
     ///

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, Rule};
 use crate::float::{Element, Float};
 use crate::shape::Shape;
 
+/// # Made of elements
 impl<E: Element> Tensor<E> {
     /// Every element is `x`.
     pub fn full(shape: impl Into<Shape>, x: E) -> Self {
@@ -62,6 +63,7 @@ impl<E: Element> Tensor<E> {
     }
 }
 
+/// # Series
 impl<T: Float> Tensor<T> {
     /// The shape of a tensor whose elements nobody will look at: NaN, in the memory of one number.
     pub(crate) fn absent(shape: &Shape) -> Self {

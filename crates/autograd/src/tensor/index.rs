@@ -15,6 +15,7 @@ use crate::float::Element;
 use crate::kernel;
 use crate::shape::{Axes, Shape};
 
+/// # Elements, shapes and views
 impl<E: Element> Tensor<E> {
     /// The element at `index`, one number per axis; `None` outside.
     pub fn get(&self, index: &[usize]) -> Option<E> {

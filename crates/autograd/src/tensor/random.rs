@@ -9,6 +9,7 @@ use crate::error::Rule;
 use crate::float::Float;
 use crate::shape::Shape;
 
+/// # Random numbers
 impl<T: Float> Tensor<T> {
     /// Independent numbers, equally likely anywhere between `low` and `high` (`high` itself only by rounding).
     ///

@@ -9,6 +9,20 @@ macro_rules! activation {
         $(#[$doc])*
         ///
         #[doc = concat!("The method [`", stringify!($method), "`](autograd::Var::", stringify!($method), ") as a layer.")]
+        ///
+        /// # Shapes
+        /// Any, unchanged.
+        ///
+        /// ```
+        /// use autograd::Tape;
+        #[doc = concat!("use nn::", stringify!($layer), ";")]
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-1.5_f64, 0.25, 2.0]);
+        #[doc = concat!("let y = ", stringify!($layer), ".forward(x);")]
+        #[doc = concat!("assert_eq!(y.value()?, x.", stringify!($method), "().value()?);")]
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
         #[derive(Debug, Clone, Copy, Default, PartialEq, nn_derive::Module)]
         pub struct $layer;
 
@@ -30,6 +44,20 @@ macro_rules! activation_with {
         $(#[$doc])*
         ///
         #[doc = concat!("The method [`", stringify!($method), "`](autograd::Var::", stringify!($method), ") as a layer.")]
+        ///
+        /// # Shapes
+        /// Any, unchanged.
+        ///
+        /// ```
+        /// use autograd::Tape;
+        #[doc = concat!("use nn::", stringify!($layer), ";")]
+        ///
+        /// let tape = Tape::new();
+        /// let x = tape.constant([-1.5_f64, 0.25, 2.0]);
+        #[doc = concat!("let y = ", stringify!($layer), "::default().forward(x);")]
+        #[doc = concat!("assert_eq!(y.value()?, x.", stringify!($method), "(", stringify!($default), ").value()?);")]
+        /// # Ok::<(), autograd::Error>(())
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, nn_derive::Module)]
         pub struct $layer {
             #[doc = concat!("Default: ", stringify!($default), ".")]

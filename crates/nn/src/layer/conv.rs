@@ -65,6 +65,17 @@ convolution! {
     ///
     /// # Shapes
     /// `[n, inputs, length]` → `[n, outputs, length′]`; `weight` is `[outputs, inputs/groups, kernel]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::Conv1d;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let layer: Conv1d = Conv1d::new(2, 8, [5], &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let signals = tape.constant(Tensor::zeros([4, 2, 100]));
+    /// assert_eq!(layer.forward(signals).shape(), [4, 8, 96].into());
+    /// ```
     Conv1d(conv1d, Conv1dOptions, 1),
     weight: |inputs, outputs| [outputs, inputs]
 }
@@ -102,6 +113,19 @@ convolution! {
     /// # Shapes
     /// `[n, inputs, height, width]` → `[n, outputs, height′, width′]`; `weight` is
     /// `[inputs, outputs/groups, kernel height, kernel width]`.
+    ///
+    /// ```
+    /// use autograd::{ConvTranspose2dOptions, Tape, Tensor};
+    /// use nn::ConvTranspose2d;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let options = ConvTranspose2dOptions { stride: [2, 2], ..Default::default() };
+    /// let layer: ConvTranspose2d =
+    ///     ConvTranspose2d::with_options(8, 3, [2, 2], options, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let maps = tape.constant(Tensor::zeros([4, 8, 16, 16]));
+    /// assert_eq!(layer.forward(maps).shape(), [4, 3, 32, 32].into());
+    /// ```
     ConvTranspose2d(conv_transpose2d, ConvTranspose2dOptions, 2),
     weight: |inputs, outputs| [inputs, outputs]
 }

@@ -74,6 +74,19 @@ dropout! {
     /// # Shapes
     /// `[n, channels, ..]`, unchanged.
     ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::Dropout2d;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let dropout = Dropout2d::new(0.5, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let y = dropout.forward(tape.constant(Tensor::<f32>::ones([4, 8, 2, 2])));
+    /// // All four pixels of a channel, or none.
+    /// assert!(y.sum_axes([2, 3]).value()?.iter().all(|sum| sum == 0.0 || sum == 8.0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// Tompson et al., *Efficient object localization using convolutional networks*, CVPR 2015.
     Dropout2d: feature_dropout
 }
@@ -83,6 +96,17 @@ dropout! {
     ///
     /// # Shapes
     /// Any, unchanged.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::AlphaDropout;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let dropout = AlphaDropout::new(0.1, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::<f32>::normal([10_000], 0.0, 1.0, &mut StdRng::seed_from_u64(1)));
+    /// assert!((dropout.forward(x).std(0) - 1.0).abs() < 0.05);
+    /// ```
     ///
     /// Klambauer et al., *Self-normalizing neural networks*, NeurIPS 2017.
     AlphaDropout: alpha_dropout

@@ -106,11 +106,42 @@ fn number<'t, T: Float>(x: f64) -> Term<'t, T> {
 
 batch_norm! {
     /// Batch normalisation of vectors, or of sequences of them.
+    ///
+    /// # Shapes
+    /// `[n, channels]` or `[n, channels, length]`, unchanged; `weight`, `bias` and statistics are `[channels]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    /// use nn::{BatchNorm1d, ModuleExt};
+    ///
+    /// let mut layer: BatchNorm1d<f64> = BatchNorm1d::new(1);
+    /// (layer.epsilon, layer.momentum) = (0.0, None);
+    /// let tape = Tape::new();
+    /// let x = tape.constant([[1.0], [3.0]]);
+    /// assert_eq!(layer.forward(x).value()?, [[-1.0], [1.0]].into());
+    /// // After training one sample is enough: mean and variance are those that were seen, 2 and 2.
+    /// layer.eval();
+    /// assert_eq!(layer.forward(tape.constant([[2.0]])).value()?, [[0.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     BatchNorm1d("batch_norm1d", ranks: 2 | 3, "[n, channels] or [n, channels, length]")
 }
 
 batch_norm! {
     /// Batch normalisation of images.
+    ///
+    /// # Shapes
+    /// `[n, channels, height, width]`, unchanged; `weight`, `bias` and statistics are `[channels]`.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::BatchNorm2d;
+    ///
+    /// let layer: BatchNorm2d = BatchNorm2d::new(3);
+    /// let tape = Tape::new();
+    /// let y = layer.forward(tape.constant(Tensor::from_fn([2, 3, 4, 4], |at| at[3] as f32)));
+    /// assert!(y.mean().abs() < 1e-6 && (y.std(0) - 1.0).abs() < 1e-4);
+    /// ```
     BatchNorm2d("batch_norm2d", ranks: 4, "[n, channels, height, width]")
 }
 

@@ -55,6 +55,16 @@ pool! {
     ///
     /// # Shapes
     /// `[n, channels, height, width]` → `[n, channels, height′, width′]`.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    /// use nn::AvgPool2d;
+    ///
+    /// let tape = Tape::new();
+    /// let image = tape.constant([[[[1.0_f32, 3.0], [5.0, 7.0]]]]);
+    /// assert_eq!(AvgPool2d::new([2, 2]).forward(image).value()?, [[[[4.0]]]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     AvgPool2d(avg_pool2d, AvgPool2dOptions)
 }
 
@@ -62,6 +72,18 @@ pool! {
 ///
 /// # Shapes
 /// `[n, channels, height, width]` → `[n, channels, size[0], size[1]]`.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::AdaptiveAvgPool2d;
+///
+/// // A classifier behind it takes images of every size.
+/// let tape = Tape::<f32>::new();
+/// for size in [7, 12] {
+///     let maps = tape.constant(Tensor::zeros([2, 8, size, size]));
+///     assert_eq!(AdaptiveAvgPool2d::new([1, 1]).forward(maps).shape(), [2, 8, 1, 1].into());
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, nn_derive::Module)]
 pub struct AdaptiveAvgPool2d {
     /// Height and width of the result.

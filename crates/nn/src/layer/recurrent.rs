@@ -451,7 +451,23 @@ recurrent! {
     ///
     /// Hochreiter and Schmidhuber, *Long short-term memory*, Neural Computation 1997.
     Lstm,
-    /// One step of an [`Lstm`]: `[batch, inputs]` and a state \[h, c\] of `[batch, width]` each → the next state.
+    /// One step of an [`Lstm`], for loops that choose their next input.
+    ///
+    /// # Shapes
+    /// `[batch, inputs]` and a state \[h, c\] of `[batch, width]` each → the next state.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::LstmCell;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let cell: LstmCell = LstmCell::new(3, 8, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::ones([2, 3]));
+    /// let state = cell.forward(x, None);
+    /// let [h, _c] = cell.forward(x, Some(state));
+    /// assert_eq!(h.shape(), [2, 8].into());
+    /// ```
     LstmCell {}
     network: |_layer| LongShortTerm, LongShortTerm,
     state: [Var<'t, T>; 2], [h, c] => [h, c],
@@ -484,7 +500,22 @@ recurrent! {
     ///
     /// Cho et al., *Learning phrase representations using RNN encoder–decoder for statistical machine translation*, 2014.
     Gru,
-    /// One step of a [`Gru`]: `[batch, inputs]` and a state `[batch, width]` → the next state.
+    /// One step of a [`Gru`], for loops that choose their next input.
+    ///
+    /// # Shapes
+    /// `[batch, inputs]` and a state `[batch, width]` → the next state.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::GruCell;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let cell: GruCell = GruCell::new(3, 8, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::ones([2, 3]));
+    /// let h = cell.forward(x, None);
+    /// assert_eq!(cell.forward(x, Some(h)).shape(), [2, 8].into());
+    /// ```
     GruCell {}
     network: |_layer| Gated, Gated,
     state: Var<'t, T>, h => [h],
@@ -513,7 +544,22 @@ recurrent! {
     ///
     /// Elman, *Finding structure in time*, Cognitive Science 1990.
     Rnn,
-    /// One step of an [`Rnn`]: `[batch, inputs]` and a state `[batch, width]` → the next state.
+    /// One step of an [`Rnn`], for loops that choose their next input.
+    ///
+    /// # Shapes
+    /// `[batch, inputs]` and a state `[batch, width]` → the next state.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    /// use nn::RnnCell;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let cell: RnnCell = RnnCell::new(3, 8, &mut StdRng::seed_from_u64(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::ones([2, 3]));
+    /// let h = cell.forward(x, None);
+    /// assert_eq!(cell.forward(x, Some(h)).shape(), [2, 8].into());
+    /// ```
     RnnCell {
         /// What follows the sum. Default: tanh.
         activation: RnnActivation,

@@ -38,12 +38,26 @@ fn weighed<'t, T: Float>(losses: Var<'t, T>, weight: &Option<Tensor<T>>) -> Var<
 /// sigmoid, [`bce_with_logits`] is exact instead.
 ///
 /// Shapes: any, both alike → a `Scalar`. Domain: x in [0, 1], else not a number.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::loss::bce;
+///
+/// let tape = Tape::new();
+/// let x = tape.var([0.5_f64, 0.0]);
+/// let loss = bce(x, Tensor::from([1.0, 1.0]));
+/// assert_eq!(loss, (2.0_f64.ln() + 100.0) / 2.0);
+/// assert_eq!(loss.backward()?.of(x)?.to_vec()[0], -1.0);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn bce<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Scalar<'t, T> {
     bce_each(x, y).mean()
 }
 
 /// [`bce`] of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn bce_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var<'t, T> {
     bce_with(x, y, &BinaryCrossEntropy { reduction: Reduction::None, ..BinaryCrossEntropy::default() })
@@ -52,6 +66,16 @@ pub fn bce_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var
 /// [`bce`] with weights, or another reduction. The mean divides by the number of elements, whatever their weights.
 ///
 /// Shapes: as for [`bce`] → no axes, or those of x with `Reduction::None`.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::loss::{BinaryCrossEntropy, Reduction, bce_with};
+///
+/// let sum = BinaryCrossEntropy { reduction: Reduction::Sum, ..BinaryCrossEntropy::default() };
+/// let tape = Tape::new();
+/// let x = tape.constant([0.5_f64, 0.5]);
+/// assert_eq!(bce_with(x, Tensor::from([1.0, 0.0]), &sum).item(), 2.0 * 2.0_f64.ln());
+/// ```
 #[track_caller]
 pub fn bce_with<'t, T: Float>(
     x: Var<'t, T>,
@@ -88,6 +112,8 @@ pub fn bce_with_logits<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>)
 }
 
 /// [`bce_with_logits`] of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn bce_with_logits_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var<'t, T> {
     bce_with_logits_with(x, y, &BinaryCrossEntropy { reduction: Reduction::None, ..BinaryCrossEntropy::default() })

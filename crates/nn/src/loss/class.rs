@@ -30,6 +30,8 @@ pub fn cross_entropy<'t, T: Float>(logits: Var<'t, T>, labels: impl Into<Labels<
 }
 
 /// [`cross_entropy`] of every sample.
+///
+/// Shapes: as for [`cross_entropy`] → those of the labels.
 #[track_caller]
 pub fn cross_entropy_each<'t, T: Float>(logits: Var<'t, T>, labels: impl Into<Labels<'t, T>>) -> Var<'t, T> {
     cross_entropy_with(logits, labels, &CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() })
@@ -40,7 +42,7 @@ pub fn cross_entropy_each<'t, T: Float>(logits: Var<'t, T>, labels: impl Into<La
 /// With weights or ignored labels the mean is Σ loss/Σ weight, as in PyTorch. With smoothing ε, a target becomes
 /// (1 − ε)·target + ε/classes.
 ///
-/// Shapes and errors: as for [`cross_entropy`]; the result has no axes, or with `Reduction::None` those of the labels.
+/// Shapes: as for [`cross_entropy`], with its errors → no axes, or with `Reduction::None` those of the labels.
 ///
 /// ```
 /// use autograd::{CrossEntropy, Tape, Tensor};
@@ -74,19 +76,35 @@ pub fn cross_entropy_with<'t, T: Float>(
 /// The negative log-likelihood: mean over samples of −`x[label]`, or of −Σ p·x for probabilities p, where x are logarithms
 /// of probabilities, as log-softmax gives them.
 ///
-/// Shapes and errors: as for [`cross_entropy`].
+/// Shapes: as for [`cross_entropy`], with its errors.
+///
+/// ```
+/// use autograd::Tape;
+/// use nn::loss::nll;
+///
+/// let tape = Tape::new();
+/// let log_p = tape.var([[-1.0_f64, -2.0], [-3.0, -4.0]]);
+/// let loss = nll(log_p, &[1, 0]);
+/// assert_eq!(loss, 2.5);
+/// assert_eq!(loss.backward()?.of(log_p)?.to_vec(), [0.0, -0.5, -0.5, 0.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn nll<'t, T: Float>(log_probabilities: Var<'t, T>, labels: impl Into<Labels<'t, T>>) -> Scalar<'t, T> {
     nll_with(log_probabilities, labels, &CrossEntropy::default()).item()
 }
 
 /// [`nll`] of every sample.
+///
+/// Shapes: as for [`cross_entropy`] → those of the labels.
 #[track_caller]
 pub fn nll_each<'t, T: Float>(log_probabilities: Var<'t, T>, labels: impl Into<Labels<'t, T>>) -> Var<'t, T> {
     nll_with(log_probabilities, labels, &CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() })
 }
 
 /// [`nll`] with the settings of [`cross_entropy_with`].
+///
+/// Shapes: as for [`cross_entropy_with`].
 ///
 /// ```
 /// use autograd::{CrossEntropy, Tape};

@@ -29,6 +29,8 @@ pub fn kl_div<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Scala
 }
 
 /// y(ln y − x) of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn kl_div_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var<'t, T> {
     let [x, y] = y.into().meet(x, "kl_div");

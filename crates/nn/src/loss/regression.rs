@@ -25,6 +25,8 @@ pub fn mse<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Scalar<'
 }
 
 /// (x − y)² of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn mse_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var<'t, T> {
     let [x, y] = y.into().meet(x, "mse");
@@ -34,12 +36,26 @@ pub fn mse_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var
 /// The mean absolute error: mean of |x − y|. Its derivative at x = y is 0.
 ///
 /// Shapes: any, both alike → a `Scalar`.
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::loss::l1;
+///
+/// let tape = Tape::new();
+/// let x = tape.var([1.0_f32, 2.0]);
+/// let loss = l1(x, Tensor::from([1.0, 4.0]));
+/// assert_eq!(loss, 1.0);
+/// assert_eq!(loss.backward()?.of(x)?.to_vec(), [0.0, -0.5]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
 #[track_caller]
 pub fn l1<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Scalar<'t, T> {
     l1_each(x, y).mean()
 }
 
 /// |x − y| of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn l1_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>) -> Var<'t, T> {
     let [x, y] = y.into().meet(x, "l1");
@@ -72,6 +88,8 @@ pub fn huber<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, delta: f6
 }
 
 /// [`huber`] of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn huber_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, delta: f64) -> Var<'t, T> {
     let [x, y] = y.into().meet(x, "huber");
@@ -85,6 +103,18 @@ pub fn huber_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, delt
 ///
 /// Shapes: any, both alike → a `Scalar`.
 ///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::loss::smooth_l1;
+///
+/// let tape = Tape::new();
+/// let x = tape.var([0.5_f32, -8.0]);
+/// let loss = smooth_l1(x, Tensor::zeros([2]), 0.5);
+/// assert_eq!(loss, (0.25 + 7.75) / 2.0);
+/// assert_eq!(loss.backward()?.of(x)?.to_vec(), [0.5, -0.5]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// Girshick, *Fast R-CNN*, ICCV 2015.
 #[track_caller]
 pub fn smooth_l1<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, beta: f64) -> Scalar<'t, T> {
@@ -92,6 +122,8 @@ pub fn smooth_l1<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, beta:
 }
 
 /// [`smooth_l1`] of every element.
+///
+/// Shapes: any, both alike → those of the prediction.
 #[track_caller]
 pub fn smooth_l1_each<'t, T: Float>(x: Var<'t, T>, y: impl Into<Target<'t, T>>, beta: f64) -> Var<'t, T> {
     if beta == 0.0 { l1_each(x, y) } else { huber_each(x, y, beta) * Term::Number(T::from_f64(1.0 / beta)) }

@@ -119,6 +119,18 @@ impl<T: Float> TransformerDecoderLayer<T> {
 ///
 /// # Shapes
 /// As a [`TransformerDecoderLayer`].
+///
+/// ```
+/// use autograd::{Tape, Tensor};
+/// use nn::{TransformerConfig, TransformerDecoder};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let config = TransformerConfig { feedforward: 32, ..TransformerConfig::default() };
+/// let decoder: TransformerDecoder = TransformerDecoder::new(3, 8, 2, &config, &mut StdRng::seed_from_u64(0));
+/// let tape = Tape::new();
+/// let (x, memory) = (tape.constant(Tensor::ones([10, 4, 8])), tape.constant(Tensor::ones([7, 4, 8])));
+/// assert_eq!(decoder.forward(x, memory).shape(), [10, 4, 8].into());
+/// ```
 #[derive(Debug, Clone, nn_derive::Module)]
 pub struct TransformerDecoder<T: Float = f32> {
     /// The layers.
