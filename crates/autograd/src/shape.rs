@@ -31,7 +31,7 @@ impl Shape {
     /// The number of elements: the product of the sizes, saturating.
     #[inline]
     pub fn len(&self) -> usize {
-        product(&self.0)
+        len_of(&self.0)
     }
 
     /// Whether there is no element, because a size is 0.
@@ -159,12 +159,12 @@ impl Shape {
 
 /// The number of elements of these sizes, saturating; none as soon as one size is 0.
 #[inline]
-pub(crate) fn product(sizes: &[usize]) -> usize {
+pub(crate) fn len_of(sizes: &[usize]) -> usize {
     sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
 }
 
 /// The same, unless it has more digits than a number.
-pub(crate) fn checked_product(sizes: &[usize]) -> Option<usize> {
+pub(crate) fn checked_len_of(sizes: &[usize]) -> Option<usize> {
     let mut sizes = sizes.iter();
     let product = sizes.try_fold(1_usize, |n, &size| n.checked_mul(size));
     product.or_else(|| sizes.any(|&size| size == 0).then_some(0))
@@ -325,7 +325,7 @@ mod tests {
             (&[0, usize::MAX, usize::MAX], 0, Some(0)),
         ];
         for (sizes, saturating, checked) in cases {
-            assert_eq!((product(sizes), checked_product(sizes)), (saturating, checked), "{sizes:?}");
+            assert_eq!((len_of(sizes), checked_len_of(sizes)), (saturating, checked), "{sizes:?}");
         }
         assert_eq!(Shape::computed([Some(2), Some(0)]), Ok(shape(&[2, 0])));
         assert_eq!(Shape::computed([Some(0), None]), Err(Rule::Memory { shape: shape(&[0, usize::MAX]) }));

@@ -12,7 +12,7 @@ use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
 use crate::kernel::Write;
 use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
-use crate::shape::{Shape, product};
+use crate::shape::{Shape, len_of};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -103,7 +103,7 @@ impl TensorRule for MaxPool {
             Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
             Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
         })?;
-        let below = product(&plane(x.shape()));
+        let below = len_of(&plane(x.shape()));
         Ok(Value { tensor, saved: Saved::Index { places: indices, below } })
     }
 
@@ -135,12 +135,12 @@ impl Places {
     }
 
     fn per_plane(&self) -> usize {
-        product(&self.output())
+        len_of(&self.output())
     }
 
     /// The rule that the first place outside of planes of this size breaks.
     fn check(indices: &Tensor<usize>, size: [usize; 2]) -> Result<(), Rule> {
-        let area = product(&size);
+        let area = len_of(&size);
         match indices.iter().find(|&index| index >= area) {
             Some(index) => Err(Rule::Index { index, axis: 0, shape: Shape::from(area) }),
             None => Ok(()),
