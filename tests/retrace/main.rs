@@ -2,6 +2,7 @@
 
 mod errors;
 mod fuzz;
+mod lines;
 mod memory;
 mod programs;
 mod reference;

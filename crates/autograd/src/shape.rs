@@ -132,15 +132,20 @@ impl Shape {
         shape
     }
 
-    /// A copy with an axis of size one at `axis`, counted in the result.
-    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, Rule> {
+    /// The position of a new axis, counted in the result.
+    pub(crate) fn new_axis(&self, axis: isize) -> Result<usize, Rule> {
         let rank = self.rank() as isize + 1;
         let position = if axis < 0 { axis + rank } else { axis };
-        if !(0..rank).contains(&position) {
-            return Err(Rule::Axis { axis, shape: self.clone() });
+        match (0..rank).contains(&position) {
+            true => Ok(position as usize),
+            false => Err(Rule::Axis { axis, shape: self.clone() }),
         }
+    }
+
+    /// A copy with an axis of size one at `axis`, counted in the result.
+    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, Rule> {
         let mut shape = self.clone();
-        shape.0.insert(position as usize, 1);
+        shape.0.insert(self.new_axis(axis)?, 1);
         Ok(shape)
     }
 

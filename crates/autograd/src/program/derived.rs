@@ -1,5 +1,7 @@
 //! What a program records: its function, and on the same tape the derivatives that are asked for.
 
+use std::panic::Location;
+
 use super::Recorded;
 use super::code::Code;
 use super::data::{Ends, Parts, Varies, put};
@@ -25,6 +27,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     (shared, results): (usize, &mut Option<usize>),
     prelude: &Prelude<'_, T>,
     function: &Recorded<'f, T, X>,
+    site: &'static Location<'static>,
 ) -> Result<Recording<T>> {
     put(form, data);
     let tape = Tape::guarding();
@@ -40,7 +43,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
-        return Err(Error::new("program", Rule::NotReplayable { why }));
+        return Err(Error { op: "program", rule: Rule::NotReplayable { why }, site });
     }
     let inputs = given.clone().and(others.clone());
     let shared = (kind == Kind::Sum).then_some(shared);

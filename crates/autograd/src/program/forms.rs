@@ -1,5 +1,7 @@
 //! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
 
+use std::panic::Location;
+
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
 use super::paths::{Kind, Paths, Recording, Targets};
@@ -103,11 +105,12 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
+        let site = Location::caller();
         let Self { known, data, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let done = paths.run(kind, data, &mut |numbers: &[T]| {
             let data = Parts { numbers, tensors: &data.tensors, places: &data.places };
-            record((form, varies), data, kind, (0, results), prelude, function)
+            record((form, varies), data, kind, (0, results), prelude, function, site)
         });
         // What is held here could not be updated in place.
         self.data.tensors.clear();
@@ -115,6 +118,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     }
 
     /// What a run of many inputs works on, apart from each other.
+    #[track_caller]
     pub fn recorder<'p, 'f>(
         &'p mut self,
         kind: Kind,
@@ -124,12 +128,13 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
+        let site = Location::caller();
         let Self { known, data, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let (Data { numbers, tensors, places, .. }, varies) = (data, &*varies);
         let record = move |numbers: &[T]| {
             let data = Parts { numbers, tensors, places };
-            record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function)
+            record((form, varies), data, kind, (shared, results), &|_| Vec::new(), function, site)
         };
         (paths, numbers, &varies.numbers, record)
     }
