@@ -5,10 +5,15 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use autograd::{
-    AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, Conv1dOptions, ConvTranspose1dOptions, MaxPool1dOptions,
-    MaxPool2dOptions, Order, PadMode, RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor, Var, cat,
-    einsum, stack,
+    AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions,
+    ConvTranspose2dOptions, CrossEntropy, Error, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, Order, PadMode,
+    Padding, RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor, Var, cat, einsum, stack,
 };
+use nn::{
+    BatchNorm1d, Batches, Conv2d, ConvTranspose2d, Embedding, GroupNorm, Gru, GruCell, LayerNorm, LearnedPositions,
+    Linear, Lstm, LstmCell, MultiheadAttention, Rnn, init,
+};
+use rand::{SeedableRng, rngs::StdRng};
 
 type V<'t> = Var<'t, f64>;
 
@@ -114,7 +119,8 @@ fn recurrent_networks_take_sizes_of_zero() {
     }
 }
 
-const HUGE: [usize; 4] = [1 << 36, usize::MAX / 2, usize::MAX - 1, usize::MAX];
+/// Numbers of elements that no memory has room for: some fit into a number of bytes, some into a signed one.
+const HUGE: [usize; 4] = [1 << 46, usize::MAX / 2, usize::MAX - 1, usize::MAX];
 
 /// Runs all calls; those that panic are named together.
 struct Calls(RefCell<Vec<String>>);
@@ -297,4 +303,222 @@ fn empty_tensors_may_have_huge_axes() {
         }
     }
     calls.assert_no_panic();
+}
+
+/// Small numbers and huge ones, for one argument.
+fn small_or_huge(small: [usize; 2]) -> impl Iterator<Item = usize> + Clone {
+    small.into_iter().chain([1 << 40, usize::MAX / 2, usize::MAX])
+}
+
+/// Calls, and differentiates what comes of it: an error is an answer.
+fn differentiate(operands: &[&[usize]], method: impl for<'t> Fn(&[V<'t>]) -> V<'t>) {
+    let tape = Tape::new();
+    let x: Vec<V<'_>> = operands.iter().map(|&shape| tape.var(Tensor::ones(shape))).collect();
+    let y = method(&x);
+    let Ok(value) = y.value() else { return };
+    if let Ok(found) = y.vjp(value.clone()) {
+        x.iter().for_each(|&x| assert_eq!(found.of(x).unwrap().shape(), &x.shape()));
+    }
+    if let Ok(slopes) = y.grad(x, tape.constant(value)) {
+        let _ = slopes[0].square().sum().backward();
+    }
+}
+
+/// Settings along height or along width, the others as they are.
+fn along(axis: usize, size: usize, other: usize) -> [usize; 2] {
+    [[size, other], [other, size]][axis]
+}
+
+#[test]
+fn windows_of_huge_sizes_are_errors_or_right() {
+    let calls = Calls::new();
+    for axis in [0, 1] {
+        for (stride, dilation) in small_or_huge([1, 2]).flat_map(|n| small_or_huge([1, 2]).map(move |m| (n, m))) {
+            for (pad, kernel) in small_or_huge([0, 3]).flat_map(|n| [1, 2, 3].map(|kernel| (n, kernel))) {
+                convolve(&calls, axis, [stride, dilation, pad, kernel]);
+                pool(&calls, axis, [stride, dilation, pad, kernel]);
+            }
+        }
+    }
+    calls.assert_no_panic();
+}
+
+fn convolve(calls: &Calls, axis: usize, [stride, dilation, pad, kernel]: [usize; 4]) {
+    let padding = if pad == 3 { Padding::Same } else { Padding::from(along(axis, pad, 0)) };
+    for (channels, groups) in [(1, 1), (2, 2), (3, 1), (0, 1), (0, usize::MAX)] {
+        let [height, width] = along(axis, kernel, 1);
+        let x: [&[usize]; 2] = [&[2, channels, 3, 2], &[channels, channels / groups + channels / 3, height, width]];
+        let (stride_of, dilation) = (along(axis, stride, 1), along(axis, dilation, 1));
+        let options = Conv2dOptions { stride: stride_of, padding, dilation, groups };
+        calls.run(
+            || format!("conv2d {options:?} of {x:?}"),
+            || {
+                differentiate(&x, |x| x[0].conv2d(x[1], None, options));
+            },
+        );
+        for extra in [0, 1, stride / 2, stride - 1] {
+            let options = ConvTranspose2dOptions {
+                stride: stride_of,
+                padding: along(axis, pad, 0),
+                output_padding: along(axis, extra, 0),
+                dilation,
+                groups,
+            };
+            calls.run(
+                || format!("conv_transpose2d {options:?} of {x:?}"),
+                || {
+                    differentiate(&x, |x| x[0].conv_transpose2d(x[1], None, options));
+                },
+            );
+        }
+    }
+}
+
+fn pool(calls: &Calls, axis: usize, [stride, dilation, pad, kernel]: [usize; 4]) {
+    let x: [&[usize]; 1] = [&[2, 3, 2]];
+    for (window, ceil_mode) in small_or_huge([kernel, 2]).flat_map(|n| [(n, false), (n, true)]) {
+        let (size, stride) = (along(axis, window, 1), [Some(along(axis, stride, 1)), None][kernel % 2]);
+        let (padding, dilation) = (along(axis, pad, 0), along(axis, dilation, 1));
+        let max = MaxPool2dOptions { stride, padding, dilation, ceil_mode };
+        calls.run(|| format!("max_pool2d {size:?} {max:?}"), || differentiate(&x, |x| x[0].max_pool2d(size, max)));
+        let mean = AvgPool2dOptions { stride, padding, ceil_mode, ..Default::default() };
+        let inside = AvgPool2dOptions { count_include_pad: false, ..mean };
+        for mean in [mean, inside, AvgPool2dOptions { divisor_override: Some(window), ..mean }] {
+            calls
+                .run(|| format!("avg_pool2d {size:?} {mean:?}"), || differentiate(&x, |x| x[0].avg_pool2d(size, mean)));
+        }
+        let norm = LpPool2dOptions { stride, ceil_mode };
+        calls.run(
+            || format!("lp_pool2d {size:?} {norm:?}"),
+            || {
+                differentiate(&x, |x| x[0].lp_pool2d(2.0, size, norm));
+            },
+        );
+    }
+}
+
+/// Ordinary tensors, and a size or a number that is huge.
+#[test]
+fn huge_arguments_are_errors() {
+    let calls = Calls::new();
+    let shapes: [&[usize]; 6] = [&[2, 3], &[3, 3], &[2, 3, 4], &[1, 4, 2, 2], &[1, 1], &[2, 1, 3]];
+    for (shape, axis) in shapes.iter().flat_map(|shape| [0, 1, -1].map(|axis| (shape, axis))) {
+        for n in HUGE {
+            for (name, method) in SHAPE_METHODS.iter().chain(OTHER_METHODS).chain(SIZE_METHODS) {
+                calls.run(
+                    || format!("{name} of {shape:?} with n = {n}, axis = {axis}"),
+                    || {
+                        let tape = Tape::new();
+                        let x = tape.var(Tensor::ones(*shape));
+                        for y in method(x, n, axis) {
+                            let Ok(value) = y.value() else { continue };
+                            drop((value.to_vec(), y.vjp(value).map(|found| found.of(x).cloned())));
+                        }
+                    },
+                );
+            }
+        }
+    }
+    calls.assert_no_panic();
+}
+
+#[rustfmt::skip]
+const SIZE_METHODS: &[Method] = &methods! {
+    |x, n, _| vec![x.broadcast_to([n, 1, 1, 1, 1]), x.expand([1, n, 2, 3])];
+    |x, n, _| vec![x.sum_axes(n as isize), x.softmax(n as isize), x.unsqueeze(n as isize), x.transpose(n as isize, 0)];
+    |x, n, _| vec![x.pad(&[(-(n as isize).max(0), n as isize)], PadMode::Constant(0.0))];
+    |x, n, _| vec![x.pad(&[(n as isize, -(n as isize).max(0))], PadMode::Reflect)];
+    |x, n, _| vec![x.max_unpool2d(&Tensor::zeros(x.shape()), [n, n]), x.max_unpool2d(&Tensor::full(x.shape(), n), [2, n])];
+    |x, n, _| vec![x.max_unpool2d(&Tensor::full(x.shape(), n), [1, 1]), x.adaptive_avg_pool2d([n, 1]), x.adaptive_avg_pool2d([2, n])];
+    |x, n, _| vec![x.conv2d(x, None, Conv2dOptions { groups: n, ..Default::default() })];
+    |x, n, _| vec![x.conv_transpose2d(x, None, ConvTranspose2dOptions { groups: n, ..Default::default() })];
+    |x, n, _| vec![x.embedding_padded(&Tensor::from([0]), n), x.embedding(&Tensor::zeros([n, 0]))];
+    |x, n, axis| vec![x.scatter(axis, &Tensor::full(x.shape(), n), x), x.take_along_dim(&Tensor::full([1, 1], n), axis)];
+    |x, n, _| vec![x.softmax_cross_entropy(&Tensor::full([2], n), &CrossEntropy::default())];
+    |x, n, _| vec![x.nll(&Tensor::full([2], n), &CrossEntropy::default())];
+    |x, n, _| vec![(x + 1.0).mvlgamma(n as u32), x.polygamma(n as u32), x.powi(n as i32)];
+    |x, n, _| vec![x.tensordot(x, n as isize, n as isize), x.rot90(n as isize, [n as isize, 0]), x.movedim(n as isize, 0)];
+    |x, n, _| vec![x.lstm(&recurrent(x), None, &RecurrentOptions { lengths: Some(Tensor::full([3], n)), reverse: true }).0];
+};
+
+fn recurrent<'t>(x: V<'t>) -> RecurrentWeights<'t, f64> {
+    let ones = |shape: [usize; 2]| x.tape().constant(Tensor::ones(shape));
+    RecurrentWeights { input: ones([8, 4]), hidden: ones([8, 2]), bias: None }
+}
+
+/// Checks that something is refused for want of memory, by an error or by a panic.
+fn refused<R>(name: &str, n: usize, make: impl FnOnce(usize) -> Result<R, Error>) {
+    let text = match catch_unwind(AssertUnwindSafe(|| make(n))) {
+        Ok(made) => made.err().map(|error| error.to_string()),
+        Err(panic) => panic.downcast_ref::<String>().cloned(),
+    };
+    assert!(text.as_ref().is_some_and(|text| text.contains("memory has no room")), "{name} {n}: {text:?}");
+}
+
+#[test]
+fn layers_of_huge_sizes_are_refused() {
+    macro_rules! all {
+        ($(|$n:ident, $rng:ident| $make:expr;)*) => {$(
+            for n in HUGE {
+                let mut rng = StdRng::seed_from_u64(0);
+                refused(stringify!($make), n, |$n| {
+                    let $rng = &mut rng;
+                    Ok(drop($make))
+                });
+            }
+        )*};
+    }
+    type T = Tensor<f32>;
+    all! {
+        |n, rng| { let x: T = init::uniform([n, 2], 0.0, 1.0, rng); x };
+        |n, rng| { let x: T = init::normal([n], 0.0, 1.0, rng); x };
+        |n, rng| { let x: T = init::xavier_uniform([n, n], 1.0, rng); x };
+        |n, rng| { let x: T = init::xavier_normal([2, n, n], 1.0, rng); x };
+        |n, rng| { let x: T = init::lecun_uniform([2, n, 3], rng); x };
+        |n, rng| { let x: T = init::lecun_normal([n, 2], rng); x };
+        |n, rng| { let x: T = init::orthogonal([n, 2], 1.0, rng); x };
+        |n, rng| { let x: T = init::orthogonal([2, n, n], 1.0, rng); x };
+        |n, rng| Linear::<f32>::new(n, 2, rng);
+        |n, rng| Linear::<f32>::new(2, n, rng);
+        |n, rng| Embedding::<f32>::new(n, 2, rng);
+        |n, rng| Embedding::<f32>::new(n, n, rng);
+        |n, rng| Conv2d::<f32>::new(n, 2, [1, 1], rng);
+        |n, rng| Conv2d::<f32>::new(2, n, [1, 1], rng);
+        |n, rng| Conv2d::<f32>::new(2, 2, [n, n], rng);
+        |n, rng| ConvTranspose2d::<f32>::new(n, n, [1, 1], rng);
+        |n, _rng| BatchNorm1d::<f32>::new(n);
+        |n, _rng| LayerNorm::<f32>::new([n, n]);
+        |n, _rng| GroupNorm::<f32>::new(n, n);
+        |n, rng| MultiheadAttention::<f32>::new(n, 1, rng);
+        |n, rng| LearnedPositions::<f32>::new(n, 2, rng);
+        |n, rng| Lstm::<f32>::new(n, 2, rng);
+        |n, rng| Lstm::<f32>::new(2, n, rng);
+        |n, rng| Gru::<f32>::new(2, n, rng);
+        |n, rng| Rnn::<f32>::new(2, n, rng);
+        |n, rng| LstmCell::<f32>::new(2, n, rng);
+        |n, rng| GruCell::<f32>::new(n, n, rng);
+    }
+}
+
+/// What returns a tensor and no error panics, as `Vec` does, and says why; it does not end the program.
+#[test]
+fn plain_tensors_of_huge_sizes_are_refused() {
+    let index = Tensor::from([0, 1]);
+    for n in HUGE {
+        let rng = || StdRng::seed_from_u64(0);
+        refused("zeros", n, |n| Ok(Tensor::<f64>::zeros(n)));
+        refused("full", n, |n| Ok(Tensor::full([n, 2], 1.0)));
+        refused("from_fn", n, |n| Ok(Tensor::from_fn([2, n], |_| 1.0)));
+        refused("eye", n, |n| Ok(Tensor::<f64>::eye(n)));
+        refused("linspace", n, |n| Ok(Tensor::linspace(0.0, 1.0, n)));
+        refused("uniform", n, |n| Ok(Tensor::uniform([n], 0.0, 1.0, &mut rng())));
+        refused("normal", n, |n| Ok(Tensor::normal([n], 0.0, 1.0, &mut rng())));
+        refused("one_hot", n, |n| Tensor::<f64>::one_hot(&index, n));
+        refused("broadcast_to", n, |n| Tensor::scalar(1.0).broadcast_to([n]));
+    }
+    refused("arange", 0, |_| Tensor::arange(0.0, 2.0_f64.powi(46), 1.0));
+    let product = |n| Tensor::<f64>::zeros([0, 1]).broadcast_to([0, n]).and_then(|x| x.t()?.matmul(&x));
+    refused("matmul", 1 << 46, product);
+    let batches = || Batches::in_order(5, usize::MAX);
+    assert_eq!((batches().count(), batches().whole().count()), (1, 0));
 }

@@ -382,7 +382,10 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         self.forms.data.clear();
         self.forms.data.take(x);
         self.find_form(x);
-        along.map_or(Ok(()), |along| self.forms.take_direction(x, along))
+        match along {
+            Some(along) => self.forms.take_direction(x, along),
+            None => Ok(()),
+        }
     }
 
     /// Turns to the form of the arguments that have been read.

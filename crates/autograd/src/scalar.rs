@@ -56,6 +56,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     ///
     /// # Errors
     /// The first failure on the tape, if this is the result of a failed operation.
+    #[track_caller]
     pub fn value(self) -> Result<T> {
         self.ensure()?;
         Ok(self.read())
@@ -143,6 +144,7 @@ impl<'t, T: Float> Scalar<'t, T> {
 impl<'t, T: Float> Scalar<'t, T> {
     /// # Errors
     /// When this is the result of a failed operation.
+    #[track_caller]
     pub(crate) fn ensure(self) -> Result<()> {
         match self.tape {
             Some(tape) if self.index == FAILED => tape.failed(),

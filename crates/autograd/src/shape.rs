@@ -31,7 +31,7 @@ impl Shape {
     /// The number of elements: the product of the sizes, saturating.
     #[inline]
     pub fn len(&self) -> usize {
-        product(&self.0)
+        len_of(&self.0)
     }
 
     /// Whether there is no element, because a size is 0.
@@ -132,15 +132,20 @@ impl Shape {
         shape
     }
 
-    /// A copy with an axis of size one at `axis`, counted in the result.
-    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, Rule> {
+    /// The position of a new axis, counted in the result.
+    pub(crate) fn new_axis(&self, axis: isize) -> Result<usize, Rule> {
         let rank = self.rank() as isize + 1;
         let position = if axis < 0 { axis + rank } else { axis };
-        if !(0..rank).contains(&position) {
-            return Err(Rule::Axis { axis, shape: self.clone() });
+        match (0..rank).contains(&position) {
+            true => Ok(position as usize),
+            false => Err(Rule::Axis { axis, shape: self.clone() }),
         }
+    }
+
+    /// A copy with an axis of size one at `axis`, counted in the result.
+    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, Rule> {
         let mut shape = self.clone();
-        shape.0.insert(position as usize, 1);
+        shape.0.insert(self.new_axis(axis)?, 1);
         Ok(shape)
     }
 
@@ -159,12 +164,12 @@ impl Shape {
 
 /// The number of elements of these sizes, saturating; none as soon as one size is 0.
 #[inline]
-pub(crate) fn product(sizes: &[usize]) -> usize {
+pub(crate) fn len_of(sizes: &[usize]) -> usize {
     sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
 }
 
 /// The same, unless it has more digits than a number.
-pub(crate) fn checked_product(sizes: &[usize]) -> Option<usize> {
+pub(crate) fn checked_len_of(sizes: &[usize]) -> Option<usize> {
     let mut sizes = sizes.iter();
     let product = sizes.try_fold(1_usize, |n, &size| n.checked_mul(size));
     product.or_else(|| sizes.any(|&size| size == 0).then_some(0))
@@ -325,7 +330,7 @@ mod tests {
             (&[0, usize::MAX, usize::MAX], 0, Some(0)),
         ];
         for (sizes, saturating, checked) in cases {
-            assert_eq!((product(sizes), checked_product(sizes)), (saturating, checked), "{sizes:?}");
+            assert_eq!((len_of(sizes), checked_len_of(sizes)), (saturating, checked), "{sizes:?}");
         }
         assert_eq!(Shape::computed([Some(2), Some(0)]), Ok(shape(&[2, 0])));
         assert_eq!(Shape::computed([Some(0), None]), Err(Rule::Memory { shape: shape(&[0, usize::MAX]) }));

@@ -423,8 +423,12 @@ impl<T: Float> Tape<T> {
     }
 
     /// The failure that stopped a handle, as a result.
+    #[track_caller]
     pub(crate) fn failed<R>(&self) -> Result<R> {
-        Err(self.failure().unwrap_or_else(|| Error::new("value", Rule::NoTape)))
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None => Err(Error::new("value", Rule::NoTape)),
+        }
     }
 }
 

@@ -151,6 +151,7 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// # Errors
     /// The first failure on the tape, if this is the result of a failed operation.
+    #[track_caller]
     pub fn value(self) -> Result<Tensor<T>> {
         self.ensure()?;
         if self.tape.is_guarding() {
@@ -161,6 +162,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// # Errors
     /// When this is the result of a failed operation.
+    #[track_caller]
     pub(crate) fn ensure(self) -> Result<()> {
         if self.is_failed() { self.tape.failed() } else { Ok(()) }
     }
@@ -282,7 +284,18 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// This handle, or the other one if that has failed: so that the first failure is the one reported.
     pub(crate) fn and(self, other: Self) -> Self {
-        if other.is_failed() { Self::new(self.tape, FAILED) } else { self }
+        if other.is_failed() { self.failed_by(other) } else { self }
+    }
+
+    /// A failed handle on this handle's tape, which takes over what failed on the tape of an operand.
+    #[cold]
+    fn failed_by(self, operand: Self) -> Self {
+        if !std::ptr::eq(self.tape, operand.tape)
+            && let Some(failure) = operand.tape.failure()
+        {
+            self.tape.fail(failure);
+        }
+        Self::new(self.tape, FAILED)
     }
 
     /// As [`and`](Self::and), for integers.
@@ -303,7 +316,7 @@ impl<'t, T: Float> Var<'t, T> {
         let op = op.into();
         for operand in std::iter::once(&self).chain(others) {
             if operand.is_failed() {
-                return Self::new(self.tape, FAILED);
+                return self.failed_by(*operand);
             }
             if !std::ptr::eq(operand.tape, self.tape) {
                 return self.fail(op.name(), Rule::TwoTapes);
@@ -449,7 +462,7 @@ impl<'t, T: Float> Term<'t, T> {
         };
         for var in operands.iter().filter_map(Term::var) {
             if var.is_failed() {
-                return Term::Var(Var::new(first.tape, FAILED));
+                return Term::Var(first.failed_by(var));
             }
             if !std::ptr::eq(var.tape, first.tape) {
                 return Term::Var(first.fail(op.facts().name, Rule::TwoTapes));

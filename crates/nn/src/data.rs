@@ -55,7 +55,7 @@ impl Iterator for Batches {
     type Item = Tensor<usize>;
 
     fn next(&mut self) -> Option<Tensor<usize>> {
-        let end = (self.start + self.size).min(self.order.len());
+        let end = self.start.saturating_add(self.size).min(self.order.len());
         if end == self.start || self.is_whole && end - self.start < self.size {
             return None;
         }

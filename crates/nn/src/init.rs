@@ -214,8 +214,8 @@ pub fn calculate_gain(nonlinearity: Nonlinearity) -> f64 {
 fn fans(shape: &Shape) -> [f64; 2] {
     match &**shape {
         [outputs, inputs, window @ ..] => {
-            let window: usize = window.iter().product();
-            [inputs * window, outputs * window].map(|fan| fan as f64)
+            let window: f64 = window.iter().map(|&size| size as f64).product();
+            [inputs, outputs].map(|&count| count as f64 * window)
         }
         _ => [shape.len() as f64; 2],
     }

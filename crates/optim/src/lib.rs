@@ -83,6 +83,7 @@ pub trait Optimizer<T: Float = f32>: Module<T> {
     /// # Errors
     /// When the model has other parameters, or parameters of other shapes, than in earlier steps; when no trainable one has a
     /// gradient.
+    #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()>;
 
     /// The learning rate.

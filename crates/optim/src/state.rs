@@ -84,7 +84,10 @@ impl<T: Float, const N: usize> State<T, N> {
             moved += usize::from(param.is_trainable() && gradients.get(param).is_some());
             if result.is_ok() {
                 result = match slot {
-                    Some(slot) if slot.shape == *param.shape() => slot.advance(param, gradients, initial, &update),
+                    Some(slot) if slot.shape == *param.shape() => {
+                        let advanced = slot.advance(param, gradients, initial, &update);
+                        advanced.map_err(|error| Error { site, ..error })
+                    }
                     slot => Err(changed(path, param.shape(), slot.map(|slot| &slot.shape), site)),
                 };
             }

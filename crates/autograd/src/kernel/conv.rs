@@ -11,12 +11,13 @@ use crate::kernel::parallel;
 use crate::kernel::register::{lanes, register};
 use crate::kernel::transpose::transpose;
 use crate::kernel::vectorized::vectorized;
+use crate::shape::len_of;
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 
 use planes::Planes;
 use product::{Patches, add_adjoint};
-use windows::Windows;
+use windows::{Windows, framed};
 
 mod axis;
 mod moves;
@@ -43,7 +44,30 @@ pub(crate) struct Conv {
     pub groups: usize,
 }
 
+/// The convolution, and the gradients in its operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Output,
+    Input,
+    Weight,
+}
+
 impl Conv {
+    /// Elements that a thread works in, saturating, for images `x` of `[N, C, H, W]` and a weight `w` of `[O, C/groups, KH, KW]`.
+    pub fn space<T: Float>(&self, pass: Pass, x: &[usize], w: &[usize]) -> usize {
+        if x.contains(&0) || w.contains(&0) {
+            return 0;
+        }
+        let planes = Planes::new(self, x, w);
+        let (input, framed) = ([x[2], x[3]], framed(self, [x[2], x[3]], [w[2], w[3]]));
+        match pass {
+            _ if planes.are_few::<T>(pass) => planes.space::<T>(pass),
+            Pass::Input => len_of(&[framed[0], framed[1], register::<T>()]),
+            _ if framed == input => 0,
+            _ => len_of(&[x[1], framed[0], framed[1]]),
+        }
+    }
+
     /// The height and width of the output; `None` when the kernel does not fit.
     pub fn output(&self, input: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
@@ -66,7 +90,7 @@ impl Conv {
         }
         let (planes, x, w) = (Planes::new(self, x_shape, w_shape), Packed::new(x), Packed::new(w));
         let x = x.as_slice();
-        if planes.are_few::<T>(planes.filters) {
+        if planes.are_few::<T>(Pass::Output) {
             return planes.write_output(x, w.as_slice(), bias, out);
         }
         let windows = Windows::new(self, x_shape, w_shape);
@@ -88,7 +112,7 @@ impl Conv {
         let x_shape = [g.layout.shape[0], w_shape[1] * self.groups, input[0], input[1]];
         let (planes, g, w) = (Planes::new(self, &x_shape, w_shape), Packed::new(g), Packed::new(w));
         let g = g.as_slice();
-        if planes.are_few::<T>(planes.channels) {
+        if planes.are_few::<T>(Pass::Input) {
             return planes.write_input_gradient(g, w.as_slice(), out);
         }
         let windows = Windows::new(self, &x_shape, w_shape);
@@ -109,8 +133,7 @@ impl Conv {
         let w_shape = [g_shape[1], x_shape[1] / self.groups.max(1), kernel[0], kernel[1]];
         let (planes, x, g) = (Planes::new(self, x_shape, &w_shape), Packed::new(x), Packed::new(g));
         let (x, g) = (x.as_slice(), g.as_slice());
-        // A product of two rows loads twice as much as a sum of rows.
-        if planes.are_few::<T>(2 * planes.filters) {
+        if planes.are_few::<T>(Pass::Weight) {
             return planes.write_weight_gradient(x, g, out);
         }
         let windows = Windows::new(self, x_shape, &w_shape);
@@ -382,7 +405,7 @@ mod tests {
         let cases = cases();
         let few = |case: &Case| {
             let planes = Planes::new(&case.conv, &case.x, &case.w);
-            [planes.filters, planes.channels].map(|count| planes.are_few::<f32>(count))
+            [Pass::Output, Pass::Input].map(|pass| planes.are_few::<f32>(pass))
         };
         if crate::kernel::register::register::<f32>() >= 8 {
             assert_eq!([9, 10, 11].map(|k| few(&cases[k])), [[true, true], [true, false], [false, true]]);

@@ -3,7 +3,7 @@
 
 use crate::float::Element;
 use crate::kernel::parallel;
-use crate::shape::{Shape, product};
+use crate::shape::{Shape, len_of};
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 use crate::tensor::copy::copy_to;
@@ -23,8 +23,8 @@ impl Lines {
     /// The lines of `shape` along `axis`; a single number is a line of one.
     pub fn new(shape: &Shape, axis: usize) -> Self {
         debug_assert!(axis < shape.rank() || shape.rank() == 0);
-        let inner = shape.get(axis + 1..).map_or(1, product);
-        Lines { outer: product(&shape[..axis]), len: shape.get(axis).copied().unwrap_or(1), inner }
+        let inner = shape.get(axis + 1..).map_or(1, len_of);
+        Lines { outer: len_of(&shape[..axis]), len: shape.get(axis).copied().unwrap_or(1), inner }
     }
 
     /// Elements of one outer step.

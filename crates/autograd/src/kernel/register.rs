@@ -177,7 +177,7 @@ pub(crate) fn register<T: Float>() -> usize {
 
 /// The number of columns that `columns` of the right factor are padded to: whole registers.
 pub(crate) fn lanes<T: Float>(columns: usize) -> usize {
-    columns.next_multiple_of(register::<T>())
+    columns.checked_next_multiple_of(register::<T>()).unwrap_or(usize::MAX)
 }
 
 /// `tile[p][v] = Σₖ x[p][offsets[k]]·factor[v][k]`, where `factor` has a register every `pitch` elements.

@@ -3,7 +3,7 @@
 use super::cat::cat;
 use crate::error::Rule;
 use crate::float::Float;
-use crate::shape::{Axes, Shape, checked_product};
+use crate::shape::{Axes, Shape, checked_len_of};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -26,7 +26,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn unflatten(self, axis: isize, sizes: impl Into<Shape>) -> Self {
         let (shape, sizes) = (self.shape(), sizes.into());
         match shape.axis(axis) {
-            Ok(axis) if checked_product(&sizes) != Some(shape[axis]) => {
+            Ok(axis) if checked_len_of(&sizes) != Some(shape[axis]) => {
                 self.fail("unflatten", Rule::ElementCount { from: shape[axis].into(), to: sizes })
             }
             Ok(axis) => {
@@ -57,7 +57,7 @@ impl<'t, T: Float> Var<'t, T> {
             (Ok(first), Ok(last)) if first <= last => {
                 let known = |sizes: &[usize]| sizes.iter().copied().map(Some).collect::<Vec<_>>();
                 let (before, after) = (known(&shape[..first]), known(&shape[last + 1..]));
-                let size = checked_product(&shape[first..=last]);
+                let size = checked_len_of(&shape[first..=last]);
                 self.reshape_computed(before.into_iter().chain([size]).chain(after)).called("flatten_axes")
             }
             (Ok(first), Ok(last)) => {

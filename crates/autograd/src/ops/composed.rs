@@ -185,6 +185,10 @@ impl<'t, T: Float> Var<'t, T> {
         if p == 0 {
             return self.fail("mvlgamma", Rule::Argument { name: "p", must: "at least 1", found: p.to_string() });
         }
+        // A difference, a function and a sum for each term.
+        if let Err(rule) = self.tape().must_have_room(3 * p as usize) {
+            return self.fail("mvlgamma", rule);
+        }
         let number = |x: f64| Term::Number(T::from_f64(x));
         let dimension = f64::from(p);
         let constant = number(dimension * (dimension - 1.0) / 4.0 * std::f64::consts::PI.ln());

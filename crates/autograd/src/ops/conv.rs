@@ -6,10 +6,11 @@
 use super::{Cotangents, Operands, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
-use crate::kernel::conv::Conv;
+use crate::kernel::conv::{Conv, Pass};
 use crate::ops::Embed;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::buffer::Buffer;
 use crate::var::Var;
 
 /// Options of a convolution over N axes; PyTorch's names and defaults.
@@ -137,6 +138,7 @@ fn convolution<T: Float>(conv: &Conv, [x, w]: [&Tensor<T>; 2], bias: Option<&Ten
     }
     let bias = bias.map(Tensor::contiguous);
     let bias = bias.as_ref().and_then(Tensor::as_slice);
+    must_have_room::<T>(conv, Pass::Output, x.shape(), w.shape())?;
     let shape = Shape::from([images, filters, out_height, out_width]);
     Tensor::build(shape, |out| conv.forward(x.view(), w.view(), bias, out))
 }
@@ -165,7 +167,9 @@ impl TensorRule for ConvInput {
     fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
         let (g, w) = (&x[0], &x[1]);
         let ([images, ..], [_, channels, ..]) = (sizes(g)?, sizes(w)?);
-        let shape = Shape::from([images, channels * self.conv.groups, self.input[0], self.input[1]]);
+        let [height, width] = self.input.map(Some);
+        let shape = Shape::computed([Some(images), channels.checked_mul(self.conv.groups), height, width])?;
+        must_have_room::<T>(&self.conv, Pass::Input, &shape, w.shape())?;
         let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
@@ -193,6 +197,7 @@ impl TensorRule for ConvWeight {
         let (x, g) = (&x[0], &x[1]);
         let ([_, channels, ..], [_, filters, ..]) = (sizes(x)?, sizes(g)?);
         let shape = Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]);
+        must_have_room::<T>(&self.conv, Pass::Weight, x.shape(), &shape)?;
         let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
@@ -221,6 +226,20 @@ fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 
         dilation: conv.dilation.to_vec(),
         input: [0, 1].map(|axis| input[axis].saturating_add(conv.padding[axis].saturating_mul(2))).to_vec(),
     })
+}
+
+/// # Errors
+/// When memory has no room for what a convolution of these images works in: the padding and the steps within a window may be
+/// far larger than the images and the output.
+fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Result<(), Rule> {
+    if Buffer::<T>::has_room(conv.space::<T>(pass, x, w)) {
+        return Ok(());
+    }
+    let padded = |(axis, &size): (usize, &usize)| match axis.checked_sub(2) {
+        Some(axis) => size.saturating_add(conv.padding[axis].saturating_mul(2)),
+        None => size,
+    };
+    Err(Rule::Memory { shape: x.iter().enumerate().map(padded).collect() })
 }
 
 /// The operands of a convolution over one or two axes as those of one over two.
@@ -489,8 +508,8 @@ impl<'t, T: Float> Var<'t, T> {
                 }
                 let weight = weight.in_shape(&Shape::from(operands.weight));
                 match bias {
-                    Some(bias) => x.record(BiasedConv2d { conv }, &[weight, bias]).in_shape(&out),
-                    None => x.record(Conv2d { conv }, &[weight]).in_shape(&out),
+                    Some(bias) => x.record(BiasedConv2d { conv }, &[weight, bias]).in_shape(&out).called(op),
+                    None => x.record(Conv2d { conv }, &[weight]).in_shape(&out).called(op),
                 }
             }
             Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
@@ -506,10 +525,10 @@ impl<'t, T: Float> Var<'t, T> {
         options: &ConvTransposeOptions<N>,
     ) -> Self {
         match Transposed::new(&self.shape(), &weight.shape(), bias.map(Var::shape).as_ref(), options) {
-            Ok(Transposed { operands, op, out }) => {
+            Ok(Transposed { operands, op: rule, out }) => {
                 let x = self.in_shape(&Shape::from(operands.images));
-                let y = x.record(op, &[weight.in_shape(&Shape::from(operands.weight))]);
-                y.plus_bias(bias).in_shape(&out)
+                let y = x.record(rule, &[weight.in_shape(&Shape::from(operands.weight))]);
+                y.plus_bias(bias).in_shape(&out).called(op)
             }
             Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
         }
@@ -711,6 +730,16 @@ mod tests {
         );
         let still = Conv2dOptions { stride: [0, 1], ..plain };
         assert_eq!(conv([one, &[2, 4, 2, 2]], still), "conv2d: stride must be at least 1, found [0, 1]");
+        let wide = Conv1dOptions { padding: Padding::Same, dilation: [1 << 36], ..Default::default() };
+        assert_eq!(
+            failure(&[&[2, 4, 3], &[2, 4, 3]], |x| x[0].conv1d(x[1], None, wide)),
+            format!("conv1d: memory has no room for shape [2, 4, 1, {}]", (1_usize << 37) + 3)
+        );
+        let far = ConvTranspose1dOptions { stride: [1 << 60], ..Default::default() };
+        assert_eq!(
+            failure(&[&[2, 4, 3], &[4, 2, 2]], |x| x[0].conv_transpose1d(x[1], None, far)),
+            format!("conv_transpose1d: memory has no room for shape [2, 2, 1, {}]", (1_usize << 61) + 2)
+        );
         let bias = failure(&[one, &[2, 4, 2, 2], &[3]], |x| x[0].conv2d(x[1], Some(x[2]), plain));
         assert_eq!(bias, "conv2d: the bias must have shape [2], found [3]");
         let transposed = failure(&[one, &[3, 4, 2, 2]], |x| x[0].conv_transpose2d(x[1], None, Default::default()));

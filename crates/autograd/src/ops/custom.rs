@@ -10,7 +10,7 @@ use crate::engine::Factor;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op};
-use crate::tape::{FAILED, Input, Inputs, Node, Tape};
+use crate::tape::{Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -278,8 +278,8 @@ pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
     let site = Location::caller();
     let tape = inputs[0].tape;
     let fail = |error: Error| [Var::new(tape, tape.fail(error)); M];
-    if inputs.iter().any(|input| input.is_failed()) {
-        return [Var::new(tape, FAILED); M];
+    if let Some(&failed) = inputs.iter().find(|input| input.is_failed()) {
+        return [inputs[0].and(failed); M];
     }
     if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
         return fail(Error { op: rule.name(), rule: Rule::TwoTapes, site });

@@ -10,7 +10,7 @@ use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
 use crate::kernel::Write;
 use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
-use crate::shape::{Shape, product};
+use crate::shape::{Shape, len_of};
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 use crate::var::{Term, Var};
@@ -102,7 +102,7 @@ impl TensorRule for MaxPool {
             Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
             Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
         })?;
-        let below = product(&plane(x.shape()));
+        let below = len_of(&plane(x.shape()));
         Ok(Value { tensor, saved: Saved::Integers(Integers { list: indices, below }) })
     }
 
@@ -126,7 +126,7 @@ impl TensorRule for Pick {
         let output = plane(places.shape());
         let shape = with_plane(x[0].shape(), output);
         places.shape().must_be("the indices", &shape)?;
-        let per_plane = product(&output);
+        let per_plane = len_of(&output);
         let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, places.as_slice(), per_plane, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
@@ -151,7 +151,7 @@ impl TensorRule for Unpick {
         places.shape().must_be("the indices", x[0].shape())?;
         check_places(&places, self.size)?;
         let shape = with_plane(x[0].shape(), self.size);
-        let per_plane = product(&plane(places.shape()));
+        let per_plane = len_of(&plane(places.shape()));
         let fill = |out: &mut [T]| pool::unpick(x[0].view(), places.as_slice(), per_plane, height * width, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
@@ -163,7 +163,7 @@ impl TensorRule for Unpick {
 
 /// The rule that the first place outside of planes of this size breaks.
 fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), Rule> {
-    let area = product(&size);
+    let area = len_of(&size);
     places.must_index(0, &Shape::from(area))
 }
 

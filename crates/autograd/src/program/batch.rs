@@ -319,7 +319,10 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
     where
         X: 'x,
     {
-        self.xs.first().map_or(Ok(()), |x| require_form("batch", gradients, x))
+        match self.xs.first() {
+            Some(x) => require_form("batch", gradients, x),
+            None => Ok(()),
+        }
     }
 
     /// Runs all inputs, each with its direction if there are any, on the path of the last one, and those that are on another path

@@ -14,7 +14,7 @@ use super::derived::{Given, derived, gradient};
 use super::eager;
 use super::lanes::{into_inner, rows};
 use super::paths::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
 use crate::reverse::recorded;
@@ -22,6 +22,7 @@ use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
+use crate::tensor::buffer::Buffer;
 use crate::var::Var;
 
 /// An elementwise operation made of a function of numbers: fused, vectorised, differentiable to any order.
@@ -96,6 +97,9 @@ impl<T: Float, const N: usize> Map<T, N> {
                 Ok(shape) => shape,
                 Err(rule) => return x.fail(self.0.name, rule),
             };
+        }
+        if !Buffer::<T>::has_room(shape.len()) {
+            return x[0].fail(self.0.name, Rule::Memory { shape });
         }
         let fitting = x.map(|x| if x.shape() == shape { x } else { x.broadcast_to(shape.clone()) });
         let [y] = custom::record(Rc::new(self.clone()), &fitting);

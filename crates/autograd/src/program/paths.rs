@@ -675,8 +675,10 @@ impl<T: Float> Paths<T> {
     #[track_caller]
     fn run_at(&mut self, at: usize, kind: Kind) -> Result<&mut Run<T>> {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
-        let run = path.and_then(|path| path.runs[kind as usize].as_mut());
-        run.ok_or_else(|| not_replayable("its path was forgotten"))
+        match path.and_then(|path| path.runs[kind as usize].as_mut()) {
+            Some(run) => Ok(run),
+            None => Err(not_replayable("its path was forgotten")),
+        }
     }
 
     /// The code of a path that has some for `kind`, to run in lanes, if there are no tensors in it.

@@ -3,9 +3,10 @@
 //! Fresh memory costs a page fault for every 4 KiB, often more than the arithmetic on it, so a training step takes the blocks
 //! that the step before it gave back. Nothing here knows shapes.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::any::TypeId;
 use std::cell::Cell;
+use std::hint::black_box;
 use std::marker::PhantomData;
 use std::mem;
 use std::ptr::{self, NonNull};
@@ -120,11 +121,20 @@ impl<E: Element> Drop for Buffer<E> {
     }
 }
 
-/// Whether memory has room for so many bytes, by asking the system where they are many.
+/// Whether memory has room for so many bytes, by asking the system where they are many. Nothing is written: pages would be
+/// taken by that, and it would last.
 pub(crate) fn has_room(bytes: usize) -> bool {
     let Some(class) = class_of(bytes) else { return false };
-    // SAFETY: the block was just allocated, and nobody has seen it.
-    room(class) <= SLACK || allocate(class).map(|block| unsafe { free(block) }).is_some()
+    if room(class) <= SLACK {
+        return true;
+    }
+    // SAFETY: the layout is not empty. The compiler may not leave out what nobody seems to use.
+    let block = black_box(unsafe { alloc(allocation(class)) });
+    if !block.is_null() {
+        // SAFETY: the block was just allocated with this layout.
+        unsafe { dealloc(block, allocation(class)) };
+    }
+    !block.is_null()
 }
 
 const ALIGN: usize = 64;
@@ -355,6 +365,20 @@ mod tests {
             assert!(Buffer::<f64>::new(len).is_none() && !Buffer::<f64>::has_room(len), "{len}");
         }
         assert_eq!((cached(), POOL.with(|pool| pool.grown.get())), (0, 0));
+    }
+
+    /// The most bytes of memory that the process has had at once, where the system tells.
+    fn peak() -> Option<usize> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? << 10)
+    }
+
+    #[test]
+    fn asking_for_room_takes_none() {
+        let Some(before) = peak() else { return };
+        let rooms = [1 << 32, 1 << 33, 1 << 34].map(has_room);
+        assert!(peak().is_some_and(|after| after < before + (1 << 31)), "{rooms:?} {before} {:?}", peak());
     }
 
     #[test]

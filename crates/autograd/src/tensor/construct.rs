@@ -95,7 +95,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Argument`] when the step is zero or not a number, or the count is not finite.
+    /// [`Rule::Argument`] when the step is zero or not a number, or the count is not finite; [`Rule::Memory`].
     #[track_caller]
     pub fn arange(start: T, end: T, step: T) -> Result<Self> {
         let (start, end, step) = (start.to_f64(), end.to_f64(), step.to_f64());
@@ -105,7 +105,11 @@ impl<T: Float> Tensor<T> {
             let found = format!("{start}..{end} step {step}");
             return Err(Error::new("arange", Rule::Argument { name: "range", must: "a countable range", found }));
         }
-        Ok((0..count.max(0.0) as usize).map(|i| T::from_f64(start + i as f64 * step)).collect())
+        let fill = |elements: &mut [T]| {
+            let places = elements.iter_mut().enumerate();
+            places.for_each(|(i, x)| *x = T::from_f64(start + i as f64 * step));
+        };
+        Self::build(Shape::from(count.max(0.0) as usize), fill).map_err(Error::at("arange"))
     }
 
     /// `n` numbers from `start` to `end`, both included, equally far apart; `start` alone if `n` is one.

@@ -139,13 +139,8 @@ impl<E: Element> Tensor<E> {
     /// [`Rule::Axis`] when the result has no such axis.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Result<Self> {
-        let out_of_range = || Error::new("unsqueeze", Rule::Axis { axis, shape: self.shape().clone() });
-        let rank = self.rank() as isize;
-        let position = if axis < 0 { axis + rank + 1 } else { axis };
-        if !(0..=rank).contains(&position) {
-            return Err(out_of_range());
-        }
-        Ok(self.with_layout(self.layout.unsqueeze(position as usize)))
+        let position = self.shape().new_axis(axis).map_err(Error::at("unsqueeze"))?;
+        Ok(self.with_layout(self.layout.unsqueeze(position)))
     }
 
     /// Stretched to `shape` as in NumPy: new axes in front, and axes of size one repeated.

@@ -89,9 +89,10 @@ pub struct MultiheadAttention<T: Float = f32> {
 impl<T: Float> MultiheadAttention<T> {
     /// A layer with biases, for vectors of this width.
     pub fn new(width: usize, heads: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let in_proj_weight = init::xavier_uniform([3 * width, width], 1.0, rng).into();
+        let rows = width.saturating_mul(3);
+        let in_proj_weight = init::xavier_uniform([rows, width], 1.0, rng).into();
         let out_proj = Linear { bias: Some(init::zeros([width]).into()), ..Linear::new(width, width, rng) };
-        let in_proj_bias = Some(init::zeros([3 * width]).into());
+        let in_proj_bias = Some(init::zeros([rows]).into());
         let dropout = Dropout::new(0.0, rng);
         Self { in_proj_weight, in_proj_bias, out_proj, heads, batch_first: false, dropout }
     }

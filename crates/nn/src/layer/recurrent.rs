@@ -25,7 +25,8 @@ pub struct RecurrentParams<T: Float = f32> {
 impl<T: Float> RecurrentParams<T> {
     fn new(gates: usize, inputs: usize, width: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (width as f64).sqrt();
-        let rows = gates * width;
+        // What has no room is refused where the weight is made.
+        let rows = gates.saturating_mul(width);
         let mut draw = |shape: Shape| Param::from(init::uniform(shape, -bound, bound, rng));
         Self {
             weight_ih: draw([rows, inputs].into()),
@@ -173,7 +174,7 @@ impl<T: Float> Layers<T> {
         let (mut params, mut names) = (Vec::new(), Vec::new());
         for layer in 0..config.layers {
             for suffix in &["", "_reverse"][..directions] {
-                let inputs = if layer == 0 { inputs } else { directions * width };
+                let inputs = if layer == 0 { inputs } else { width.saturating_mul(directions) };
                 params.push(RecurrentParams::new(gates, inputs, width, rng));
                 let kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
                 names.push(kinds.map(|kind| format!("{kind}_l{layer}{suffix}")));

@@ -9,12 +9,13 @@ use super::axis::Axis;
 use super::moves::{interleave, plus, put, take};
 use super::product::Offsets;
 use super::rows::{add_products, write_sums};
-use super::{Conv, PIECES, add_halves};
+use super::{Conv, PIECES, Pass, add_halves};
 use crate::float::Float;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
 use crate::kernel::register::{lanes, register};
 use crate::kernel::vectorized::vectorized;
+use crate::shape::len_of;
 use crate::tensor::buffer::Buffer;
 
 /// Elements of a result that a thread takes at once, in whole groups.
@@ -49,10 +50,16 @@ impl Planes {
         }
     }
 
-    /// Whether registers along the filters or channels of a group, `planes`, would be emptier than along a long row.
-    pub fn are_few<T: Float>(&self, planes: usize) -> bool {
+    /// Whether registers along the filters or channels of a group would be emptier than along a long row.
+    pub fn are_few<T: Float>(&self, pass: Pass) -> bool {
+        let planes = match pass {
+            Pass::Output => self.filters,
+            Pass::Input => self.channels,
+            // A product of two rows loads twice as much as a sum of rows.
+            Pass::Weight => 2 * self.filters,
+        };
         let filled = planes > 0 && self.input_len() > 0;
-        filled && planes * self.output_row::<T>() <= register::<T>() * self.output_area()
+        filled && planes.saturating_mul(self.output_row::<T>()) <= register::<T>() * self.output_area()
     }
 
     /// The output of images `x` for a weight `w` and, where there is one, a bias.
@@ -62,7 +69,7 @@ impl Planes {
         let group_len = self.filters * area;
         let work = cost(out.len().saturating_mul(depth));
         parallel::pieces(out, self.piece(group_len), work, &|start, out| {
-            let mut space = Buffer::scratch(frame + self.filters * len);
+            let mut space = Buffer::scratch(self.space::<T>(Pass::Output));
             let Some((frame, sums)) = space.get_mut().map(|space| space.split_at_mut(frame)) else { return };
             frame.fill(T::ZERO);
             for (k, out) in out.chunks_exact_mut(group_len).enumerate() {
@@ -82,17 +89,15 @@ impl Planes {
 
     /// The gradient of the input.
     pub fn write_input_gradient<T: Float>(&self, g: &[T], w: &[T], out: &mut [T]) {
-        let (area, depth, [height, pitch]) =
-            (self.input[0] * self.input[1], self.filters * self.kernel_area(), self.framed());
-        let len = lanes::<T>((self.rows.span() - 1) * pitch + self.columns.span());
+        let (area, depth) = (self.input[0] * self.input[1], self.filters * self.kernel_area());
+        let (frame, len) = (self.output_frame::<T>(), self.input_row::<T>());
         let (places, taps) = self.by_phase();
         let weights = self.weights_by_phase(w, taps.as_slice());
         let (lines, joins) = (self.output_lines(), self.joins(self.channels * len));
-        let (frame, group_len) = (self.filters * height * pitch + register::<T>(), self.channels * area);
-        let phases = self.rows.phases * self.columns.phases;
+        let group_len = self.channels * area;
         let work = cost(g.len().saturating_mul(self.depth()));
         parallel::pieces(out, self.piece(group_len), work, &|start, out| {
-            let mut space = Buffer::scratch(frame + phases * self.channels * len);
+            let mut space = Buffer::scratch(self.space::<T>(Pass::Input));
             let Some((frame, sums)) = space.get_mut().map(|space| space.split_at_mut(frame)) else { return };
             frame.fill(T::ZERO);
             if self.has_gaps() {
@@ -127,7 +132,7 @@ impl Planes {
         let work = cost(g.len().saturating_mul(self.depth()));
         parallel::pieces(sums, group_len, work, &|start, sums| {
             let (first, group) = (start / out.len() * images, start % out.len() / group_len);
-            let mut space = Buffer::scratch(frame + row + group_len * lanes);
+            let mut space = Buffer::scratch(self.space::<T>(Pass::Weight));
             let Some(space) = space.get_mut() else { return };
             space.fill(T::ZERO);
             let (frame, rest) = space.split_at_mut(frame);
@@ -150,6 +155,22 @@ impl Planes {
         out.copy_from_slice(add_halves(sums, len));
     }
 
+    /// Elements that a thread works in, saturating.
+    pub fn space<T: Float>(&self, pass: Pass) -> usize {
+        let (frame, others) = match pass {
+            Pass::Output => (self.frame::<T>(), len_of(&[self.filters, self.output_row::<T>()])),
+            Pass::Input => {
+                let rows = [self.rows.phases, self.columns.phases, self.channels, self.input_row::<T>()];
+                (self.output_frame::<T>(), len_of(&rows))
+            }
+            Pass::Weight => {
+                let sums = self.filters * self.depth() * register::<T>();
+                (self.frame::<T>(), self.output_row::<T>().saturating_add(sums))
+            }
+        };
+        frame.saturating_add(others)
+    }
+
     /// Elements of a group of results that are `group_len` long each, as many groups as a thread takes at once.
     fn piece(&self, group_len: usize) -> usize {
         group_len * (PIECE / group_len).max(1)
@@ -157,7 +178,7 @@ impl Planes {
 
     /// Elements of a group of the input.
     fn input_len(&self) -> usize {
-        self.channels * self.input[0] * self.input[1]
+        len_of(&[self.channels, self.input[0], self.input[1]])
     }
 
     /// Elements of a group of the output.
@@ -171,7 +192,14 @@ impl Planes {
 
     /// The length of a phase's row from the first window to the last, in whole registers.
     fn output_row<T: Float>(&self) -> usize {
-        lanes::<T>(self.rows.output.saturating_sub(1) * self.columns.covered() + self.columns.output)
+        let whole = len_of(&[self.rows.output.saturating_sub(1), self.columns.covered()]);
+        lanes::<T>(whole.saturating_add(self.columns.output))
+    }
+
+    /// The length of a row from the first place in the input to the last of a phase, in whole registers.
+    fn input_row<T: Float>(&self) -> usize {
+        let whole = len_of(&[self.rows.span() - 1, self.framed()[1]]);
+        lanes::<T>(whole.saturating_add(self.columns.span()))
     }
 
     fn kernel_area(&self) -> usize {
@@ -185,12 +213,18 @@ impl Planes {
 
     /// Elements of a phase of the input.
     fn phase(&self) -> usize {
-        self.rows.covered() * self.columns.covered()
+        len_of(&[self.rows.covered(), self.columns.covered()])
     }
 
     /// Elements of a group of the input in all phases, and a register behind them, which loads may reach into.
     fn frame<T: Float>(&self) -> usize {
-        self.channels * self.rows.phases * self.columns.phases * self.phase() + register::<T>()
+        len_of(&[self.channels, self.rows.phases, self.columns.phases, self.phase()]).saturating_add(register::<T>())
+    }
+
+    /// Elements of a group of the output in its frame, and a register behind them.
+    fn output_frame<T: Float>(&self) -> usize {
+        let [height, width] = self.framed();
+        len_of(&[self.filters, height, width]).saturating_add(register::<T>())
     }
 
     /// The taps that meet a phase of rows and columns.
@@ -228,7 +262,7 @@ impl Planes {
 
     /// Height and width of a plane of the output in its frame: from every place in the input, all taps have a place in it.
     fn framed(&self) -> [usize; 2] {
-        [&self.rows, &self.columns].map(|axis| axis.span() + axis.reach())
+        [&self.rows, &self.columns].map(|axis| axis.span().saturating_add(axis.reach()))
     }
 
     /// The lines that put a group of the output into its frame.

@@ -26,6 +26,16 @@ pub(super) struct Windows {
     pub elements: Offsets,
 }
 
+/// Height and width of a plane of the input in its frame.
+pub(super) fn framed(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> [usize; 2] {
+    let output = conv.output(input, kernel).unwrap_or([0, 0]);
+    [0, 1].map(|axis| {
+        let last = output[axis].saturating_sub(1) * conv.stride[axis];
+        let end = last + kernel[axis].saturating_sub(1) * conv.dilation[axis] + 1;
+        end.max(conv.padding[axis] + input[axis])
+    })
+}
+
 impl Windows {
     /// Of images `x`, `[N, C, H, W]`, and a weight `w`, `[O, C/groups, KH, KW]`.
     pub fn new(conv: &Conv, x: &[usize], w: &[usize]) -> Self {
@@ -33,11 +43,7 @@ impl Windows {
         debug_assert!(w[1] == x[1] / groups && w[0].is_multiple_of(groups));
         let (input, kernel, channels) = ([x[2], x[3]], [w[2], w[3]], w[1]);
         let output = conv.output(input, kernel).unwrap_or([0, 0]);
-        let framed = [0, 1].map(|axis| {
-            let last = output[axis].saturating_sub(1) * conv.stride[axis];
-            let end = last + kernel[axis].saturating_sub(1) * conv.dilation[axis] + 1;
-            end.max(conv.padding[axis] + input[axis])
-        });
+        let framed = framed(conv, input, kernel);
         let grid = |size: [usize; 2], steps: [usize; 2]| {
             let rows = (0..size[0]).map(move |row| row * steps[0] * framed[1]);
             rows.flat_map(move |row| (0..size[1]).map(move |column| row + column * steps[1]))

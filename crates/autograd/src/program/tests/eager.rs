@@ -1,8 +1,5 @@
 //! When programs record, replay, or run the function on a plain tape, by their reports; and that no result tells which.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use super::*;
 use crate::{Generator, Inputs, jacobian, jvp};
 
@@ -81,7 +78,14 @@ fn paths_that_come_once_are_run_and_those_that_come_often_are_recorded() -> Resu
         report = run(&regular)?;
         if run_of_many == 500 {
             assert!(report.recordings <= before.recordings + 1, "{report}");
-            assert_eq!(report.hits + 1, { report = run(&regular)?; report.hits }, "{report}");
+            assert_eq!(
+                report.hits + 1,
+                {
+                    report = run(&regular)?;
+                    report.hits
+                },
+                "{report}"
+            );
         }
     }
     assert_adds_up(report, 1302);
@@ -129,10 +133,7 @@ fn no_result_tells_whether_it_was_replayed() -> Result<()> {
     let (mut free, [mut replayed, mut run]) = (programs()?, {
         let [(a, b, c), (d, e, f)] = [programs()?, programs()?];
         let how = [Forced::Replay, Forced::Run];
-        [
-            (a.forced(how[0]), b.forced(how[0]), c.forced(how[0])),
-            (d.forced(how[1]), e.forced(how[1]), f.forced(how[1])),
-        ]
+        [(a.forced(how[0]), b.forced(how[0]), c.forced(how[0])), (d.forced(how[1]), e.forced(how[1]), f.forced(how[1]))]
     });
     for (k, x) in inputs.iter().enumerate() {
         let v = &inputs[(k + 1) % inputs.len()];
