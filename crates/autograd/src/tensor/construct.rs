@@ -62,11 +62,18 @@ impl<E: Element> Tensor<E> {
     }
 }
 
-impl<T: Float> Tensor<T> {
-    /// The shape of a tensor whose elements nobody will look at: NaN, in the memory of one number.
-    pub(crate) fn absent(shape: &Shape) -> Self {
+impl<E: Element> Tensor<E> {
+    /// One element everywhere, in the memory of one.
+    pub(crate) fn repeated(element: E, shape: &Shape) -> Self {
         let strides = SmallVec::from_elem(0, shape.rank());
-        Tensor::scalar(T::NAN).with_layout(Layout { shape: shape.clone(), strides, offset: 0 })
+        Tensor::scalar(element).with_layout(Layout { shape: shape.clone(), strides, offset: 0 })
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The shape of a tensor whose elements nobody will look at: NaN.
+    pub(crate) fn absent(shape: &Shape) -> Self {
+        Tensor::repeated(T::NAN, shape)
     }
 
     /// Every element is one.
