@@ -211,7 +211,7 @@ fn cnn(data: &Set, options: &Options, rng: &mut StdRng) -> Sequential {
 fn summary(model: &mut Sequential, set: &Set) -> autograd::Result<Summary> {
     model.eval();
     let (image, _) = set.rows(&Tensor::from([0]))?;
-    let summary = summary_of(model, |tape| model.forward(tape.constant(image)))?;
+    let summary = summary_of(model, |tape| model.forward(tape.placeholder(image.shape())))?;
     model.train();
     Ok(summary)
 }

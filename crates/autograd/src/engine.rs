@@ -15,10 +15,11 @@ use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
 use crate::kernel::map::{self, Operand};
 use crate::ops::elementwise::{Block, Elementwise};
-use crate::ops::{OPERANDS, Op, Operands, Value};
+use crate::ops::{KeptShape, OPERANDS, Op, Operands, Saved, Shapes, Value};
 use crate::reverse::{self, Seed};
 use crate::shape::Shape;
 use crate::tape::{Input, Inputs, Node, Tape};
+use crate::tensor::integers::Integers;
 use crate::tensor::{Tensor, View, refused};
 
 /// The entry points of the engine for one type of number.
@@ -65,7 +66,7 @@ fn record<T: Float>(
     if let Op::Elementwise(code) = op {
         let value = match tape.is_hollow() {
             false => evaluate_elementwise(&nodes, code, inputs),
-            true => shape_of(&factors(&nodes, inputs)[..inputs.len()]).map(|shape| Tensor::absent(&shape)),
+            true => shape_of(&factors(&nodes, inputs)[..inputs.len()]).and_then(|shape| absent(&shape)),
         };
         drop(nodes);
         return match value {
@@ -76,7 +77,10 @@ fn record<T: Float>(
             Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
         };
     }
-    let value = evaluate(tape, &nodes, &op, inputs, integers);
+    let value = match tape.is_hollow() {
+        false => evaluate(tape, &nodes, &op, inputs, integers),
+        true => hollow(tape, &nodes, &op, inputs, integers),
+    };
     drop(nodes);
     match value {
         Ok(Value { tensor, saved }) => {
@@ -112,10 +116,43 @@ fn evaluate<T: Float>(
     let tensors: SmallVec<[Tensor<T>; OPERANDS]> =
         inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     let integers = tape.values_of(integers);
-    match op.value(Operands { tensors: &tensors, integers: &integers }) {
+    match op.of(Operands { tensors: &tensors, integers: &integers }) {
         Some(value) => value,
         None => Ok(tensors.into_iter().next().ok_or(Rule::NoOperands)?.into()),
     }
+}
+
+/// The value of an operation without its elements, from shapes alone.
+fn hollow<T: Float>(
+    tape: &Tape<T>,
+    nodes: &[Node<T>],
+    op: &Op,
+    inputs: &[Input<T>],
+    integers: &[u32],
+) -> Result<Value<T>, Rule> {
+    let number = Shape::default();
+    let shape_of = |input: &Input<T>| match *input {
+        Input::Node(slot) => nodes[slot as usize].value.shape(),
+        Input::Number(_) => &number,
+    };
+    let tensors: SmallVec<[&Shape; OPERANDS]> = inputs.iter().map(shape_of).collect();
+    let all = tape.all_integers();
+    let integers: SmallVec<[&Shape; 1]> = integers.iter().map(|&slot| all[slot as usize].value.shape()).collect();
+    let shapes = Shapes { tensors: &tensors, integers: &integers };
+    let Some(shape) = op.shape(shapes) else { return Ok(absent(tensors.first().ok_or(Rule::NoOperands)?)?.into()) };
+    let shape = shape?;
+    let saved = match op.kept_shape(shapes, &shape) {
+        KeptShape::Nothing => Saved::Nothing,
+        KeptShape::Tensor(kept) => Saved::Tensor(absent(&kept)?),
+        KeptShape::Integers(kept) => Saved::Integers(Integers::absent(&kept)),
+    };
+    Ok(Value { tensor: absent(&shape)?, saved })
+}
+
+/// The shape of a tensor without elements, if they can be counted.
+fn absent<T: Float>(shape: &Shape) -> Result<Tensor<T>, Rule> {
+    shape.must_be_countable()?;
+    Ok(Tensor::absent(shape))
 }
 
 /// An operand of an elementwise loop before broadcasting.

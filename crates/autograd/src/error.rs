@@ -144,6 +144,9 @@ pub enum Rule {
     /// such handles.
     #[error("the handle is a plain number and is on no tape")]
     NoTape,
+    /// The tape records shapes alone, and there are no elements to be read: record on a `Tape::new()`.
+    #[error("the tape holds shapes and no elements")]
+    NoElements,
     /// A recording has an end, since places on it are numbers of 32 bits: clear the tape between steps.
     #[error("the tape is full: 2³¹ operations are recorded")]
     TapeFull,

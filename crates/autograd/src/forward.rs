@@ -169,7 +169,7 @@ fn multilinear<T: Float>(
     for (operand, tangent) in moving.iter().enumerate() {
         let Some(tangent) = tangent else { continue };
         let still = std::mem::replace(&mut operands[operand], tangent.clone());
-        if let Some(term) = node.op.value(Operands { tensors: &operands, integers }) {
+        if let Some(term) = node.op.of(Operands { tensors: &operands, integers }) {
             sum = Some(added(sum, term?.tensor)?);
         }
         operands[operand] = still;

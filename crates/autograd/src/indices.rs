@@ -117,9 +117,14 @@ impl<'t, T: Float> Indices<'t, T> {
     /// The integers themselves. A program's path holds for these alone, and with others it is recorded again.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation.
+    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// [of shapes](Tape::of_shapes) those that an operation finds have no elements.
+    #[track_caller]
     pub fn value(self) -> Result<Tensor<usize>> {
         self.ensure()?;
+        if self.tape.with_integers(self.slot, |node| !matches!(node.op, IntegerOp::Leaf)) {
+            self.tape.must_have_elements("value")?;
+        }
         self.tape.guard_integers(self.slot);
         Ok(self.tape.list(self.slot))
     }

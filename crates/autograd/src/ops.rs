@@ -1,8 +1,9 @@
 //! The op table: every tensor op by name, and what an op is.
 //!
 //! Elementwise ops are [`Elementwise`] blocks. Every other op is a struct in a file of this folder that implements
-//! [`TensorRule`]: its value on plain tensors and its derivative on handles. A rule sees mathematics only: whether the
-//! derivative is recorded, which operands need one, and accumulation are the sweeps' business.
+//! [`TensorRule`]: the shape of its value from those of its operands, the value on plain tensors and the derivative on
+//! handles. A rule sees mathematics only: whether the derivative is recorded, which operands need one, and accumulation are
+//! the sweeps' business.
 //!
 //! Invariant: the list in [`ops!`] below is the only place that knows all ops.
 
@@ -55,6 +56,7 @@ use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::elementwise::Elementwise;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 use crate::var::Var;
@@ -89,10 +91,32 @@ impl<T: Float> Deref for Operands<'_, T> {
     }
 }
 
+/// The shapes of what an op is a function of: those of tensors, which it derefs to, and of integers.
+#[derive(Clone, Copy)]
+pub(crate) struct Shapes<'a> {
+    pub tensors: &'a [&'a Shape],
+    pub integers: &'a [&'a Shape],
+}
+
+impl<'a> Deref for Shapes<'a> {
+    type Target = [&'a Shape];
+
+    fn deref(&self) -> &[&'a Shape] {
+        self.tensors
+    }
+}
+
 /// What an op computes.
 pub(crate) struct Value<T: Float> {
     pub tensor: Tensor<T>,
     pub saved: Saved<T>,
+}
+
+/// The shape of what an op keeps.
+pub(crate) enum KeptShape {
+    Nothing,
+    Integers(Shape),
+    Tensor(Shape),
 }
 
 impl<T: Float> From<Tensor<T>> for Value<T> {
@@ -163,8 +187,24 @@ pub(crate) trait TensorRule {
     /// after the other replaced by its tangent.
     const MULTILINEAR: bool = false;
 
-    /// The value, or the rule that the operands break.
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule>;
+    /// The shape of the value, or the rule that the operands break. All checks of shapes and settings are here.
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule>;
+
+    /// The value, of that shape: the operands fit. What is left to break is a rule about elements, or memory.
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule>;
+
+    /// The shape of what the value keeps besides.
+    fn kept_shape(&self, _: Shapes<'_>, _: &Shape) -> KeptShape {
+        KeptShape::Nothing
+    }
+
+    /// The value of operands that may not fit.
+    fn of<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+        let tensors: SmallVec<[&Shape; OPERANDS]> = x.tensors.iter().map(Tensor::shape).collect();
+        let integers: SmallVec<[&Shape; 1]> = x.integers.iter().map(Integers::shape).collect();
+        let shape = self.shape(Shapes { tensors: &tensors, integers: &integers })?;
+        self.value(x, shape)
+    }
 
     /// The gradient of each operand: the incoming gradient times the Jacobian, in ops on handles.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T>;
@@ -221,10 +261,27 @@ macro_rules! ops {
                 }
             }
 
-            /// The value of an op with a [`TensorRule`]; `None` for the others, which are not functions of their operands alone.
-            pub fn value<T: Float>(&self, x: Operands<'_, T>) -> Option<Result<Value<T>, Rule>> {
+            /// The shape of the value of an op with a [`TensorRule`]; `None` for the others, which are not functions of
+            /// their operands alone.
+            pub fn shape(&self, x: Shapes<'_>) -> Option<Result<Shape, Rule>> {
                 match self {
-                    $(Op::$name(op) => Some(op.value(x)),)*
+                    $(Op::$name(op) => Some(op.shape(x)),)*
+                    _ => None,
+                }
+            }
+
+            /// The shape of what the op keeps besides its value, which has `shape`.
+            pub fn kept_shape(&self, x: Shapes<'_>, shape: &Shape) -> KeptShape {
+                match self {
+                    $(Op::$name(op) => op.kept_shape(x, shape),)*
+                    _ => KeptShape::Nothing,
+                }
+            }
+
+            /// The value of an op with a [`TensorRule`]; `None` for the others.
+            pub fn of<T: Float>(&self, x: Operands<'_, T>) -> Option<Result<Value<T>, Rule>> {
+                match self {
+                    $(Op::$name(op) => Some(op.of(x)),)*
                     _ => None,
                 }
             }

@@ -55,10 +55,14 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The value.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation.
+    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// [of shapes](Tape::of_shapes) there are no values.
     #[track_caller]
     pub fn value(self) -> Result<T> {
         self.ensure()?;
+        if let Some(tape) = self.tape {
+            tape.must_have_elements("value")?;
+        }
         Ok(self.read())
     }
 

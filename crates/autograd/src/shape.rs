@@ -111,6 +111,20 @@ impl Shape {
         Err(Rule::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
     }
 
+    /// Nothing where the elements can be counted, whether or not memory has room for them.
+    pub(crate) fn must_be_countable(&self) -> Result<(), Rule> {
+        if self.len() <= isize::MAX as usize { Ok(()) } else { Err(Rule::Memory { shape: self.clone() }) }
+    }
+
+    /// Nothing where this can be stretched to `to`: along axes of size one, and along new axes in front.
+    pub(crate) fn must_broadcast_to(&self, to: &Shape) -> Result<(), Rule> {
+        let fits = |skip: usize| self.iter().zip(&to[skip..]).all(|(&size, &target)| size == target || size == 1);
+        match to.rank().checked_sub(self.rank()) {
+            Some(skip) if fits(skip) => Ok(()),
+            _ => Err(Rule::BroadcastTo { from: self.clone(), to: to.clone() }),
+        }
+    }
+
     /// Of sizes that were computed, `None` where one has more digits than a number.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use crate::ops::custom::CustomRule;
 use crate::ops::{Op, Reshape, Saved};
 use crate::param::Param;
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::buffer::has_room;
 use crate::var::Var;
@@ -99,7 +100,7 @@ struct Mode {
     guarding: bool,
     /// The code is a program's that runs on this tape once: what could not be replayed is refused, and nothing is remembered.
     once: bool,
-    /// Elementwise operations on tensors are recorded without their values.
+    /// Operations on tensors are recorded without their values.
     hollow: bool,
 }
 
@@ -144,6 +145,28 @@ impl<T: Float> Tape<T> {
         tape
     }
 
+    /// An empty tape that records operations by their shapes and computes nothing, so that a model and an input of any size
+    /// take no memory for it and no time.
+    ///
+    /// Operations check shapes and settings as ever, and indices not: they have no elements. Nor has anything else: to read
+    /// a value or to sweep back on numbers is an error, a number that code branches on is NaN, and buffers, counters and
+    /// generators of a model stay as they are. A custom operation has no rule for its shape; it is computed, of NaN.
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f32>::of_shapes();
+    /// let images = tape.placeholder([1 << 20, 3, 224, 224]);
+    /// let halved = images.avg_pool2d([2, 2], Default::default());
+    /// assert_eq!(halved.shape(), [1 << 20, 3, 112, 112].into());
+    /// assert!(halved.value().is_err());
+    /// ```
+    pub fn of_shapes() -> Self {
+        let tape = Self::new();
+        tape.mode.set(Mode { hollow: true, ..Mode::PLAIN });
+        tape
+    }
+
     /// An empty tape that remembers comparisons too.
     pub(crate) fn guarding() -> Self {
         let tape = Self::new();
@@ -181,6 +204,26 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn constant(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
         self.leaf(value.into(), false, Location::caller())
+    }
+
+    /// Data of which only the shape is known: what stands for an input on a tape [of shapes](Tape::of_shapes). Its elements
+    /// are NaN.
+    ///
+    /// # Errors
+    /// A shape of more elements than can be counted marks the tape.
+    #[track_caller]
+    pub fn placeholder(&self, shape: impl Into<Shape>) -> Var<'_, T> {
+        let shape = shape.into();
+        match shape.must_be_countable() {
+            Ok(()) => self.constant(Tensor::absent(&shape)),
+            Err(rule) => Var::new(self, self.fail(Error::new("placeholder", rule))),
+        }
+    }
+
+    /// Data that is one number everywhere.
+    #[track_caller]
+    pub(crate) fn filled(&self, shape: impl Into<Shape>, number: T) -> Var<'_, T> {
+        self.constant(if self.is_hollow() { Tensor::absent(&shape.into()) } else { Tensor::full(shape, number) })
     }
 
     /// A node with the value of `x` that derivatives are taken through, whether or not they are taken of `x`.
@@ -232,15 +275,22 @@ impl<T: Float> Tape<T> {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
     }
 
-    /// Runs `f`, whose elementwise operations on tensors get no values: only shapes.
+    /// Runs `f`, whose operations on tensors get no values: only shapes.
     pub(crate) fn hollow<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { hollow: true, ..self.mode.get() }, f)
     }
 
-    /// Whether elementwise operations are recorded without their values.
+    /// Whether operations are recorded without their values.
     #[inline]
     pub(crate) fn is_hollow(&self) -> bool {
         self.mode.get().hollow
+    }
+
+    /// # Errors
+    /// On a tape of shapes.
+    #[track_caller]
+    pub(crate) fn must_have_elements(&self, op: &'static str) -> Result<()> {
+        if self.is_hollow() { Err(Error::new(op, Rule::NoElements)) } else { Ok(()) }
     }
 
     /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who

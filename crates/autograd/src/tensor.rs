@@ -87,10 +87,6 @@ impl<'a, E: Element> View<'a, E> {
 
 /// # Shape, elements, maps
 impl<E: Element> Tensor<E> {
-    pub(crate) fn from_parts(buffer: Buffer<E>, layout: Layout) -> Self {
-        Self { buffer, layout }
-    }
-
     /// A contiguous tensor whose every element `fill` writes, unless memory has no room for them.
     #[inline]
     pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Result<Self, Rule> {

@@ -150,10 +150,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// The value; it shares its elements with the tape.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation.
+    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// [of shapes](Tape::of_shapes) there are no values.
     #[track_caller]
     pub fn value(self) -> Result<Tensor<T>> {
         self.ensure()?;
+        self.tape.must_have_elements("value")?;
         if self.tape.is_guarding() {
             self.tape.guard_elements(self.slot);
         }

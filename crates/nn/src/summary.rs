@@ -53,13 +53,16 @@ pub fn summary<T: Float>(model: &impl Module<T>) -> Summary {
 /// A model as a table of what a run of it does, in order: each layer with the shape of its output, and between them the
 /// operations that belong to no layer.
 ///
-/// `run` calls the model on whatever it takes, on the tape it is given. Nothing is asked of the layers: the recording says
-/// which operation used whose parameters, and from which line of the model it was called. A layer that `run` leaves out
-/// comes last, without an output; one that it calls twice has its tensors in the first of its rows. The run is one as any
-/// other: a layer that keeps statistics in training keeps them here.
+/// `run` calls the model on whatever it takes, on the tape it is given, which is one [of shapes](Tape::of_shapes): an input
+/// is a [`placeholder`](Tape::placeholder), nothing is computed, and the model stays as it is. Nothing is asked of the
+/// layers: the recording says which operation used whose parameters, and from which line of the model it was called. A layer
+/// that `run` leaves out comes last, without an output; one that it calls twice has its tensors in the first of its rows.
+///
+/// Indices, such as tokens, are given as numbers, and whether they are in range is not looked at. A custom operation is
+/// computed, of NaN.
 ///
 /// ```
-/// use autograd::{Tensor, Var};
+/// use autograd::Var;
 /// use nn::{Conv2d, Linear, Module, summary_of};
 /// use rand::{SeedableRng, rngs::StdRng};
 ///
@@ -74,8 +77,7 @@ pub fn summary<T: Float>(model: &impl Module<T>) -> Summary {
 ///
 /// let mut rng = StdRng::seed_from_u64(0);
 /// let net = Net { conv: Conv2d::new(1, 4, [3, 3], &mut rng), out: Linear::new(4 * 6 * 6, 10, &mut rng) };
-/// let images = Tensor::zeros([32, 1, 8, 8]);
-/// let text = summary_of(&net, |tape| net.forward(tape.constant(images)))?.to_string();
+/// let text = summary_of(&net, |tape| net.forward(tape.placeholder([32, 1, 8, 8])))?.to_string();
 /// assert_eq!(text, "\
 /// layer    output         tensors                        parameters
 /// ─────────────────────────────────────────────────────────────────
@@ -90,16 +92,19 @@ pub fn summary<T: Float>(model: &impl Module<T>) -> Summary {
 /// ```
 ///
 /// # Errors
-/// Those of the run.
+/// Those of the run, and to read a value in it.
 pub fn summary_of<T: Float>(
     model: &impl Module<T>,
     run: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>,
 ) -> Result<Summary> {
-    let tape = Tape::new();
+    let tape = Tape::of_shapes();
     for (name, param) in model.named_parameters() {
         tape.param(param).named(name);
     }
-    run(&tape).named(RESULT).value()?;
+    run(&tape).named(RESULT);
+    if let Some(failure) = tape.failure() {
+        return Err(failure);
+    }
     let mut summary = summary(model);
     let mut layers = std::mem::take(&mut summary.layers);
     for stage in stages(&tape.graph()) {
@@ -236,7 +241,10 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNorm1d, Dropout, Embedding, Linear, Relu, Sequential};
+    use crate::{
+        BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Embedding, Flatten, Gru, Linear, Lstm, MaxPool2d, Relu, Sequential,
+        TransformerConfig, TransformerEncoder,
+    };
     use autograd::Tensor;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -267,7 +275,7 @@ mod tests {
             .with(Linear::new(8, 8, &mut rng))
             .with(Linear::new(8, 2, &mut rng));
         model.freeze();
-        let found = summary_of(&model, |tape| model.forward(tape.constant(Tensor::ones([5, 4])))).unwrap();
+        let found = summary_of(&model, |tape| model.forward(tape.placeholder([5, 4]))).unwrap();
         let expected =
             [("0", [5, 8], 40), ("1", [5, 8], 16), ("relu", [5, 8], 0), ("3", [5, 8], 72), ("4", [5, 2], 18)];
         assert_eq!(rows(&found), expected.map(|(name, shape, count)| (name, Shape::from(shape).to_string(), count)));
@@ -290,6 +298,52 @@ mod tests {
         assert_eq!(rows(&found)[..3], expected.map(|(name, shape, count)| (name, shape.to_string(), count)));
         assert_eq!(rows(&found)[3], ("linears.1", "none".to_string(), 4));
         assert!(summary_of(&model, |tape| tape.var([1.0]).reshape([2])).is_err());
+    }
+
+    /// What a run may change in a model besides parameters.
+    fn state(model: &impl Module<f32>) -> Vec<String> {
+        let mut state = Vec::new();
+        model.visit(&Path::root(), &mut |_: &Path<'_>, leaf: Leaf<'_, f32>| match leaf {
+            Leaf::Buffer(buffer) => state.push(buffer.value().to_string()),
+            Leaf::Counter(counter) => state.push(counter.get().to_string()),
+            Leaf::Generator(generator) => state.push(generator.drawn().to_string()),
+            _ => {}
+        });
+        state
+    }
+
+    /// The images would take terabytes.
+    #[test]
+    fn a_model_is_summarised_for_an_input_of_any_size_and_stays_as_it_is() {
+        let mut rng = StdRng::seed_from_u64(0);
+        let model: Sequential = Sequential::new()
+            .with(Conv2d::new(3, 4, [3, 3], &mut rng))
+            .with(BatchNorm2d::new(4))
+            .with(Relu)
+            .with(MaxPool2d::new([2, 2]))
+            .with(Flatten)
+            .with(Dropout::new(0.5, &mut rng))
+            .with(Linear::new(4 * 15 * 15, 2, &mut rng));
+        let before = state(&model);
+        let found = summary_of(&model, |tape| model.forward(tape.placeholder([1 << 32, 3, 32, 32]))).unwrap();
+        let outputs: Vec<String> = rows(&found).into_iter().map(|(_, output, _)| output).collect();
+        assert_eq!((&*outputs[0], &*outputs[1]), ("[4294967296, 4, 30, 30]", "[4294967296, 4, 30, 30]"));
+        assert_eq!(outputs.last().unwrap(), "[4294967296, 2]");
+        assert_eq!((before.len(), state(&model)), (4, before));
+    }
+
+    #[test]
+    fn sequences_of_any_size_are_summarised() {
+        let mut rng = StdRng::seed_from_u64(0);
+        let encoder = TransformerEncoder::<f32>::new(2, 8, 2, &TransformerConfig::default(), &mut rng);
+        let (lstm, gru) = (Lstm::<f32>::new(8, 6, &mut rng), Gru::<f32>::new(8, 6, &mut rng));
+        let last = |found: Summary| found.layers.iter().rev().find_map(|layer| layer.output.clone()).unwrap();
+        let found = summary_of(&encoder, |tape| encoder.forward(tape.placeholder([1 << 32, 50, 8]))).unwrap();
+        assert_eq!(last(found), [1 << 32, 50, 8].into());
+        let found = summary_of(&lstm, |tape| lstm.forward(tape.placeholder([50, 1 << 32, 8]))).unwrap();
+        assert_eq!(last(found), [50, 1 << 32, 6].into());
+        let found = summary_of(&gru, |tape| gru.forward(tape.placeholder([50, 1 << 32, 8]))).unwrap();
+        assert_eq!(last(found), [50, 1 << 32, 6].into());
     }
 
     #[derive(nn_derive::Module)]

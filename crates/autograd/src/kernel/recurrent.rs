@@ -18,7 +18,7 @@ use crate::kernel::vectorized::vectorized;
 use crate::kernel::{Write, parallel, reduce};
 use crate::real::Algebra;
 use crate::real::lanes::{LANES, Lanes};
-use crate::shape::Shape;
+use crate::shape::{Shape, len_of};
 use crate::tensor::View;
 use crate::tensor::buffer::Buffer;
 use crate::tensor::layout::Layout;
@@ -80,7 +80,7 @@ pub(crate) struct Sequence<'a> {
 impl Sequence<'_> {
     /// Elements of an array with one number for each gate of each sample at each step.
     pub fn len(&self, gates: usize) -> usize {
-        self.steps * self.batch * gates * self.width
+        len_of(&[self.steps, self.batch, gates, self.width])
     }
 
     fn is_empty(&self) -> bool {

@@ -585,7 +585,11 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("gather", of(&[&[2, 3]], move |x| x[0].gather(1, &index))),
         ("scatter_add", of(&[&[2, 3], &[1, 2]], move |x| x[0].scatter_add(1, &far, x[1]))),
         ("scatter", of(&[&[2, 3], &[1, 2]], |x| x[0].scatter(1, &Tensor::from([[0, 3]]), x[1]))),
+        ("gather", of(&[&[2, 3]], |x| x[0].gather(1, &Tensor::from([0])))),
+        ("scatter_add", of(&[&[2, 3], &[1, 3]], |x| x[0].scatter_add(1, &Tensor::from([[0, 1]]), x[1]))),
+        ("scatter", of(&[&[2, 3], &[3, 1]], |x| x[0].scatter(1, &Tensor::zeros([3, 1]), x[1]))),
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [2]))),
+        ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [[0], [1]]))),
         ("index_add", of(&[&[2, 3], &[2, 3]], |x| x[0].index_add(0, [1], x[1]))),
         ("sum", of(&[&[2, 3]], |x| x[0].sum_axes(2))),
         ("prod", of(&[&[2, 3]], |x| x[0].prod_axes([0, 0]))),
@@ -604,6 +608,16 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
             of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0, 3]), &CrossEntropy::default())),
         ),
         ("nll", of(&[&[2, 3]], |x| x[0].nll(&Tensor::from([0, 3]), &CrossEntropy::default()))),
+        (
+            "softmax_cross_entropy",
+            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0]), &CrossEntropy::default())),
+        ),
+        (
+            "nll",
+            of(&[&[2, 3]], |x| {
+                x[0].nll(&Tensor::from([0, 1]), &CrossEntropy { weight: Some(Tensor::ones([2])), ..Default::default() })
+            }),
+        ),
         ("matmul", of(&[&[2, 3], &[2, 3]], |x| x[0].matmul(x[1]))),
         ("matmul", of(&[&[2, 2, 3], &[3, 3, 2]], |x| x[0].matmul(x[1]))),
         ("cross", of(&[&[2, 3], &[3]], |x| x[0].cross(x[1], 0))),
@@ -613,6 +627,7 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("max_pool2d", of(&[&[2, 3]], move |x| x[0].max_pool2d([1, 1], still))),
         ("max_pool2d", of(&[&[0, 0]], |x| x[0].max_pool2d([1, 1], MaxPoolOptions::default()))),
         ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[4]]), [2, 2]))),
+        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[0, 1]]), [2, 2]))),
         ("avg_pool2d", of(&[&[2, 3]], move |x| x[0].avg_pool2d([1, 1], nothing))),
         ("avg_pool2d", of(&[&[2, 3]], |x| x[0].avg_pool2d([usize::MAX, 4], AvgPoolOptions::default()))),
     ]

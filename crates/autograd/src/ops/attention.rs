@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::softmax::SoftmaxAdjoint;
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
@@ -110,10 +110,20 @@ fn matrices(batch: &[usize], rows: usize, columns: usize) -> Shape {
 impl TensorRule for Attention {
     const NAME: &'static str = "scaled_dot_product_attention";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (q, v) = (x[0].shape(), x[2].shape());
-        let [queries, _, _, width] = sizes(q, v);
-        let shape = matrices(batch(q), queries, width);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let Attention { dropout, .. } = *self;
+        if !(0.0..=1.0).contains(&dropout) {
+            let found = dropout.to_string();
+            return Err(Rule::Argument { name: "dropout", must: "between 0 and 1", found });
+        }
+        if dropout != 0.0 && x.integers.is_empty() {
+            return Err(Rule::Argument { name: "seed", must: "given for dropout", found: "none".to_string() });
+        }
+        let [queries, _, _, width] = sizes(x[0], x[2]);
+        Ok(matrices(batch(x[0]), queries, width))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape, |out| self.heads(x, x.tensors.get(3)).attend(out))?.into())
     }
 
@@ -164,12 +174,14 @@ impl AttentionAdjoint {
 impl TensorRule for AttentionAdjoint {
     const NAME: &'static str = "scaled_dot_product_attention_adjoint";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (q, v) = (x[0].shape(), x[2].shape());
-        let [queries, keys, width, value_width] = sizes(q, v);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let [queries, keys, width, value_width] = sizes(x[0], x[2]);
         let sizes = gradient_sizes(queries, keys, width, value_width, self.wants_bias);
         let len = sizes.into_iter().fold(0, usize::saturating_add);
-        let shape = batch(q).iter().copied().chain([len]).collect();
+        Ok(batch(x[0]).iter().copied().chain([len]).collect())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let (g, heads) = (Batch::new(x.tensors[3].view()), self.of.heads(x, x.tensors.get(4)));
         Ok(Tensor::build(shape, |out| heads.adjoint(&g, self.wants_bias, out))?.into())
     }
@@ -218,9 +230,13 @@ impl TensorRule for DropWeights {
     const NAME: &'static str = "drop_weights";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let mut dropped = x[0].to_contiguous()?;
-        let (dropout, shape) = (Dropout { probability: self.probability, seed: seed_of(x.integers) }, x[0].shape());
+        let dropout = Dropout { probability: self.probability, seed: seed_of(x.integers) };
         dropout.apply(0, shape[shape.rank() - 1], dropped.make_mut());
         Ok(dropped.into())
     }
@@ -270,19 +286,8 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => return self.fail(Attention::NAME, rule),
         };
         let dropout = options.dropout;
-        if !(0.0..=1.0).contains(&dropout) {
-            let found = dropout.to_string();
-            return self.fail(Attention::NAME, Rule::Argument { name: "dropout", must: "between 0 and 1", found });
-        }
         let scale = options.scale.unwrap_or_else(|| (self.size(-1) as f64).sqrt().recip());
-        let seed: SmallVec<[Indices<'t, T>; 1]> = match options.seed {
-            _ if dropout == 0.0 => SmallVec::new(),
-            Some(seed) => SmallVec::from_iter([seed]),
-            None => {
-                let rule = Rule::Argument { name: "seed", must: "given for dropout", found: "none".to_string() };
-                return self.fail(Attention::NAME, rule);
-            }
-        };
+        let seed: SmallVec<[Indices<'t, T>; 1]> = options.seed.into_iter().filter(|_| dropout != 0.0).collect();
         let mut operands: SmallVec<[Self; 4]> = SmallVec::new();
         operands.push(keys.stretched(&stacks.keys));
         operands.push(values.stretched(&stacks.values));

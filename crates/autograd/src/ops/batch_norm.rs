@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::standardize::gradient_of_adjoint;
-use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, KeptShape, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::channels::{Affine, Channels, combine, moments, scales, sums_with, transform};
@@ -37,24 +37,35 @@ fn batch_axes(rank: usize) -> Axes {
 impl TensorRule for BatchNorm {
     const NAME: &'static str = "batch_norm";
 
-    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        if channels(x[0]).size() == 0 {
+            return Err(Rule::Empty { shape: x[0].clone() });
+        }
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let packed = |i: usize| operands.get(i).map(|x| Packed::new(x.view()));
         let (x, weight, bias) = (Packed::new(operands[0].view()), packed(1), packed(2));
-        let (x, shape) = (x.as_slice(), operands[0].shape());
+        let (x, channel_count) = (x.as_slice(), shape[1]);
         let fill = |out: &mut [T], statistics: &mut [T]| {
-            fill_moments(x, shape, statistics);
-            let (mean, variance) = statistics.split_at(shape[1]);
-            let mut numbers = Buffer::scratch(2 * shape[1]);
-            let (scale, shift) = numbers.get_mut().unwrap_or_default().split_at_mut(shape[1]);
+            fill_moments(x, &shape, statistics);
+            let (mean, variance) = statistics.split_at(channel_count);
+            let mut numbers = Buffer::scratch(2 * channel_count);
+            let (scale, shift) = numbers.get_mut().unwrap_or_default().split_at_mut(channel_count);
             scales(variance, T::from_f64(self.eps), weight.as_ref().map(Packed::as_slice), scale);
             match &bias {
                 Some(bias) => shift.copy_from_slice(bias.as_slice()),
                 None => shift.fill(T::ZERO),
             }
-            transform(x, channels(shape), Affine { mean, scale, shift }, out);
+            transform(x, channels(&shape), Affine { mean, scale, shift }, out);
         };
-        let (tensor, statistics) = Tensor::build_pair([shape.clone(), Shape::from([2, shape[1]])], fill)?;
+        let (tensor, statistics) = Tensor::build_pair([shape.clone(), Shape::from([2, channel_count])], fill)?;
         Ok(Value { tensor, saved: Saved::Tensor(statistics) })
+    }
+
+    fn kept_shape(&self, _: Shapes<'_>, shape: &Shape) -> KeptShape {
+        KeptShape::Tensor(Shape::from([2, shape[1]]))
     }
 
     /// On numbers the adjoint takes the statistics that the value kept, and has made the gradients of weight and bias on its
@@ -93,25 +104,29 @@ impl TensorRule for BatchNormAdjoint {
     const NAME: &'static str = "batch_norm_adjoint";
 
     /// r·(g − mean g − ŷ·mean(g·ŷ)), with one factor for each of g, x − mean and 1.
-    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let (operands, kept) = match operands.split_last() {
             Some((kept, operands)) if self.from_kept => (operands, Some(kept)),
             _ => (operands.tensors, None),
         };
         let weight = operands.get(2).map(|weight| Packed::new(weight.view()));
         let (x, g) = (Packed::new(operands[0].view()), Packed::new(operands[1].view()));
-        let (x, g, shape) = (x.as_slice(), g.as_slice(), operands[0].shape());
+        let (x, g) = (x.as_slice(), g.as_slice());
         let (count, eps) = (shape[1], T::from_f64(self.eps));
-        let per_element = T::from_f64(1.0 / channels(shape).size() as f64);
+        let per_element = T::from_f64(1.0 / channels(&shape).size() as f64);
         let fill = |out: &mut [T], sums: &mut [T]| {
             let mut numbers = Buffer::scratch(5 * count);
             let (statistics, numbers) = numbers.get_mut().unwrap_or_default().split_at_mut(2 * count);
             match kept.and_then(Tensor::as_slice) {
                 Some(kept) => statistics.copy_from_slice(kept),
-                None => fill_moments(x, shape, statistics),
+                None => fill_moments(x, &shape, statistics),
             }
             let (mean, variance) = statistics.split_at(count);
-            fill_sums([x, g], shape, (mean, variance), eps, sums);
+            fill_sums([x, g], &shape, (mean, variance), eps, sums);
             let (factor, numbers) = numbers.split_at_mut(count);
             let (scale, shift) = numbers.split_at_mut(count);
             scales(variance, eps, None, factor);
@@ -121,10 +136,14 @@ impl TensorRule for BatchNormAdjoint {
                 scale[k] = -(*factor * r * sums[k] * per_element);
                 shift[k] = -(*factor * sums[count + k] * per_element);
             }
-            combine((g, factor), x, channels(shape), Affine { mean, scale, shift }, out);
+            combine((g, factor), x, channels(&shape), Affine { mean, scale, shift }, out);
         };
         let (tensor, sums) = Tensor::build_pair([shape.clone(), Shape::from([2, count])], fill)?;
         Ok(Value { tensor, saved: Saved::Tensor(sums) })
+    }
+
+    fn kept_shape(&self, _: Shapes<'_>, shape: &Shape) -> KeptShape {
+        KeptShape::Tensor(Shape::from([2, shape[1]]))
     }
 
     /// What was kept is a function of x, so what depends on it is in the gradient of x.
@@ -154,7 +173,11 @@ pub(crate) struct BatchNormSums {
 impl TensorRule for BatchNormSums {
     const NAME: &'static str = "batch_norm_sums";
 
-    fn value<T: Float>(&self, operands: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(Shape::from([2, x[0][1]]))
+    }
+
+    fn value<T: Float>(&self, operands: Operands<'_, T>, to: Shape) -> Result<Value<T>, Rule> {
         let (x, g) = (Packed::new(operands[0].view()), Packed::new(operands[1].view()));
         let (x, g, shape) = (x.as_slice(), g.as_slice(), operands[0].shape());
         let fill = |sums: &mut [T]| {
@@ -163,7 +186,7 @@ impl TensorRule for BatchNormSums {
             fill_moments(x, shape, statistics);
             fill_sums([x, g], shape, statistics.split_at(shape[1]), T::from_f64(self.eps), sums);
         };
-        Ok(Tensor::build(Shape::from([2, shape[1]]), fill)?.into())
+        Ok(Tensor::build(to, fill)?.into())
     }
 
     /// With v for the one sum and w for the other: v·ŷ + w to g, and v·J·g to x.
@@ -234,9 +257,6 @@ impl<'t, T: Float> Var<'t, T> {
             Err(failed) => return nothing(failed),
         };
         let count = channels(&shape).size();
-        if count == 0 {
-            return nothing(self.fail("batch_norm", Rule::Empty { shape }));
-        }
         let affine: SmallVec<[Self; 2]> =
             weight.into_iter().zip(bias).flat_map(|(weight, bias)| [weight, bias]).collect();
         let y = self.record(BatchNorm { eps }, &affine);

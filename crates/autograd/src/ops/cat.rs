@@ -1,6 +1,6 @@
 //! Several tensors in one: along an axis, or along a new one.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::kernel::lines::Lines;
@@ -20,8 +20,23 @@ pub(crate) struct Cat {
 impl TensorRule for Cat {
     const NAME: &'static str = "cat";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let shape = self.shape(&x)?;
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let first = *x.first().ok_or(Rule::NoOperands)?;
+        let mut total = Some(0_usize);
+        for &found in x.tensors {
+            let expected = match found.get(self.axis) {
+                Some(&size) => first.with(self.axis, size),
+                None => first.clone(),
+            };
+            if *found != expected {
+                return Err(Rule::Shape { expected, found: found.clone() });
+            }
+            total = total.and_then(|total| total.checked_add(found[self.axis]));
+        }
+        Shape::computed(first.iter().enumerate().map(|(k, &size)| if k == self.axis { total } else { Some(size) }))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape.clone(), |out| {
             let mut start = 0;
             for x in x.tensors {
@@ -44,22 +59,6 @@ impl TensorRule for Cat {
 }
 
 impl Cat {
-    fn shape<T: Float>(&self, x: &[Tensor<T>]) -> Result<Shape, Rule> {
-        let first = x.first().ok_or(Rule::NoOperands)?.shape();
-        let mut total = Some(0_usize);
-        for x in x {
-            let expected = match x.shape().get(self.axis) {
-                Some(&size) => first.with(self.axis, size),
-                None => first.clone(),
-            };
-            if *x.shape() != expected {
-                return Err(Rule::Shape { expected, found: x.shape().clone() });
-            }
-            total = total.and_then(|total| total.checked_add(x.shape()[self.axis]));
-        }
-        Shape::computed(first.iter().enumerate().map(|(k, &size)| if k == self.axis { total } else { Some(size) }))
-    }
-
     /// Copies `x` to its place in `out`, which begins at `start` along the axis.
     fn put<T: Float>(&self, x: &Tensor<T>, start: usize, shape: &Shape, out: &mut [T]) {
         let (whole, part) = (Lines::new(shape, self.axis), Lines::new(x.shape(), self.axis));

@@ -3,7 +3,7 @@
 //!
 //! One dimension is two with a height of one. A transposed convolution is the gradient of a convolution in its input.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::conv::{Conv, Pass};
@@ -101,8 +101,13 @@ impl TensorRule for Conv2d {
     const NAME: &'static str = "conv2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        convolution(&self.conv, [&x[0], &x[1]], None).map(Value::from)
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        convolved(&self.conv, x)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        must_have_room::<T>(&self.conv, Pass::Output, x[0].shape(), x[1].shape())?;
+        Ok(Tensor::build(shape, |out| self.conv.forward(x[0].view(), x[1].view(), None, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -119,8 +124,14 @@ pub(crate) struct BiasedConv2d {
 impl TensorRule for BiasedConv2d {
     const NAME: &'static str = Conv2d::NAME;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        convolution(&self.conv, [&x[0], &x[1]], Some(&x[2])).map(Value::from)
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        convolved(&self.conv, x)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        must_have_room::<T>(&self.conv, Pass::Output, x[0].shape(), x[1].shape())?;
+        let bias = x[2].in_order()?;
+        Ok(Tensor::build(shape, |out| self.conv.forward(x[0].view(), x[1].view(), bias.as_slice(), out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -130,17 +141,25 @@ impl TensorRule for BiasedConv2d {
     }
 }
 
-fn convolution<T: Float>(conv: &Conv, [x, w]: [&Tensor<T>; 2], bias: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
-    let ([images, _, height, width], [filters, _, rows, columns]) = (sizes(x)?, sizes(w)?);
+/// The shape of a convolution of images with filters, and a bias if there is one.
+fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, Rule> {
+    let ([images, channels, height, width], [filters, of_group, rows, columns]) = (sizes(x[0])?, sizes(x[1])?);
+    check_channels(conv.groups, channels, x[1], of_group.saturating_mul(conv.groups))?;
     let [out_height, out_width] = output(conv, [height, width], [rows, columns])?;
-    if let Some(bias) = bias {
-        bias.shape().must_be("the bias", &[filters])?;
+    if let Some(bias) = x.get(2) {
+        bias.must_be("the bias", &[filters])?;
     }
-    let bias = bias.map(Tensor::contiguous);
-    let bias = bias.as_ref().and_then(Tensor::as_slice);
-    must_have_room::<T>(conv, Pass::Output, x.shape(), w.shape())?;
-    let shape = Shape::from([images, filters, out_height, out_width]);
-    Tensor::build(shape, |out| conv.forward(x.view(), w.view(), bias, out))
+    Ok(Shape::from([images, filters, out_height, out_width]))
+}
+
+/// Nothing where the channels of an image are those that a weight takes, and all channels divide into groups.
+fn check_channels(groups: usize, input: usize, weight: &Shape, takes: usize) -> Result<(), Rule> {
+    for channels in [input, weight[0]] {
+        if channels.checked_rem(groups) != Some(0) {
+            return Err(Rule::Groups { channels, groups });
+        }
+    }
+    if takes == input { Ok(()) } else { Err(Rule::Channels { input, weight: weight.clone(), groups, takes }) }
 }
 
 /// The gradients of images and weight.
@@ -164,13 +183,19 @@ impl TensorRule for ConvInput {
     const NAME: &'static str = "conv_transpose2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (g, w) = (&x[0], &x[1]);
-        let ([images, ..], [_, channels, ..]) = (sizes(g)?, sizes(w)?);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let ([images, channels, height, width], [takes, of_group, rows, columns]) = (sizes(x[0])?, sizes(x[1])?);
+        check_channels(self.conv.groups, channels, x[1], takes)?;
+        if self.conv.output(self.input, [rows, columns]) != Some([height, width]) {
+            return Err(no_window(&self.conv, [height, width], [rows, columns]));
+        }
         let [height, width] = self.input.map(Some);
-        let shape = Shape::computed([Some(images), channels.checked_mul(self.conv.groups), height, width])?;
-        must_have_room::<T>(&self.conv, Pass::Input, &shape, w.shape())?;
-        let fill = |out: &mut [T]| self.conv.input_gradient(g.view(), w.view(), self.input, out);
+        Shape::computed([Some(images), of_group.checked_mul(self.conv.groups), height, width])
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        must_have_room::<T>(&self.conv, Pass::Input, &shape, x[1].shape())?;
+        let fill = |out: &mut [T]| self.conv.input_gradient(x[0].view(), x[1].view(), self.input, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
@@ -193,12 +218,14 @@ impl TensorRule for ConvWeight {
     const NAME: &'static str = "conv2d_weight";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (x, g) = (&x[0], &x[1]);
-        let ([_, channels, ..], [_, filters, ..]) = (sizes(x)?, sizes(g)?);
-        let shape = Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]);
-        must_have_room::<T>(&self.conv, Pass::Weight, x.shape(), &shape)?;
-        let fill = |out: &mut [T]| self.conv.weight_gradient(x.view(), g.view(), self.kernel, out);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let ([_, channels, ..], [_, filters, ..]) = (sizes(x[0])?, sizes(x[1])?);
+        Ok(Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        must_have_room::<T>(&self.conv, Pass::Weight, x[0].shape(), &shape)?;
+        let fill = |out: &mut [T]| self.conv.weight_gradient(x[0].view(), x[1].view(), self.kernel, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
 
@@ -209,8 +236,7 @@ impl TensorRule for ConvWeight {
     }
 }
 
-fn sizes<T: Float>(x: &Tensor<T>) -> Result<[usize; 4], Rule> {
-    let found = x.shape();
+fn sizes(found: &Shape) -> Result<[usize; 4], Rule> {
     found[..].try_into().map_err(|_| Rule::Rank { what: "an operand", expected: 4, found: found.clone() })
 }
 
@@ -218,6 +244,10 @@ fn sizes<T: Float>(x: &Tensor<T>) -> Result<[usize; 4], Rule> {
 fn plane(shape: &Shape) -> [usize; 2] {
     let rank = shape.rank();
     [shape[rank - 2], shape[rank - 1]]
+}
+
+fn no_window(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Rule {
+    Rule::Window { window: kernel.into(), dilation: conv.dilation.into(), input: input.into() }
 }
 
 fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], Rule> {
@@ -270,21 +300,6 @@ impl ConvOperands {
         Ok(Self { images: of(sizes, images), weight: of(weight, weight[0]), batched, axes: N })
     }
 
-    /// Checks that the weight takes the input's channels: the second axis of the weight times the groups for a convolution,
-    /// the first one for a transposed convolution.
-    fn check_channels(&self, takes: usize, groups: usize, bias: Option<&Shape>, filters: usize) -> Result<(), Rule> {
-        for channels in [self.images[1], self.weight[0]] {
-            if channels.checked_rem(groups) != Some(0) {
-                return Err(Rule::Groups { channels, groups });
-            }
-        }
-        if takes != self.images[1] {
-            let weight = Shape::from(self.weight);
-            return Err(Rule::Channels { input: self.images[1], weight, groups, takes });
-        }
-        bias.map_or(Ok(()), |bias| bias.must_be("the bias", &[filters]))
-    }
-
     fn input(&self) -> [usize; 2] {
         [self.images[2], self.images[3]]
     }
@@ -294,9 +309,9 @@ impl ConvOperands {
     }
 
     /// The caller's shape of a result.
-    fn result(&self, channels: usize, plane: [usize; 2]) -> Shape {
-        let batch = self.batched.then_some(self.images[0]);
-        batch.into_iter().chain([channels]).chain(plane.into_iter().skip(2 - self.axes)).collect()
+    fn result(&self, [images, channels, height, width]: [usize; 4]) -> Shape {
+        let batch = self.batched.then_some(images);
+        batch.into_iter().chain([channels]).chain([height, width].into_iter().skip(2 - self.axes)).collect()
     }
 }
 
@@ -319,27 +334,19 @@ fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), Rule> {
     Ok(())
 }
 
-/// A convolution with its operands checked.
+/// A convolution of the four axes that every one has.
 struct Forward {
     operands: ConvOperands,
     conv: Conv,
     /// Zeros at the end of height and width, which the padding of [`Conv`] cannot say.
     extra: [usize; 2],
-    out: Shape,
 }
 
 impl Forward {
-    fn new<const N: usize>(
-        x: &Shape,
-        weight: &Shape,
-        bias: Option<&Shape>,
-        options: &ConvOptions<N>,
-    ) -> Result<Self, Rule> {
+    fn new<const N: usize>(x: &Shape, weight: &Shape, options: &ConvOptions<N>) -> Result<Self, Rule> {
         let &ConvOptions { stride, dilation, groups, .. } = options;
         let operands = ConvOperands::new::<N>(x, weight)?;
-        let (kernel, filters) = (operands.kernel(), operands.weight[0]);
         check_steps(&stride, &dilation)?;
-        operands.check_channels(operands.weight[1].saturating_mul(groups), groups, bias, filters)?;
         let (stride, dilation) = (two(stride, 1), two(dilation, 1));
         let (padding, extra) = match options.padding {
             Padding::Size(padding) => (two(padding, 0), [0, 0]),
@@ -348,23 +355,19 @@ impl Forward {
                 return Err(Rule::Argument { name: "stride", must: "1 where the padding is \"same\"", found });
             }
             Padding::Same => {
+                let kernel = operands.kernel();
                 let total = [0, 1].map(|axis| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1)));
                 (total.map(|total| total / 2), total.map(|total| total % 2))
             }
         };
-        let conv = Conv { stride, padding, dilation, groups };
-        let input = operands.input();
-        let plane = output(&conv, [input[0] + extra[0], input[1] + extra[1]], kernel)?;
-        let out = operands.result(filters, plane);
-        Ok(Self { operands, conv, extra, out })
+        Ok(Self { operands, conv: Conv { stride, padding, dilation, groups }, extra })
     }
 }
 
-/// A transposed convolution with its operands checked.
+/// A transposed convolution of the four axes that every one has.
 struct Transposed {
     operands: ConvOperands,
     op: ConvInput,
-    out: Shape,
 }
 
 impl Transposed {
@@ -376,9 +379,10 @@ impl Transposed {
     ) -> Result<Self, Rule> {
         let &ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = options;
         let operands = ConvOperands::new::<N>(x, weight)?;
-        let filters = operands.weight[1].saturating_mul(groups);
         check_steps(&stride, &dilation)?;
-        operands.check_channels(operands.weight[0], groups, bias, filters)?;
+        if let Some(bias) = bias {
+            bias.must_be("the bias", &[operands.weight[1].saturating_mul(groups)])?;
+        }
         if output_padding.iter().zip(&stride).any(|(extra, stride)| extra >= stride) {
             let found = format!("{output_padding:?} for stride {stride:?}");
             return Err(Rule::Argument { name: "output_padding", must: "less than the stride", found });
@@ -390,13 +394,8 @@ impl Transposed {
             let steps = input[axis].checked_sub(1)?.checked_mul(conv.stride[axis])?;
             steps.checked_add(reach)?.checked_add(extra[axis])?.checked_sub(conv.padding[axis].checked_mul(2)?)
         };
-        let no_window = || Rule::Window { window: kernel.into(), dilation: conv.dilation.into(), input: input.into() };
-        let plane = [along(0).ok_or_else(no_window)?, along(1).ok_or_else(no_window)?];
-        if conv.output(plane, kernel) != Some(input) {
-            return Err(no_window());
-        }
-        let out = operands.result(filters, plane);
-        Ok(Self { operands, op: ConvInput { conv, input: plane }, out })
+        let along = |axis: usize| along(axis).ok_or_else(|| no_window(&conv, input, kernel));
+        Ok(Self { operands, op: ConvInput { conv, input: [along(0)?, along(1)?] } })
     }
 }
 
@@ -498,8 +497,8 @@ impl<'t, T: Float> Var<'t, T> {
         bias: Option<Self>,
         options: &ConvOptions<N>,
     ) -> Self {
-        match Forward::new(&self.shape(), &weight.shape(), bias.map(Var::shape).as_ref(), options) {
-            Ok(Forward { operands, conv, extra, out }) => {
+        match Forward::new(&self.shape(), &weight.shape(), options) {
+            Ok(Forward { operands, conv, extra }) => {
                 let mut x = self.in_shape(&Shape::from(operands.images));
                 for (axis, size) in [(2, operands.images[2] + extra[0]), (3, operands.images[3] + extra[1])] {
                     if size != operands.images[axis] {
@@ -507,10 +506,11 @@ impl<'t, T: Float> Var<'t, T> {
                     }
                 }
                 let weight = weight.in_shape(&Shape::from(operands.weight));
-                match bias {
-                    Some(bias) => x.record(BiasedConv2d { conv }, &[weight, bias]).in_shape(&out).called(op),
-                    None => x.record(Conv2d { conv }, &[weight]).in_shape(&out).called(op),
-                }
+                let y = match bias {
+                    Some(bias) => x.record(BiasedConv2d { conv }, &[weight, bias]),
+                    None => x.record(Conv2d { conv }, &[weight]),
+                };
+                y.called(op).in_shape(&operands.result(y.dims()))
             }
             Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
         }
@@ -519,18 +519,18 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     fn convolve_transposed<const N: usize>(
         self,
-        op: &'static str,
+        name: &'static str,
         weight: Self,
         bias: Option<Self>,
         options: &ConvTransposeOptions<N>,
     ) -> Self {
         match Transposed::new(&self.shape(), &weight.shape(), bias.map(Var::shape).as_ref(), options) {
-            Ok(Transposed { operands, op: rule, out }) => {
+            Ok(Transposed { operands, op }) => {
                 let x = self.in_shape(&Shape::from(operands.images));
-                let y = x.record(rule, &[weight.in_shape(&Shape::from(operands.weight))]);
-                y.plus_bias(bias).in_shape(&out).called(op)
+                let y = x.record(op, &[weight.in_shape(&Shape::from(operands.weight))]).called(name);
+                y.plus_bias(bias).in_shape(&operands.result(y.dims()))
             }
-            Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
+            Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(name, rule),
         }
     }
 

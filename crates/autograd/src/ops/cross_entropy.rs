@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::nll::NegativeLogLikelihoodAdjoint;
-use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, KeptShape, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::AsIndices;
@@ -70,10 +70,18 @@ pub(crate) struct SoftmaxCrossEntropyAdjoint(ClassLoss);
 impl TensorRule for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        self.0.shape(x[0], x.get(1).copied(), x.integers[0])
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
         let (targets, x, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], x.get(1));
         let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out))?;
         Ok(Value { tensor: targets.loss(&log, weight)?, saved: Saved::Tensor(log) })
+    }
+
+    fn kept_shape(&self, x: Shapes<'_>, _: &Shape) -> KeptShape {
+        KeptShape::Tensor(x[0].clone())
     }
 
     /// When the gradient is recorded, so are the logarithms: they carry its dependence on the logits.
@@ -88,9 +96,14 @@ impl TensorRule for SoftmaxCrossEntropy {
 impl TensorRule for SoftmaxCrossEntropyAdjoint {
     const NAME: &'static str = "softmax_cross_entropy_adjoint";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        self.0.shape(x[0], x.get(2).copied(), x.integers[0])?;
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let (targets, log, g, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], &x[1], x.get(2));
-        Ok(Tensor::build(log.shape().clone(), |out| targets.gradient(log, g, weight, out))?.into())
+        Ok(Tensor::build(shape, |out| targets.gradient(log, g, weight, out))?.into())
     }
 
     /// gx = g·(b − eˡ·Σb) for the logarithms l, where b is the gradient by the logarithms themselves for g = 1, and its sum
@@ -131,25 +144,29 @@ impl<T: Float> Factors<T> {
 impl ClassLoss {
     /// For logits of this shape.
     pub(super) fn new<T: Float>(shape: &Shape, options: &CrossEntropy<T>) -> Result<Self, Rule> {
-        let axis = shape.axis(if shape.rank() < 2 { 0 } else { 1 })?;
-        if let Some(weight) = &options.weight {
-            weight.shape().must_be("the weights of the classes", &[shape[axis]])?;
-        }
-        if !(0.0..=1.0).contains(&options.label_smoothing) {
-            let found = options.label_smoothing.to_string();
-            return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
-        }
         Ok(ClassLoss {
             ignored: options.ignore_index,
             smoothing: options.label_smoothing,
             reduction: options.reduction,
-            axis,
+            axis: shape.axis(if shape.rank() < 2 { 0 } else { 1 })?,
         })
     }
 
-    /// With targets, if they fit logits of this shape: each is a class or does not count.
+    /// The shape of the loss of logits of this shape.
+    pub(super) fn shape(&self, logits: &Shape, weight: Option<&Shape>, targets: &Shape) -> Result<Shape, Rule> {
+        if let Some(weight) = weight {
+            weight.must_be("the weights of the classes", &[logits[self.axis]])?;
+        }
+        if !(0.0..=1.0).contains(&self.smoothing) {
+            let found = self.smoothing.to_string();
+            return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
+        }
+        targets.must_be("the targets", &logits.reduced(&[self.axis]))?;
+        Ok(if self.reduction == Reduction::None { targets.clone() } else { Shape::default() })
+    }
+
+    /// The targets, if all are classes of logits of this shape or ignored.
     pub(super) fn of(&self, shape: &Shape, targets: &Integers) -> Result<Targets<'_>, Rule> {
-        targets.shape().must_be("the targets", &shape.reduced(&[self.axis]))?;
         let targets = Targets { of: self, targets: targets.in_order()? };
         let classes = shape[self.axis];
         if targets.targets.below <= classes {

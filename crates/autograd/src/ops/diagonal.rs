@@ -1,6 +1,6 @@
 //! Diagonals: views of a matrix, and matrices around a vector.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -18,22 +18,34 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// By how much it is moved to the right and down.
+    fn starts(self) -> (usize, usize) {
+        (self.offset.max(0) as usize, self.offset.min(0).unsigned_abs())
+    }
+
+    /// The axes that are no axes of the matrices.
+    fn others(self, rank: usize) -> impl Iterator<Item = usize> {
+        (0..rank).filter(move |&axis| axis != self.rows && axis != self.columns)
+    }
+
+    /// The shape of the line of a tensor, along its last axis.
+    fn shape(self, of: &Shape) -> Shape {
+        let (above, below) = self.starts();
+        let length = of[self.rows].saturating_sub(below).min(of[self.columns].saturating_sub(above));
+        self.others(of.rank()).map(|axis| of[axis]).chain([length]).collect()
+    }
+
     /// The line as a view whose last axis runs along it.
     fn view(self, layout: &Layout) -> Layout {
-        let Line { offset, rows, columns } = self;
-        let (above, below) = (offset.max(0) as usize, offset.min(0).unsigned_abs());
-        let (height, width) = (layout.shape[rows], layout.shape[columns]);
-        let length = height.saturating_sub(below).min(width.saturating_sub(above));
+        let (Line { rows, columns, .. }, (above, below)) = (self, self.starts());
+        let shape = self.shape(&layout.shape);
+        let length = shape.last().copied().unwrap_or(0);
         let (mut line, step) = (layout.clone(), layout.strides[rows] + layout.strides[columns]);
         if length > 0 {
             line = line.slice(rows, below, below + length, 1).slice(columns, above, above + length, 1);
         }
-        let kept = || (0..layout.shape.rank()).filter(|&axis| axis != rows && axis != columns);
-        let line = Layout {
-            shape: kept().map(|axis| layout.shape[axis]).chain([length]).collect(),
-            strides: kept().map(|axis| layout.strides[axis]).chain([step]).collect(),
-            offset: line.offset,
-        };
+        let strides = self.others(layout.shape.rank()).map(|axis| layout.strides[axis]).chain([step]).collect();
+        let line = Layout { shape, strides, offset: line.offset };
         line.normal()
     }
 }
@@ -48,7 +60,11 @@ impl TensorRule for Diagonal {
     const NAME: &'static str = "diagonal";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(self.line.shape(x[0]))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
         Ok(x[0].with_layout(self.line.view(&x[0].layout)).into())
     }
 
@@ -68,9 +84,13 @@ impl TensorRule for DiagonalEmbed {
     const NAME: &'static str = "diag_embed";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(self.to.clone(), |out| {
-            let places = self.line.view(&Layout::contiguous(self.to.clone()));
+    fn shape(&self, _: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape.clone(), |out| {
+            let places = self.line.view(&Layout::contiguous(shape));
             out.fill(T::ZERO);
             kernel::scatter::scatter(x[0].view(), &places, out, Write::Replace);
         })?

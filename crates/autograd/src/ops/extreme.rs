@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::reduce::Keep;
 use super::search::Search;
-use super::{Cotangents, Op, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::Indices;
@@ -31,8 +31,12 @@ pub(crate) struct Amin {
 impl TensorRule for Amax {
     const NAME: &'static str = "amax";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        extreme(&x[0], &self.axes, kernel::reduce::max)
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        left(x[0], &self.axes)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| kernel::reduce::max(x[0].view(), &self.axes, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -43,8 +47,12 @@ impl TensorRule for Amax {
 impl TensorRule for Amin {
     const NAME: &'static str = "amin";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        extreme(&x[0], &self.axes, kernel::reduce::min)
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        left(x[0], &self.axes)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| kernel::reduce::min(x[0].view(), &self.axes, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -52,18 +60,15 @@ impl TensorRule for Amin {
     }
 }
 
-fn extreme<T: Float>(
-    x: &Tensor<T>,
-    axes: &[usize],
-    fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
-) -> Result<Value<T>, Rule> {
-    let shape = x.shape().keep_reduced(axes);
-    check_not_empty(x.shape(), &shape)?;
-    Ok(Tensor::build(shape, |out| fold(x.view(), axes, out))?.into())
+/// What the reduction of a shape leaves, which has no element where it has none either.
+fn left(shape: &Shape, axes: &[usize]) -> Result<Shape, Rule> {
+    let left = shape.keep_reduced(axes);
+    check_not_empty(shape, &left)?;
+    Ok(left)
 }
 
 /// Nothing has no largest element.
-fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), Rule> {
+pub(super) fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), Rule> {
     if shape.contains(&0) && !left.contains(&0) { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
@@ -119,10 +124,7 @@ impl<'t, T: Float> Var<'t, T> {
         name: &'static str,
         op: impl FnOnce(SmallVec<[usize; 4]>) -> R,
     ) -> Scalar<'t, T> {
-        match check_not_empty(&self.shape(), &Shape::default()) {
-            Ok(()) => self.reduce_all(op),
-            Err(rule) => self.fail(name, rule).item(),
-        }
+        self.record(op((0..self.rank()).collect()), &[]).called(name).item()
     }
 
     /// The largest element over `axes`, which are dropped; NaN if there is one.

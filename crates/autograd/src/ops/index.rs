@@ -1,6 +1,6 @@
 //! Elements picked and put by index. Indices are operands, which every operation checks.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::indices::AsIndices;
@@ -21,11 +21,16 @@ impl TensorRule for Gather {
     const NAME: &'static str = "gather";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        check_index(x.integers[0], self.axis, x[0])?;
+        Ok(x.integers[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let index = &x.integers[0];
-        check_index(index, self.axis, x[0].shape())?;
+        index.must_index(self.axis, x[0].shape())?;
         let gather = |out: &mut [T]| kernel::index::gather(x[0].view(), self.axis, index.list.view(), out);
-        Ok(Tensor::build(index.shape().clone(), gather)?.into())
+        Ok(Tensor::build(shape, gather)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -45,10 +50,15 @@ impl TensorRule for ScatterAdd {
     const NAME: &'static str = "scatter_add";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        check_source(x, self.axis, &self.to)?;
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let index = &x.integers[0];
-        check_source(&x[0], index, self.axis, &self.to)?;
-        Ok(Tensor::build(self.to.clone(), |out| {
+        index.must_index(self.axis, &self.to)?;
+        Ok(Tensor::build(shape, |out| {
             out.fill(T::ZERO);
             kernel::index::scatter_add(x[0].view(), self.axis, index.list.view(), &self.to, out);
         })?
@@ -71,10 +81,15 @@ impl TensorRule for Scatter {
     const NAME: &'static str = "scatter";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        check_source(x, self.axis, &self.to)?;
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let index = &x.integers[0];
-        check_source(&x[0], index, self.axis, &self.to)?;
-        Ok(Tensor::build(self.to.clone(), |out| {
+        index.must_index(self.axis, &self.to)?;
+        Ok(Tensor::build(shape, |out| {
             out.fill(T::ZERO);
             kernel::index::scatter(x[0].view(), self.axis, index.list.view(), &self.to, out);
         })?
@@ -96,23 +111,28 @@ impl TensorRule for ScatterAdjoint {
     const NAME: &'static str = "scatter_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (axis, index) = (self.axis, &x.integers[0]);
-        check_index(index, axis, x[0].shape())?;
-        let (to, from) = (x[0].shape(), index.shape());
-        let numbers: Tensor<usize> = (0..index.list.len()).collect();
-        let numbers = numbers.with_layout(Layout::contiguous(from.clone()));
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        check_index(x.integers[0], self.axis, x[0])?;
+        Ok(x.integers[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (axis, index, to) = (self.axis, &x.integers[0], x[0].shape());
+        index.must_index(axis, to)?;
+        let numbers: Tensor<usize> = (0..shape.len()).collect();
+        let numbers = numbers.with_layout(Layout::contiguous(shape.clone()));
         let last = Tensor::build(to.clone(), |last| {
             last.fill(0);
             kernel::index::scatter(numbers.view(), axis, index.list.view(), to, last);
         })?;
-        let last = Tensor::build(from.clone(), |out| kernel::index::gather(last.view(), axis, index.list.view(), out))?;
+        let last =
+            Tensor::build(shape.clone(), |out| kernel::index::gather(last.view(), axis, index.list.view(), out))?;
         let gather = |out: &mut [T]| {
             kernel::index::gather(x[0].view(), axis, index.list.view(), out);
             let replaced = last.iter().enumerate().filter(|&(k, last)| k != last);
             replaced.for_each(|(k, _)| out[k] = T::ZERO);
         };
-        Ok(Tensor::build(from.clone(), gather)?.into())
+        Ok(Tensor::build(shape, gather)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -131,10 +151,13 @@ impl TensorRule for IndexSelect {
     const NAME: &'static str = "index_select";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(with_rows(x[0], self.axis, x.integers[0]))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let index = x.integers[0].in_order()?;
         index.must_index(self.axis, x[0].shape())?;
-        let shape = with_rows(x[0].shape(), self.axis, index.shape());
         let select = |out: &mut [T]| kernel::index::index_select(x[0].view(), self.axis, index.as_slice(), out);
         Ok(Tensor::build(shape, select)?.into())
     }
@@ -156,17 +179,18 @@ impl TensorRule for IndexAdd {
     const NAME: &'static str = "index_add";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (axis, index, shape) = (self.axis, x.integers[0].in_order()?, x[0].shape());
-        let around = |axes: &[usize]| axes.iter().copied().collect::<Shape>();
-        let (before, after) = (around(&shape[..axis]), around(&shape[axis + index.list.rank()..]));
-        let along = |rows: usize| before.iter().copied().chain([rows]).chain(after.iter().copied()).collect::<Shape>();
-        let to = along(self.size);
-        index.must_index(axis, &to)?;
-        let rows = x[0].reshaped(along(index.list.len()))?;
-        Ok(Tensor::build(to.clone(), |out| {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let (before, after) = (&x[0][..self.axis], &x[0][self.axis + x.integers[0].rank()..]);
+        Ok(before.iter().chain([&self.size]).chain(after).copied().collect())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let index = x.integers[0].in_order()?;
+        index.must_index(self.axis, &shape)?;
+        let rows = x[0].reshaped(shape.with(self.axis, index.list.len()))?;
+        Ok(Tensor::build(shape.clone(), |out| {
             out.fill(T::ZERO);
-            kernel::index::index_add(rows.view(), axis, index.as_slice(), &to, out);
+            kernel::index::index_add(rows.view(), self.axis, index.as_slice(), &shape, out);
         })?
         .into())
     }
@@ -186,15 +210,19 @@ impl TensorRule for Except {
     const NAME: &'static str = "except";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        x.integers[0].must_be("the index", x[0])?;
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let (index, x) = (x.integers[0].in_order()?, x[0].in_order()?);
-        index.shape().must_be("the index", x.shape())?;
         let elements = |out: &mut [T]| {
             let x = x.as_slice().unwrap_or_default();
             let elements = out.iter_mut().zip(x).zip(index.as_slice());
             elements.for_each(|((y, &x), &index)| *y = if index == self.this { T::ZERO } else { x });
         };
-        Ok(Tensor::build(x.shape().clone(), elements)?.into())
+        Ok(Tensor::build(shape, elements)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -207,21 +235,20 @@ fn with_rows(shape: &Shape, axis: usize, index: &Shape) -> Shape {
     shape[..axis].iter().chain(&index[..]).chain(&shape[axis + 1..]).copied().collect()
 }
 
-/// The index fits `shape`: in range along the axis, of the same rank, nowhere else larger.
-fn check_index(index: &Integers, axis: usize, shape: &Shape) -> Result<(), Rule> {
-    let found = index.shape();
-    let fits = |k: usize| k == axis || found[k] <= shape[k];
-    if found.rank() != shape.rank() || !(0..shape.rank()).all(fits) {
-        let expected = found.get(axis).map_or(shape.clone(), |&size| shape.with(axis, size));
-        found.must_be("the index", &expected)?;
+/// The index fits `shape`: it has the same rank, and is nowhere larger but along the axis.
+fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), Rule> {
+    let fits = |k: usize| k == axis || index[k] <= shape[k];
+    if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
+        return Ok(());
     }
-    index.must_index(axis, shape)
+    let expected = index.get(axis).map_or(shape.clone(), |&size| shape.with(axis, size));
+    index.must_be("the index", &expected)
 }
 
 /// The index fits `shape`, and has an element of the source for each place.
-fn check_source<T: Float>(source: &Tensor<T>, index: &Integers, axis: usize, shape: &Shape) -> Result<(), Rule> {
-    check_index(index, axis, shape)?;
-    source.shape().must_be("the source", index.shape())
+fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), Rule> {
+    check_index(x.integers[0], axis, shape)?;
+    x[0].must_be("the source", x.integers[0])
 }
 
 /// The index is a list.
@@ -335,7 +362,7 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let op = Scatter { axis, to: shape };
         let put = source.record_with(op.clone(), &[], &[index]);
-        let is_named = self.tape.constant(Tensor::ones(source.shape())).record_with(op, &[], &[index]);
+        let is_named = self.tape.filled(source.shape(), T::ONE).record_with(op, &[], &[index]);
         is_named.select(put, self).called("scatter")
     }
 
@@ -440,7 +467,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn embedding_padded(self, index: impl AsIndices<'t, T>, padding: usize) -> Self {
         let index = index.on(self.tape);
         let rows = self.embedding(index).called("embedding_padded");
-        let ones = self.tape.constant(Tensor::ones(index.shape()));
+        let ones = self.tape.filled(index.shape(), T::ONE);
         let stands_for_something = ones.record_with(Except { this: padding }, &[], &[index]).unsqueeze(-1);
         stands_for_something.select(rows, rows.detach()).called("embedding_padded")
     }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
@@ -19,13 +19,16 @@ pub(crate) struct Linear;
 impl TensorRule for Linear {
     const NAME: &'static str = "linear";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (weight, bias) = (&x[1], x.get(2));
-        let shape = output_shape(x[0].shape(), weight.shape())?;
-        let outputs = weight.shape()[0];
-        if let Some(bias) = bias {
-            bias.shape().must_be("the bias", &[outputs])?;
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let shape = output_shape(x[0], x[1])?;
+        if let Some(bias) = x.get(2) {
+            bias.must_be("the bias", &x[1][..1])?;
         }
+        Ok(shape)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (weight, bias) = (&x[1], x.get(2));
         let x = as_matrix(&x[0])?;
         let transposed = weight.layout.permute(&[1, 0]);
         let weight = View { data: weight.buffer.as_slice(), layout: &transposed };

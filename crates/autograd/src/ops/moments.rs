@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::reduce::Keep;
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -33,8 +33,12 @@ impl TensorRule for Variance {
     const NAME: &'static str = "var";
 
     /// In two passes: a sum of squares minus the square of the sum would lose the digits that they share.
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (x, shape) = (&x[0], x[0].shape().keep_reduced(&self.axes));
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].keep_reduced(&self.axes))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let x = &x[0];
         let per_element = T::from_f64(shape.len() as f64 / x.len() as f64);
         let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out))?;
         mean.make_mut().iter_mut().for_each(|mean| *mean *= per_element);
@@ -64,8 +68,11 @@ pub(crate) struct LogSumExp {
 impl TensorRule for LogSumExp {
     const NAME: &'static str = "logsumexp";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let shape = x[0].shape().keep_reduced(&[self.axis]);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].keep_reduced(&[self.axis]))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape, |out| kernel::softmax::logsumexp(x[0].view(), self.axis, out))?.into())
     }
 
@@ -282,7 +289,7 @@ impl<T: Float> Tensor<T> {
     pub fn var(&self, correction: usize) -> T {
         let variance = Variance { axes: (0..self.rank()).collect(), correction };
         variance
-            .value(Operands::of(std::slice::from_ref(self)))
+            .of(Operands::of(std::slice::from_ref(self)))
             .map_or(T::NAN, |y| y.tensor.iter().next().unwrap_or(T::NAN))
     }
 
@@ -310,7 +317,7 @@ impl<T: Float> Tensor<T> {
         let at = Error::at(name);
         let axes = self.shape().axes(&axes).map_err(&at)?;
         let left = self.shape().reduced(&axes);
-        Variance { axes, correction }.value(Operands::of(std::slice::from_ref(self))).map_err(at)?.tensor.reshape(left)
+        Variance { axes, correction }.of(Operands::of(std::slice::from_ref(self))).map_err(at)?.tensor.reshape(left)
     }
 
     /// The standard deviation of all elements, the root of [`var`](Self::var).

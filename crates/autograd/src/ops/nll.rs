@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::cross_entropy::{ClassLoss, CrossEntropy};
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::AsIndices;
@@ -26,7 +26,11 @@ impl TensorRule for NegativeLogLikelihood {
     const NAME: &'static str = "nll";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        self.0.shape(x[0], x.get(1).copied(), x.integers[0])
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
         let log = x[0].in_order()?;
         Ok(self.0.of(log.shape(), &x.integers[0])?.loss(&log, x.get(1))?.into())
     }
@@ -41,9 +45,14 @@ impl TensorRule for NegativeLogLikelihoodAdjoint {
     const NAME: &'static str = "nll_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        self.of.shape(&self.to, x.get(1).copied(), x.integers[0])?;
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let targets = self.of.of(&self.to, &x.integers[0])?;
-        Ok(Tensor::build(self.to.clone(), |out| targets.put_back(&x[0], x.get(1), &self.to, out))?.into())
+        Ok(Tensor::build(shape, |out| targets.put_back(&x[0], x.get(1), &self.to, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {

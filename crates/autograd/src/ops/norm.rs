@@ -4,13 +4,13 @@ use smallvec::SmallVec;
 
 use super::extreme::shared_by_ties;
 use super::reduce::Keep;
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
 use crate::kernel::math::Math;
 use crate::scalar::Scalar;
-use crate::shape::Axes;
+use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -26,13 +26,16 @@ pub(crate) struct Norm {
 impl TensorRule for Norm {
     const NAME: &'static str = "norm";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let x = &x[0];
-        let shape = x.shape().keep_reduced(&self.axes);
-        if self.p == f64::NEG_INFINITY && x.is_empty() && !shape.contains(&0) {
-            return Err(Rule::Empty { shape: x.shape().clone() });
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let left = x[0].keep_reduced(&self.axes);
+        if self.p == f64::NEG_INFINITY && x[0].is_empty() && !left.is_empty() {
+            return Err(Rule::Empty { shape: x[0].clone() });
         }
-        Ok(Tensor::build(shape, |out| self.fold(x, out))?.into())
+        Ok(left)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| self.fold(&x[0], out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -144,7 +147,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn norm(&self, p: f64) -> Result<T> {
         let norm = Norm { axes: (0..self.rank()).collect(), p };
-        let value = norm.value(Operands::of(std::slice::from_ref(self))).map_err(Error::at("norm"))?;
+        let value = norm.of(Operands::of(std::slice::from_ref(self))).map_err(Error::at("norm"))?;
         value.tensor.item()
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::index::IndexSelect;
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -28,21 +28,26 @@ pub enum PadMode {
 /// A constant around the operand.
 #[derive(Debug, Clone)]
 pub(crate) struct Pad {
-    /// Where the operand starts along each axis.
-    pub start: SmallVec<[usize; 4]>,
-    pub to: Shape,
+    /// How many elements stand before and after the operand along each axis.
+    pub counts: SmallVec<[(usize, usize); 4]>,
     pub value: f64,
 }
 
 impl TensorRule for Pad {
     const NAME: &'static str = "pad";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Shape::computed(x[0].iter().zip(&self.counts).map(|(&size, &counts)| padded(size, counts)))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let x = &x[0];
-        let inside =
-            |layout: Layout, axis: usize| layout.slice(axis, self.start[axis], self.start[axis] + x.shape()[axis], 1);
-        Ok(Tensor::build(self.to.clone(), |out| {
-            let places = (0..x.rank()).fold(Layout::contiguous(self.to.clone()), inside);
+        let inside = |layout: Layout, axis: usize| {
+            let start = self.counts[axis].0;
+            layout.slice(axis, start, start + x.shape()[axis], 1)
+        };
+        Ok(Tensor::build(shape.clone(), |out| {
+            let places = (0..x.rank()).fold(Layout::contiguous(shape), inside);
             out.fill(T::from_f64(self.value));
             kernel::scatter::scatter(x.view(), &places, out, Write::Replace);
         })?
@@ -51,7 +56,7 @@ impl TensorRule for Pad {
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let shape = rule.x[0].shape();
-        let inside = |g: Var<'t, T>, axis: usize| g.narrow(axis as isize, self.start[axis], shape[axis]);
+        let inside = |g: Var<'t, T>, axis: usize| g.narrow(axis as isize, self.counts[axis].0, shape[axis]);
         rule.only((0..shape.rank()).fold(rule.g, inside))
     }
 }
@@ -97,20 +102,9 @@ impl<'t, T: Float> Var<'t, T> {
             .chain(counts.iter().map(|&(before, after)| (before.max(0) as usize, after.max(0) as usize)))
             .collect();
         match padding {
-            PadMode::Constant(value) => cropped.pad_constant(&counts, value),
+            PadMode::Constant(_) if counts.iter().all(|&count| count == (0, 0)) => cropped,
+            PadMode::Constant(value) => cropped.record(Pad { counts, value }, &[]),
             _ => cropped.pad_by_index(&counts, padding),
-        }
-    }
-
-    #[track_caller]
-    fn pad_constant(self, counts: &[(usize, usize)], value: f64) -> Self {
-        if counts.iter().all(|&count| count == (0, 0)) {
-            return self;
-        }
-        let shape = self.shape();
-        match Shape::computed(shape.iter().zip(counts).map(|(&size, &counts)| padded(size, counts))) {
-            Ok(to) => self.record(Pad { start: counts.iter().map(|&(before, _)| before).collect(), to, value }, &[]),
-            Err(rule) => self.fail("pad", rule),
         }
     }
 

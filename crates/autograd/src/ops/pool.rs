@@ -4,7 +4,7 @@
 //! keeps; the ops that read and write such places are each other's adjoint.
 
 use super::conv::two;
-use super::{Cotangents, Operands, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, KeptShape, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
@@ -91,19 +91,26 @@ pub(crate) struct MaxPool {
 impl TensorRule for MaxPool {
     const NAME: &'static str = "max_pool2d";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let x = &x[0];
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
         let output = match self.windows {
-            Windows::Sliding(window) => output(&window, plane(x.shape()))?,
-            Windows::Parts(parts) => parts,
+            Windows::Sliding(window) => output(&window, as_planes(x[0], 2)?)?,
+            Windows::Parts(parts) => check_parts(x[0], parts, 2).map(|()| parts)?,
         };
-        let shape = with_plane(x.shape(), output);
+        Ok(with_plane(x[0], output))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let x = &x[0];
         let (tensor, indices) = Tensor::build_pair([shape.clone(), shape], |out, indices| match self.windows {
             Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
             Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
         })?;
         let below = len_of(&plane(x.shape()));
         Ok(Value { tensor, saved: Saved::Integers(Integers { list: indices, below }) })
+    }
+
+    fn kept_shape(&self, _: Shapes<'_>, shape: &Shape) -> KeptShape {
+        KeptShape::Integers(shape.clone())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -120,13 +127,16 @@ impl TensorRule for Pick {
     const NAME: &'static str = "pick";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let shape = with_plane(x[0], plane(x.integers[0]));
+        x.integers[0].must_be("the indices", &shape)?;
+        Ok(shape)
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let ([height, width], places) = (plane(x[0].shape()), x.integers[0].in_order()?);
         check_places(&places, [height, width])?;
-        let output = plane(places.shape());
-        let shape = with_plane(x[0].shape(), output);
-        places.shape().must_be("the indices", &shape)?;
-        let per_plane = len_of(&output);
+        let per_plane = len_of(&plane(&shape));
         let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, places.as_slice(), per_plane, out);
         Ok(Tensor::build(shape, fill)?.into())
     }
@@ -146,11 +156,15 @@ impl TensorRule for Unpick {
     const NAME: &'static str = "max_unpool2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        as_planes(x[0], 2)?;
+        x.integers[0].must_be("the indices", x[0])?;
+        Ok(with_plane(x[0], self.size))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let ([height, width], places) = (self.size, x.integers[0].in_order()?);
-        places.shape().must_be("the indices", x[0].shape())?;
         check_places(&places, self.size)?;
-        let shape = with_plane(x[0].shape(), self.size);
         let per_plane = len_of(&plane(places.shape()));
         let fill = |out: &mut [T]| pool::unpick(x[0].view(), places.as_slice(), per_plane, height * width, out);
         Ok(Tensor::build(shape, fill)?.into())
@@ -178,8 +192,15 @@ impl TensorRule for AvgPool {
     const NAME: &'static str = "avg_pool2d";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let shape = with_plane(x[0].shape(), output(&self.window, plane(x[0].shape()))?);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let output = output(&self.window, as_planes(x[0], 2)?)?;
+        match self.divisor {
+            Divisor::Fixed(0) => Err(Rule::Argument { name: "divisor", must: "at least 1", found: "0".to_string() }),
+            _ => Ok(with_plane(x[0], output)),
+        }
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out))?.into())
     }
 
@@ -201,10 +222,14 @@ impl TensorRule for AvgPoolAdjoint {
     const NAME: &'static str = "avg_pool2d_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(with_plane(x[0], self.size))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let &AvgPoolAdjoint { window, divisor, size } = self;
         let fill = |out: &mut [T]| pool::average_pool_adjoint(x[0].view(), window, divisor, size, out, Write::Replace);
-        Ok(Tensor::build(with_plane(x[0].shape(), size), fill)?.into())
+        Ok(Tensor::build(shape, fill)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -223,7 +248,9 @@ fn with_plane(shape: &Shape, plane: [usize; 2]) -> Shape {
     shape[..shape.rank() - 2].iter().copied().chain(plane).collect()
 }
 
+/// How many windows there are along the axes of a plane.
 fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], Rule> {
+    check_window(window)?;
     window.output(size).ok_or_else(|| Rule::Window {
         window: window.size.into(),
         dilation: window.dilation.into(),
@@ -231,8 +258,7 @@ fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], Rule> {
     })
 }
 
-/// A window with its settings checked.
-fn checked(window: Window) -> Result<Window, Rule> {
+fn check_window(window: &Window) -> Result<(), Rule> {
     for (name, steps) in [("stride", window.stride), ("dilation", window.dilation), ("window", window.size)] {
         if steps.contains(&0) {
             return Err(Rule::Argument { name, must: "at least 1", found: format!("{steps:?}") });
@@ -243,7 +269,7 @@ fn checked(window: Window) -> Result<Window, Rule> {
         let found = format!("{:?}", window.padding);
         return Err(Rule::Argument { name: "padding", must: "at most half the window", found });
     }
-    Ok(window)
+    Ok(())
 }
 
 /// The mean over each of `parts` parts of an axis of `size`: a matrix `[parts, size]`.
@@ -330,7 +356,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn adaptive_max_pool2d(self, size: [usize; 2]) -> Self {
-        self.pool_max("adaptive_max_pool2d", Ok(Windows::Parts(size)), 2)
+        self.pool_max("adaptive_max_pool2d", Windows::Parts(size), 2)
     }
 
     /// The largest element of each of `size` parts of the last axis; see
@@ -350,7 +376,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn adaptive_max_pool1d(self, size: usize) -> Self {
-        self.pool_max("adaptive_max_pool1d", Ok(Windows::Parts([1, size])), 1)
+        self.pool_max("adaptive_max_pool1d", Windows::Parts([1, size]), 1)
     }
 
     /// Elements at the places of [`max_pool2d_with_indices`](Self::max_pool2d_with_indices) in planes of zeros. Where
@@ -370,12 +396,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn max_unpool2d(self, indices: impl AsIndices<'t, T>, size: [usize; 2]) -> Self {
-        let (indices, shape) = (indices.on(self.tape), self.shape());
-        if shape.rank() < 2 {
-            let rule = Rule::MinRank { what: "the input", least: 2, found: shape };
-            return self.and_indices(indices).fail("max_unpool2d", rule);
-        }
-        self.record_with(Unpick { size }, &[], &[indices])
+        self.record_with(Unpick { size }, &[], &[indices.on(self.tape)])
     }
 
     /// The mean of every window of height and width.
@@ -505,59 +526,56 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn pool_max(self, op: &'static str, windows: Result<Windows, Rule>, axes: usize) -> Self {
-        let shape = self.shape();
-        let checked = windows.and_then(|windows| {
-            match windows {
-                Windows::Sliding(window) => output(&window, as_planes(&shape, axes)?).map(drop)?,
-                Windows::Parts(parts) => check_parts(&shape, parts, axes)?,
-            }
-            Ok(windows)
-        });
+    fn pool_max(self, name: &'static str, windows: Windows, axes: usize) -> Self {
+        let checked = match windows {
+            Windows::Parts(parts) if axes == 1 => check_parts(&self.shape(), parts, axes),
+            _ => Ok(()),
+        };
         match checked {
-            Ok(windows) if axes == 2 => self.record(MaxPool { windows }, &[]),
-            Ok(windows) => self.unsqueeze(-2).record(MaxPool { windows }, &[]).squeeze(-2),
-            Err(rule) => self.fail(op, rule),
+            Ok(()) => self.over_planes(name, MaxPool { windows }, axes),
+            Err(rule) => self.fail(name, rule),
         }
     }
 
     #[track_caller]
-    fn pool_mean<const N: usize>(self, op: &'static str, window: [usize; N], options: &AvgPoolOptions<N>) -> Self {
-        let mean = checked(Window {
+    fn pool_mean<const N: usize>(self, name: &'static str, window: [usize; N], options: &AvgPoolOptions<N>) -> Self {
+        let window = Window {
             size: two(window, 1),
             stride: two(options.stride.unwrap_or(window), 1),
             padding: two(options.padding, 0),
             dilation: [1, 1],
             ceil: options.ceil_mode,
-        })
-        .and_then(|window| {
-            output(&window, as_planes(&self.shape(), N)?)?;
-            let divisor = match options.divisor_override {
-                Some(0) => return Err(Rule::Argument { name: "divisor", must: "at least 1", found: "0".to_string() }),
-                Some(number) => Divisor::Fixed(number),
-                None if options.count_include_pad => Divisor::WithPadding,
-                None => Divisor::InputOnly,
-            };
-            Ok(AvgPool { window, divisor })
-        });
-        match mean {
-            Ok(mean) if N == 2 => self.record(mean, &[]),
-            Ok(mean) => self.unsqueeze(-2).record(mean, &[]).squeeze(-2),
-            Err(rule) => self.fail(op, rule),
+        };
+        let divisor = match options.divisor_override {
+            Some(number) => Divisor::Fixed(number),
+            None if options.count_include_pad => Divisor::WithPadding,
+            None => Divisor::InputOnly,
+        };
+        self.over_planes(name, AvgPool { window, divisor }, N)
+    }
+
+    /// An op of planes; lines are planes of height one.
+    #[track_caller]
+    fn over_planes(self, name: &'static str, op: impl Into<Op>, axes: usize) -> Self {
+        if axes == 2 {
+            return self.record(op, &[]).called(name);
+        }
+        match as_planes(&self.shape(), axes) {
+            Ok(_) => self.unsqueeze(-2).record(op, &[]).called(name).squeeze(-2),
+            Err(rule) => self.fail(name, rule),
         }
     }
 }
 
 /// The window of a maximum along N axes as one along two.
-fn sliding<const N: usize>(window: [usize; N], options: &MaxPoolOptions<N>) -> Result<Windows, Rule> {
-    let window = Window {
+fn sliding<const N: usize>(window: [usize; N], options: &MaxPoolOptions<N>) -> Windows {
+    Windows::Sliding(Window {
         size: two(window, 1),
         stride: two(options.stride.unwrap_or(window), 1),
         padding: two(options.padding, 0),
         dilation: two(options.dilation, 1),
         ceil: options.ceil_mode,
-    };
-    checked(window).map(Windows::Sliding)
+    })
 }
 
 /// Height and width of an input that windows move over along the last one or two axes.

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::{self, Write};
@@ -19,9 +19,12 @@ impl TensorRule for MatMul {
     const NAME: &'static str = "matmul";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        product_shape(x[0], x[1])
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let (a, b) = (&x[0], &x[1]);
-        let shape = product_shape(a.shape(), b.shape())?;
         Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace))?.into())
     }
 
@@ -58,10 +61,18 @@ impl TensorRule for Cross {
     const NAME: &'static str = "cross";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (shape, a, b) = (x[0].shape(), x[0].in_order()?, x[1].in_order()?);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        x[1].must_be("the right operand", x[0])?;
+        if x[0][self.axis] != 3 {
+            return Err(Rule::Shape { expected: x[0].with(self.axis, 3), found: x[0].clone() });
+        }
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (a, b) = (x[0].in_order()?, x[1].in_order()?);
         let inner = Shape::from(&shape[self.axis + 1..]).len();
-        let product = Tensor::build(shape.clone(), |out| {
+        let product = Tensor::build(shape, |out| {
             let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
             for (i, z) in out.iter_mut().enumerate() {
                 let component = i / inner % 3;
@@ -511,11 +522,8 @@ impl Contraction {
 
 fn cross_axis(left: &Shape, right: &Shape, axis: isize) -> Result<(Shape, usize), Rule> {
     let shape = left.broadcast(right)?;
-    let position = shape.axis(axis)?;
-    if shape[position] != 3 {
-        return Err(Rule::Shape { expected: shape.with(position, 3), found: shape });
-    }
-    Ok((shape, position))
+    let axis = shape.axis(axis)?;
+    Ok((shape, axis))
 }
 
 fn vectors(left: &Shape, right: &Shape) -> Result<(), Rule> {

@@ -4,7 +4,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::engine::engine;
 use crate::error::{Error, Rule};
 use crate::float::Float;
@@ -39,9 +39,13 @@ pub(crate) enum Distribution {
 impl TensorRule for Draw {
     const NAME: &'static str = "draw";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, _: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(self.shape.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let seed = x.integers[0].list.iter().next().ok_or(Rule::NoOperands)?;
-        let (rng, shape) = (&mut StdRng::seed_from_u64(seed as u64), self.shape.clone());
+        let rng = &mut StdRng::seed_from_u64(seed as u64);
         Ok(match self.distribution {
             Distribution::Mask { dropped, kept } => mask(shape, dropped, T::from_f64(kept), rng),
             Distribution::Normal => Tensor::drawn_normal(shape, T::ZERO, T::ONE, rng),

@@ -6,7 +6,7 @@ use std::array::from_fn;
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, OPERANDS, Op, Operands, Saved, TensorRule, Value, Vjp};
+use super::{Cotangents, KeptShape, OPERANDS, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
@@ -82,9 +82,17 @@ where
 {
     const NAME: &'static str = C::NAME;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (tensor, kept) = self.run(&x)?;
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(self.output(x[0], x[1]))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (tensor, kept) = self.run(&x, shape)?;
         Ok(Value { tensor, saved: Saved::Tensor(kept) })
+    }
+
+    fn kept_shape(&self, x: Shapes<'_>, _: &Shape) -> KeptShape {
+        KeptShape::Tensor(Shape::from(self.sequence(x[0], x[1][2]).len(K + S)))
     }
 
     /// On numbers the gradients come from what the run kept. When they are recorded, they depend on the operands alone.
@@ -94,7 +102,8 @@ where
             // Without a node, whose operands would not fit into it.
             Saved::Tensor(kept) if !tape.is_recording() && !tape.is_guarding() => {
                 let operands: Tensors<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
-                match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input) {
+                let shape = packed(operands.iter().map(Tensor::shape), wants_input);
+                match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input, shape) {
                     Ok(packed) => tape.constant(packed),
                     Err(broken) => rule.g.fail(C::ADJOINT, broken),
                 }
@@ -122,13 +131,18 @@ where
 impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRule for RecurrentAdjoint<C, G, K, S> {
     const NAME: &'static str = C::ADJOINT;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        let others = 1 + usize::from(self.from_kept);
+        Ok(packed(x[..x.len() - others].iter().copied(), self.wants_input))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let Some((last, x)) = x.split_last() else { return Err(Rule::NoOperands) };
         let (g, x, kept) = match (self.from_kept, x.split_last()) {
             (true, Some((g, x))) => (g, x, last.clone()),
-            _ => (last, x, self.of.run(x)?.1),
+            _ => (last, x, self.of.run(x, self.of.output(x[0].shape(), x[1].shape()))?.1),
         };
-        Ok(self.of.adjoint(x, &kept, g, self.wants_input)?.into())
+        Ok(self.of.adjoint(x, &kept, g, self.wants_input, shape)?.into())
     }
 
     /// That of the same steps in other operations.
@@ -148,19 +162,23 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         Self { cell, direction, lengths: options.lengths.as_ref().map(Tensor::contiguous) }
     }
 
+    /// The shape of the value for an input and initial states of these shapes.
+    fn output(&self, x: &Shape, states: &Shape) -> Shape {
+        Shape::from([x[0].saturating_add(S), x[1], states[2]])
+    }
+
     fn sequence(&self, x: &Shape, width: usize) -> Sequence<'_> {
         let lengths = self.lengths.as_ref().and_then(Tensor::as_slice);
         Sequence { steps: x[0], batch: x[1], inputs: x[2], width, direction: self.direction, lengths }
     }
 
     /// The value, and what its derivative wants to find again.
-    fn run<T: Float>(&self, x: &[Tensor<T>]) -> Result<(Tensor<T>, Tensor<T>), Rule> {
+    fn run<T: Float>(&self, x: &[Tensor<T>], shape: Shape) -> Result<(Tensor<T>, Tensor<T>), Rule> {
         let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
-        let width = x[1].shape()[2];
-        let sequence = self.sequence(x[0].shape(), width);
+        let sequence = self.sequence(x[0].shape(), shape[2]);
         let mut value = Err(Rule::NoOperands);
         let kept = Tensor::build(Shape::from(sequence.len(K + S)), |kept| {
-            value = Tensor::build(Shape::from([sequence.steps + S, sequence.batch, width]), |out| {
+            value = Tensor::build(shape, |out| {
                 out[sequence.len(1)..].copy_from_slice(elements(&operands[1]));
                 recurrent::forward(self.cell, sequence, (elements(&operands[0]), &weights(&operands)), out, kept);
             });
@@ -175,14 +193,14 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         kept: &Tensor<T>,
         g: &Tensor<T>,
         wants_input: bool,
+        shape: Shape,
     ) -> Result<Tensor<T>, Rule> {
         let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
         let sequence = self.sequence(x[0].shape(), x[1].shape()[2]);
-        let len = operands.iter().skip(usize::from(!wants_input)).map(Tensor::len).sum::<usize>();
-        let g = g.contiguous();
-        let (x, kept, g) = (elements(&operands[0]), elements(kept), elements(&g));
+        let (kept, g) = (kept.contiguous(), g.contiguous());
+        let (x, kept, g) = (elements(&operands[0]), elements(&kept), elements(&g));
         let incoming = Incoming { x, weights: weights(&operands), kept, g };
-        Tensor::build(Shape::from(len), |out| recurrent::adjoint(self.cell, sequence, &incoming, wants_input, out))
+        Tensor::build(shape, |out| recurrent::adjoint(self.cell, sequence, &incoming, wants_input, out))
     }
 
     /// The definition, step by step.
@@ -206,6 +224,11 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         y.extend(states);
         stack(&y, 0)
     }
+}
+
+/// The shape of the gradients of operands of these shapes, one after the other.
+fn packed<'s>(x: impl Iterator<Item = &'s Shape>, wants_input: bool) -> Shape {
+    Shape::from(x.skip(usize::from(!wants_input)).map(Shape::len).fold(0, usize::saturating_add))
 }
 
 type Tensors<T> = SmallVec<[Tensor<T>; OPERANDS]>;
@@ -368,7 +391,7 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let states = match states {
             Some(states) => stack(&states, 0),
-            None => self.tape().constant(Tensor::zeros([S, batch, width])),
+            None => self.tape().filled([S, batch, width], T::ZERO),
         };
         let others: Handles<'t, T> =
             [states, weights.input, weights.hidden].into_iter().chain(biases.into_iter().flatten()).collect();

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Op, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel;
@@ -24,8 +24,11 @@ impl TensorRule for Sum {
     const NAME: &'static str = "sum";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let shape = x[0].shape().keep_reduced(&self.axes);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].keep_reduced(&self.axes))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out))?.into())
     }
 
@@ -44,8 +47,11 @@ pub(crate) struct Prod {
 impl TensorRule for Prod {
     const NAME: &'static str = "prod";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let shape = x[0].shape().keep_reduced(&self.axes);
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].keep_reduced(&self.axes))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out))?.into())
     }
 

@@ -3,13 +3,14 @@
 use super::reduce::divide;
 use super::search::Search;
 use super::softmax::line_axis;
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::lines::Lines;
 use crate::kernel::scan::{self, Direction};
 use crate::ops::pad::PadMode;
+use crate::shape::Shape;
 use crate::tensor::{Tensor, View};
 use crate::var::{Term, Var};
 
@@ -24,9 +25,13 @@ impl TensorRule for CumSum {
     const NAME: &'static str = "cumsum";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumsum(x[0].view(), self.axis, self.direction, out);
-        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
+        Ok(Tensor::build(shape, scan)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -43,9 +48,13 @@ pub(crate) struct CumProd {
 impl TensorRule for CumProd {
     const NAME: &'static str = "cumprod";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
-        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
+        Ok(Tensor::build(shape, scan)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -81,9 +90,13 @@ pub(crate) struct LogCumSumExp {
 impl TensorRule for LogCumSumExp {
     const NAME: &'static str = "logcumsumexp";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let scan = |out: &mut [T]| scan::logcumsumexp(x[0].view(), self.axis, out);
-        Ok(Tensor::build(x[0].shape().clone(), scan)?.into())
+        Ok(Tensor::build(shape, scan)?.into())
     }
 
     /// gxⱼ = Σ_{i ≥ j} gᵢ·exp(xⱼ − yᵢ) as exp(xⱼ − yⱼ)·sⱼ with sⱼ = gⱼ + exp(yⱼ − yⱼ₊₁)·sⱼ₊₁: no exponential exceeds 1.
@@ -109,7 +122,11 @@ pub(crate) struct Recurrence {
 impl TensorRule for Recurrence {
     const NAME: &'static str = "recurrence";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[1].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
         let lines = Lines::new(x[0].shape(), self.axis);
         let (a, mut s) = (x[0].in_order()?, x[1].to_contiguous()?);
         let a = a.as_slice().unwrap_or_default();

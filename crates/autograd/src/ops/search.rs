@@ -2,12 +2,15 @@
 //!
 //! What is found are integers of the recording, and the elements are gathered there: a program searches anew in every run.
 
+use super::extreme::check_not_empty;
 use super::integers::IntegerOp;
+use super::sort::{kth, middle, shortened};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::sort::Order;
 use crate::kernel::{reduce, scan};
+use crate::shape::Shape;
 use crate::tape::Source;
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
@@ -41,7 +44,22 @@ impl Search {
         }
     }
 
-    /// Where it is. An axis along which one element is found is dropped.
+    /// The shape of the places. An axis along which one element is found is dropped.
+    fn shape(self, x: &Shape, axis: isize) -> Result<Shape, Rule> {
+        let axis = x.axis(axis)?;
+        match self {
+            Search::InOrder(_, None) | Search::LargestSoFar | Search::SmallestSoFar => Ok(x.clone()),
+            Search::InOrder(_, Some(count)) => shortened(x, axis, count),
+            Search::Kth(k) => kth(k).and_then(|_| shortened(x, axis, k)).map(|_| x.reduced(&[axis])),
+            Search::Median => middle(x, axis).map(|_| x.reduced(&[axis])),
+            Search::Largest | Search::Smallest => {
+                let left = x.reduced(&[axis]);
+                check_not_empty(x, &left).map(|()| left)
+            }
+        }
+    }
+
+    /// Where it is.
     pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Integers, Rule> {
         let below = x.shape()[x.shape().axis(axis)?];
         let list = match self {
@@ -65,7 +83,10 @@ impl<'t, T: Float> Var<'t, T> {
             return Indices::failed(self.tape);
         }
         let (source, op_of) = (Source::Node(self.slot), IntegerOp::Search { search, axis });
-        let found = self.tape.with_node(self.slot, |node| search.find(&node.value, axis));
+        let found = self.tape.with_node(self.slot, |node| match self.tape.is_hollow() {
+            false => search.find(&node.value, axis),
+            true => search.shape(node.value.shape(), axis).map(|shape| Integers::absent(&shape)),
+        });
         match found {
             Ok(found) => Indices { tape: self.tape, slot: self.tape.push_integers(op_of, source, found) },
             Err(rule) => Indices { tape: self.tape, slot: self.fail(op, rule).slot },

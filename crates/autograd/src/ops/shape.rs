@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel;
@@ -20,8 +20,15 @@ impl TensorRule for Reshape {
     const NAME: &'static str = "reshape";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(x[0].reshape(&self.to).map_err(|error| error.rule)?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        match x[0].len() == self.to.len() {
+            true => Ok(self.to.clone()),
+            false => Err(Rule::ElementCount { from: x[0].clone(), to: self.to.clone() }),
+        }
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(x[0].reshaped(shape)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -39,8 +46,15 @@ impl TensorRule for Permute {
     const NAME: &'static str = "permute";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.permute(&self.axes)).into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        if self.axes.len() != x[0].rank() {
+            return Err(Rule::AxisCount { axes: self.axes.len(), shape: x[0].clone() });
+        }
+        Ok(self.axes.iter().map(|&axis| x[0][axis]).collect())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+        Ok(x[0].with_layout(x[0].layout.permute(&self.axes)).into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -62,8 +76,13 @@ impl TensorRule for BroadcastTo {
     const NAME: &'static str = "broadcast_to";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(x[0].stretched(&self.to)?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        x[0].must_broadcast_to(&self.to)?;
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(x[0].stretched(&shape)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -81,8 +100,13 @@ impl TensorRule for SumTo {
     const NAME: &'static str = "sum_to";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(sum_to(&x[0], &self.to)?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        self.to.must_broadcast_to(x[0])?;
+        Ok(self.to.clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(sum_to(&x[0], &shape)?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -90,14 +114,10 @@ impl TensorRule for SumTo {
     }
 }
 
-/// Sums `x` over the axes along which `to` broadcasts to its shape.
+/// Sums `x` over the axes along which `to` broadcasts to its shape, as it must.
 pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, Rule> {
     if x.shape() == to {
         return Ok(x.clone());
-    }
-    let fits = to.broadcast(x.shape()).is_ok_and(|shape| shape == *x.shape());
-    if !fits {
-        return Err(Rule::BroadcastTo { from: to.clone(), to: x.shape().clone() });
     }
     let skip = x.rank() - to.rank();
     let summed = |axis: usize| axis < skip || (to[axis - skip] == 1 && x.shape()[axis] != 1);
@@ -175,9 +195,6 @@ impl<'t, T: Float> Var<'t, T> {
                 Ok(_) => return self.fail("permute", Rule::RepeatedAxis { axis }),
                 Err(rule) => return self.fail("permute", rule),
             }
-        }
-        if order.len() != shape.rank() {
-            return self.fail("permute", Rule::AxisCount { axes: order.len(), shape });
         }
         self.record(Permute { axes: order }, &[])
     }

@@ -4,11 +4,11 @@ use std::ops::RangeBounds;
 
 use smallvec::SmallVec;
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::{self, Write};
-use crate::shape::Axes;
+use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::tensor::index::limits;
 use crate::tensor::layout::Layout;
@@ -27,9 +27,17 @@ impl TensorRule for Slice {
     const NAME: &'static str = "slice";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
         let &Slice { axis, start, end, step } = self;
-        Ok(Tensor::from_parts(x[0].buffer.clone(), x[0].layout.slice(axis, start, end, step)).into())
+        if start > end || end > x[0][axis] || step == 0 {
+            return Err(Rule::Range { start, end, step, axis, shape: x[0].clone() });
+        }
+        Ok(x[0].with(axis, (end - start).div_ceil(step)))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+        let &Slice { axis, start, end, step } = self;
+        Ok(x[0].with_layout(x[0].layout.slice(axis, start, end, step)).into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -68,13 +76,17 @@ impl TensorRule for Embed {
     const NAME: &'static str = "embed";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].with(self.axis, self.size))
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
         let x = &x[0];
-        let whole = Layout::contiguous(x.shape().with(self.axis, self.size));
         let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
-        Ok(Tensor::build(whole.shape.clone(), |out| {
+        Ok(Tensor::build(shape.clone(), |out| {
+            let places = Layout::contiguous(shape).slice(axis, start, end, step);
             out.fill(T::ZERO);
-            kernel::scatter::scatter(x.view(), &whole.slice(axis, start, end, step), out, Write::Replace);
+            kernel::scatter::scatter(x.view(), &places, out, Write::Replace);
         })?
         .into())
     }
@@ -94,7 +106,11 @@ impl TensorRule for Flip {
     const NAME: &'static str = "flip";
     const MULTILINEAR: bool = true;
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
         let layout = self.axes.iter().fold(x[0].layout.clone(), |layout, &axis| layout.flip(axis));
         Ok(x[0].with_layout(layout).into())
     }
@@ -149,10 +165,7 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => return self.fail("slice_step", rule),
         };
         let (start, end) = limits(range, shape[axis]);
-        if start > end || end > shape[axis] || step == 0 {
-            return self.fail("slice_step", Rule::Range { start, end, step, axis, shape });
-        }
-        self.record(Slice { axis, start, end, step }, &[])
+        self.record(Slice { axis, start, end, step }, &[]).called("slice_step")
     }
 
     /// `len` elements along `axis` from `start` on.

@@ -1,6 +1,6 @@
 //! Softmax and its logarithm along an axis.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::kernel::Write;
@@ -18,8 +18,12 @@ pub(crate) struct Softmax {
 impl TensorRule for Softmax {
     const NAME: &'static str = "softmax";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::softmax(x[0].view(), self.axis, out))?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| softmax::softmax(x[0].view(), self.axis, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -36,8 +40,12 @@ pub(crate) struct SoftmaxAdjoint {
 impl TensorRule for SoftmaxAdjoint {
     const NAME: &'static str = "softmax_adjoint";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| {
             softmax::softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?
         .into())
@@ -59,8 +67,12 @@ pub(crate) struct LogSoftmax {
 impl TensorRule for LogSoftmax {
     const NAME: &'static str = "log_softmax";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| softmax::log_softmax(x[0].view(), self.axis, out))?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| softmax::log_softmax(x[0].view(), self.axis, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -77,8 +89,12 @@ pub(crate) struct LogSoftmaxAdjoint {
 impl TensorRule for LogSoftmaxAdjoint {
     const NAME: &'static str = "log_softmax_adjoint";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        Ok(Tensor::build(x[0].shape().clone(), |out| {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        Ok(Tensor::build(shape, |out| {
             softmax::log_softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?
         .into())

@@ -6,6 +6,7 @@ use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel;
 use crate::kernel::sort::{self, Order};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -133,28 +134,19 @@ impl<T: Float> Tensor<T> {
         let Some(k) = k else {
             return Tensor::build(self.shape().clone(), |out| sort::argsort(self.view(), axis, order, out));
         };
-        let size = self.shape()[axis];
-        if k > size {
-            let shape = self.shape().clone();
-            return Err(Rule::Range { start: 0, end: k, step: 1, axis, shape });
-        }
-        Tensor::build(self.shape().with(axis, k), |out| sort::topk(self.view(), axis, k, order, out))
+        Tensor::build(shortened(self.shape(), axis, k)?, |out| sort::topk(self.view(), axis, k, order, out))
     }
 
     /// Where the k-th smallest element is along `axis`, which is dropped.
     pub(crate) fn kth_place(&self, axis: isize, k: usize) -> Result<Tensor<usize>, Rule> {
         let places = self.places(axis, Some(k), Order::Ascending)?;
-        let found = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
-        let last = k.checked_sub(1).ok_or_else(found)?;
-        places.index_axis(axis, last).map_err(|error| error.rule)
+        places.index_axis(axis, kth(k)?).map_err(|error| error.rule)
     }
 
     /// Where the lower median is along `axis`, which is dropped; the first NaN where there is one.
     pub(crate) fn median_place(&self, axis: isize) -> Result<Tensor<usize>, Rule> {
         let position = self.shape().axis(axis)?;
-        let Some(middle) = self.shape()[position].checked_sub(1).map(|last| last / 2) else {
-            return Err(Rule::Empty { shape: self.shape().clone() });
-        };
+        let middle = middle(self.shape(), position)?;
         // In ascending order a NaN comes last, so the first one of the descending order is NaN if any is.
         let largest = self.places(axis, Some(1), Order::Descending)?;
         let places = self.places(axis, Some(middle + 1), Order::Ascending)?;
@@ -166,6 +158,26 @@ impl<T: Float> Tensor<T> {
         let chosen = choices.map(|((value, largest), middle)| if value.is_nan() { largest } else { middle });
         Tensor::from_vec(self.shape().reduced(&[position]), chosen.collect()).map_err(|error| error.rule)
     }
+}
+
+/// The shape of the first `count` elements along an axis.
+pub(super) fn shortened(shape: &Shape, axis: usize, count: usize) -> Result<Shape, Rule> {
+    match count > shape[axis] {
+        true => Err(Rule::Range { start: 0, end: count, step: 1, axis, shape: shape.clone() }),
+        false => Ok(shape.with(axis, count)),
+    }
+}
+
+/// Where the k-th element stands, counted from one.
+pub(super) fn kth(k: usize) -> Result<usize, Rule> {
+    let rule = || Rule::Argument { name: "k", must: "at least 1", found: "0".to_string() };
+    k.checked_sub(1).ok_or_else(rule)
+}
+
+/// Where the middle along an axis is; of two the lower.
+pub(super) fn middle(shape: &Shape, axis: usize) -> Result<usize, Rule> {
+    let last = shape[axis].checked_sub(1).ok_or_else(|| Rule::Empty { shape: shape.clone() })?;
+    Ok(last / 2)
 }
 
 #[cfg(test)]

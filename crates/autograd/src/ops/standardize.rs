@@ -1,7 +1,7 @@
 //! Normalisation of layers: one op that shifts groups of neighbours to mean zero and scales them to variance one, and its
 //! adjoint.
 
-use super::{Cotangents, Operands, TensorRule, Value, Vjp};
+use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::kernel::standardize::{Groups, standardize, standardize_adjoint};
@@ -28,10 +28,13 @@ fn last(axes: usize, rank: usize) -> Axes {
 impl TensorRule for Standardize {
     const NAME: &'static str = "standardize";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
-        let fill = |out: &mut [T]| standardize(x[0].view(), groups(shape, self.axes), eps, out);
-        Ok(Tensor::build(shape.clone(), fill)?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
+        Ok(Tensor::build(shape, |out| standardize(x[0].view(), groups, eps, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -50,10 +53,13 @@ pub(crate) struct StandardizeAdjoint {
 impl TensorRule for StandardizeAdjoint {
     const NAME: &'static str = "standardize_adjoint";
 
-    fn value<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
-        let (shape, eps) = (x[0].shape(), T::from_f64(self.eps));
-        let fill = |out: &mut [T]| standardize_adjoint(x[0].view(), x[1].view(), groups(shape, self.axes), eps, out);
-        Ok(Tensor::build(shape.clone(), fill)?.into())
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+        let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
+        Ok(Tensor::build(shape, |out| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {

@@ -49,6 +49,9 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub fn count(&self, counter: &Counter) {
+        if self.is_hollow() {
+            return;
+        }
         if !self.is_for_program() {
             counter.increment();
             return;

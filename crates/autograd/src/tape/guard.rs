@@ -14,7 +14,9 @@ use crate::indices::Indices;
 use crate::ops::integers::{IntegerOp, seed};
 use crate::param::{Buffer, Generator};
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 /// A comparison that code branched on.
@@ -128,7 +130,7 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub fn set_buffer(&self, buffer: &Buffer<T>, value: Var<'_, T>) {
-        if value.is_failed() {
+        if value.is_failed() || self.is_hollow() {
             return;
         }
         let mut guards = self.guards.borrow_mut();
@@ -164,6 +166,13 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub(crate) fn draw_from(&self, generator: &Generator) -> Indices<'_, T> {
+        if self.is_hollow() {
+            let absent = Integers::absent(&Shape::default());
+            return Indices {
+                tape: self,
+                slot: self.push_integers(IntegerOp::Seed { draw: 0 }, Source::Nothing, absent),
+            };
+        }
         if !self.is_for_program() {
             let seed = seed(generator.key(), generator.take(1));
             return Indices { tape: self, slot: self.push_integers(IntegerOp::Leaf, Source::Nothing, seed) };
@@ -273,6 +282,7 @@ impl<T: Float> Tape<T> {
     /// Marks a recording for a program too, so that code which goes on without the result is no program either.
     #[track_caller]
     fn refuse(&self, op: &'static str, why: &str) -> Result<()> {
+        self.must_have_elements(op)?;
         if !self.is_for_program() {
             return Ok(());
         }

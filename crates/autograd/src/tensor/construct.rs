@@ -63,12 +63,19 @@ impl<E: Element> Tensor<E> {
     }
 }
 
+impl<E: Element> Tensor<E> {
+    /// One element everywhere, in the memory of one.
+    pub(crate) fn repeated(element: E, shape: &Shape) -> Self {
+        let strides = SmallVec::from_elem(0, shape.rank());
+        Tensor::scalar(element).with_layout(Layout { shape: shape.clone(), strides, offset: 0 })
+    }
+}
+
 /// # Series
 impl<T: Float> Tensor<T> {
-    /// The shape of a tensor whose elements nobody will look at: NaN, in the memory of one number.
+    /// The shape of a tensor whose elements nobody will look at: NaN.
     pub(crate) fn absent(shape: &Shape) -> Self {
-        let strides = SmallVec::from_elem(0, shape.rank());
-        Tensor::scalar(T::NAN).with_layout(Layout { shape: shape.clone(), strides, offset: 0 })
+        Tensor::repeated(T::NAN, shape)
     }
 
     /// Every element is one.

@@ -80,19 +80,12 @@ impl Layout {
 
     /// Stretched to `to`, with stride zero along new and stretched axes. `to` must have a countable number of elements.
     pub fn broadcast_to(&self, to: &Shape) -> Result<Layout, Rule> {
-        let fail = || Rule::BroadcastTo { from: self.shape.clone(), to: to.clone() };
-        if to.len() > isize::MAX as usize {
-            return Err(Rule::Memory { shape: to.clone() });
-        }
-        let skip = to.rank().checked_sub(self.shape.rank()).ok_or_else(fail)?;
+        self.shape.must_broadcast_to(to)?;
+        to.must_be_countable()?;
+        let skip = to.rank() - self.shape.rank();
         let mut strides: Strides = SmallVec::from_elem(0, skip);
-        for ((&size, &stride), &target) in self.shape.iter().zip(&self.strides).zip(&to[skip..]) {
-            match size {
-                _ if size == target => strides.push(stride),
-                1 => strides.push(0),
-                _ => return Err(fail()),
-            }
-        }
+        let axes = self.shape.iter().zip(&self.strides).zip(&to[skip..]);
+        strides.extend(axes.map(|((size, &stride), target)| if size == target { stride } else { 0 }));
         Ok(Layout { shape: to.clone(), strides, offset: self.offset }.normal())
     }
 

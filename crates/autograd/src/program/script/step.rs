@@ -108,6 +108,6 @@ fn value<T: Float>(op: &Op, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
             let factors: SmallVec<[Factor<'_, T>; 3]> = x.iter().map(Factor::Tensor).collect();
             Ok(elementwise(*op, &factors)?.into())
         }
-        _ => op.value(x).unwrap_or(Err(Rule::NoOperands)),
+        _ => op.of(x).unwrap_or(Err(Rule::NoOperands)),
     }
 }
