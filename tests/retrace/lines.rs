@@ -29,6 +29,12 @@ impl Fallible for V<'_> {
     }
 }
 
+impl Fallible for Indices<'_, N> {
+    fn error(self) -> Option<Error> {
+        self.value().err()
+    }
+}
+
 impl Fallible for Scalar<'_, N> {
     fn error(self) -> Option<Error> {
         self.value().err()
@@ -315,14 +321,14 @@ fn of_handles() {
         |t| x(t).lstm(&RecurrentWeights { input: x(t), hidden: x(t), bias: None }, None, &RecurrentOptions::default());
         |t| x(t).gru(&RecurrentWeights { input: x(t), hidden: x(t), bias: None }, None, &RecurrentOptions::default());
         |t| x(t).rnn(&RecurrentWeights { input: x(t), hidden: x(t), bias: None }, None, RnnActivation::Tanh, &RecurrentOptions::default());
-        |t| x(t).dropout(2.0, rng);
-        |t| x(t).feature_dropout(2.0, rng);
-        |t| x(t).alpha_dropout(2.0, rng);
-        |t| x(t).dropout_anew(2.0, || StdRng::seed_from_u64(0));
+        |t| x(t).dropout(2.0, &mut *rng);
+        |t| x(t).feature_dropout(2.0, &mut *rng);
+        |t| x(t).alpha_dropout(2.0, &mut *rng);
+        |t| x(t).dropout(2.0, &Generator::from_key(0));
+        |t| x(t).dropout(0.5, t.indices([1, 2]));
         |t| x(t).fail("mine", Rule::Custom("no".into()));
         |t| custom("refused", [x(t)], |_| Err(Error::new("refused", Rule::NoOperands)), |_, _, g| [g]);
         |t| custom("two", [x(t), foreign], |[x, _]| Ok(x.clone()), |_, _, g| [g, g]);
-        |t| t.drawn(|| Err(Rule::NoOperands));
         |t| t.from_scalars(&[t.scalar(1.0), other.scalar(1.0)]);
         |t| t.scalar(1.0) + other.scalar(1.0);
         |t| t.scalar(1.0) * other.scalar(1.0);

@@ -249,7 +249,8 @@ fn forms_are_bounded_and_counted() -> Result<()> {
         }
     }
     let (free, recorded) = (free.report(), recorded.report());
-    [free, recorded].map(|report| assert_adds_up(report, 101));
+    assert_adds_up(free, 101);
+    assert_adds_up(recorded, 101);
     assert_eq!((recorded.recordings, recorded.forms, recorded.forgotten_forms), (100, 17, 83), "{recorded}");
     // The first few are recorded in the hope that they come again.
     assert!(free.recordings <= 6 && free.why == Some(EagerReason::Rare), "{free}");
