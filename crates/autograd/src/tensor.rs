@@ -184,7 +184,15 @@ impl<E: Element> Tensor<E> {
 
     /// The element at a row-major index.
     pub(crate) fn element(&self, flat: usize) -> Option<E> {
-        self.as_slice().map_or_else(|| self.iter().nth(flat), |all| all.get(flat).copied())
+        if flat >= self.len() {
+            return None;
+        }
+        let (mut place, mut left) = (self.layout.offset as isize, flat);
+        for (&size, &stride) in self.layout.shape.iter().zip(&self.layout.strides).rev() {
+            place += (left % size) as isize * stride;
+            left /= size;
+        }
+        Some(self.buffer.as_slice()[place as usize])
     }
 
     /// The elements for writing, in row-major order. Elements that other tensors see are copied first.

@@ -72,7 +72,7 @@ impl Attention {
     /// What dropout multiplies weights of this shape by: 1 where there is none.
     fn kept<'t, T: Float>(&self, shape: Shape, seed: &[Indices<'t, T>]) -> Term<'t, T> {
         let Some(first) = seed.first() else { return Term::Number(T::ONE) };
-        let ones = first.tape.constant(Tensor::ones(shape));
+        let ones = first.tape.filled(shape, T::ONE);
         Term::Var(ones.record_with(DropWeights { probability: self.dropout }, &[], seed))
     }
 }

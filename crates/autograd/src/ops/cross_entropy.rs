@@ -111,7 +111,7 @@ impl TensorRule for SoftmaxCrossEntropyAdjoint {
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (log, g, h) = (rule.x[0], rule.x[1], rule.g);
         let by_logs = NegativeLogLikelihoodAdjoint { of: self.0.clone(), to: log.shape() };
-        let by_logs = log.tape().constant(Tensor::ones(g.shape())).record_with(by_logs, &rule.x[2..], rule.integers);
+        let by_logs = log.tape().filled(g.shape(), T::ONE).record_with(by_logs, &rule.x[2..], rule.integers);
         let weighed = log.exp() * -by_logs.sum_along(self.0.axis);
         let mut gradients = rule.both(
             || h.masked_mul(weighed * self.0.along_lines(g, &log.shape())),
@@ -142,7 +142,7 @@ impl<T: Float> Factors<T> {
 }
 
 impl ClassLoss {
-    /// For logits of this shape.
+    /// Of logits of this shape, which have an axis of classes.
     pub(super) fn new<T: Float>(shape: &Shape, options: &CrossEntropy<T>) -> Result<Self, Rule> {
         Ok(ClassLoss {
             ignored: options.ignore_index,

@@ -89,7 +89,7 @@ fn to_end(rank: usize, axes: &[usize]) -> SmallVec<[usize; 4]> {
 fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
     let [lines, length] = x.dims();
     if length <= 1 {
-        return x.tape().constant(Tensor::ones([lines, length]));
+        return x.tape().filled([lines, length], T::ONE);
     }
     let odd = length % 2;
     let pairs = x.pad(&[(0, 0), (0, odd as isize)], PadMode::Constant(1.0)).reshape([lines, length / 2 + odd, 2]);

@@ -239,9 +239,9 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Whether all elements of a node pass a test: what a rule may branch on.
+    /// Whether all elements of a node pass a test: what a rule may branch on. Where there are none they do.
     pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
-        let holds = self.with_node(slot, |node| node.value.iter().all(test));
+        let holds = self.is_hollow() || self.with_node(slot, |node| node.value.iter().all(test));
         if self.is_guarding() {
             self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
         }
