@@ -23,7 +23,7 @@ use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
-use compare::{Outcome, Subject};
+use compare::{Outcome, Subject, too_large};
 use function::{Gradient, Whole};
 
 /// How derivatives are checked.
@@ -64,12 +64,27 @@ impl Check {
     /// What is found at each order asked for, starting with the first.
     fn outcomes<T: Float>(&self, function: &dyn Function<T>, x: &[Tensor<T>], layout: Layout) -> Vec<Outcome> {
         let tolerance = self.tolerance::<T>();
-        let first = Subject::new(function, x, tolerance).and_then(|subject| subject.compared(layout));
+        if let Some(reason) = too_large(x) {
+            return self.undecided(reason);
+        }
+        let first = match Subject::new(function, x, tolerance) {
+            Ok(subject) => match too_large(&subject.y) {
+                Some(reason) => return self.undecided(reason),
+                None => subject.compared(layout),
+            },
+            Err(error) => Err(error),
+        };
         let mut outcomes = vec![first.unwrap_or_else(Outcome::failed)];
         if self.order == DerivativeOrder::Second {
             outcomes.push(second(function, x, tolerance, layout).unwrap_or_else(Outcome::failed));
         }
         outcomes
+    }
+
+    /// The same for each order.
+    fn undecided(&self, reason: Reason) -> Vec<Outcome> {
+        let orders = if self.order == DerivativeOrder::Second { 2 } else { 1 };
+        vec![Outcome::undecided(reason); orders]
     }
 }
 
@@ -102,7 +117,8 @@ impl<T: Float> Tape<T> {
     ///
     /// Operations of an f32 recording are checked in f64, users' own ones in the type they are written for. What no
     /// derivative flows through is left out, and so is [`Var::on_gradient`](crate::Var::on_gradient), which changes
-    /// gradients on purpose. Large operands are varied along a few fixed pseudo-random directions.
+    /// gradients on purpose. Large operands are varied along a few fixed pseudo-random directions; what memory has no room for to
+    /// vary is [`Reason::TooLarge`].
     ///
     /// ```
     /// use autograd::{Tape, custom};
@@ -440,6 +456,34 @@ mod tests {
         let failed = check(|_, x: Var<'_, f64>| x.reshape([3]).sum(), Tensor::from([1.0, 2.0])).unwrap_err();
         assert_eq!(failed.op, "reshape");
         assert!(check(|_, [x, _]| Scalar::constant(x.number.floor()), [1.5_f64, 2.0]).unwrap().is_ok());
+    }
+
+    /// Views of one number that are as large as memory lets them be, of which a check must not make numbers.
+    #[test]
+    fn what_is_far_larger_than_its_memory_is_left_out() {
+        let one = Tensor::from([0.5_f64]);
+        let n = (24..40).rev().map(|k| 1_usize << k).find(|&n| one.broadcast_to([n]).is_ok()).unwrap();
+        let tape = Tape::new();
+        let x = tape.var(one.clone());
+        let (wide, data) = (x.broadcast_to([n]), tape.constant(one.broadcast_to([n]).unwrap()));
+        let part = wide.slice(0, 3..7).square();
+        let _ = (wide.reshape([n / 2, 2]).t().index_axis(1, 5), wide.at([n - 1]).sin(), part * data.slice(0, ..4));
+        let report = tape.check_with(&BOTH);
+        assert!(report.is_ok(), "{report}");
+        let large = |finding: &Finding| matches!(finding.verdict, Verdict::Undecidable(Reason::TooLarge { .. }));
+        for op in ["broadcast_to", "slice", "permute", "element"] {
+            let mut all = report.findings().filter(|finding| finding.place.op == op).peekable();
+            assert!(all.peek().is_some() && all.all(large), "{op}: {report}");
+        }
+        for op in ["square", "sin", "mul"] {
+            let mut all = report.findings().filter(|finding| finding.place.op == op).peekable();
+            assert!(all.peek().is_some() && all.all(|finding| finding.verdict == Verdict::Agrees), "{op}: {report}");
+        }
+        let text = report.to_string();
+        assert!(text.contains(&format!("too large to be varied: shape [{n}]")), "{text}");
+
+        let report = check_with(|_, x| x.slice(0, ..4).square().sum(), one.broadcast_to([n]).unwrap(), &BOTH).unwrap();
+        assert!(report.is_ok() && report.findings().count() == 2 && report.findings().all(large), "{report}");
     }
 
     #[test]

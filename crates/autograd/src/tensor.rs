@@ -138,6 +138,11 @@ impl<E: Element> Tensor<E> {
         Self::build(self.layout.shape.clone(), |elements| copy_to(self.view(), elements))
     }
 
+    /// Each element once that a broadcast repeats.
+    pub(crate) fn distinct(&self) -> Self {
+        self.with_layout(self.layout.distinct())
+    }
+
     /// The size along each axis.
     pub fn shape(&self) -> &Shape {
         &self.layout.shape
@@ -224,14 +229,18 @@ impl<E: Element> Tensor<E> {
 
 /// # Number types
 impl<T: Float> Tensor<T> {
-    /// The elements as another type of float, rounded to nearest.
+    /// The elements as another type of float, rounded to nearest; what a broadcast repeats stays a view.
     ///
     /// ```
     /// # use autograd::Tensor;
     /// assert_eq!(Tensor::from([0.5_f64, 1e300]).cast::<f32>(), Tensor::from([0.5, f32::INFINITY]));
     /// ```
     pub fn cast<U: Float>(&self) -> Tensor<U> {
-        self.map(|x| U::from_f64(x.to_f64()))
+        let once = self.distinct().map(|x| U::from_f64(x.to_f64()));
+        match once.layout.broadcast_to(self.shape()) {
+            Ok(layout) => once.with_layout(layout),
+            Err(rule) => refused(rule),
+        }
     }
 }
 
@@ -285,6 +294,15 @@ mod tests {
             error.to_string(),
             format!("item: needs exactly one element, found shape [2, 0], at {}:{line}", file!())
         );
+    }
+
+    #[test]
+    fn a_cast_of_a_view_is_as_small_as_the_view() {
+        let x = Tensor::from([[1.0_f64, 2.0]]).broadcast_to([1 << 20, 3, 2]).unwrap().t().unwrap();
+        let cast = x.cast::<f32>();
+        assert_eq!((cast.shape(), cast.buffer.len()), (x.shape(), 2));
+        assert_eq!((cast.get(&[7, 1, 2]), cast.get(&[9, 0, 1])), (Some(2.0), Some(1.0)));
+        assert_eq!(Tensor::<f64>::zeros([0, 3]).cast::<f32>().shape(), &[0, 3].into());
     }
 
     #[test]

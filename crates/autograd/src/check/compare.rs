@@ -12,6 +12,7 @@ use crate::float::Float;
 use crate::operation::Function;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::buffer::Buffer;
 
 /// Up to so many elements, each one is varied (or weighted) alone.
 pub(crate) const SMALL: usize = 64;
@@ -23,6 +24,21 @@ const SAMPLES: usize = 16;
 const DOUBT: f64 = 10.0;
 /// A difference whose relative error is larger says nothing.
 pub(super) const USELESS: f64 = 0.01;
+
+/// Elements up to which a view is copied, however few are stored.
+const COPIED: usize = 1 << 24;
+/// Copies of operands and results that a check holds at the same time.
+const COPIES: usize = 16;
+
+/// The first of these tensors that is too large to be copied as often as a check copies it.
+pub(super) fn too_large<T: Float>(tensors: &[Tensor<T>]) -> Option<Reason> {
+    let is_copied = |x: &&Tensor<T>| {
+        let is_stored = x.len() <= COPIED || x.len() == x.distinct().len();
+        is_stored && Buffer::<f64>::has_room(x.len().saturating_mul(COPIES))
+    };
+    let found = tensors.iter().find(|x| !is_copied(x))?;
+    Some(Reason::TooLarge { shape: found.shape().clone() })
+}
 
 /// What came out of many comparisons.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +61,11 @@ impl Outcome {
     }
 
     pub fn failed(error: Error) -> Self {
-        Outcome { compared: 1, undecided: 1, reason: Some(Reason::Failed(error)), ..Outcome::default() }
+        Self::undecided(Reason::Failed(error))
+    }
+
+    pub fn undecided(reason: Reason) -> Self {
+        Outcome { compared: 1, undecided: 1, reason: Some(reason), ..Outcome::default() }
     }
 
     pub(super) fn add(&mut self, verdict: Verdict, comparison: impl FnOnce() -> Comparison) {

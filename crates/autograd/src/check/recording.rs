@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::compare::{Outcome, SMALL, unravel};
+use super::compare::{Outcome, SMALL, too_large, unravel};
 use super::function::Points;
 use super::{Check, Layout, Report};
 use crate::float::Float;
@@ -113,9 +113,12 @@ impl<T: Float> Checker<'_, T> {
         if self.element_of.replace(slot) == Some(slot) {
             return;
         }
-        let x = self.tape.node_value(slot).cast::<f64>();
+        let x = self.tape.node_value(slot);
+        if self.leaves_out(position, std::slice::from_ref(&x)) {
+            return;
+        }
         let operation = Operation::new(Kind::Element(index), vec![Part::Moving]);
-        self.compare(position, &operation, &[x], Layout::Any);
+        self.compare(position, &operation, &[x.cast::<f64>()], Layout::Any);
     }
 
     fn node(&mut self, position: usize, slot: u32) {
@@ -125,13 +128,14 @@ impl<T: Float> Checker<'_, T> {
         }
         match op {
             Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => {}
+            Op::Elementwise(op) if self.tape.shape_at(position).len() > SMALL => self.elementwise(position, slot, op),
+            _ if self.leaves_out(position, &self.tensors(slot)) => {}
             Op::FromScalars { .. } => {
                 let operation = Operation::new(Kind::Gather, vec![Part::Moving]);
                 let x = self.tape.node_value(slot).cast::<f64>();
                 self.compare(position, &operation, &[x], Layout::Any);
             }
             Op::Custom { rule, .. } => self.custom(position, slot, self.tape.custom(rule)),
-            Op::Elementwise(op) if self.tape.shape_at(position).len() > SMALL => self.elementwise(position, slot, op),
             op => {
                 let (operands, x) = self.tape.moving_operands::<f64>(slot);
                 let integers = self.tape.lists_of(slot);
@@ -139,6 +143,26 @@ impl<T: Float> Checker<'_, T> {
                 self.compare(position, &operation, &x, Layout::Any);
             }
         }
+    }
+
+    /// The operands and the value of an operation.
+    fn tensors(&self, slot: u32) -> Vec<Tensor<T>> {
+        let nodes = self.tape.nodes();
+        let node = &nodes[slot as usize];
+        let operand = |input: &Input<T>| match *input {
+            Input::Node(x) => Some(nodes[x as usize].value.clone()),
+            Input::Number(_) => None,
+        };
+        node.inputs.iter().filter_map(operand).chain([node.value.clone()]).collect()
+    }
+
+    /// Whether one of the tensors of an operation is too large to be copied, which is then all that is found.
+    fn leaves_out(&mut self, position: usize, tensors: &[Tensor<T>]) -> bool {
+        let Some(reason) = too_large(tensors) else { return false };
+        for (order, outcome) in self.check.undecided(reason).into_iter().enumerate() {
+            self.report.add(self.tape.place(position), order + 1, outcome);
+        }
+        true
     }
 
     /// Users' ops exist in the type of the tape alone.

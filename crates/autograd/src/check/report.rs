@@ -7,6 +7,7 @@ use std::panic::Location;
 use super::compare::Outcome;
 use crate::error::{Error, Rule};
 use crate::place::{Place, short};
+use crate::shape::Shape;
 
 /// What a check found: one [`Finding`] for each operation, line and order.
 ///
@@ -73,6 +74,12 @@ pub enum Reason {
     Noise,
     /// The function or its derivative fails.
     Failed(Error),
+    /// An operand or a result has so many elements that memory has no room for some copies of them, or far more of them than are
+    /// stored: a number that is broadcast to a billion takes the memory of a billion once it is varied.
+    TooLarge {
+        /// Its shape.
+        shape: Shape,
+    },
 }
 
 /// One derivative by the rule and by finite differences.
@@ -238,6 +245,7 @@ impl fmt::Display for Reason {
             Reason::Edge => f.write_str("at an edge of the domain: not finite on both sides"),
             Reason::Noise => f.write_str("the error of the difference is too large"),
             Reason::Failed(error) => write!(f, "{error}"),
+            Reason::TooLarge { shape } => write!(f, "too large to be varied: shape {shape}"),
         }
     }
 }

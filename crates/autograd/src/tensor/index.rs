@@ -327,6 +327,21 @@ impl<E: Element> Iterator for Elements<'_, E> {
         Some(x)
     }
 
+    /// Without a look at the elements between.
+    fn nth(&mut self, n: usize) -> Option<E> {
+        self.remaining = self.remaining.saturating_sub(n);
+        let mut steps = if self.remaining > 0 { n } else { 0 };
+        for (&(size, stride), i) in self.axes.iter().zip(&mut self.index).rev() {
+            if steps == 0 {
+                break;
+            }
+            let before = *i as isize;
+            (steps, *i) = ((steps + *i) / size, (steps + *i) % size);
+            self.position += (*i as isize - before) * stride;
+        }
+        self.next()
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.remaining, Some(self.remaining))
     }
@@ -384,6 +399,30 @@ mod tests {
         assert_eq!(Tensor::from(3).iter().collect::<Vec<usize>>(), [3]);
         let mut none = Tensor::<f32>::zeros([3, 0]).iter().next();
         assert_eq!(none.take(), None);
+    }
+
+    #[test]
+    fn what_is_skipped_is_what_would_have_come() {
+        let x = Tensor::from_fn([3, 4, 5], |i| 100 * i[0] + 10 * i[1] + i[2]);
+        let views = [
+            x.clone(),
+            x.permute([2, 0, 1]).unwrap(),
+            x.flip([0, 2]).unwrap().slice_step(1, 1.., 2).unwrap(),
+            x.index_axis(2, 1).unwrap().unsqueeze(0).unwrap().broadcast_to([2, 3, 4]).unwrap(),
+            x.slice(0, 1..1).unwrap(),
+            Tensor::from(7),
+        ];
+        for view in views {
+            let all = view.to_vec();
+            for (start, skip) in (0..8).flat_map(|start| [0, 1, 2, 3, 7, 30, 59, 60, usize::MAX].map(|n| (start, n))) {
+                let (mut found, mut expected) = (view.iter().skip(start), all.iter().copied().skip(start));
+                for _ in 0..4 {
+                    assert_eq!(found.nth(skip), expected.nth(skip), "{:?} {start} {skip}", view.layout);
+                    assert_eq!(found.len(), expected.len());
+                }
+            }
+        }
+        assert_eq!(Tensor::from(5).broadcast_to([1 << 28]).unwrap().iter().step_by(1 << 26).count(), 4);
     }
 
     #[test]

@@ -97,6 +97,13 @@ impl Layout {
         self
     }
 
+    /// Each element once that a broadcast repeats: what was stretched has size one.
+    pub fn distinct(&self) -> Layout {
+        let once = |(&size, &stride): (&usize, &isize)| if stride == 0 { size.min(1) } else { size };
+        let shape = self.shape.iter().zip(&self.strides).map(once).collect();
+        Layout { shape, strides: self.strides.clone(), offset: self.offset }
+    }
+
     /// Elements `start, start + step, …` below `end` along `axis`. `start ≤ end ≤ size` and `step ≥ 1` must hold.
     pub fn slice(&self, axis: usize, start: usize, end: usize, step: usize) -> Layout {
         let mut layout = self.clone();
@@ -236,6 +243,15 @@ mod tests {
             assert!(layout.strides.iter().all(|&stride| stride == 0) && layout.offset == 0, "{layout:?}");
             assert!(layout.is_contiguous() && layout.merged().iter().all(|&axis| axis == (0, 0)), "{layout:?}");
         }
+    }
+
+    #[test]
+    fn what_a_broadcast_repeats_is_there_once() {
+        let x = Layout::contiguous(Shape::from([3, 1, 2])).broadcast_to(&Shape::from([5, 3, 4, 2])).unwrap();
+        assert_eq!(x.distinct(), layout(&[1, 3, 1, 2], &[0, 2, 0, 1], 0));
+        assert_eq!(x.permute(&[3, 0, 1, 2]).distinct().shape, Shape::from([2, 1, 3, 1]));
+        let none = x.slice(1, 1, 1, 1);
+        assert_eq!((none.distinct().shape.len(), none.distinct().broadcast_to(&none.shape)), (0, Ok(none.clone())));
     }
 
     #[test]
