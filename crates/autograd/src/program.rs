@@ -45,9 +45,9 @@ use crate::tensor::Tensor;
 use crate::transform::{Inputs, unit};
 use crate::var::Var;
 
-pub use batch::Batch;
 #[cfg(test)]
 pub(crate) use account::Forced;
+pub use batch::Batch;
 use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, release, variables};
 use forms::Forms;
 pub use map::Map;
@@ -298,7 +298,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
         let mut elements = vec![T::ZERO; m * places.len()];
         for (j, &place) in places.iter().enumerate() {
             let Data { numbers, tensors, .. } = self.run(Kind::Jvp, x, Some(&one_at(x, place)))?;
-            let column = tensors.first().map(Tensor::iter).into_iter().flatten().chain(halves(numbers).0.iter().copied());
+            let column =
+                tensors.first().map(Tensor::iter).into_iter().flatten().chain(halves(numbers).0.iter().copied());
             column.enumerate().for_each(|(i, dy)| elements[i * places.len() + j] = dy);
         }
         tensor([m, places.len()], &elements)

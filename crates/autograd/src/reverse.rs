@@ -104,13 +104,7 @@ impl<T: Float> Sweep<'_, '_, T> {
     fn scalars_before(&mut self, end: usize, until: usize) -> Result<Option<usize>> {
         let (tape, adjoints) = (self.tape, &mut *self.adjoints);
         tape.with_entries(end, |entries| {
-            let mut chain = Chain {
-                entries,
-                adjoints: &mut self.scalars[..end],
-                index: end,
-                carried: T::ZERO,
-                carried_on: T::ZERO,
-            };
+            let mut chain = Chain::new(entries, &mut self.scalars[..end]);
             while chain.index > until {
                 let entry = chain.next();
                 let g = chain.adjoint();
@@ -340,19 +334,27 @@ const AHEAD: usize = 2048;
 
 /// A walk backwards over scalar entries.
 ///
-/// What an entry sends to the two before it, as most do in a chain of operations, stays in registers: through memory it
-/// would take longer than the arithmetic.
+/// The adjoints of the two entries before the one that is looked at, to which most entries send in a chain of operations, stay
+/// in registers: through memory it would take longer than the arithmetic. Every adjoint is the sum of what was sent to it in
+/// the order of the walk, as in a recorded sweep.
 struct Chain<'s, T> {
     entries: &'s [Entry<T>],
     adjoints: &'s mut [T],
     index: usize,
-    /// Belongs to the adjoint of the entry before `index`.
+    /// The adjoint of the entry before `index`.
     carried: T,
-    /// Belongs to the adjoint of the entry before that.
+    /// The adjoint of the entry before that.
     carried_on: T,
 }
 
 impl<'s, T: Float> Chain<'s, T> {
+    /// From the last entry on.
+    fn new(entries: &'s [Entry<T>], adjoints: &'s mut [T]) -> Self {
+        let index = entries.len();
+        let [carried, carried_on] = [1, 2].map(|before| at(adjoints, index.wrapping_sub(before)));
+        Chain { entries, adjoints, index, carried, carried_on }
+    }
+
     #[inline(always)]
     fn next(&mut self) -> &'s Entry<T> {
         self.index -= 1;
@@ -364,10 +366,10 @@ impl<'s, T: Float> Chain<'s, T> {
     /// The whole adjoint of this entry.
     #[inline(always)]
     fn adjoint(&mut self) -> T {
-        let adjoint = &mut self.adjoints[self.index];
-        *adjoint += self.carried;
-        (self.carried, self.carried_on) = (self.carried_on, T::ZERO);
-        *adjoint
+        let adjoint = self.carried;
+        self.adjoints[self.index] = adjoint;
+        (self.carried, self.carried_on) = (self.carried_on, at(self.adjoints, self.index.wrapping_sub(2)));
+        adjoint
     }
 
     #[inline(always)]
@@ -383,15 +385,15 @@ impl<'s, T: Float> Chain<'s, T> {
 
     #[inline(always)]
     fn send_both(&mut self, [x, y]: [usize; 2], [gx, gy]: [T; 2]) {
-        self.send(y, gy);
         self.send(x, gx);
+        self.send(y, gy);
     }
 
     /// Puts what is carried where it belongs.
     fn flush(&mut self) {
         let carried = [self.carried, self.carried_on];
         for (adjoint, carried) in self.adjoints[..self.index].iter_mut().rev().zip(carried) {
-            *adjoint += carried;
+            *adjoint = carried;
         }
     }
 
@@ -413,6 +415,12 @@ impl<'s, T: Float> Chain<'s, T> {
         let y = entry.operand as usize;
         self.send(y, products::<Op, T>(g, Op::slopes(entry.constant(), self.entries[y].value, entry.value))[1]);
     }
+}
+
+/// The adjoint of an entry; zero where there is none.
+#[inline(always)]
+fn at<T: Float>(adjoints: &[T], index: usize) -> T {
+    adjoints.get(index).copied().unwrap_or(T::ZERO)
 }
 
 /// Both slopes of an operation that is not frequent. Not inlined: the loop would run out of registers.

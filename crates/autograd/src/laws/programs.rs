@@ -67,7 +67,11 @@ fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug 
             let (found_value, found) =
                 program.value_and_gradient(&x).unwrap_or_else(|error| panic!("{what:?}: {error}"));
             assert!(same(found_value, value), "{what:?}: {found_value}, not {value}");
-            found.0.iter().zip(&gradient).for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
+            found
+                .0
+                .iter()
+                .zip(&gradient)
+                .for_each(|(found, expected)| assert_same(found, expected, (what, "gradient")));
             let (_, found) = program.jvp(&x, &v).unwrap();
             assert!(same(found, along), "{what:?}: jvp {found}, not {along}");
         }

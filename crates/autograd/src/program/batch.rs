@@ -251,7 +251,13 @@ where
                 let mut sums = Tensor::zeros([sums.len()]);
                 let start = inputs.start + k * LEAF;
                 let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
-                ready.sum(start..(start + LEAF).min(inputs.end), uniform, &rows(&load), sums.as_mut_slice(), &mut stray);
+                ready.sum(
+                    start..(start + LEAF).min(inputs.end),
+                    uniform,
+                    &rows(&load),
+                    sums.as_mut_slice(),
+                    &mut stray,
+                );
                 sums
             };
             let both = |mut sums: Tensor<T>, more: Tensor<T>| {

@@ -271,12 +271,7 @@ impl<'t, T: Float> Variables<'t, T> {
     }
 
     /// The derivatives of so many results, by a forward sweep for each variable; `column` takes one of them apart.
-    fn columns(
-        &self,
-        rows: usize,
-        column: &dyn Fn(&Tangents<T>, &mut Vec<T>),
-        out: &mut Data<T>,
-    ) -> Result<u64> {
+    fn columns(&self, rows: usize, column: &dyn Fn(&Tangents<T>, &mut Vec<T>), out: &mut Data<T>) -> Result<u64> {
         let columns = self.len();
         out.numbers.resize(rows * columns, T::ZERO);
         let mut found = Vec::with_capacity(rows);

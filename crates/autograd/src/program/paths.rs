@@ -362,9 +362,7 @@ impl<T: Float> Paths<T> {
             let value = self.code(self.last[Kind::Value as usize], Kind::Value).map(|run| run.costs);
             return match value {
                 // The derivatives will be as the value is.
-                Some(costs) if cost(costs) > costs.eager && kind.is_of_first_order() => {
-                    Choice::Run(EagerReason::Slow)
-                }
+                Some(costs) if cost(costs) > costs.eager && kind.is_of_first_order() => Choice::Run(EagerReason::Slow),
                 _ if account.is_first(kind) => Choice::Record,
                 _ => self.choose_for_stray(kind, false, account),
             };
@@ -508,7 +506,7 @@ impl<T: Float> Paths<T> {
             if count > 1 {
                 self.pauses[instead as usize].shorten();
             }
-            if account.records_by_now(instead, count * cost) {
+            if account.records_by_now(instead, count, cost) {
                 self.seen.forget(signature);
                 self.is_due[instead as usize] = true;
             }
@@ -723,7 +721,14 @@ impl<T: Float> Run<T> {
             true => Body::Numbers(Box::new(Ready::new(Plan::new(&code, inputs[0], shared)))),
             false => Body::Tensors(Box::new(Script::new(&code, inputs))),
         };
-        Run { costs: body.costs(kind, function, rows), body, targets, draws_in_vain: draws && is_guarded, uses: 0, is_doubted: false }
+        Run {
+            costs: body.costs(kind, function, rows),
+            body,
+            targets,
+            draws_in_vain: draws && is_guarded,
+            uses: 0,
+            is_doubted: false,
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -1,5 +1,7 @@
 //! Programs against recordings: values, derivatives, branches, lanes.
 
+mod eager;
+
 use super::*;
 use crate::error::Rule;
 use crate::kernel::samples::{Draws, assert_same_bits};
@@ -126,7 +128,8 @@ fn a_number_read_out_is_never_frozen() -> Result<()> {
     assert_eq!(*program.gradient(&3.0)?, 3.0);
     assert_eq!(*program.gradient(&-0.0)?, 0.0);
     assert_eq!(program.report().paths, 3);
-    let mut signs = Program::record(&0.0_f64, |_, x| x.abs() + 1.0 / x.value().unwrap_or(1.0))?;
+    let signs = Program::record(&0.0_f64, |_, x| x.abs() + 1.0 / x.value().unwrap_or(1.0))?;
+    let mut signs = signs.forced(Forced::Replay);
     assert_eq!((signs.value(&0.0)?, signs.value(&-0.0)?), (f64::INFINITY, f64::NEG_INFINITY));
     assert!(signs.value(&f64::NAN)?.is_nan() && signs.value(&f64::NAN)?.is_nan());
     assert_eq!(signs.report().paths, 3);
@@ -494,7 +497,7 @@ fn batches_along_directions_are_those_of_one_input() -> Result<()> {
         assert_eq!((&products[i].0, &products[i].1), (gradient, product));
         assert_eq!(slopes[i], program.jvp(x, v)?);
     }
-    assert_eq!(program.report().paths, 2);
+    assert!(program.report().eager > 0, "some of them ran on the tape: {}", program.report());
 
     let mut pair = Program::record_vector(&points[0], |tape, x| tape.from_scalars(&[rosenbrock(&x), x[0].exp()]))?;
     let mut results = vec![0.0; 4 * points.len()];

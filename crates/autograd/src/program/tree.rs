@@ -88,7 +88,8 @@ impl Tree {
         if at == ROOT || node.start != ordinal {
             return;
         }
-        let mut waiting: Vec<u32> = self.nodes[node.parent as usize].next.iter().copied().filter(|&k| k != at).collect();
+        let mut waiting: Vec<u32> =
+            self.nodes[node.parent as usize].next.iter().copied().filter(|&k| k != at).collect();
         while let Some(next) = waiting.pop() {
             let node = &self.nodes[next as usize];
             if node.path != NONE {
