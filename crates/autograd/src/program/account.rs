@@ -202,10 +202,12 @@ impl Account {
         self.doubts < DOUBTS && AT_ONCE * cost <= self.credit
     }
 
-    /// Whether one is recorded whose inputs have cost so much on the tape.
-    pub fn records_by_now(&self, kind: Kind, spent: u64) -> bool {
-        let cost = self.known[kind as usize].map_or(0, |costs| costs.recording);
-        spent * OFTEN >= cost && self.can_pay(cost)
+    /// Whether one is recorded that has run so often on the tape, and costs so much there.
+    pub fn records_by_now(&self, kind: Kind, runs: u64, eager: u64) -> bool {
+        // Another path is longer or shorter than the last one that was recorded.
+        let scale = |costs: Costs| (costs.recording as f64 * eager as f64 / costs.eager as f64) as u64;
+        let cost = self.known[kind as usize].map_or(0, scale);
+        runs * eager * OFTEN >= cost && self.can_pay(cost)
     }
 }
 
@@ -310,7 +312,7 @@ mod tests {
                     pause.fail();
                     spent += costs.replay;
                 }
-                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run * 1000) {
+                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run, 1000) {
                     true => {
                         account.record(Kind::Value, costs);
                         spent += costs.recording + costs.replay;

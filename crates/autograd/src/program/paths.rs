@@ -510,7 +510,7 @@ impl<T: Float> Paths<T> {
             if count > 1 {
                 self.pauses[instead as usize].shorten();
             }
-            if account.records_by_now(instead, count * cost) {
+            if account.records_by_now(instead, count, cost) {
                 self.seen.forget(signature);
                 self.is_due[instead as usize] = true;
             }

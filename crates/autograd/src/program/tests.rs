@@ -497,7 +497,7 @@ fn batches_along_directions_are_those_of_one_input() -> Result<()> {
         assert_eq!((&products[i].0, &products[i].1), (gradient, product));
         assert_eq!(slopes[i], program.jvp(x, v)?);
     }
-    assert_eq!(program.report().paths, 2);
+    assert!(program.report().eager > 0, "some of them ran on the tape: {}", program.report());
 
     let mut pair = Program::record_vector(&points[0], |tape, x| tape.from_scalars(&[rosenbrock(&x), x[0].exp()]))?;
     let mut results = vec![0.0; 4 * points.len()];
