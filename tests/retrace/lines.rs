@@ -368,7 +368,6 @@ fn of_derivatives() {
         |t| x(t).detach().sum().backward();
         |_t| Scalar::<N>::constant(1.0).backward();
         |t| x(t).sum().backward_keeping(&[foreign]);
-        |_t| Scalar::<N>::constant(1.0).grad(foreign);
         |t| x(t).sum().grad(foreign);
         |t| x(t).sum().grad([x(t), foreign]);
         |t| x(t).sum().jvp(foreign, a.clone());
@@ -458,7 +457,6 @@ fn of_programs() {
         |_t| vector.batch(&xs).values(&mut [0.0]);
         |_t| vector.batch(&xs).jvp(&xs, &mut [0.0]);
         |_t| vector.batch(&xs).jacobian(&mut [0.0]);
-        |_t| tensor.batch(&[a.clone(), a.clone()]).value(&mut [0.0; 2]);
         |_t| tensor.batch(&[a.clone()]).gradient(&mut [b.clone()]);
         |_t| ModelProgram::record(&Param::new(a.clone()), &a, |model, t, x| (t.param(model).reshape([7]) * x).sum());
     }

@@ -303,7 +303,7 @@ fn what_is_looked_at_is_never_frozen() {
             let expected = f(read, handle, &labels).value().unwrap();
             assert_eq!(program.value(&x(step)).unwrap(), expected);
         }
-        assert_eq!(program.report().paths, 3);
+        assert!(program.report().paths <= 3, "{}", program.report());
     }
 }
 

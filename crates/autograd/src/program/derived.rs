@@ -1,6 +1,7 @@
 //! What a program records: its function, and on the same tape the derivatives that are asked for.
 
 use std::ops::Range;
+use std::panic::Location;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -31,6 +32,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     (shared, results): (usize, &mut Option<usize>),
     prelude: &Prelude<'_, T>,
     function: &Recorded<'f, T, X>,
+    site: &'static Location<'static>,
 ) -> Result<Recording<T>> {
     put(form, data);
     let tape = Tape::guarding();
@@ -45,7 +47,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
         tensors: data.tensors[given.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
     let y = function(&tape, handles)?;
-    same_count(&y, results)?;
+    same_count(&y, results, site)?;
     let inputs = given.clone().and(others.clone());
     let shared = (kind == Kind::Sum).then_some(shared);
     let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].into();
@@ -55,12 +57,16 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
 }
 
 /// Notes how many results the function has; refuses another number of them.
-pub(super) fn same_count<T: Float>(y: &Ends<'_, T>, results: &mut Option<usize>) -> Result<()> {
+pub(super) fn same_count<T: Float>(
+    y: &Ends<'_, T>,
+    results: &mut Option<usize>,
+    site: &'static Location<'static>,
+) -> Result<()> {
     let found = y.count();
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
-        return Err(Error::new("program", Rule::NotReplayable { why }));
+        return Err(Error { op: "program", rule: Rule::NotReplayable { why }, site });
     }
     Ok(())
 }

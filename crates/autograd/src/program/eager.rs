@@ -3,6 +3,8 @@
 //! Derivatives are those of the transforms, by the same sweeps. What a program does not replay is refused here too, so that no
 //! input can tell whether it was replayed.
 
+use std::panic::Location;
+
 use smallvec::SmallVec;
 
 use super::Recorded;
@@ -38,6 +40,8 @@ pub(super) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
     pub count: &'r mut Option<usize>,
     pub prelude: &'r Prelude<'r, T>,
     pub function: &'r Recorded<'f, T, X>,
+    /// The caller's line.
+    pub site: &'static Location<'static>,
 }
 
 impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
@@ -59,7 +63,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
         (self.prelude)(tape);
         let params = arguments..tape.len();
         let y = (self.function)(tape, handles)?;
-        same_count(&y, self.count)?;
+        same_count(&y, self.count, self.site)?;
         ensure(tape)?;
         let (signature, function) = (signature(tape), Size::of(tape));
         let shared = match self.kind {

@@ -1,5 +1,7 @@
 //! The arguments of a program by their form: how many numbers, tensors of which shapes, indices of which shapes.
 
+use std::panic::Location;
+
 use super::account::Account;
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
@@ -59,13 +61,15 @@ pub(super) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
     prelude: &'p Prelude<'p, T>,
     function: &'p Recorded<'f, T, X>,
     tape: &'p mut Tape<T>,
+    /// The caller's line.
+    site: &'static Location<'static>,
 }
 
 impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
     fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
         let data = Parts { numbers, tensors: self.tensors, integers: self.integers };
         let arguments = (&mut *self.form, self.varies);
-        record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function)
+        record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function, self.site)
     }
 
     fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
@@ -77,6 +81,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
             count: self.results,
             prelude: self.prelude,
             function: self.function,
+            site: self.site,
         };
         once.run(self.tape, self.form, results, targets)
     }
@@ -177,10 +182,11 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
+        let site = Location::caller();
         let Self { known, data, account, tape, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
-        let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape };
+        let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
         let done = paths.run(kind, data, &mut of, account);
         // What is held here could not be updated in place.
         self.data.tensors.clear();
@@ -189,6 +195,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     }
 
     /// Runs all rows of a derivative at once on the tape, unless runs of the kind `row`, one for each, are better.
+    #[track_caller]
     pub fn run_rows<'f>(&mut self, kind: Kind, row: Kind, function: &Recorded<'f, T, X>) -> Result<bool>
     where
         X: 'f,
@@ -201,14 +208,16 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     }
 
     /// What runs of many inputs work on, of whose numbers so many are shared.
+    #[track_caller]
     pub fn work<'p, 'f>(&'p mut self, shared: usize, function: &'p Recorded<'f, T, X>) -> Work<'p, 'f, T, X>
     where
         X: 'f,
     {
+        let site = Location::caller();
         let Self { known, data, account, tape, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
-        let function = Of { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape };
+        let function = Of { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape, site };
         Work { paths, numbers, varies, function, account }
     }
 

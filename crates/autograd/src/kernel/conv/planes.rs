@@ -56,10 +56,10 @@ impl Planes {
             Pass::Output => self.filters,
             Pass::Input => self.channels,
             // A product of two rows loads twice as much as a sum of rows.
-            Pass::Weight => 2 * self.filters,
+            Pass::Weight => self.filters.saturating_mul(2),
         };
         let filled = planes > 0 && self.input_len() > 0;
-        filled && planes.saturating_mul(self.output_row::<T>()) <= register::<T>() * self.output_area()
+        filled && planes.saturating_mul(self.output_row::<T>()) <= self.output_area().saturating_mul(register::<T>())
     }
 
     /// The output of images `x` for a weight `w` and, where there is one, a bias.
@@ -183,11 +183,11 @@ impl Planes {
 
     /// Elements of a group of the output.
     fn output_len(&self) -> usize {
-        self.filters * self.output_area()
+        len_of(&[self.filters, self.rows.output, self.columns.output])
     }
 
     fn output_area(&self) -> usize {
-        self.rows.output * self.columns.output
+        self.rows.output.saturating_mul(self.columns.output)
     }
 
     /// The length of a phase's row from the first window to the last, in whole registers.
