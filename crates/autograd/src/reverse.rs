@@ -391,8 +391,8 @@ impl<'s, T: Float> Chain<'s, T> {
 
     #[inline(always)]
     fn send_both(&mut self, [x, y]: [usize; 2], [gx, gy]: [T; 2]) {
-        self.send(x, gx);
         self.send(y, gy);
+        self.send(x, gx);
     }
 
     /// Puts what is carried where it belongs.

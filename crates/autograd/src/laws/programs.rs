@@ -94,7 +94,9 @@ fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug 
     }
     let [x, _] = point();
     assert_same(&values.jacobian(&x).unwrap(), &eager_values.jacobian(&x).unwrap(), (what, "jacobian"));
-    assert_same(&program.hessian(&x).unwrap(), &eager.hessian(&x).unwrap(), (what, "hessian"));
+    // Zeros that no sweep reached have the sign of a sum on the tape, and are constants of a replay.
+    let (found, expected) = (program.hessian(&x).unwrap(), eager.hessian(&x).unwrap());
+    assert!(found.iter().zip(&expected).all(|(a, b)| same(a, b)), "{what:?}: hessian {found}, not {expected}");
     // A Jacobian has rows or columns only where it has elements.
     let recordings = [values.report(), program.report()].map(|report| report.recordings);
     assert!(matches!(recordings, [1 | 2, 4]), "{what:?} was recorded again: {recordings:?}");
