@@ -55,7 +55,7 @@ fn next_tokens_of_a_corpus() -> Result<()> {
         Ok([corpus.slice(0, 4 * k..4 * k + 4)?, corpus.slice(0, 4 * k + 1..4 * k + 5)?])
     };
     let mut step = ModelProgram::record(&model, &batch(0)?, |model: &Param<f64>, tape, [tokens, next]| {
-        tape.param(model).embedding(&tokens).softmax_cross_entropy(&next, &Default::default()).item()
+        tape.param(model).embedding(tokens).softmax_cross_entropy(next, &Default::default()).item()
     })?;
     for k in [1, 0] {
         let [tokens, next] = batch(k)?;

@@ -233,14 +233,14 @@ fn of_handles() {
         |t| x(t).diagonal(0, 0, 0);
         |t| t.var(1.0).diag_embed(0);
         |t| t.var(1.0).diag(0);
-        |t| x(t).gather(0, &index(5));
-        |t| x(t).gather(0, &Tensor::full([1, 3], 5));
-        |t| x(t).take_along_dim(&Tensor::full([1, 3], 5), 0);
-        |t| x(t).scatter(0, &Tensor::full([1, 3], 5), x(t));
-        |t| x(t).scatter_add(0, &Tensor::full([2, 3], 5), x(t));
-        |t| x(t).index_select(0, &index(5));
-        |t| x(t).index_add(0, &index(5), x(t));
-        |t| x(t).embedding(&index(5));
+        |t| x(t).gather(0, index(5));
+        |t| x(t).gather(0, Tensor::full([1, 3], 5));
+        |t| x(t).take_along_dim(Tensor::full([1, 3], 5), 0);
+        |t| x(t).scatter(0, Tensor::full([1, 3], 5), x(t));
+        |t| x(t).scatter_add(0, Tensor::full([2, 3], 5), x(t));
+        |t| x(t).index_select(0, index(5));
+        |t| x(t).index_add(0, index(5), x(t));
+        |t| x(t).embedding(index(5));
         |t| x(t).masked_fill(&Tensor::full([5], true), 0.0);
         |t| x(t).sum_axes(5);
         |t| x(t).sum_keepdim([0, 0]);
@@ -300,7 +300,7 @@ fn of_handles() {
         |t| x(t).max_pool1d(0, MaxPool1dOptions::default());
         |t| x(t).max_pool2d([5, 5], MaxPool2dOptions::default());
         |t| x(t).max_pool2d_with_indices([5, 5], MaxPool2dOptions::default());
-        |t| x(t).max_unpool2d(&index(0), [2, 2]);
+        |t| x(t).max_unpool2d(index(0), [2, 2]);
         |t| x(t).avg_pool1d(0, AvgPool1dOptions::default());
         |t| x(t).avg_pool2d([5, 5], AvgPool2dOptions::default());
         |t| x(t).adaptive_max_pool1d(0);
@@ -315,8 +315,8 @@ fn of_handles() {
         |t| x(t).sum_axes(0).instance_norm(None, None, 1e-5);
         |t| x(t).batch_norm(Some(x(t)), None, 1e-5);
         |t| x(t).batch_norm_eval(x(t), x(t), None, None, 1e-5);
-        |t| x(t).softmax_cross_entropy(&index(5), &CrossEntropy::default());
-        |t| x(t).nll(&index(5), &CrossEntropy::default());
+        |t| x(t).softmax_cross_entropy(index(5), &CrossEntropy::default());
+        |t| x(t).nll(index(5), &CrossEntropy::default());
         |t| x(t).scaled_dot_product_attention(x(t).t(), x(t), &AttentionOptions::default());
         |t| x(t).lstm(&RecurrentWeights { input: x(t), hidden: x(t), bias: None }, None, &RecurrentOptions::default());
         |t| x(t).gru(&RecurrentWeights { input: x(t), hidden: x(t), bias: None }, None, &RecurrentOptions::default());
@@ -457,7 +457,7 @@ fn of_programs() {
         |_t| vector.batch(&xs).values(&mut [0.0]);
         |_t| vector.batch(&xs).jvp(&xs, &mut [0.0]);
         |_t| vector.batch(&xs).jacobian(&mut [0.0]);
-        |_t| tensor.batch(&[a.clone()]).gradient(&mut [b.clone()]);
+        |_t| tensor.batch(std::slice::from_ref(&a)).gradient(&mut [b.clone()]);
         |_t| ModelProgram::record(&Param::new(a.clone()), &a, |model, t, x| (t.param(model).reshape([7]) * x).sum());
     }
     at_a_line_of_the_user! {
@@ -506,10 +506,10 @@ fn of_losses_layers_and_rules() {
         |t| loss::bce_with_logits_each(x(t), &wrong);
         |t| loss::kl_div(x(t), &wrong);
         |t| loss::kl_div_each(x(t), &wrong);
-        |t| loss::cross_entropy(x(t), &index(5));
-        |t| loss::cross_entropy_each(x(t), &index(5));
-        |t| loss::nll(x(t), &index(5));
-        |t| loss::nll_each(x(t), &index(5));
+        |t| loss::cross_entropy(x(t), index(5));
+        |t| loss::cross_entropy_each(x(t), index(5));
+        |t| loss::nll(x(t), index(5));
+        |t| loss::nll_each(x(t), index(5));
         |t| loss::weighted_mean(x(t), &wrong);
         |t| lstm.forward(x(t));
         |t| lstm.forward_with_state(x(t), None);
@@ -517,7 +517,7 @@ fn of_losses_layers_and_rules() {
         |t| stacked.forward(x(t));
         |t| attention.forward(x(t), x(t), x(t));
         |t| attention.forward_self(x(t), &nn::AttentionMask::causal());
-        |t| words.forward(t, &index(5));
+        |t| words.forward(t, index(5));
         |_t| summary_of(&one, |t| x(t).reshape([7]));
         |_t| sgd.step(&mut two, &second);
         |_t| sgd.step(&mut other, &third);

@@ -76,9 +76,9 @@ fn looks_are_guards() {
         ("element", |at| at.y.at([1]).to_string()),
         ("value of indices", |at| format!("{:?}", at.places.value())),
         ("debug of indices", |at| format!("{:?}", at.places)),
-        ("peek at indices", |at| at.places.clone().peek().to_string()),
+        ("peek at indices", |at| at.places.peek().to_string()),
         ("indices that were found", |at| format!("{:?}", at.y.sort(0, autograd::Order::Ascending).1)),
-        ("indices in another shape", |at| format!("{:?}", at.places.clone().reshape([2, 1]))),
+        ("indices in another shape", |at| format!("{:?}", at.places.reshape([2, 1]))),
     ];
     for (name, look) in looks {
         let mut program = program(*look).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -153,8 +153,8 @@ fn what_shows_no_number_is_no_guard() {
 #[test]
 fn failures_are_results() {
     let looks: &[Look] = &[
-        |at| at.y.reshape([3, 1]).embedding(&at.places).is_failed().to_string(),
-        |at| format!("{:?}", (at.y.reshape([3, 1]).embedding(&at.places), at.tape.failure()).1.is_some()),
+        |at| at.y.reshape([3, 1]).embedding(at.places).is_failed().to_string(),
+        |at| format!("{:?}", (at.y.reshape([3, 1]).embedding(at.places), at.tape.failure()).1.is_some()),
     ];
     let beyond = |x: &X| (x.0, x.1.clone(), Tensor::from([7, 0]));
     for &look in looks {

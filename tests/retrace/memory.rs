@@ -83,7 +83,7 @@ fn huge_arguments_fail() {
         |t, n| image(t).adaptive_avg_pool1d(n).value();
         |t, n| image(t).adaptive_max_pool2d([n, n]).value();
         |t, n| image(t).adaptive_max_pool1d(n).value();
-        |t, n| image(t).max_unpool2d(&Tensor::from([[[[0, 1]]]]), [n, n]).value();
+        |t, n| image(t).max_unpool2d(Tensor::from([[[[0, 1]]]]), [n, n]).value();
         |t, n| t.var([1.0, 2.0]).narrow(0, n, n).value();
         |t, n| t.var([1.0, 2.0]).index_select(0, vec![n]).value();
         |t, n| t.var([1.0, 2.0]).topk(n, 0, Order::Ascending).0.value();
@@ -103,7 +103,7 @@ fn products_of_shapes_fail() {
         |t, _| wide(t).tensordot(wide(t), [], []).value();
         |t, _| wide(t).unsqueeze(1).linear(wide(t).unsqueeze(1), None).value();
         |t, _| wide(t).diag_embed(0).value();
-        |t, _| wide(t).unsqueeze(1).take_along_dim(&Tensor::from([[0; 1 << 10]]), 1).unsqueeze(0).tile([WIDE, 1, 1]).value();
+        |t, _| wide(t).unsqueeze(1).take_along_dim(Tensor::from([[0; 1 << 10]]), 1).unsqueeze(0).tile([WIDE, 1, 1]).value();
         |t, _| cat(&[wide(t).unsqueeze(1).expand([WIDE, WIDE]), wide(t).unsqueeze(1)], 1).value();
         |t, _| stack(&[wide(t).expand([WIDE, WIDE])], 0).value();
         |t, _| normal(wide(t), wide(t).unsqueeze(1), &mut rng()).value();

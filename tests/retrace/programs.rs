@@ -135,7 +135,7 @@ fn counts_go_on_in_every_run() {
         twice(model),
         &[batch(1), batch(2), batch(3)],
         |model: &Sequence<nn::BatchNorm1d>, tape, (x, y)| {
-            let words = model.layer.forward(model.tokens.forward(tape, &x));
+            let words = model.layer.forward(model.tokens.forward(tape, x));
             cross_entropy(model.out.forward(model.layer.forward(words.tanh())), y)
         },
         1,
@@ -162,7 +162,7 @@ fn recurrent() {
         twice(lstm),
         &batches,
         |model: &Sequence<Lstm>, tape, (x, y)| {
-            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            let states = model.layer.forward(model.tokens.forward(tape, x));
             cross_entropy(model.out.forward(states.index_axis(0, 6)), y)
         },
         1,
@@ -171,7 +171,7 @@ fn recurrent() {
         twice(gru),
         &batches,
         |model: &Sequence<Gru>, tape, (x, y)| {
-            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            let states = model.layer.forward(model.tokens.forward(tape, x));
             cross_entropy(model.out.forward(states.index_axis(0, 6)), y)
         },
         1,
@@ -192,7 +192,7 @@ fn attending() {
         twice(model),
         &[(tokens(1), labels(18, 1)), (tokens(2), labels(18, 3))],
         |model: &Sequence<TransformerEncoder>, tape, (x, y)| {
-            let states = model.layer.forward(model.tokens.forward(tape, &x));
+            let states = model.layer.forward(model.tokens.forward(tape, x));
             cross_entropy(model.out.forward(states).reshape([18, 5]), y)
         },
         1,
@@ -221,7 +221,7 @@ fn attending_with_dropout() {
         out: Linear::new(16, 5, &mut rng),
     };
     fn loss<'t>(model: &Attending, tape: &'t Tape, (x, y): (Indices<'t>, Indices<'t>)) -> Scalar<'t> {
-        let words = model.tokens.forward(tape, &x);
+        let words = model.tokens.forward(tape, x);
         let found = model.attention.forward_with(words, words, words, &AttentionMask::causal());
         let states = model.decoder.forward(found.transpose(0, 1), words.transpose(0, 1));
         cross_entropy(model.out.forward(states).reshape([18, 5]), y)
@@ -245,10 +245,10 @@ fn tokens_that_stand_for_nothing_and_labels_are_others_in_every_run() {
         twice(model),
         &[1, 2, 3].map(|step| (tokens(step), labels(7, step))),
         |model: &Sequence<()>, tape, (x, y)| {
-            let words = model.tokens.forward(tape, &x).sum_axes(1);
-            let moved = words.scatter(1, &y.reshape([7, 1]), words.narrow(1, 7, 1));
+            let words = model.tokens.forward(tape, x).sum_axes(1);
+            let moved = words.scatter(1, y.reshape([7, 1]), words.narrow(1, 7, 1));
             let log_p = model.out.forward(moved).log_softmax(-1);
-            nll(log_p, &y) + nll_with(log_p, &y, &weighted()).item()
+            nll(log_p, y) + nll_with(log_p, y, &weighted()).item()
         },
         1,
     );

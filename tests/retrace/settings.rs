@@ -215,7 +215,7 @@ fn of_embeddings() {
         "embedding",
         || Embedding::new(4, 3, &mut rng()),
         &[1],
-        |layer, x| layer.forward(x.tape(), &Tensor::from([1, 2, 3, 2])),
+        |layer, x| layer.forward(x.tape(), Tensor::from([1, 2, 3, 2])),
     )
     .change("padding", |layer| layer.padding = Some(2));
 }

@@ -212,8 +212,8 @@ const SHAPE_METHODS: &[Method] = &methods! {
     |x, n, _| vec![x.pad(&[(n as isize, n as isize)], PadMode::Constant(1.0))];
     |x, n, _| vec![x.pad(&[(0, n as isize)], PadMode::Replicate)];
     |x, n, _| vec![x.pad(&[(n as isize, 0)], PadMode::Circular)];
-    |x, n, axis| vec![x.index_select(axis, &Tensor::from([n]))];
-    |x, n, axis| vec![x.gather(axis, &Tensor::full([1, 0], n))];
+    |x, n, axis| vec![x.index_select(axis, Tensor::from([n]))];
+    |x, n, axis| vec![x.gather(axis, Tensor::full([1, 0], n))];
     |x, n, axis| vec![x.diff(n, axis)];
 };
 
@@ -241,8 +241,8 @@ const OTHER_METHODS: &[Method] = &methods! {
     |x, n, _| vec![x.adaptive_max_pool2d([n, n]), x.adaptive_avg_pool1d(n), x.adaptive_max_pool1d(n)];
     |x, _, _| vec![x.conv1d(x, None, Conv1dOptions::default()), x.conv_transpose1d(x, None, ConvTranspose1dOptions::default())];
     |x, _, _| vec![x.scaled_dot_product_attention(x, x, &AttentionOptions::default())];
-    |x, n, axis| vec![x.scatter_add(axis, &Tensor::full([0, 1], n), x), x.index_add(axis, &Tensor::full([0], n), x)];
-    |x, n, _| vec![x.embedding(&Tensor::from([n])), x.masked_fill(&Tensor::full(x.shape(), true), 1.0)];
+    |x, n, axis| vec![x.scatter_add(axis, Tensor::full([0, 1], n), x), x.index_add(axis, Tensor::full([0], n), x)];
+    |x, n, _| vec![x.embedding(Tensor::from([n])), x.masked_fill(&Tensor::full(x.shape(), true), 1.0)];
     |x, _, _| vec![(x * 2.0 + x).tanh() * x, x.select(x, x), x.clamp(x, 1.0)];
 };
 
@@ -428,14 +428,14 @@ const SIZE_METHODS: &[Method] = &methods! {
     |x, n, _| vec![x.sum_axes(n as isize), x.softmax(n as isize), x.unsqueeze(n as isize), x.transpose(n as isize, 0)];
     |x, n, _| vec![x.pad(&[(-(n as isize).max(0), n as isize)], PadMode::Constant(0.0))];
     |x, n, _| vec![x.pad(&[(n as isize, -(n as isize).max(0))], PadMode::Reflect)];
-    |x, n, _| vec![x.max_unpool2d(&Tensor::zeros(x.shape()), [n, n]), x.max_unpool2d(&Tensor::full(x.shape(), n), [2, n])];
-    |x, n, _| vec![x.max_unpool2d(&Tensor::full(x.shape(), n), [1, 1]), x.adaptive_avg_pool2d([n, 1]), x.adaptive_avg_pool2d([2, n])];
+    |x, n, _| vec![x.max_unpool2d(Tensor::zeros(x.shape()), [n, n]), x.max_unpool2d(Tensor::full(x.shape(), n), [2, n])];
+    |x, n, _| vec![x.max_unpool2d(Tensor::full(x.shape(), n), [1, 1]), x.adaptive_avg_pool2d([n, 1]), x.adaptive_avg_pool2d([2, n])];
     |x, n, _| vec![x.conv2d(x, None, Conv2dOptions { groups: n, ..Default::default() })];
     |x, n, _| vec![x.conv_transpose2d(x, None, ConvTranspose2dOptions { groups: n, ..Default::default() })];
-    |x, n, _| vec![x.embedding_padded(&Tensor::from([0]), n), x.embedding(&Tensor::zeros([n, 0]))];
-    |x, n, axis| vec![x.scatter(axis, &Tensor::full(x.shape(), n), x), x.take_along_dim(&Tensor::full([1, 1], n), axis)];
-    |x, n, _| vec![x.softmax_cross_entropy(&Tensor::full([2], n), &CrossEntropy::default())];
-    |x, n, _| vec![x.nll(&Tensor::full([2], n), &CrossEntropy::default())];
+    |x, n, _| vec![x.embedding_padded(Tensor::from([0]), n), x.embedding(Tensor::zeros([n, 0]))];
+    |x, n, axis| vec![x.scatter(axis, Tensor::full(x.shape(), n), x), x.take_along_dim(Tensor::full([1, 1], n), axis)];
+    |x, n, _| vec![x.softmax_cross_entropy(Tensor::full([2], n), &CrossEntropy::default())];
+    |x, n, _| vec![x.nll(Tensor::full([2], n), &CrossEntropy::default())];
     |x, n, _| vec![(x + 1.0).mvlgamma(n as u32), x.polygamma(n as u32), x.powi(n as i32)];
     |x, n, _| vec![x.tensordot(x, n as isize, n as isize), x.rot90(n as isize, [n as isize, 0]), x.movedim(n as isize, 0)];
     |x, n, _| vec![x.lstm(&recurrent(x), None, &RecurrentOptions { lengths: Some(Tensor::full([3], n)), reverse: true }).0];

@@ -289,7 +289,7 @@ mod tests {
         let model = (words, [Linear::new(3, 3, &mut rng), Linear::new(3, 1, &mut rng)]);
         let model = Tied { words: model.0, linears: model.1, dropout: Dropout::new(0.5, &mut rng) };
         let found = summary_of(&model, |tape| {
-            let x = model.words.forward(tape, &Tensor::from([[1, 2], [3, 4]]));
+            let x = model.words.forward(tape, Tensor::from([[1, 2], [3, 4]]));
             let x = model.linears[0].forward(x);
             model.linears[0].forward(x)
         });

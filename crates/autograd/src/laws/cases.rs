@@ -194,11 +194,11 @@ fn moved<T: Float>() -> Vec<Formula<T>> {
         of(&[&[3]], |x| x[0].diag_embed(0)),
         of(&[&[3, 3]], move |x| x[0].gather(0, &index)),
         of(&[&[3, 3]], move |x| x[0].gather(1, &turned)),
-        of(&[&[0, 3]], |x| x[0].gather(0, &Tensor::zeros([0, 2]))),
+        of(&[&[0, 3]], |x| x[0].gather(0, Tensor::zeros([0, 2]))),
         of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter_add(0, &again, x[1])),
         of(&[&[3, 3], &[2, 3]], move |x| x[0].scatter(0, &same, x[1])),
-        of(&[&[2, 2], &[2, 3]], |x| x[0].scatter(1, &Tensor::from([[0, 0, 1], [1, 1, 1]]), x[1])),
-        of(&[&[0, 3], &[0, 2]], |x| x[0].scatter(1, &Tensor::zeros([0, 2]), x[1])),
+        of(&[&[2, 2], &[2, 3]], |x| x[0].scatter(1, Tensor::from([[0, 0, 1], [1, 1, 1]]), x[1])),
+        of(&[&[0, 3], &[0, 2]], |x| x[0].scatter(1, Tensor::zeros([0, 2]), x[1])),
         of(&[&[3]], |x| except(x[0], [2, 0, 2], 2)),
         of(&[&[2, 2]], |x| except(x[0].t(), [[0, 1], [1, 1]], 1)),
         of(&[&[0, 3]], |x| except(x[0], Tensor::zeros([0, 3]), 0)),
@@ -231,9 +231,9 @@ fn searched<T: Float>() -> Vec<Formula<T>> {
         of(&[&[3, 4], &[3, 4]], |x| x[1].square().gather(0, x[0].argmin(0).reshape([1, 4]))),
         of(&[&[4, 4], &[2, 2]], |x| {
             let (y, places) = x[0].max_pool2d_with_indices([2, 2], MaxPoolOptions::default());
-            (y * x[1]).max_unpool2d(&places, [4, 4])
+            (y * x[1]).max_unpool2d(places, [4, 4])
         }),
-        of(&[&[3, 4], &[3, 4]], |x| x[0].scatter(1, &x[0].sort(1, Ascending).1, x[1].square())),
+        of(&[&[3, 4], &[3, 4]], |x| x[0].scatter(1, x[0].sort(1, Ascending).1, x[1].square())),
     ]
 }
 
@@ -321,10 +321,10 @@ fn normalized<T: Float>() -> Vec<Formula<T>> {
     }
     let each = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
     let mean = CrossEntropy { label_smoothing: 0.3, ..CrossEntropy::default() };
-    all.push(of(&[&[0, 3]], move |x| x[0].softmax_cross_entropy(&Tensor::zeros([0]), &each)));
-    all.push(of(&[&[2, 3, 2]], move |x| x[0].softmax_cross_entropy(&Tensor::from([[0, 2], [2, 0]]), &mean)));
-    all.push(of(&[&[3]], |x| x[0].softmax_cross_entropy(&Tensor::scalar(1), &CrossEntropy::default())));
-    all.push(of(&[&[2, 2, 3]], |x| x[0].t().nll(&Tensor::from([[0, 2], [2, 0]]), &CrossEntropy::default())));
+    all.push(of(&[&[0, 3]], move |x| x[0].softmax_cross_entropy(Tensor::zeros([0]), &each)));
+    all.push(of(&[&[2, 3, 2]], move |x| x[0].softmax_cross_entropy(Tensor::from([[0, 2], [2, 0]]), &mean)));
+    all.push(of(&[&[3]], |x| x[0].softmax_cross_entropy(Tensor::scalar(1), &CrossEntropy::default())));
+    all.push(of(&[&[2, 2, 3]], |x| x[0].t().nll(Tensor::from([[0, 2], [2, 0]]), &CrossEntropy::default())));
     all
 }
 
@@ -584,10 +584,10 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("diag_embed", of(&[&[2, 3]], |x| x[0].diag_embed(isize::MAX))),
         ("gather", of(&[&[2, 3]], move |x| x[0].gather(1, &index))),
         ("scatter_add", of(&[&[2, 3], &[1, 2]], move |x| x[0].scatter_add(1, &far, x[1]))),
-        ("scatter", of(&[&[2, 3], &[1, 2]], |x| x[0].scatter(1, &Tensor::from([[0, 3]]), x[1]))),
-        ("gather", of(&[&[2, 3]], |x| x[0].gather(1, &Tensor::from([0])))),
-        ("scatter_add", of(&[&[2, 3], &[1, 3]], |x| x[0].scatter_add(1, &Tensor::from([[0, 1]]), x[1]))),
-        ("scatter", of(&[&[2, 3], &[3, 1]], |x| x[0].scatter(1, &Tensor::zeros([3, 1]), x[1]))),
+        ("scatter", of(&[&[2, 3], &[1, 2]], |x| x[0].scatter(1, Tensor::from([[0, 3]]), x[1]))),
+        ("gather", of(&[&[2, 3]], |x| x[0].gather(1, Tensor::from([0])))),
+        ("scatter_add", of(&[&[2, 3], &[1, 3]], |x| x[0].scatter_add(1, Tensor::from([[0, 1]]), x[1]))),
+        ("scatter", of(&[&[2, 3], &[3, 1]], |x| x[0].scatter(1, Tensor::zeros([3, 1]), x[1]))),
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [2]))),
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [[0], [1]]))),
         ("index_add", of(&[&[2, 3], &[2, 3]], |x| x[0].index_add(0, [1], x[1]))),
@@ -605,17 +605,17 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("log_softmax", of(&[&[]], |x| x[0].log_softmax(-2))),
         (
             "softmax_cross_entropy",
-            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0, 3]), &CrossEntropy::default())),
+            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(Tensor::from([0, 3]), &CrossEntropy::default())),
         ),
-        ("nll", of(&[&[2, 3]], |x| x[0].nll(&Tensor::from([0, 3]), &CrossEntropy::default()))),
+        ("nll", of(&[&[2, 3]], |x| x[0].nll(Tensor::from([0, 3]), &CrossEntropy::default()))),
         (
             "softmax_cross_entropy",
-            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(&Tensor::from([0]), &CrossEntropy::default())),
+            of(&[&[2, 3]], |x| x[0].softmax_cross_entropy(Tensor::from([0]), &CrossEntropy::default())),
         ),
         (
             "nll",
             of(&[&[2, 3]], |x| {
-                x[0].nll(&Tensor::from([0, 1]), &CrossEntropy { weight: Some(Tensor::ones([2])), ..Default::default() })
+                x[0].nll(Tensor::from([0, 1]), &CrossEntropy { weight: Some(Tensor::ones([2])), ..Default::default() })
             }),
         ),
         ("matmul", of(&[&[2, 3], &[2, 3]], |x| x[0].matmul(x[1]))),
@@ -626,8 +626,8 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("conv_transpose2d", of(&[&[1, 2, 3, 3], &[2, 1, 2, 2]], move |x| x[0].conv_transpose2d(x[1], None, back))),
         ("max_pool2d", of(&[&[2, 3]], move |x| x[0].max_pool2d([1, 1], still))),
         ("max_pool2d", of(&[&[0, 0]], |x| x[0].max_pool2d([1, 1], MaxPoolOptions::default()))),
-        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[4]]), [2, 2]))),
-        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[0, 1]]), [2, 2]))),
+        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(Tensor::from([[4]]), [2, 2]))),
+        ("max_unpool2d", of(&[&[1, 1]], |x| x[0].max_unpool2d(Tensor::from([[0, 1]]), [2, 2]))),
         ("avg_pool2d", of(&[&[2, 3]], move |x| x[0].avg_pool2d([1, 1], nothing))),
         ("avg_pool2d", of(&[&[2, 3]], |x| x[0].avg_pool2d([usize::MAX, 4], AvgPoolOptions::default()))),
     ]

@@ -434,10 +434,10 @@ mod tests {
         for options in variants() {
             let targets = Tensor::from([[0, 2], [2, 0]]);
             assert_gradient(|x| x[0].square().softmax_cross_entropy(&targets, &options), &[sample(&[2, 3, 2], 2)]);
-            assert_gradient(|x| x[0].softmax_cross_entropy(&Tensor::scalar(2), &options), &[sample(&[3], 3)]);
+            assert_gradient(|x| x[0].softmax_cross_entropy(Tensor::scalar(2), &options), &[sample(&[3], 3)]);
         }
         let (tape, plain) = (Tape::new(), CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() });
-        let nothing = tape.var(Tensor::<f64>::zeros([0, 3])).softmax_cross_entropy(&Tensor::zeros([0]), &plain);
+        let nothing = tape.var(Tensor::<f64>::zeros([0, 3])).softmax_cross_entropy(Tensor::zeros([0]), &plain);
         assert_eq!(nothing.value().unwrap().shape(), &[0].into());
     }
 
@@ -446,7 +446,7 @@ mod tests {
         let tape = Tape::new();
         let x = tape.var(sample(&[2, 3], 1));
         let options = CrossEntropy { ignore_index: Some(9), ..CrossEntropy::default() };
-        let loss = x.softmax_cross_entropy(&Tensor::from([9, 9]), &options).item();
+        let loss = x.softmax_cross_entropy(Tensor::from([9, 9]), &options).item();
         assert!(loss.value().unwrap().is_nan());
         assert_eq!(loss.backward().unwrap().of(x).unwrap().to_vec(), [0.0; 6]);
     }
@@ -456,7 +456,7 @@ mod tests {
         let tape = Tape::new();
         let x = tape.var([[f64::NAN, 0.0], [0.0, 0.0]]);
         let options = CrossEntropy { ignore_index: Some(0), ..CrossEntropy::default() };
-        let loss = x.softmax_cross_entropy(&Tensor::from([0, 1]), &options).item();
+        let loss = x.softmax_cross_entropy(Tensor::from([0, 1]), &options).item();
         assert_eq!(loss.value(), Ok(2.0_f64.ln()));
         assert_eq!(loss.backward().unwrap().of(x).unwrap().to_vec(), [0.0, 0.0, 0.5, -0.5]);
     }
@@ -466,7 +466,7 @@ mod tests {
         let tape = Tape::new();
         let x = tape.var([[700.0, -700.0, 0.0], [30.0, -30.0, 29.0]]);
         let options = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
-        let loss = x.softmax_cross_entropy(&Tensor::from([1, 0]), &options).value().unwrap();
+        let loss = x.softmax_cross_entropy(Tensor::from([1, 0]), &options).value().unwrap();
         loss.close_to(&Tensor::from([1400.0, 0.313_261_687_518_222_86]), 1e-15, 0.0).unwrap();
     }
 
@@ -475,29 +475,29 @@ mod tests {
         let x = || Tensor::<f64>::zeros([2, 3]);
         let options = CrossEntropy::default;
         assert_fails(
-            |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0]), &options()),
+            |t| t.var(x()).softmax_cross_entropy(Tensor::from([0]), &options()),
             "softmax_cross_entropy: the targets must have shape [2], found [1]",
         );
         assert_fails(
-            |t| t.var(1.0).softmax_cross_entropy(&Tensor::scalar(0), &options()),
+            |t| t.var(1.0).softmax_cross_entropy(Tensor::scalar(0), &options()),
             "softmax_cross_entropy: axis 0 is out of range for shape []",
         );
         assert_fails(
-            |t| t.var(x()).softmax_cross_entropy(&Tensor::from([0, 3]), &options()),
+            |t| t.var(x()).softmax_cross_entropy(Tensor::from([0, 3]), &options()),
             "softmax_cross_entropy: index 3 is out of range for axis 1 of shape [2, 3]",
         );
         let weight = Some(Tensor::from([1.0]));
         assert_fails(
             |t| {
                 let options = CrossEntropy { weight: weight.clone(), ..options() };
-                t.var(x()).softmax_cross_entropy(&Tensor::from([0, 1]), &options)
+                t.var(x()).softmax_cross_entropy(Tensor::from([0, 1]), &options)
             },
             "softmax_cross_entropy: the weights of the classes must have shape [3], found [1]",
         );
         assert_fails(
             |t| {
                 let options = CrossEntropy { label_smoothing: 1.5, ..options() };
-                t.var(x()).softmax_cross_entropy(&Tensor::from([0, 1]), &options)
+                t.var(x()).softmax_cross_entropy(Tensor::from([0, 1]), &options)
             },
             "softmax_cross_entropy: label_smoothing must be between 0 and 1, found 1.5",
         );

@@ -551,7 +551,7 @@ mod tests {
         assert_gradient(|x| x[0].square().index_add(0, [1, 1], x[1].square()), x);
         assert_gradient(|x| x[0].square().embedding(index), x);
         assert_gradient(|x| x[0].square().masked_fill(&Tensor::from([true, false, true]), 2.0), x);
-        assert_gradient(|x| x[1].square().unsqueeze(0).take_along_dim(&Tensor::from([[[1]], [[0]]]), 1), x);
+        assert_gradient(|x| x[1].square().unsqueeze(0).take_along_dim(Tensor::from([[[1]], [[0]]]), 1), x);
     }
 
     #[test]
@@ -559,8 +559,8 @@ mod tests {
         let tape = Tape::new();
         let value = |y: Var<'_, f64>| y.value().unwrap().to_vec();
         let x = tape.var([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-        assert_eq!(value(x.gather(0, &Tensor::from([[1, 0]]))), [4.0, 2.0]);
-        assert_eq!(value(x.gather(1, &Tensor::zeros([2, 0]))), []);
+        assert_eq!(value(x.gather(0, Tensor::from([[1, 0]]))), [4.0, 2.0]);
+        assert_eq!(value(x.gather(1, Tensor::zeros([2, 0]))), []);
         let zeros = tape.constant(Tensor::zeros([2, 3]));
         let index = Tensor::from([[0, 2, 0], [1, 1, 1]]);
         assert_eq!(value(zeros.scatter_add(1, &index, x)), [4.0, 0.0, 2.0, 0.0, 15.0, 0.0]);
@@ -568,14 +568,14 @@ mod tests {
         assert_eq!(value(x.index_select(1, [2, 2])), [3.0, 3.0, 6.0, 6.0]);
         assert_eq!(value(zeros.index_add(1, [1, 1, 0], x)), [3.0, 3.0, 0.0, 6.0, 9.0, 0.0]);
         assert_eq!(value(x.masked_fill(&Tensor::from([[true], [false]]), 0.0)), [0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
-        assert_eq!(value(x.embedding(&Tensor::scalar(1))), [4.0, 5.0, 6.0]);
+        assert_eq!(value(x.embedding(Tensor::scalar(1))), [4.0, 5.0, 6.0]);
     }
 
     #[test]
     fn a_replaced_value_sends_no_gradient_even_if_infinite() {
         let tape = Tape::new();
         let x = tape.var([f64::INFINITY, 2.0]);
-        let y = x.scatter(0, &Tensor::from([0]), tape.var([1.0])).square();
+        let y = x.scatter(0, Tensor::from([0]), tape.var([1.0])).square();
         assert_eq!(y.sum().backward().unwrap().of(x).unwrap().to_vec(), [0.0, 4.0]);
     }
 
@@ -583,15 +583,15 @@ mod tests {
     fn wrong_indices_are_named() {
         let x = || Tensor::<f64>::zeros([2, 3]);
         assert_fails(
-            |t| t.var(x()).gather(1, &Tensor::from([[0], [3]])),
+            |t| t.var(x()).gather(1, Tensor::from([[0], [3]])),
             "gather: index 3 is out of range for axis 1 of shape [2, 3]",
         );
         assert_fails(
-            |t| t.var(x()).gather(1, &Tensor::from([[0], [1], [2]])),
+            |t| t.var(x()).gather(1, Tensor::from([[0], [1], [2]])),
             "gather: the index must have shape [2, 1], found [3, 1]",
         );
         assert_fails(
-            |t| t.var(x()).scatter_add(0, &Tensor::from([[1]]), t.var([1.0])),
+            |t| t.var(x()).scatter_add(0, Tensor::from([[1]]), t.var([1.0])),
             "scatter_add: the source must have shape [1, 1], found [1]",
         );
         assert_fails(
@@ -607,11 +607,11 @@ mod tests {
             "index_add: the source must have shape [1, 3], found [2, 3]",
         );
         assert_fails(
-            |t| t.var([1.0]).embedding(&Tensor::from([0])),
+            |t| t.var([1.0]).embedding(Tensor::from([0])),
             "embedding: the table must have rank 2, found shape [1]",
         );
         assert_fails(
-            |t| t.var(x()).embedding(&Tensor::from([7])),
+            |t| t.var(x()).embedding(Tensor::from([7])),
             "embedding: index 7 is out of range for axis 0 of shape [2, 3]",
         );
         let error = Tensor::<f32>::one_hot(&Tensor::from([3]), 3).unwrap_err().to_string();

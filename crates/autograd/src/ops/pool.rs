@@ -649,7 +649,7 @@ mod tests {
         let x = tape.var([[1.0, 5.0, 3.0, 2.0], [4.0, 2.0, 6.0, 7.0]]);
         let (y, indices) = x.max_pool2d_with_indices([2, 2], PLAIN);
         assert_eq!(indices.value(), Ok(Tensor::from([[1usize, 7]])));
-        let back = y.max_unpool2d(&indices, [2, 4]).value().unwrap();
+        let back = y.max_unpool2d(indices, [2, 4]).value().unwrap();
         assert_eq!(back, Tensor::from([[0.0, 5.0, 0.0, 0.0], [0.0, 0.0, 0.0, 7.0]]));
         let indices = Tensor::from([[[3usize, 3]], [[0, 2]]]);
         assert_gradient(move |x| (x[0] * x[0]).max_unpool2d(&indices, [2, 2]), &[sample(&[2, 1, 2], 1)]);
@@ -731,7 +731,7 @@ mod tests {
         assert_eq!(none, "adaptive_avg_pool2d: size must be at least 1, found [1, 0]");
         let empty = failure(&[&[3, 0]], |x| x[0].adaptive_max_pool2d([1, 1]));
         assert_eq!(empty, "adaptive_max_pool2d: needs at least one element, found shape [3, 0]");
-        let outside = failure(&[&[1, 1]], |x| x[0].max_unpool2d(&Tensor::from([[4usize]]), [2, 2]));
+        let outside = failure(&[&[1, 1]], |x| x[0].max_unpool2d(Tensor::from([[4usize]]), [2, 2]));
         assert_eq!(outside, "max_unpool2d: index 4 is out of range for axis 0 of shape [4]");
         let p = failure(&[&[1, 1]], |x| x[0].lp_pool2d(0.0, [1, 1], Default::default()));
         assert_eq!(p, "lp_pool2d: p must be positive, found 0");

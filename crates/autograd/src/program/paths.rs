@@ -224,6 +224,9 @@ enum Replayed {
 /// Inputs with the first comparison that came out differently on the path that they ran on.
 pub(super) type Strays = Vec<(usize, u32)>;
 
+/// Appends the numbers of one of many inputs.
+pub(super) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
+
 /// Inputs that left a path.
 pub(super) enum Rerun<'r, T: Float> {
     /// To be run on another; those that leave it too are added to the last list.
@@ -325,7 +328,7 @@ impl<T: Float> Paths<T> {
     pub fn begin(
         &mut self,
         kind: Kind,
-        (inputs, load): (&Range<usize>, &mut dyn FnMut(usize, &mut Vec<T>)),
+        (inputs, load): (&Range<usize>, &mut LoadOne<'_, T>),
         function: &mut dyn Function<T>,
         account: &mut Account,
     ) -> Result<Begun<'_, T>> {

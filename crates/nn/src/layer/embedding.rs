@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(padded, if row == 1 { Tensor::zeros([3]) } else { plain });
         }
         let tape = Tape::new();
-        let y = embedding.forward(&tape, &Tensor::from([[1, 2], [2, 1]]));
+        let y = embedding.forward(&tape, Tensor::from([[1, 2], [2, 1]]));
         let gradients = (y + 1.0).square().sum().backward().unwrap();
         let gradient = gradients.of(&embedding.weight).unwrap();
         assert!(gradient.index_axis(0, 1).unwrap().iter().all(|g| g == 0.0));
@@ -79,7 +79,7 @@ mod tests {
     fn an_unknown_index_is_an_error() {
         let embedding = Embedding::<f32>::new(3, 2, &mut StdRng::seed_from_u64(0));
         let tape = Tape::new();
-        let error = embedding.forward(&tape, &Tensor::from([0, 3])).value().unwrap_err().to_string();
+        let error = embedding.forward(&tape, Tensor::from([0, 3])).value().unwrap_err().to_string();
         assert!(error.starts_with("embedding: index 3 is out of range"), "{error}");
         assert!(error.contains("layer/embedding.rs"), "{error}");
     }

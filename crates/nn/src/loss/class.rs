@@ -65,7 +65,7 @@ pub fn cross_entropy_with<'t, T: Float>(
 ) -> Var<'t, T> {
     match labels.into() {
         Labels::Classes(classes) => logits.softmax_cross_entropy(&classes, options),
-        Labels::Indices(classes) => logits.softmax_cross_entropy(&classes, options),
+        Labels::Indices(classes) => logits.softmax_cross_entropy(classes, options),
         Labels::Probabilities(probabilities) => {
             let [logits, probabilities] = probabilities.meet(logits, "cross_entropy");
             of_probabilities(logits.log_softmax(class_axis(&logits.shape())), probabilities, options)
@@ -124,7 +124,7 @@ pub fn nll_with<'t, T: Float>(
 ) -> Var<'t, T> {
     match labels.into() {
         Labels::Classes(classes) => log_probabilities.nll(&classes, options),
-        Labels::Indices(classes) => log_probabilities.nll(&classes, options),
+        Labels::Indices(classes) => log_probabilities.nll(classes, options),
         Labels::Probabilities(probabilities) => {
             let [log_p, probabilities] = probabilities.meet(log_probabilities, "nll");
             of_probabilities(log_p, probabilities, options)

@@ -175,8 +175,8 @@ fn derivatives_of_tensors_on_a_tape_are_those_of_the_transforms() -> Result<()> 
         (0..20).map(|seed| Tensor::from(Draws(seed).numbers(6)).reshape([3, 2])).collect::<Result<_>>()?;
     let mut program = Program::record_vector(&inputs[0], f)?;
     for x in &inputs {
-        assert_eq!(program.jacobian(x)?.to_vec(), jacobian(|tape, x| f(tape, x), x.clone())?.to_vec());
-        let (value, along) = jvp(|tape, x| f(tape, x), x.clone(), inputs[1].clone())?;
+        assert_eq!(program.jacobian(x)?.to_vec(), jacobian(f, x.clone())?.to_vec());
+        let (value, along) = jvp(f, x.clone(), inputs[1].clone())?;
         let (found_value, found) = program.jvp(x, &inputs[1])?;
         assert_eq!((found_value.to_vec(), found.to_vec()), (value.to_vec(), along.to_vec()));
     }
