@@ -15,6 +15,7 @@ mod batch;
 mod chain;
 mod code;
 mod columns;
+mod compiled;
 mod data;
 mod derived;
 mod eager;

@@ -8,6 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use super::Recorded;
 use super::account::Size;
 use super::code::Code;
+use super::compiled::compiled;
 use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, Result, Rule};
@@ -53,7 +54,8 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].into();
     let x = varies.among(&Ends { numbers, tensors: given.tensors, integers: SmallVec::new() });
     let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
-    derived(&tape, kind, Given { inputs: &inputs, x: &x, others: &others, params: &params, shared }, y)
+    let given = Given { inputs: &inputs, x: &x, others: &others, params: &params, shared };
+    (compiled::<T>().derived)(&tape, kind, given, y)
 }
 
 /// Notes how many results the function has; refuses another number of them.

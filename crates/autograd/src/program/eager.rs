@@ -3,12 +3,14 @@
 //! Derivatives are those of the transforms, by the same sweeps. What a program does not replay is refused here too, so that no
 //! input can tell whether it was replayed.
 
+use std::ops::Range;
 use std::panic::Location;
 
 use smallvec::SmallVec;
 
 use super::Recorded;
 use super::account::{Size, eager};
+use super::compiled::compiled;
 use super::data::{Data, Ends, Parts, Varies, put, release, variables};
 use super::derived::{Prelude, dot, gradient, same_count, sum, tracked};
 use super::paths::{Kind, Ran, Targets};
@@ -28,14 +30,19 @@ use crate::var::Var;
 const SAMPLES: usize = 64;
 const SPARSE: usize = 16;
 
-/// What is to be run.
-pub(super) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
+/// What is asked of a function at some arguments.
+pub(super) struct Asked<'r, T: Float> {
     pub kind: Kind,
     pub varies: &'r Varies,
     /// The arguments, and behind them a direction or weights.
     pub data: Parts<'r, T>,
     /// How many numbers inputs share, where the results are to be summed.
     pub shared: usize,
+}
+
+/// What is to be run.
+pub(super) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
+    pub asked: Asked<'r, T>,
     /// How many results there are, once that is known.
     pub count: &'r mut Option<usize>,
     pub prelude: &'r Prelude<'r, T>,
@@ -49,7 +56,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
     pub fn run(self, tape: &mut Tape<T>, form: &mut X, out: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
         tape.clear();
         out.clear();
-        put(form, self.data);
+        put(form, self.asked.data);
         let done = self.run_on(tape, form, out, targets);
         // What is held could not be updated in place.
         tape.clear();
@@ -64,19 +71,33 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
         let params = arguments..tape.len();
         let y = (self.function)(tape, handles)?;
         same_count(&y, self.count, self.site)?;
-        ensure(tape)?;
-        let (signature, function) = (signature(tape), Size::of(tape));
-        let shared = match self.kind {
-            Kind::Sum => variables(&self.varies.numbers[..self.shared]),
+        let shared = match self.asked.kind {
+            Kind::Sum => variables(&self.asked.varies.numbers[..self.asked.shared]),
             _ => usize::MAX,
         };
-        let x = Variables { tape, arguments, shared };
+        let x = Variables { tape, arguments, params, shared };
+        (compiled::<T>().finish)(&self.asked, &x, y, out, targets)
+    }
+}
+
+impl<T: Float> Asked<'_, T> {
+    /// What is asked for of the results of the function, which has been recorded.
+    pub fn finish<'t>(
+        &self,
+        x: &Variables<'t, T>,
+        y: Ends<'t, T>,
+        out: &mut Data<T>,
+        targets: &mut Targets,
+    ) -> Result<Ran> {
+        let tape = x.tape;
+        ensure(tape)?;
+        let (signature, function) = (signature(tape), Size::of(tape));
         let sweeps = match self.kind {
             Kind::Params => {
-                x.params(params, y.numbers[0], out, targets)?;
+                x.params(y.numbers[0], out, targets)?;
                 1
             }
-            _ => self.derive(&x, &y, out)?,
+            _ => self.derive(x, &y, out)?,
         };
         ensure(tape)?;
         let guards = tape.guards();
@@ -169,9 +190,11 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
 }
 
 /// The arguments on a tape that derivatives are taken of: the first entries, without data.
-struct Variables<'t, T: Float> {
+pub(super) struct Variables<'t, T: Float> {
     tape: &'t Tape<T>,
     arguments: usize,
+    /// The entries of the parameters, behind them.
+    params: Range<usize>,
     /// So many numbers at most.
     shared: usize,
 }
@@ -229,16 +252,10 @@ impl<'t, T: Float> Variables<'t, T> {
     }
 
     /// Appends the gradients of those parameters that one arrived at, and then the value.
-    fn params(
-        &self,
-        params: std::ops::Range<usize>,
-        y: Scalar<'t, T>,
-        out: &mut Data<T>,
-        targets: &mut Targets,
-    ) -> Result<()> {
+    fn params(&self, y: Scalar<'t, T>, out: &mut Data<T>, targets: &mut Targets) -> Result<()> {
         targets.reached.clear();
         let found = backward(y)?;
-        for (place, param) in tracked(self.tape, params).enumerate() {
+        for (place, param) in tracked(self.tape, self.params.clone()).enumerate() {
             if let Some(gradient) = tensor(&found, param) {
                 targets.reached.push(place as u32);
                 out.tensors.push(gradient);
@@ -325,7 +342,7 @@ pub(super) fn gradient_of<'t, T: Float>(
     y: Scalar<'t, T>,
     out: &mut Data<T>,
 ) -> Result<()> {
-    Variables { tape, arguments, shared: arguments }.put(&backward(y)?, out);
+    Variables { tape, arguments, params: 0..0, shared: arguments }.put(&backward(y)?, out);
     Ok(())
 }
 

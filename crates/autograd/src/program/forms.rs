@@ -3,9 +3,10 @@
 use std::panic::Location;
 
 use super::account::Account;
+use super::compiled::compiled;
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
-use super::eager::Once;
+use super::eager::{Asked, Once};
 use super::paths::{Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
@@ -74,10 +75,12 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
 
     fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
         let once = Once {
-            kind,
-            varies: self.varies,
-            data: Parts { numbers, tensors: self.tensors, integers: self.integers },
-            shared: self.shared,
+            asked: Asked {
+                kind,
+                varies: self.varies,
+                data: Parts { numbers, tensors: self.tensors, integers: self.integers },
+                shared: self.shared,
+            },
             count: self.results,
             prelude: self.prelude,
             function: self.function,
@@ -187,7 +190,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let Known { form, varies, paths, results, .. } = known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
         let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
-        let done = paths.run(kind, data, &mut of, account);
+        let done = (compiled::<T>().run)(paths, kind, data, &mut of, account);
         // What is held here could not be updated in place.
         self.data.tensors.clear();
         self.data.integers.clear();

@@ -9,8 +9,9 @@ use smallvec::{SmallVec, smallvec};
 use super::account::Account;
 use super::batch::not_in_lanes;
 use super::columns::{self, Operand, Out};
+use super::compiled::compiled;
 use super::data::{Data, Ends};
-use super::derived::{Given, derived, gradient};
+use super::derived::{Given, gradient};
 use super::eager;
 use super::lanes::{into_inner, rows};
 use super::paths::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
@@ -177,7 +178,7 @@ impl<T: Float, const N: usize> paths::Function<T> for Of<'_, T, N> {
         y.ensure()?;
         let [x, others] = [&inputs[..N], &inputs[N..]].map(|part| Ends::numbers(part.to_vec()));
         let inputs = Ends::numbers(inputs);
-        derived(
+        (compiled::<T>().derived)(
             &tape,
             kind,
             Given { inputs: &inputs, x: &x, others: &others, params: &[], shared: None },
