@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::data::{count, put_numbers, require_form, take, variables};
 use super::forms::Work;
 use super::lanes::{into_inner, lock, rows};
@@ -20,6 +22,9 @@ const PIECE: usize = 1024;
 
 /// Inputs whose results are summed one after the other; the sums of these are added in a tree.
 const LEAF: usize = 128;
+
+/// The gradient of a sum, and its value last.
+type Sums<T> = SmallVec<[T; 8]>;
 
 /// Many inputs of a [`Program`]: evaluated in lanes of vector instructions and on threads, each on its own path.
 ///
@@ -210,7 +215,7 @@ where
     /// The sums of the gradients and of the values over all inputs. The numbers that are shared, and those of one input,
     /// have been read.
     #[track_caller]
-    fn sums(&mut self, shared_count: usize, each: &[E]) -> Result<Vec<T>> {
+    fn sums(&mut self, shared_count: usize, each: &[E]) -> Result<Sums<T>> {
         let load = |i: usize, numbers: &mut Vec<T>| {
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
@@ -222,7 +227,7 @@ where
             numbers.extend_from_slice(shared);
             load(i, numbers);
         };
-        let mut sums = vec![T::ZERO; variables(&varies.numbers[..shared_count]) + 1];
+        let mut sums: Sums<T> = smallvec![T::ZERO; variables(&varies.numbers[..shared_count]) + 1];
         let add = |sums: &mut [T], more: &mut dyn Iterator<Item = T>| {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::account::{Account, Costs, Forced, Pause, Seen, Size};
 use super::code::Code;
@@ -538,7 +538,8 @@ impl<T: Float> Paths<T> {
         // The path that most inputs take is where the next ones begin.
         let mut most = (inputs - strays.len(), at);
         strays.sort_unstable();
-        let mut waiting = vec![Group { tried: SmallVec::new(), next: at, inputs: Vec::new() }];
+        let mut waiting: SmallVec<[Group; 1]> =
+            smallvec![Group { tried: SmallVec::new(), next: at, inputs: Vec::new() }];
         let mut numbers = std::mem::take(&mut self.numbers);
         while let Some(Group { mut tried, next: at, inputs }) = waiting.pop() {
             match self.in_lanes(at, kind) {
