@@ -6,9 +6,9 @@ use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::kernel;
 use crate::shape::Shape;
-use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 use crate::tensor::layout::Layout;
+use crate::tensor::{Tensor, View};
 use crate::var::{Term, Var};
 
 /// `y[i, j, k] = x[i, index[i, j, k], k]` for axis 1, and so for every axis and rank.
@@ -56,13 +56,7 @@ impl TensorRule for ScatterAdd {
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
-        let index = &x.integers[0];
-        index.must_index(self.axis, &self.to)?;
-        Ok(Tensor::build(shape, |out| {
-            out.fill(T::ZERO);
-            kernel::index::scatter_add(x[0].view(), self.axis, index.list.view(), &self.to, out);
-        })?
-        .into())
+        scattered(x, self.axis, shape, kernel::index::scatter_add)
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -87,13 +81,7 @@ impl TensorRule for Scatter {
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
-        let index = &x.integers[0];
-        index.must_index(self.axis, &self.to)?;
-        Ok(Tensor::build(shape, |out| {
-            out.fill(T::ZERO);
-            kernel::index::scatter(x[0].view(), self.axis, index.list.view(), &self.to, out);
-        })?
-        .into())
+        scattered(x, self.axis, shape, kernel::index::scatter)
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -249,6 +237,22 @@ fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), Rule> {
 fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), Rule> {
     check_index(x.integers[0], axis, shape)?;
     x[0].must_be("the source", x.integers[0])
+}
+
+/// Zeros of shape `to`, on which a kernel puts the source where the index says.
+fn scattered<T: Float>(
+    x: Operands<'_, T>,
+    axis: usize,
+    to: Shape,
+    put: fn(View<'_, T>, usize, View<'_, usize>, &Shape, &mut [T]),
+) -> Result<Value<T>, Rule> {
+    let index = &x.integers[0];
+    index.must_index(axis, &to)?;
+    Ok(Tensor::build(to.clone(), |out| {
+        out.fill(T::ZERO);
+        put(x[0].view(), axis, index.list.view(), &to, out);
+    })?
+    .into())
 }
 
 /// The index is a list.
