@@ -96,7 +96,7 @@ impl<T: Float> Mlp<T> {
         let value = loss.value().unwrap();
         let gradients = loss.backward().unwrap();
         for param in &mut self.params {
-            let gradient = gradients.of(&*param).unwrap().clone();
+            let gradient = gradients.of(&*param).unwrap();
             param.update_with(&gradient, [], |x, g, []| (x - g * T::from_f64(0.1), [])).unwrap();
         }
         drop(gradients);
@@ -305,7 +305,7 @@ fn mixed_step() -> Vec<usize> {
     steady(|| {
         let x = tape.var([1.0, 2.0, 3.0]);
         let scale = x.at([1]) * 2.0;
-        let slope = (x * scale).sin().sum().grad(x).unwrap();
+        let slope = (x * scale).sin().sum().grad(x);
         slope.square().sum().backward().unwrap();
         tape.clear();
     })

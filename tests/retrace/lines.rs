@@ -47,6 +47,12 @@ impl<Y: Fallible, R> Fallible for (Y, R) {
     }
 }
 
+impl<const M: usize> Fallible for [V<'_>; M] {
+    fn error(self) -> Option<Error> {
+        self.into_iter().next()?.error()
+    }
+}
+
 impl Fallible for Vec<V<'_>> {
     fn error(self) -> Option<Error> {
         self.into_iter().next()?.error()

@@ -2,8 +2,8 @@
 //! refused.
 
 use autograd::{
-    Check, Data, DotGradients, DotOptions, Dual, Error, Handle, Indices, Program, Real, Result, Rule, Scalar, Tape,
-    Tensor, Term, Var,
+    Check, Data, DotGradients, DotOptions, Dual, Error, Indices, Program, Real, Result, Rule, Scalar, Tape, Tensor,
+    Term, Var,
 };
 
 type X = (f64, Tensor<f64>, Tensor<usize>);
@@ -61,22 +61,18 @@ fn looks_are_guards() {
         ("scalars in a list", |at| format!("{:?}", vec![Some(at.x), Some(at.x * 2.0)])),
         ("scalar in a dual", |at| format!("{:?}", Dual::variable(at.x))),
         ("data", |at| format!("{:?}", Data(at.x))),
-        ("peek at a scalar", |at| at.x.peek().to_string()),
-        ("peek at several", |at| format!("{:?}", (at.x, at.y).peek())),
         ("derivative", |at| format!("{:?}", (at.x * at.x).grad(at.x))),
         ("detached", |at| at.x.detach().to_string()),
         ("without gradients", |at| at.tape.no_grad(|| at.x * 3.0).to_string()),
         ("value of a tensor", |at| at.y.value().unwrap().to_string()),
         ("display of a tensor", |at| at.y.to_string()),
         ("debug of a tensor", |at| format!("{:?}", at.y)),
-        ("peek at a tensor", |at| at.y.peek().to_string()),
         ("term", |at| format!("{:?}", Term::from(at.y))),
         ("term of a scalar", |at| format!("{:?}", Term::from(at.x))),
         ("statistics", |at| format!("{:?}", at.y.reshape([3, 1]).batch_norm(None, None, 0.1).1)),
         ("element", |at| at.y.at([1]).to_string()),
         ("value of indices", |at| format!("{:?}", at.places.value())),
         ("debug of indices", |at| format!("{:?}", at.places)),
-        ("peek at indices", |at| at.places.peek().to_string()),
         ("indices that were found", |at| format!("{:?}", at.y.sort(0, autograd::Order::Ascending).1)),
         ("indices in another shape", |at| format!("{:?}", at.places.reshape([2, 1]))),
     ];

@@ -17,3 +17,4 @@ mod sizes;
 mod storeys;
 mod tensors;
 mod threads;
+mod trees;

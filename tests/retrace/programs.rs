@@ -359,7 +359,7 @@ fn what_cannot_be_replayed_is_an_error() {
     assert!(averages.to_string().contains("ModelProgram"), "{averages}");
     assert_eq!(norm.num_batches_tracked.get(), 0);
     let sweep = Program::record(&x, |tape, x| {
-        let found = x.square().sum().backward().and_then(|gradients| gradients.of(x).cloned());
+        let found = x.square().sum().backward().and_then(|gradients| gradients.of(x));
         found.map_or_else(|error| x.fail(error.op, error.rule), |gradient| tape.constant(gradient)).sum()
     });
     assert_eq!(sweep.map(drop).unwrap_err().op, "backward");

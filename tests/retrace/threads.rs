@@ -27,7 +27,8 @@ fn step() -> Vec<u32> {
     let loss = out.square().mean() + long.sum() * 1e-6 + long.sum_axes(0).square().sum() * 1e-9;
     let gradients = loss.backward().unwrap();
     let handles = [kernel, bias, weight, shift];
-    let bits = handles.iter().flat_map(|&x| gradients.of(x).unwrap().iter()).map(f32::to_bits);
+    let gradients = gradients.of(handles).unwrap();
+    let bits = gradients.iter().flat_map(Tensor::iter).map(f32::to_bits);
     std::iter::once(loss.value().unwrap().to_bits()).chain(bits).collect()
 }
 

@@ -22,7 +22,7 @@ use crate::place::Place;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
-use crate::transform::Inputs;
+use crate::transform::{Inputs, Part};
 use compare::{Outcome, Subject, too_large};
 use function::{Gradient, Whole};
 
@@ -187,7 +187,18 @@ pub fn check_with<T: Float, X: Inputs<T>>(
 ) -> Result<Report> {
     let site = Location::caller();
     let function = Whole { f, form: &inputs };
-    (checks::<T>().of_function)(&function, &inputs.tensors(), check, site)
+    (checks::<T>().of_function)(&function, &moving(&inputs), check, site)
+}
+
+/// The arguments that derivatives are taken of, each as a tensor.
+fn moving<T: Float>(inputs: &impl Inputs<T>) -> Vec<Tensor<T>> {
+    let mut moving = Vec::new();
+    inputs.parts(&mut |part, varies| match part {
+        Part::Numbers(numbers) if varies => moving.extend(numbers.iter().map(|&number| Tensor::scalar(number))),
+        Part::Tensor(tensor) if varies => moving.push(tensor.clone()),
+        _ => {}
+    });
+    moving
 }
 
 fn check_function<T: Float>(

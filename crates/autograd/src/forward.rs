@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::engine::{self, Factor, engine, map_blocks};
 use crate::error::{Result, Rule};
 use crate::float::Float;
+use crate::handle::{Source, Wrt};
 use crate::ops::elementwise::Elementwise;
 use crate::ops::{Op, Operands};
 use crate::reverse::{self, Seed};
@@ -200,6 +201,6 @@ fn transposed<T: Float>(tape: &Tape<T>, slot: u32, moving: &[Option<Tensor<T>>])
         let (Ok(tape), Some(first)) = (sum.require_tape("jvp"), v.first()) else { return Ok(zeros()) };
         let until = tape.with_node(first.slot, |node| node.entry) as usize;
         let gradients = (engine::<T>().reverse)(tape, Seed::Scalar(sum.index), &[], until)?;
-        Ok(v.iter().map(|&v| gradients.of(v).cloned().unwrap_or_else(|_| Tensor::zeros(v.shape()))).collect())
+        Ok(v.iter().map(|&v| v.read_from(&Source::Gradients(&gradients))).collect())
     })
 }

@@ -1,14 +1,15 @@
 //! What a reverse sweep found: the gradient of every variable and parameter on the tape.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::handle::{Leaf, Source, Wrt};
 use crate::kernel::accumulate::accumulate;
 use crate::param::Param;
 use crate::scalar::Scalar;
-use crate::tape::{LIMIT, RecordingId, Tape};
+use crate::tape::{RecordingId, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -68,19 +69,51 @@ impl<T: Float> Found<T> {
 }
 
 /// Lists of earlier sweeps that wait for the next one.
-pub(crate) type Spare<T> = Rc<RefCell<Vec<Found<T>>>>;
+#[derive(Clone, Debug)]
+pub(crate) struct Spare<T: Float>(Arc<Mutex<Vec<Found<T>>>>);
+
+impl<T: Float> Default for Spare<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Float> Spare<T> {
+    /// An empty list, one that has memory if there is one.
+    pub fn take(&self) -> Found<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut found: Found<T>) {
+        found.nodes.clear();
+        found.params.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+    }
+}
 
 impl<T: Float> Gradients<T> {
-    /// The gradient of a variable, a parameter, or any scalar of the recording.
+    /// The gradient of a variable, a parameter, or any scalar of the recording; or of several, in their form.
     ///
     /// A `Scalar` gives a number, a [`Var`] or a [`Param`] a tensor of its shape. For the gradients of
     /// intermediate tensors see [`Scalar::backward_keeping`](crate::Scalar::backward_keeping).
     ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let (x, v) = (tape.scalar(3.0), tape.var([1.0, 2.0]));
+    /// let (dx, dv) = (v * x).sum().backward()?.of((x, v))?;
+    /// assert_eq!((dx, dv.to_vec()), (3.0, vec![3.0, 3.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Rule::NoGradient`], with the reason, where none was computed.
     #[track_caller]
-    pub fn of<'g, W: Wrt<'g, T>>(&'g self, x: W) -> Result<W::Gradient> {
-        x.find(self)
+    pub fn of<'t, W: Wrt<'t, T>>(&self, x: W) -> Result<W::Value> {
+        let site = Location::caller();
+        x.each(&mut |leaf| self.must_have(leaf, site))?;
+        Ok(x.read_from(&Source::Gradients(self)))
     }
 
     /// The gradient of a parameter; `None` where none was computed, for which [`of`](Self::of) knows the reason.
@@ -139,94 +172,85 @@ impl<T: Float> Gradients<T> {
         Ok(())
     }
 
-    /// # Errors
-    /// When they are not those of the recording that is on the tape now, where `what` is.
-    #[track_caller]
-    fn must_be_of(&self, tape: &Tape<T>, what: &str) -> Result<()> {
+    /// The gradient of a scalar; zero where the result does not depend on it.
+    #[inline]
+    pub(crate) fn number(&self, x: Scalar<'_, T>) -> T {
+        self.scalars.as_slice().and_then(|all| all.get(x.index as usize)).copied().unwrap_or(T::ZERO)
+    }
+
+    /// The gradient of a variable, if one arrived.
+    pub(crate) fn tensor(&self, x: Var<'_, T>) -> Option<Tensor<T>> {
+        let found = self.found.nodes.binary_search_by_key(&x.slot, |(slot, _)| *slot).ok()?;
+        Some(self.found.nodes[found].1.clone())
+    }
+
+    fn must_have(&self, leaf: Leaf<'_, '_, T>, site: &'static Location<'static>) -> Result<()> {
+        let (what, why) = match leaf {
+            Leaf::Number(x) => {
+                x.ensure()?;
+                ("the scalar", self.missing_scalar(x))
+            }
+            Leaf::Tensor(x) => {
+                x.ensure()?;
+                ("the tensor", self.missing_tensor(x))
+            }
+            Leaf::Indices(list) => {
+                list.ensure()?;
+                ("the list", Some("no derivative is taken of integers"))
+            }
+            Leaf::Param(param) => ("the parameter", self.missing_param(param)),
+        };
+        match why {
+            None => Ok(()),
+            Some(why) => {
+                let rule = Rule::NoGradient { what: what.into(), why: why.into() };
+                Err(Error { op: "gradient", rule, site })
+            }
+        }
+    }
+
+    /// Why these are not the gradients of the recording that is on the tape now.
+    fn missing_recording(&self, tape: &Tape<T>) -> Option<&'static str> {
         match tape.id() {
-            id if id == self.recording => Ok(()),
-            id if id.tape == self.recording.tape => missing(what, "it was recorded after the tape had been cleared"),
-            _ => missing(what, "it is on another tape"),
+            id if id == self.recording => None,
+            id if id.tape == self.recording.tape => Some("it was recorded after the tape had been cleared"),
+            _ => Some("it is on another tape"),
         }
     }
 
-    fn has(&self, slot: u32) -> bool {
-        self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok()
-    }
-
-    #[track_caller]
-    fn node(&self, slot: u32, what: &str) -> Result<&Tensor<T>> {
-        match self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot) {
-            Ok(found) => Ok(&self.found.nodes[found].1),
-            Err(_) => missing(what, "the result does not depend on it, or only through a constant"),
+    fn missing_scalar(&self, x: Scalar<'_, T>) -> Option<&'static str> {
+        match x.recorded_on() {
+            Some(tape) => self.missing_recording(tape),
+            None => Some("it is a constant"),
         }
     }
-}
 
-#[track_caller]
-fn missing<R>(what: &str, why: &str) -> Result<R> {
-    Err(Error::new("gradient", Rule::NoGradient { what: what.into(), why: why.into() }))
+    fn missing_tensor(&self, x: Var<'_, T>) -> Option<&'static str> {
+        match self.missing_recording(x.tape) {
+            None if !x.tape.with_node(x.slot, |node| node.tracked) => Some("it is a constant"),
+            None => self.missing_node(x.slot),
+            why => why,
+        }
+    }
+
+    fn missing_param(&self, param: &Param<T>) -> Option<&'static str> {
+        let found = self.found.params.binary_search_by_key(&param.id(), |(id, _)| *id);
+        match found.map(|found| self.missing_node(self.found.params[found].1)) {
+            Ok(None) => None,
+            _ if !param.is_trainable() => Some("it is frozen"),
+            Ok(why) => why,
+            Err(_) => Some("it is not on the tape"),
+        }
+    }
+
+    fn missing_node(&self, slot: u32) -> Option<&'static str> {
+        let found = self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot);
+        found.is_err().then_some("the result does not depend on it, or only through a constant")
+    }
 }
 
 impl<T: Float> Drop for Gradients<T> {
     fn drop(&mut self) {
-        let mut found = std::mem::take(&mut self.found);
-        found.nodes.clear();
-        found.params.clear();
-        self.spare.borrow_mut().push(found);
-    }
-}
-
-/// What a gradient can be asked of.
-pub trait Wrt<'g, T: Float> {
-    /// What the gradient is.
-    type Gradient;
-
-    #[doc(hidden)]
-    #[track_caller]
-    fn find(self, gradients: &'g Gradients<T>) -> Result<Self::Gradient>;
-}
-
-impl<'g, T: Float> Wrt<'g, T> for &Param<T> {
-    type Gradient = &'g Tensor<T>;
-
-    #[track_caller]
-    fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
-        match gradients.found.params.binary_search_by_key(&self.id(), |(id, _)| *id) {
-            Ok(found) if self.is_trainable() || gradients.has(gradients.found.params[found].1) => {
-                gradients.node(gradients.found.params[found].1, "the parameter")
-            }
-            Err(_) if self.is_trainable() => missing("the parameter", "it is not on the tape"),
-            _ => missing("the parameter", "it is frozen"),
-        }
-    }
-}
-
-impl<'g, T: Float> Wrt<'g, T> for Var<'_, T> {
-    type Gradient = &'g Tensor<T>;
-
-    #[track_caller]
-    fn find(self, gradients: &'g Gradients<T>) -> Result<&'g Tensor<T>> {
-        self.ensure()?;
-        gradients.must_be_of(self.tape, "the tensor")?;
-        if !self.tape.with_node(self.slot, |node| node.tracked) {
-            return missing("the tensor", "it is a constant");
-        }
-        gradients.node(self.slot, "the tensor")
-    }
-}
-
-impl<T: Float> Wrt<'_, T> for Scalar<'_, T> {
-    type Gradient = T;
-
-    #[track_caller]
-    fn find(self, gradients: &Gradients<T>) -> Result<T> {
-        self.ensure()?;
-        let Some(tape) = self.tape.filter(|_| self.index < LIMIT) else {
-            return missing("the scalar", "it is a constant");
-        };
-        gradients.must_be_of(tape, "the scalar")?;
-        let found = gradients.scalars.as_slice().and_then(|all| all.get(self.index as usize));
-        Ok(found.copied().unwrap_or(T::ZERO))
+        self.spare.give_back(std::mem::take(&mut self.found));
     }
 }

@@ -23,7 +23,7 @@
 //! - [`Tensor`]: plain data; [`Tape`], [`Scalar`] and [`Var`]: a recording and its handles, which have every operation as a
 //!   method; [`Param`] and [`Module`]: what a model holds.
 //! - [`Scalar::backward`], [`Scalar::grad`], [`Var::vjp`], [`Var::jvp`]: derivatives on a recording;
-//!   [`gradient`], [`vjp()`], [`jvp()`], [`hvp`], [`jacobian`], [`hessian`]: of a function.
+//!   [`gradient`], [`value_and_gradient_aux`], [`vjp()`], [`jvp()`], [`hvp`], [`jacobian`], [`hessian`]: of a function.
 //! - [`Real`] and [`Dual`]: functions of numbers, run plain, forward, reverse or nested.
 //! - [`Program`], [`ModelProgram`], [`Map`]: a function, a training step, an elementwise operation, recorded once and replayed.
 //! - [`custom()`]: an operation of your own; [`Tape::check`]: is its derivative right?
@@ -43,6 +43,7 @@ mod float;
 mod forward;
 mod gradients;
 mod graph;
+mod handle;
 mod indices;
 mod kernel;
 #[cfg(test)]
@@ -63,14 +64,23 @@ mod testing;
 mod transform;
 mod var;
 
+/// What derived code names.
+#[doc(hidden)]
+pub mod derive {
+    pub use crate::handle::{Direction, Leaf, Replacement, Source};
+    pub use crate::transform::{Part, PartMut, Recorder};
+}
+
 pub use check::{Check, Comparison, DerivativeOrder, Finding, Reason, Report, Verdict, check, check_with};
 pub use error::{Error, Result, Rule};
 pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
 pub use float::{Element, Float};
-pub use gradients::{Gradients, Wrt};
+pub use gradients::Gradients;
 pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
+pub use handle::{Data, Handle, Wrt};
 pub use indices::{AsIndices, Indices};
 pub use kernel::sort::Order;
+pub use nn_derive::Inputs;
 pub use ops::attention::AttentionOptions;
 pub use ops::batch_norm::BatchStatistics;
 pub use ops::cat::{cat, stack};
@@ -99,5 +109,5 @@ pub use scalar::Scalar;
 pub use shape::{Axes, Shape};
 pub use tape::Tape;
 pub use tensor::{Difference, Elements, Tensor, release_memory};
-pub use transform::{Data, Handle, Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient, vjp};
+pub use transform::{Inputs, gradient, hessian, hvp, jacobian, jvp, value_and_gradient, value_and_gradient_aux, vjp};
 pub use var::{Term, Var};

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::engine::engine;
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::handle::{Source, Wrt};
 use crate::ops::Op;
 use crate::ops::custom::{CustomRule, record_rule};
 use crate::ops::elementwise::Elementwise;
@@ -36,7 +37,7 @@ pub(crate) trait Function<T: Float> {
             ([result], [seed]) => result.vjp(seed.clone())?,
             _ => weighted_sum(&tape, &results, &variables(&tape, seeds)).backward()?,
         };
-        Ok(handles.iter().map(|&x| found.of(x).cloned().unwrap_or_else(|_| Tensor::zeros(x.shape()))).collect())
+        Ok(handles.iter().map(|&x| x.read_from(&Source::Gradients(&found))).collect())
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], unt
     };
     adjoints.clear();
     adjoints.resize_with(tape.node_count(), || None);
-    let mut found = spare.borrow_mut().pop().unwrap_or_default();
+    let mut found = spare.take();
     match root_node {
         Some((slot, gradient)) => adjoints[slot as usize] = Some(gradient),
         None => scalars.as_mut_slice()[root] = T::ONE,

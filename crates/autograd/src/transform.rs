@@ -1,17 +1,18 @@
 //! Derivatives of functions and of recordings: gradient, products with the Jacobian and the Hessian, and both in full.
 
-mod handle;
 mod inputs;
 
-pub use handle::{Gradient, Handle};
-pub use inputs::{Data, Inputs, Part, PartMut};
+use std::panic::Location;
+
+pub use inputs::{Inputs, Part, PartMut, Recorder};
 
 use crate::engine::engine;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
-use crate::reverse::recorded::Root;
+use crate::handle::{Direction, Handle, Replacement, Source, Wrt, ensure};
+use crate::reverse::recorded::{Adjoints, Root};
 use crate::reverse::{Seed, recorded};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -40,7 +41,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let tape = self.require_tape("backward")?;
         let mut kept = Vec::with_capacity(intermediates.len());
         for handle in intermediates {
-            handle.ensure("backward", Some(tape))?;
+            ensure("backward", handle, Some(tape))?;
             kept.push(handle.slot);
         }
         kept.sort_unstable();
@@ -56,8 +57,8 @@ impl<'t, T: Float> Scalar<'t, T> {
     ///
     /// let tape = Tape::<f64>::new();
     /// let x = tape.scalar(2.0);
-    /// let slope = x.powi(4).grad(x)?;
-    /// let curvature = slope.grad(x)?;
+    /// let slope = x.powi(4).grad(x);
+    /// let curvature = slope.grad(x);
     /// assert_eq!((slope.value()?, curvature.value()?), (32.0, 48.0));
     /// # Ok::<(), autograd::Error>(())
     /// ```
@@ -66,15 +67,19 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// derivative.
     ///
     /// # Errors
-    /// The first failure on the tape, if this or a handle depends on it; handles on another tape; an operation without a
-    /// derivative on the way.
+    /// The result is a failed handle, as that of any operation, when this or a handle has failed, when a handle is on another
+    /// tape, and when an operation on the way has no derivative.
     #[track_caller]
-    pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> Result<H> {
+    pub fn grad<H: Handle<'t, T>>(self, wrt: H) -> H {
+        adjoints(self.tape, self.sweep(&wrt), wrt)
+    }
+
+    #[track_caller]
+    fn sweep(self, wrt: &impl Handle<'t, T>) -> Result<Option<Adjoints<'t, T>>> {
         self.ensure()?;
         let tape = self.recorded_on();
-        wrt.ensure("grad", tape)?;
-        let adjoints = tape.map(|tape| recorded(tape, Root::Scalar(self))).transpose()?;
-        Ok(wrt.adjoint(&Gradient(adjoints)))
+        ensure("grad", wrt, tape)?;
+        tape.map(|tape| recorded(tape, Root::Scalar(self))).transpose()
     }
 }
 
@@ -97,7 +102,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<T> {
         self.ensure()?;
-        Ok(self.tangent(&moved("jvp", self.recorded_on(), wrt, along)?))
+        Ok(self.read_from(&Source::Tangents(&moved("jvp", self.recorded_on(), wrt, along)?)))
     }
 }
 
@@ -113,7 +118,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn jvp<H: Handle<'t, T>>(self, wrt: H, along: H::Value) -> Result<Tensor<T>> {
         self.ensure()?;
-        Ok(self.tangent(&moved("jvp", Some(self.tape), wrt, along)?))
+        Ok(self.read_from(&Source::Tangents(&moved("jvp", Some(self.tape), wrt, along)?)))
     }
 
     /// The seed times the Jacobian: the gradient of Σ seed·self.
@@ -136,12 +141,40 @@ impl<'t, T: Float> Var<'t, T> {
     /// # Errors
     /// As [`Scalar::grad`]; a seed of another shape or on another tape.
     #[track_caller]
-    pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> Result<H> {
+    pub fn grad<H: Handle<'t, T>>(self, wrt: H, seed: Self) -> H {
+        adjoints(Some(self.tape), self.sweep(&wrt, seed), wrt)
+    }
+
+    #[track_caller]
+    fn sweep(self, wrt: &impl Handle<'t, T>, seed: Self) -> Result<Option<Adjoints<'t, T>>> {
         self.ensure()?;
-        Handle::ensure(&seed, "grad", Some(self.tape))?;
-        wrt.ensure("grad", Some(self.tape))?;
+        ensure("grad", &seed, Some(self.tape))?;
+        ensure("grad", wrt, Some(self.tape))?;
         seed.shape().must_be("the seed", &self.shape()).map_err(Error::at("grad"))?;
-        Ok(wrt.adjoint(&Gradient(Some(recorded(self.tape, Root::Var(self, seed))?))))
+        recorded(self.tape, Root::Var(self, seed)).map(Some)
+    }
+}
+
+/// What a recorded sweep found for some handles; failed ones, where it failed.
+#[track_caller]
+fn adjoints<'t, T: Float, H: Handle<'t, T>>(
+    tape: Option<&'t Tape<T>>,
+    found: Result<Option<Adjoints<'t, T>>>,
+    wrt: H,
+) -> H {
+    let error = match found {
+        Ok(adjoints) => return wrt.replace_by(&Replacement::Adjoints(adjoints.as_ref())),
+        Err(error) => error,
+    };
+    let mut tape = tape;
+    let _ = wrt.each(&mut |leaf| {
+        tape = tape.or(leaf.tape());
+        Ok(())
+    });
+    match tape {
+        Some(tape) => wrt.replace_by(&Replacement::Failed(tape, tape.fail(error))),
+        // Only what is on a tape can fail.
+        None => wrt.replace_by(&Replacement::Adjoints(None)),
     }
 }
 
@@ -153,9 +186,9 @@ fn moved<'t, T: Float, H: Handle<'t, T>>(
     wrt: H,
     along: H::Value,
 ) -> Result<Tangents<T>> {
-    wrt.ensure(op, tape)?;
+    ensure(op, &wrt, tape)?;
     let mut tangents = tape.map_or_else(Tangents::none, Tangents::new);
-    wrt.set_tangent(op, along, &mut tangents)?;
+    wrt.set_tangents(along, &mut Direction { op, site: Location::caller(), tangents: &mut tangents })?;
     if let Some(tape) = tape {
         tape.refuse_numbers(op)?;
         (engine::<T>().forward)(tape, &mut tangents)?;
@@ -165,7 +198,7 @@ fn moved<'t, T: Float, H: Handle<'t, T>>(
 
 /// ∇f(x).
 ///
-/// `x` is a number, a tensor, or an array, vector or tuple of such; `f` gets the tape (for constants and parameters) and
+/// `x` is a number, a tensor, or an array, vector, tuple, option or ordered map of such; `f` gets the tape (for constants and parameters) and
 /// handles of the same form, and returns a `Scalar`.
 /// Plain numbers need their type written (`2.0_f64`, or a `let` with a type): without it the compiler does not know which
 /// handles the closure gets, and says that it is "not general enough".
@@ -198,14 +231,47 @@ pub fn value_and_gradient<T: Float, X: Inputs<T>>(
     f: impl for<'t> FnOnce(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
     x: X,
 ) -> Result<(T, X)> {
+    let (value, (), gradient) = value_and_gradient_aux(|tape, x| (f(tape, x), ()), x)?;
+    Ok((value, gradient))
+}
+
+/// f(x), what f returns beside it, and ∇f(x), from one recording: predictions, parts of a loss, metrics.
+///
+/// The type `A` of what comes beside the value is what its handles stand for: numbers, tensors, indices, and trees of them. It must be
+/// written, as the compiler cannot find it from the handles.
+///
+/// ```
+/// use autograd::{Tensor, value_and_gradient_aux};
+///
+/// let x = Tensor::from([1.0_f64, 2.0]);
+/// let (y, squares, gradient): (_, Tensor<f64>, _) = value_and_gradient_aux(
+///     |_, x| {
+///         let squares = x * x;
+///         (squares.sum(), squares)
+///     },
+///     x,
+/// )?;
+/// assert_eq!((y, squares.to_vec(), gradient.to_vec()), (5.0, vec![1.0, 4.0], vec![2.0, 4.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient`]; a failed handle beside the value.
+#[track_caller]
+pub fn value_and_gradient_aux<T: Float, X: Inputs<T>, A: Inputs<T>>(
+    f: impl for<'t> FnOnce(&'t Tape<T>, X::Handles<'t>) -> (Scalar<'t, T>, A::Handles<'t>),
+    x: X,
+) -> Result<(T, A, X)> {
     let tape = Tape::new();
     let handles = x.record(&tape);
-    let y = f(&tape, handles.clone());
+    let (y, auxiliary) = f(&tape, handles.clone());
     let value = y.value()?;
+    ensure("value_and_gradient_aux", &auxiliary, Some(&tape))?;
+    let auxiliary = auxiliary.read_from(&Source::Own);
     if y.index >= LIMIT {
-        return Ok((value, x.zeros()));
+        return Ok((value, auxiliary, x.zeros()));
     }
-    Ok((value, x.gradients(handles, &y.backward()?)?))
+    Ok((value, auxiliary, handles.read_from(&Source::Gradients(&y.backward()?))))
 }
 
 /// f(x) and seed·J: the value and the gradient of Σ seed·f(x), in one reverse sweep.
@@ -229,7 +295,7 @@ pub fn vjp<T: Float, X: Inputs<T>>(
     let tape = Tape::new();
     let handles = x.record(&tape);
     let y = f(&tape, handles.clone());
-    Ok((y.value()?, x.gradients(handles, &y.vjp(seed)?)?))
+    Ok((y.value()?, handles.read_from(&Source::Gradients(&y.vjp(seed)?))))
 }
 
 /// f(x) and J·dx: the value and its derivative along the direction dx, in one forward sweep.
@@ -278,10 +344,10 @@ pub fn hvp<T: Float, X: Inputs<T>>(
     let tape = Tape::new();
     let handles = x.record(&tape);
     let y = f(&tape, handles.clone());
-    let gradient = y.grad(handles.clone())?;
+    let gradient = y.grad(handles.clone());
+    ensure("hvp", &gradient, Some(&tape))?;
     let tangents = moved("hvp", Some(&tape), handles, v)?;
-    gradient.ensure("hvp", Some(&tape))?;
-    Ok((gradient.clone().peek(), gradient.tangent(&tangents)))
+    Ok((gradient.clone().read_from(&Source::Own), gradient.read_from(&Source::Tangents(&tangents))))
 }
 
 /// The Jacobian of a tensor function: element `[i.., j..]` is ∂f(x)ᵢ/∂xⱼ.
@@ -344,9 +410,10 @@ pub fn hessian<T: Float>(
     let tape = Tape::new();
     let handle = tape.var(&x);
     let y = f(&tape, handle);
-    y.ensure()?;
+    let gradient = y.grad(handle);
+    gradient.ensure()?;
     let hessian = zeros("hessian", x.shape(), x.shape())?;
-    columns(hessian, &tape, handle, y.grad(handle)?, &x)
+    columns(hessian, &tape, handle, gradient, &x)
 }
 
 /// Writes ∂y/∂x to `jacobian`, one forward sweep for each element of x.

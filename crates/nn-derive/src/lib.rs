@@ -1,10 +1,12 @@
-//! `#[derive(Module)]`: a struct or enum of modules is itself a module.
+//! `#[derive(Module)]`: a struct or enum of modules is itself a module; and `#[derive(Inputs)]`, for arguments.
 //!
 //! The macro knows field names and types, not parameters or tensors: which types hold parameters is decided by their own
 //! implementations of `nn::Module`. Use it through `nn`, which re-exports it beside the trait; the generated code names
 //! its items as `::nn::…`.
 
 #![forbid(unsafe_code)]
+
+mod inputs;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -60,6 +62,33 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// Implements `autograd::Inputs` for a struct of arguments, and `autograd::Handle` for the same struct of handles.
+///
+/// The struct has a type parameter for each kind of thing that it holds: outside of a differentiated function it holds numbers,
+/// tensors, and trees of them; inside, their handles stand in the same fields.
+///
+/// ```text
+/// #[derive(Clone, Inputs)]
+/// struct Line<N, W> {
+///     offset: N,
+///     slopes: Vec<W>,
+///     #[inputs(setting)]
+///     name: String,
+/// }
+/// ```
+///
+/// `#[inputs(setting)]` marks a plain value that goes with the arguments: it needs `Clone` and `PartialEq`, and arguments with
+/// another one are of another form, which a program records anew.
+///
+/// # Errors
+/// An enum or union, a struct with a lifetime or without a type parameter, and a field whose type mentions none and that is no
+/// setting do not compile; the message points at the place.
+#[proc_macro_derive(Inputs, attributes(inputs))]
+pub fn derive_inputs(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    inputs::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// How a field's own name continues the path of the module that holds it.

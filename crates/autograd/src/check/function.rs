@@ -9,7 +9,7 @@ use crate::reverse::recorded::Root;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
-use crate::transform::Inputs;
+use crate::transform::{Inputs, Recorder};
 use crate::var::{Term, Var};
 
 /// A scalar operation at many points at once: each operand is a list of scalars or of constants.
@@ -50,8 +50,8 @@ where
     F: for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T>,
 {
     fn record<'t>(&self, tape: &'t Tape<T>, x: &[Var<'t, T>]) -> Result<Vec<Var<'t, T>>> {
-        let handles = self.form.handles(tape, &mut x.iter().copied()).ok_or_else(no_operand)?;
-        let y = (self.f)(tape, handles);
+        let mut given = x.iter().copied();
+        let y = (self.f)(tape, self.form.record_by(&mut Recorder { tape, as_data: false, given: Some(&mut given) }));
         y.ensure()?;
         Ok(vec![Term::from(y).on(tape)])
     }

@@ -467,7 +467,7 @@ mod tests {
             let fused = (x[0].scaled_dot_product_attention(x[1], x[2], &options) * weight).sum().backward().unwrap();
             let plain = (composed(&x, &options) * weight).sum().backward().unwrap();
             for x in x.into_iter().chain(bias) {
-                fused.of(x).unwrap().close_to(plain.of(x).unwrap(), 1e-12, 1e-14).unwrap();
+                fused.of(x).unwrap().close_to(&plain.of(x).unwrap(), 1e-12, 1e-14).unwrap();
             }
         }
     }

@@ -354,7 +354,7 @@ mod tests {
         let alone = tape.constant(&x).batch_norm(Some(weight), Some(bias), 0.1).0.vjp(&g).unwrap();
         let all = tape.var(&x).batch_norm(Some(weight), Some(bias), 0.1).0.vjp(&g).unwrap();
         for operand in [weight, bias] {
-            alone.of(operand).unwrap().close_to(all.of(operand).unwrap(), 1e-14, 1e-14).unwrap();
+            alone.of(operand).unwrap().close_to(&all.of(operand).unwrap(), 1e-14, 1e-14).unwrap();
         }
     }
 

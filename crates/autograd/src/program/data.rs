@@ -1,9 +1,12 @@
 //! The arguments and results of a program, taken apart into numbers and tensors.
 
+use std::panic::Location;
+
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
+use crate::handle::{Leaf, Wrt};
 use crate::indices::Indices;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -53,7 +56,7 @@ impl<T: Float> Data<T> {
 
     /// Appends the parts of some arguments.
     pub fn take<X: Inputs<T>>(&mut self, x: &X) {
-        x.parts(&mut |part| match part {
+        x.parts(&mut |part, _| match part {
             Part::Numbers(part) => self.numbers.extend_from_slice(part),
             Part::Tensor(tensor) => self.tensors.push(tensor.clone()),
             Part::Indices(list) => self.integers.push(list.clone()),
@@ -72,6 +75,21 @@ impl<'t, T: Float> Ends<'t, T> {
 
     pub fn tensor(x: Var<'t, T>) -> Self {
         Ends { numbers: SmallVec::new(), tensors: smallvec![x], integers: SmallVec::new() }
+    }
+
+    /// A number, and after it the handles of a tree.
+    pub fn loss(x: Scalar<'t, T>, auxiliary: &impl Wrt<'t, T>) -> Result<Self> {
+        let mut ends = Ends::number(x);
+        auxiliary.each(&mut |leaf| {
+            match leaf {
+                Leaf::Number(x) => ends.numbers.push(x),
+                Leaf::Tensor(x) => ends.tensors.push(x),
+                Leaf::Indices(list) => ends.integers.push(list),
+                Leaf::Param(_) => {}
+            }
+            leaf.ensure("program", None, Location::caller())
+        })?;
+        Ok(ends)
     }
 
     /// How many elements there are.
@@ -103,19 +121,13 @@ pub(super) struct Varies {
 
 impl Varies {
     pub fn of<T: Float, X: Inputs<T>>(x: &X) -> Self {
-        let mut all = Vec::new();
-        x.varies(&mut all);
-        let (mut varies, mut start) = (Varies { numbers: Vec::new(), tensors: Vec::new() }, 0);
-        x.parts(&mut |part| {
-            let these = &all[start..start + part.len()];
-            start += these.len();
-            match part {
-                Part::Numbers(_) => varies.numbers.extend_from_slice(these),
-                Part::Tensor(_) => varies.tensors.push(these.first().is_none_or(|&varies| varies)),
-                Part::Indices(_) => {}
-            }
+        let mut all = Varies { numbers: Vec::new(), tensors: Vec::new() };
+        x.parts(&mut |part, varies| match part {
+            Part::Numbers(part) => all.numbers.resize(all.numbers.len() + part.len(), varies),
+            Part::Tensor(_) => all.tensors.push(varies),
+            Part::Indices(_) => {}
         });
-        varies
+        all
     }
 
     /// Those of some handles that derivatives are taken of.
@@ -207,28 +219,32 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
 /// How many numbers there are, in tensors too.
 pub(super) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
     let mut count = 0;
-    x.parts(&mut |part| count += part.len());
+    x.parts(&mut |part, _| count += part.len());
     count
 }
 
 /// Whether there is anything else than numbers.
 pub(super) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
     let mut found = false;
-    x.parts(&mut |part| found |= !matches!(part, Part::Numbers(_)));
+    x.parts(&mut |part, _| found |= !matches!(part, Part::Numbers(_)));
     found
 }
 
 /// Of all numbers of the arguments, in their order, the places of those that derivatives are taken of.
 pub(super) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
-    let mut varies = Vec::new();
-    x.varies(&mut varies);
-    (0..varies.len()).filter(|&place| varies[place]).collect()
+    let (mut places, mut before) = (Vec::new(), 0);
+    x.parts(&mut |part, varies| {
+        let next = before + part.len();
+        places.extend((before..next).filter(|_| varies));
+        before = next;
+    });
+    places
 }
 
 /// Appends the numbers at these places, which ascend.
 pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: &mut Vec<T>) {
     let mut all = Vec::new();
-    x.parts(&mut |part| match part {
+    x.parts(&mut |part, _| match part {
         Part::Numbers(part) => all.extend_from_slice(part),
         Part::Tensor(tensor) => all.extend(tensor.iter()),
         Part::Indices(_) => {}
@@ -271,7 +287,7 @@ pub(super) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
 #[track_caller]
 pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Result<()> {
     let mut tensor = None;
-    x.parts(&mut |part| match part {
+    x.parts(&mut |part, _| match part {
         Part::Numbers(part) => numbers.extend_from_slice(part),
         Part::Tensor(found) => tensor = Some(found.shape().clone()),
         Part::Indices(found) => tensor = Some(found.shape().clone()),

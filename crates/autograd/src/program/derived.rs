@@ -126,13 +126,14 @@ pub(super) fn derived<'t, T: Float>(
         Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, last)?.and(y),
         Kind::Weighted => gradient(tape, dot(others, &y), x, last)?,
         Kind::Params => {
-            let mut tensors = SmallVec::new();
+            let mut tensors: SmallVec<[_; 1]> = SmallVec::new();
             if y.numbers[0].index < LIMIT {
                 let adjoints = last(tape, Root::Scalar(y.numbers[0]))?;
                 let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
                 (reached, tensors) = (0..params.len()).filter_map(found).unzip();
             }
-            Ends { numbers: y.numbers, tensors, integers: SmallVec::new() }
+            tensors.extend(y.tensors);
+            Ends { numbers: y.numbers, tensors, integers: y.integers }
         }
         Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
         Kind::Jvp => along(tape, &y, x, others, last)?.and(y),

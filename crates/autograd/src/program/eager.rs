@@ -95,6 +95,7 @@ impl<T: Float> Asked<'_, T> {
         let sweeps = match self.kind {
             Kind::Params => {
                 x.params(y.numbers[0], out, targets)?;
+                put_values(&y, out);
                 1
             }
             _ => self.derive(x, &y, out)?,
@@ -251,7 +252,7 @@ impl<'t, T: Float> Variables<'t, T> {
         u64::from(found.is_some())
     }
 
-    /// Appends the gradients of those parameters that one arrived at, and then the value.
+    /// Appends the gradients of those parameters that one arrived at.
     fn params(&self, y: Scalar<'t, T>, out: &mut Data<T>, targets: &mut Targets) -> Result<()> {
         targets.reached.clear();
         let found = backward(y)?;
@@ -261,7 +262,6 @@ impl<'t, T: Float> Variables<'t, T> {
                 out.tensors.push(gradient);
             }
         }
-        out.numbers.push(y.number);
         Ok(())
     }
 
@@ -374,6 +374,7 @@ fn tensor<T: Float>(found: &Option<Gradients<T>>, x: Var<'_, T>) -> Option<Tenso
 fn put_values<T: Float>(y: &Ends<'_, T>, out: &mut Data<T>) {
     out.numbers.extend(y.numbers.iter().map(|y| y.number));
     out.tensors.extend(y.tensors.iter().map(|y| y.tape().node_value(y.slot)));
+    out.integers.extend(y.integers.iter().map(|y| y.tape().with_integers(y.slot, |node| node.value.list.clone())));
 }
 
 fn ensure<T: Float>(tape: &Tape<T>) -> Result<()> {

@@ -1,12 +1,16 @@
 //! `ModelProgram`: the loss of a model and its gradients, recorded once.
 
-use super::data::{Data, Ends};
+use std::cell::RefCell;
+
+use super::Report;
+use super::data::{Data, Ends, Parts, put};
 use super::forms::Forms;
 use super::paths::{Kind, Targets};
-use super::{Recorded, Report};
-use crate::error::Result;
+use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
+use crate::handle::{Source, Wrt};
+use crate::operation::no_operand;
 use crate::param::{Generator, Leaf, Mode, Module, Param, Path};
 use crate::scalar::Scalar;
 use crate::tape::counter::count;
@@ -42,14 +46,19 @@ use crate::transform::Inputs;
 /// assert_eq!(step.report().recordings, 2);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-pub struct ModelProgram<'f, T: Float, M, X: Inputs<T>> {
-    function: Function<'f, T, M, X>,
+pub struct ModelProgram<'f, T: Float, M, X: Inputs<T>, A: Inputs<T> = ()> {
+    function: Function<'f, T, M, X, A>,
     forms: Forms<T, X>,
+    /// Results beside the loss, in their form, once that is known.
+    auxiliary: Option<A>,
     /// Lists of gradients that have been used.
     spare: Spare<T>,
 }
 
-type Function<'f, T, M, X> = Box<dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Scalar<'t, T> + 'f>;
+type Function<'f, T, M, X, A> = Box<Recorded<'f, T, M, X, A>>;
+type Recorded<'f, T, M, X, A> =
+    dyn for<'t> Fn(&M, &'t Tape<T>, <X as Inputs<T>>::Handles<'t>) -> Results<'t, T, A> + 'f;
+type Results<'t, T, A> = (Scalar<'t, T>, <A as Inputs<T>>::Handles<'t>);
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     /// Records `f` of a model at `x`. No parameter, buffer or counter changes; dropout draws its first masks.
@@ -62,7 +71,45 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         x: &X,
         f: impl for<'t> Fn(&M, &'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T> + 'f,
     ) -> Result<Self> {
-        let mut program = ModelProgram { function: Box::new(f), forms: Forms::new(x), spare: Spare::default() };
+        Self::record_aux(model, x, move |model, tape, x| (f(model, tape, x), ()))
+    }
+}
+
+impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'f, T, M, X, A> {
+    /// As [`record`](ModelProgram::record), of a function with results beside the loss: predictions, parts of the loss,
+    /// metrics. No derivative is taken of them; [`value_aux`](Self::value_aux) and
+    /// [`value_and_gradients_aux`](Self::value_and_gradients_aux) hand them out.
+    ///
+    /// Their type `A` is what the handles stand for (numbers, tensors, indices, and trees of them); it must be written, as the
+    /// compiler cannot find it from the handles. Each run has as many of them, in the same places; tensors among them may have another
+    /// shape in each run.
+    ///
+    /// ```
+    /// use autograd::{ModelProgram, Param, Tensor};
+    ///
+    /// let weight = Param::new(Tensor::from([2.0_f32, -1.0]));
+    /// let batch = (Tensor::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([1.0, 2.0]));
+    /// let mut step: ModelProgram<_, _, _, (Tensor, Tensor<usize>)> =
+    ///     ModelProgram::record_aux(&weight, &batch, |weight: &Param, tape, (x, y)| {
+    ///         let scores = x.matmul(tape.param(weight));
+    ///         ((scores - y).square().mean(), (scores, scores.argmax(0)))
+    ///     })?;
+    /// let (loss, (scores, best), gradients) = step.value_and_gradients_aux(&weight, &batch)?;
+    /// assert_eq!((loss, scores.to_vec(), best.to_vec()), (0.5, vec![0.0, 2.0], vec![1]));
+    /// assert_eq!(gradients.of(&weight)?.to_vec(), [-1.0, -2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`record`](ModelProgram::record), and when a result beside the loss has failed.
+    #[track_caller]
+    pub fn record_aux(
+        model: &M,
+        x: &X,
+        f: impl for<'t> Fn(&M, &'t Tape<T>, X::Handles<'t>) -> (Scalar<'t, T>, A::Handles<'t>) + 'f,
+    ) -> Result<Self> {
+        let (function, forms, spare): (Function<'f, T, M, X, A>, _, _) = (Box::new(f), Forms::new(x), Spare::default());
+        let mut program = ModelProgram { function, forms, auxiliary: None, spare };
         program.run(Kind::Value, model, x)?;
         Ok(program)
     }
@@ -70,12 +117,22 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     /// f of the model and `x`.
     ///
     /// # Errors
-    /// When it is recorded again: as [`record`](Self::record). When there are more paths than a program follows.
+    /// When it is recorded again: as [`record`](ModelProgram::record). When there are more paths than a program follows.
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(Kind::Value, model, x)?;
         self.write_back(model);
         Ok(self.forms.results().numbers[0])
+    }
+
+    /// f of the model and `x`: the loss, and the results beside it.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    #[track_caller]
+    pub fn value_aux(&mut self, model: &M, x: &X) -> Result<(T, A)> {
+        let value = self.value(model, x)?;
+        Ok((value, self.auxiliary(0)?))
     }
 
     /// f of the model and `x`, and its gradients with respect to the parameters of the model.
@@ -84,10 +141,29 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradients(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
+        let found = self.derive(model, x)?;
+        self.forms.release();
+        Ok(found)
+    }
+
+    /// As [`value_and_gradients`](Self::value_and_gradients), with the results beside the loss.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    #[track_caller]
+    pub fn value_and_gradients_aux(&mut self, model: &M, x: &X) -> Result<(T, A, Gradients<T>)> {
+        let (value, gradients) = self.derive(model, x)?;
+        let auxiliary = self.auxiliary(self.forms.targets().reached.len());
+        self.forms.release();
+        Ok((value, auxiliary?, gradients))
+    }
+
+    #[track_caller]
+    fn derive(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
         self.run(Kind::Params, model, x)?;
         self.write_back(model);
         let (results, reached) = (self.forms.results(), &self.forms.targets().reached);
-        let mut found = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut found = self.spare.take();
         let mut place = 0;
         let mut reached = reached.iter().zip(&results.tensors).peekable();
         each_param(model, &mut |param| {
@@ -103,8 +179,16 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         let value = results.numbers[0];
         let gradients =
             Gradients { recording: RecordingId::NONE, scalars: Tensor::zeros([0]), found, spare: self.spare.clone() };
-        self.forms.release();
         Ok((value, gradients))
+    }
+
+    /// The results of the last run beside the loss, whose tensors begin behind so many gradients.
+    #[track_caller]
+    fn auxiliary(&self, gradients: usize) -> Result<A> {
+        let Data { numbers, tensors, integers, .. } = self.forms.results();
+        let Some(mut auxiliary) = self.auxiliary.clone() else { return Err(no_operand()) };
+        put(&mut auxiliary, Parts { numbers: &numbers[1..], tensors: &tensors[gradients..], integers });
+        Ok(auxiliary)
     }
 
     /// What the program is made of, and what it cost to keep it right.
@@ -119,10 +203,26 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
         data.take(x);
         each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
-        let function = &self.function;
-        let recorded: &Recorded<'_, T, X> = &|tape, x| Ok(Ends::number(function(model, tape, x)));
+        let (function, form) = (&self.function, RefCell::new(None));
+        let recorded: &super::Recorded<'_, T, X> = &|tape, x| {
+            let (loss, auxiliary) = function(model, tape, x);
+            let ends = Ends::loss(loss, &auxiliary)?;
+            *form.borrow_mut() = Some(auxiliary.read_from(&Source::Form));
+            Ok(ends)
+        };
         self.forms.run_after(kind, &|tape| put_on(tape, model), recorded)?;
-        Ok(())
+        match (&self.auxiliary, form.into_inner()) {
+            (Some(known), Some(found)) if !known.has_form_of(&found) => {
+                let why =
+                    "the results beside the loss are others than at first: as many are expected, in the same places";
+                Err(Error::new("program", Rule::NotReplayable { why: why.into() }))
+            }
+            (None, found) => {
+                self.auxiliary = found;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives the buffers that the run has changed their new values, counters what it has counted, and takes from generators what it

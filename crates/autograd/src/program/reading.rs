@@ -52,7 +52,8 @@ impl<T: Float> Code<T> {
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
-        let mut needed = reading.needed(&scalars.chain(tensors).chain(subjects).collect::<Vec<_>>());
+        let integers = results.integers.iter().map(|result| tape.with_integers(result.slot, |node| node.entry));
+        let mut needed = reading.needed(&scalars.chain(tensors).chain(integers).chain(subjects).collect::<Vec<_>>());
         let is_unused = |slot: &u32| needed.binary_search(&entry_of(*slot)).is_err() && reading.may_fail(*slot);
         let unused: Vec<u32> = (0..of_function).filter(is_unused).collect();
         if !unused.is_empty() {
@@ -74,6 +75,10 @@ impl<T: Float> Code<T> {
         for result in &results.tensors {
             let value = reading.tensor(result.slot);
             reading.code.results.push(value);
+        }
+        for result in &results.integers {
+            let entry = tape.with_integers(result.slot, |node| node.entry);
+            reading.code.results.push(reading.known[entry as usize]);
         }
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
             reading.guard(ordinal as u32, outcome.subject, outcome.holds);

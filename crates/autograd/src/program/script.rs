@@ -149,7 +149,9 @@ impl<T: Float> Script<T> {
             match *place {
                 Place::Number(place) => data.numbers.push(self.store.numbers[place as usize]),
                 Place::Tensor(place) => data.tensors.extend(self.store.tensors[place as usize].clone()),
-                Place::Integers(_) => {}
+                Place::Integers(place) => {
+                    data.integers.extend(self.store.integers[place as usize].as_ref().map(|found| found.list.clone()));
+                }
             }
         }
         self.clear();

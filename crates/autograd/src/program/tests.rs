@@ -233,9 +233,9 @@ fn a_map_is_an_elementwise_operation() -> Result<()> {
     assert!(close(&found.value()?, &expected.value()?));
     let (g, h) = ((found * 0.5).sum().backward()?, (expected * 0.5).sum().backward()?);
     for x in [a, b, turned] {
-        assert!(close(g.of(x)?, h.of(x)?));
+        assert!(close(&g.of(x)?, &h.of(x)?));
     }
-    let (g, h) = (found.square().sum().grad(b)?, expected.square().sum().grad(b)?);
+    let (g, h) = (found.square().sum().grad(b), expected.square().sum().grad(b));
     let (g, h) = ((g * g).sum().backward()?, (h * h).sum().backward()?);
     for x in [a, b, turned] {
         assert!(g.of(x)?.iter().zip(h.of(x)?.iter()).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs())));

@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
 /// The adjoint of every entry and node up to the root; `None` where no gradient arrived.
-pub(crate) struct Adjoints<'t, T: Float> {
+pub struct Adjoints<'t, T: Float> {
     tape: &'t Tape<T>,
     scalars: Vec<Option<Scalar<'t, T>>>,
     nodes: Vec<Option<Var<'t, T>>>,

@@ -1,66 +1,56 @@
-//! What a function can be differentiated with respect to.
+//! What a function can be differentiated with respect to: a tree of numbers, tensors and indices.
 
-use crate::error::Result;
+use std::collections::BTreeMap;
+
 use crate::float::Float;
-use crate::gradients::Gradients;
+use crate::handle::{Data, Handle};
 use crate::indices::Indices;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
-use crate::transform::Handle;
 use crate::var::Var;
 
-/// Arguments of a differentiated function: numbers, tensors, indices, and arrays, vectors and tuples of such. Derivatives are
-/// taken of all but indices and [`Data`].
+/// Arguments of a differentiated function: numbers, tensors, indices, and arrays, vectors, tuples, options and ordered maps of
+/// such; `()` for none. Derivatives are taken of all but indices and [`Data`].
+///
+/// `#[derive(Inputs)]` makes a struct one that is generic in what it holds: inside of the function, handles stand in its fields.
+///
+/// ```
+/// use autograd::{Inputs, Tensor, gradient};
+///
+/// #[derive(Clone, Inputs)]
+/// struct Line<N, W> {
+///     offset: N,
+///     slopes: W,
+/// }
+///
+/// let line = Line { offset: 0.5, slopes: Tensor::from([1.0_f64, 2.0]) };
+/// let Line { offset, slopes } = gradient(|_, line| line.slopes.square().sum() * line.offset, line)?;
+/// assert_eq!((offset, slopes.to_vec()), (5.0, vec![1.0, 2.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 pub trait Inputs<T: Float>: Clone {
     /// The handles that the function gets.
     type Handles<'t>: Handle<'t, T, Value = Self>
     where
         T: 't;
 
-    /// Puts the arguments on a tape, as variables.
-    #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t>;
-
-    /// Puts the arguments on a tape, as data.
+    /// Puts every number, tensor and index on a tape.
     #[doc(hidden)]
     #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t>;
-
-    /// The gradients of the handles, in the form of the arguments.
-    ///
-    /// # Errors
-    /// When a handle has failed.
-    fn gradients<'t>(&self, handles: Self::Handles<'t>, gradients: &Gradients<T>) -> Result<Self>;
-
-    /// Zeros in the form of the arguments.
-    fn zeros(&self) -> Self;
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Self::Handles<'t>;
 
     /// Whether there are as many numbers and tensors of the same shapes in the same places.
     #[doc(hidden)]
     fn has_form_of(&self, other: &Self) -> bool;
 
-    /// The arguments as a list of tensors, without data.
+    /// Shows every number, tensor and index in order, and whether derivatives are taken of it.
     #[doc(hidden)]
-    fn tensors(&self) -> Vec<Tensor<T>>;
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool));
 
-    /// The handles for tensors in the order of [`tensors`](Self::tensors), on their tape; `None` when there are too few.
-    #[doc(hidden)]
-    fn handles<'t>(&self, tape: &'t Tape<T>, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Self::Handles<'t>>;
-
-    /// Shows every number and every tensor, in order.
-    #[doc(hidden)]
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>));
-
-    /// Shows every number and every tensor for writing, in order.
+    /// Shows the same for writing.
     #[doc(hidden)]
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>));
-
-    /// Appends for every number, also those in tensors, whether derivatives are taken of it.
-    #[doc(hidden)]
-    fn varies(&self, varies: &mut Vec<bool>) {
-        self.parts(&mut |part| varies.resize(varies.len() + part.len(), true));
-    }
 
     /// The elements of a list of arguments as numbers, if that is what they are.
     #[doc(hidden)]
@@ -71,6 +61,60 @@ pub trait Inputs<T: Float>: Clone {
     #[doc(hidden)]
     fn numbers_mut(_list: &mut [Self]) -> Option<&mut [T]> {
         None
+    }
+
+    /// Puts the arguments on a tape, as variables.
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t> {
+        self.record_by(&mut Recorder { tape, as_data: false, given: None })
+    }
+
+    /// Zeros in the form of the arguments.
+    fn zeros(&self) -> Self {
+        let mut zeros = self.clone();
+        zeros.parts_mut(&mut |part| match part {
+            PartMut::Numbers(numbers) => numbers.fill(T::ZERO),
+            PartMut::Tensor(tensor) => *tensor = Tensor::zeros(tensor.shape()),
+            PartMut::Indices(list) => *list = Tensor::zeros(list.shape()),
+        });
+        zeros
+    }
+}
+
+/// How arguments come onto a tape.
+#[doc(hidden)]
+pub struct Recorder<'r, 't, T: Float> {
+    pub(crate) tape: &'t Tape<T>,
+    /// Whether no derivative is taken of them.
+    pub(crate) as_data: bool,
+    /// The handles of those that derivatives are taken of, where they are on the tape already.
+    pub(crate) given: Option<&'r mut dyn Iterator<Item = Var<'t, T>>>,
+}
+
+impl<'t, T: Float> Recorder<'_, 't, T> {
+    fn given(&mut self) -> Option<Var<'t, T>> {
+        self.given.as_mut().filter(|_| !self.as_data)?.next()
+    }
+
+    /// A number that may be another one in the next run of a program is an entry of its recording, data too.
+    #[inline]
+    #[track_caller]
+    fn number(&mut self, number: T) -> Scalar<'t, T> {
+        match self.given() {
+            Some(given) => given.item(),
+            None if self.as_data && !self.tape.is_guarding() => Scalar::constant(number),
+            None => self.tape.scalar(number),
+        }
+    }
+
+    #[inline]
+    #[track_caller]
+    fn tensor(&mut self, tensor: &Tensor<T>) -> Var<'t, T> {
+        match self.given() {
+            Some(given) => given,
+            None if self.as_data => self.tape.constant(tensor),
+            None => self.tape.var(tensor.clone()),
+        }
     }
 }
 
@@ -106,35 +150,16 @@ macro_rules! number {
         impl Inputs<$float> for $float {
             type Handles<'t> = Scalar<'t, $float>;
 
+            #[inline]
             #[track_caller]
-            fn record<'t>(&self, tape: &'t Tape<$float>) -> Scalar<'t, $float> {
-                tape.scalar(*self)
-            }
-            fn record_data<'t>(&self, tape: &'t Tape<$float>) -> Scalar<'t, $float> {
-                // A program's recording has an entry for every number that may be another one in the next run.
-                if tape.is_guarding() { tape.scalar(*self) } else { Scalar::constant(*self) }
-            }
-            fn gradients<'t>(&self, handle: Scalar<'t, $float>, gradients: &Gradients<$float>) -> Result<Self> {
-                gradients.of(handle)
-            }
-            fn zeros(&self) -> Self {
-                0.0
+            fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, $float>) -> Scalar<'t, $float> {
+                recorder.number(*self)
             }
             fn has_form_of(&self, _: &Self) -> bool {
                 true
             }
-            fn tensors(&self) -> Vec<Tensor<$float>> {
-                vec![Tensor::scalar(*self)]
-            }
-            fn handles<'t>(
-                &self,
-                _: &'t Tape<$float>,
-                vars: &mut dyn Iterator<Item = Var<'t, $float>>,
-            ) -> Option<Scalar<'t, $float>> {
-                vars.next().map(Var::item)
-            }
-            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, $float>)) {
-                show(Part::Numbers(std::slice::from_ref(self)));
+            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, $float>, bool)) {
+                show(Part::Numbers(std::slice::from_ref(self)), true);
             }
             fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, $float>)) {
                 show(PartMut::Numbers(std::slice::from_mut(self)));
@@ -155,30 +180,14 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     type Handles<'t> = Var<'t, T>;
 
     #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
-        tape.var(self.clone())
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
-        tape.constant(self)
-    }
-    fn gradients<'t>(&self, handle: Var<'t, T>, gradients: &Gradients<T>) -> Result<Self> {
-        Ok(gradients.of(handle).cloned().unwrap_or_else(|_| self.zeros()))
-    }
-    fn zeros(&self) -> Self {
-        Tensor::zeros(self.shape())
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Var<'t, T> {
+        recorder.tensor(self)
     }
     fn has_form_of(&self, other: &Self) -> bool {
         self.shape() == other.shape()
     }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        vec![self.clone()]
-    }
-    fn handles<'t>(&self, _: &'t Tape<T>, vars: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Var<'t, T>> {
-        vars.next()
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        show(Part::Tensor(self));
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+        show(Part::Tensor(self), true);
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
         show(PartMut::Tensor(self));
@@ -192,182 +201,126 @@ impl<T: Float> Inputs<T> for Tensor<usize> {
         T: 't;
 
     #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        tape.indices(self.clone())
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        self.record(tape)
-    }
-    fn gradients<'t>(&self, _: Indices<'t, T>, _: &Gradients<T>) -> Result<Self> {
-        Ok(Inputs::<T>::zeros(self))
-    }
-    fn zeros(&self) -> Self {
-        Tensor::zeros(self.shape())
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Indices<'t, T> {
+        recorder.tape.indices(self.clone())
     }
     fn has_form_of(&self, other: &Self) -> bool {
         self.shape() == other.shape()
     }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        Vec::new()
-    }
-    fn handles<'t>(&self, tape: &'t Tape<T>, _: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Indices<'t, T>> {
-        Some(self.record(tape))
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        show(Part::Indices(self));
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+        show(Part::Indices(self), false);
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
         show(PartMut::Indices(self));
     }
 }
 
-/// Shows the parts of a list of arguments: as one slice where they are numbers.
-fn parts_of<'x, T: Float, X: Inputs<T>>(list: &'x [X], show: &mut dyn FnMut(Part<'x, T>)) {
-    match X::numbers(list) {
-        Some(numbers) => show(Part::Numbers(numbers)),
-        None => list.iter().for_each(|x| x.parts(show)),
+/// A list shows its numbers as one part.
+macro_rules! list {
+    ([$($size:tt)*] $list:ty, $handles:ty, $record:expr) => {
+        impl<T: Float, X: Inputs<T> $($size)*> Inputs<T> for $list {
+            type Handles<'t>
+                = $handles
+            where
+                T: 't;
+
+            #[track_caller]
+            fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> $handles {
+                $record(self, recorder)
+            }
+            fn has_form_of(&self, other: &Self) -> bool {
+                let are_numbers = X::numbers(self).is_some();
+                self.len() == other.len()
+                    && (are_numbers || self.iter().zip(other).all(|(x, other)| x.has_form_of(other)))
+            }
+            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+                match X::numbers(self) {
+                    Some(numbers) => show(Part::Numbers(numbers), true),
+                    None => self.iter().for_each(|x| x.parts(show)),
+                }
+            }
+            fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+                match X::numbers_mut(self) {
+                    Some(numbers) => show(PartMut::Numbers(numbers)),
+                    None => self.iter_mut().for_each(|x| x.parts_mut(show)),
+                }
+            }
+        }
+    };
+}
+
+#[track_caller]
+fn record_array<'t, T: Float, X: Inputs<T>, const N: usize>(
+    list: &[X; N],
+    recorder: &mut Recorder<'_, 't, T>,
+) -> [X::Handles<'t>; N] {
+    std::array::from_fn(|i| list[i].record_by(recorder))
+}
+
+#[track_caller]
+fn record_vec<'t, T: Float, X: Inputs<T>>(list: &[X], recorder: &mut Recorder<'_, 't, T>) -> Vec<X::Handles<'t>> {
+    let mut handles = Vec::with_capacity(list.len());
+    for x in list {
+        handles.push(x.record_by(recorder));
     }
+    handles
 }
 
-fn parts_of_mut<T: Float, X: Inputs<T>>(list: &mut [X], show: &mut dyn FnMut(PartMut<'_, T>)) {
-    match X::numbers_mut(list) {
-        Some(numbers) => show(PartMut::Numbers(numbers)),
-        None => list.iter_mut().for_each(|x| x.parts_mut(show)),
-    }
-}
+list!([, const N: usize] [X; N], [X::Handles<'t>; N], record_array);
+list!([] Vec<X>, Vec<X::Handles<'t>>, |list: &Vec<X>, recorder| record_vec(list, recorder));
 
-fn have_form_of<T: Float, X: Inputs<T>>(list: &[X], other: &[X]) -> bool {
-    let numbers = X::numbers(list).is_some();
-    list.len() == other.len() && (numbers || list.iter().zip(other).all(|(x, other)| x.has_form_of(other)))
-}
-
-fn varies_of<T: Float, X: Inputs<T>>(list: &[X], varies: &mut Vec<bool>) {
-    match X::numbers(list) {
-        Some(numbers) => varies.resize(varies.len() + numbers.len(), true),
-        None => list.iter().for_each(|x| x.varies(varies)),
-    }
-}
-
-impl<T: Float, X: Inputs<T>, const N: usize> Inputs<T> for [X; N] {
+impl<T: Float, X: Inputs<T>> Inputs<T> for Option<X> {
     type Handles<'t>
-        = [X::Handles<'t>; N]
+        = Option<X::Handles<'t>>
     where
         T: 't;
 
     #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> [X::Handles<'t>; N] {
-        std::array::from_fn(|i| self[i].record(tape))
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> [X::Handles<'t>; N] {
-        std::array::from_fn(|i| self[i].record_data(tape))
-    }
-    fn gradients<'t>(&self, handles: [X::Handles<'t>; N], gradients: &Gradients<T>) -> Result<Self> {
-        let mut found = self.clone();
-        for ((found, x), handle) in found.iter_mut().zip(self).zip(handles) {
-            *found = x.gradients(handle, gradients)?;
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Option<X::Handles<'t>> {
+        match self {
+            Some(x) => Some(x.record_by(recorder)),
+            None => None,
         }
-        Ok(found)
-    }
-    fn zeros(&self) -> Self {
-        std::array::from_fn(|i| self[i].zeros())
     }
     fn has_form_of(&self, other: &Self) -> bool {
-        have_form_of(self, other)
+        match (self, other) {
+            (Some(x), Some(other)) => x.has_form_of(other),
+            (None, None) => true,
+            _ => false,
+        }
     }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        self.iter().flat_map(|x| x.tensors()).collect()
-    }
-    fn handles<'t>(
-        &self,
-        tape: &'t Tape<T>,
-        vars: &mut dyn Iterator<Item = Var<'t, T>>,
-    ) -> Option<[X::Handles<'t>; N]> {
-        self.iter().map(|x| x.handles(tape, vars)).collect::<Option<Vec<_>>>()?.try_into().ok()
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        parts_of(self, show);
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+        self.iter().for_each(|x| x.parts(show));
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
-        parts_of_mut(self, show);
-    }
-    fn varies(&self, varies: &mut Vec<bool>) {
-        varies_of(self, varies);
+        self.iter_mut().for_each(|x| x.parts_mut(show));
     }
 }
 
-impl<T: Float, X: Inputs<T>> Inputs<T> for Vec<X> {
+impl<T: Float, K: Ord + Clone, X: Inputs<T>> Inputs<T> for BTreeMap<K, X> {
     type Handles<'t>
-        = Vec<X::Handles<'t>>
+        = BTreeMap<K, X::Handles<'t>>
     where
         T: 't;
 
     #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Vec<X::Handles<'t>> {
-        let mut handles = Vec::with_capacity(self.len());
-        for x in self {
-            handles.push(x.record(tape));
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> BTreeMap<K, X::Handles<'t>> {
+        let mut handles = BTreeMap::new();
+        for (key, x) in self {
+            handles.insert(key.clone(), x.record_by(recorder));
         }
         handles
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Vec<X::Handles<'t>> {
-        let mut handles = Vec::with_capacity(self.len());
-        for x in self {
-            handles.push(x.record_data(tape));
-        }
-        handles
-    }
-    fn gradients<'t>(&self, handles: Vec<X::Handles<'t>>, gradients: &Gradients<T>) -> Result<Self> {
-        self.iter().zip(handles).map(|(x, handle)| x.gradients(handle, gradients)).collect()
-    }
-    fn zeros(&self) -> Self {
-        self.iter().map(X::zeros).collect()
     }
     fn has_form_of(&self, other: &Self) -> bool {
-        have_form_of(self, other)
+        self.len() == other.len() && self.iter().zip(other).all(|((k, x), (l, y))| k == l && x.has_form_of(y))
     }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        self.iter().flat_map(|x| x.tensors()).collect()
-    }
-    fn handles<'t>(
-        &self,
-        tape: &'t Tape<T>,
-        vars: &mut dyn Iterator<Item = Var<'t, T>>,
-    ) -> Option<Vec<X::Handles<'t>>> {
-        self.iter().map(|x| x.handles(tape, vars)).collect()
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        parts_of(self, show);
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+        self.values().for_each(|x| x.parts(show));
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
-        parts_of_mut(self, show);
-    }
-    fn varies(&self, varies: &mut Vec<bool>) {
-        varies_of(self, varies);
+        self.values_mut().for_each(|x| x.parts_mut(show));
     }
 }
-
-/// Arguments that no derivative is taken of: what a function depends on besides its variables.
-///
-/// In a gradient or a product, zeros stand in its place; in a direction, what stands there does not matter; rows of Jacobians
-/// and Hessians leave it out.
-///
-/// ```
-/// use autograd::{Data, Program, gradient};
-///
-/// let (slope, Data(_)) = gradient(|_, (a, Data(x))| (a * x).exp(), (0.0_f64, Data(3.0)))?;
-/// assert_eq!(slope, 3.0);
-///
-/// let mut error = Program::record_vector(&([1.0_f64, 0.0], Data([2.0, 3.0])), |tape, ([a, b], Data([x, y]))| {
-///     tape.from_scalars(&[a * x + b - y])
-/// })?;
-/// assert_eq!(error.jacobian(&([1.0, 0.0], Data([5.0, 4.0])))?.to_vec(), [5.0, 1.0]);
-/// # Ok::<(), autograd::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Data<X>(pub X);
 
 impl<T: Float, X: Inputs<T>> Inputs<T> for Data<X> {
     type Handles<'t>
@@ -376,36 +329,17 @@ impl<T: Float, X: Inputs<T>> Inputs<T> for Data<X> {
         T: 't;
 
     #[track_caller]
-    fn record<'t>(&self, tape: &'t Tape<T>) -> Data<X::Handles<'t>> {
-        self.record_data(tape)
-    }
-    #[track_caller]
-    fn record_data<'t>(&self, tape: &'t Tape<T>) -> Data<X::Handles<'t>> {
-        Data(self.0.record_data(tape))
-    }
-    fn gradients<'t>(&self, _: Data<X::Handles<'t>>, _: &Gradients<T>) -> Result<Self> {
-        Ok(self.zeros())
-    }
-    fn zeros(&self) -> Self {
-        Data(self.0.zeros())
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Data<X::Handles<'t>> {
+        Data(self.0.record_by(&mut Recorder { tape: recorder.tape, as_data: true, given: None }))
     }
     fn has_form_of(&self, other: &Self) -> bool {
         self.0.has_form_of(&other.0)
     }
-    fn tensors(&self) -> Vec<Tensor<T>> {
-        Vec::new()
-    }
-    fn handles<'t>(&self, tape: &'t Tape<T>, _: &mut dyn Iterator<Item = Var<'t, T>>) -> Option<Data<X::Handles<'t>>> {
-        Some(self.record_data(tape))
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-        self.0.parts(show);
+    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+        self.0.parts(&mut |part, _| show(part, false));
     }
     fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
         self.0.parts_mut(show);
-    }
-    fn varies(&self, varies: &mut Vec<bool>) {
-        self.parts(&mut |part| varies.resize(varies.len() + part.len(), false));
     }
 }
 
@@ -418,45 +352,28 @@ macro_rules! tuple {
                 T: 't;
 
             #[track_caller]
-            fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t> {
-                ($(self.$place.record(tape),)*)
+            fn record_by<'t>(&self, _recorder: &mut Recorder<'_, 't, T>) -> Self::Handles<'t> {
+                ($(self.$place.record_by(_recorder),)*)
             }
-            #[track_caller]
-            fn record_data<'t>(&self, tape: &'t Tape<T>) -> Self::Handles<'t> {
-                ($(self.$place.record_data(tape),)*)
+            fn has_form_of(&self, _other: &Self) -> bool {
+                true $(&& self.$place.has_form_of(&_other.$place))*
             }
-            fn gradients<'t>(&self, handles: Self::Handles<'t>, gradients: &Gradients<T>) -> Result<Self> {
-                Ok(($(self.$place.gradients(handles.$place, gradients)?,)*))
+            fn parts<'x>(&'x self, _show: &mut dyn FnMut(Part<'x, T>, bool)) {
+                $(self.$place.parts(_show);)*
             }
-            fn zeros(&self) -> Self {
-                ($(self.$place.zeros(),)*)
-            }
-            fn has_form_of(&self, other: &Self) -> bool {
-                $(self.$place.has_form_of(&other.$place))&&*
-            }
-            fn tensors(&self) -> Vec<Tensor<T>> {
-                [$(self.$place.tensors()),*].concat()
-            }
-            fn handles<'t>(
-                &self,
-                tape: &'t Tape<T>,
-                vars: &mut dyn Iterator<Item = Var<'t, T>>,
-            ) -> Option<Self::Handles<'t>> {
-                Some(($(self.$place.handles(tape, vars)?,)*))
-            }
-            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>)) {
-                $(self.$place.parts(show);)*
-            }
-            fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
-                $(self.$place.parts_mut(show);)*
-            }
-            fn varies(&self, varies: &mut Vec<bool>) {
-                $(self.$place.varies(varies);)*
+            fn parts_mut(&mut self, _show: &mut dyn FnMut(PartMut<'_, T>)) {
+                $(self.$place.parts_mut(_show);)*
             }
         }
     };
 }
 
+tuple!();
+tuple!(A 0);
 tuple!(A 0, B 1);
 tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

@@ -156,7 +156,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let x = tape.var(Tensor::ones([100]));
         let y = dropout.forward(x);
-        assert_eq!(y.sum().backward().unwrap().of(x).unwrap(), &y.value().unwrap());
+        assert_eq!(y.sum().backward().unwrap().of(x).unwrap(), y.value().unwrap());
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
         let y = Tensor::from([0.0, 1.0, 0.25, 1.0]);
         let (a, b) = (bce(x.sigmoid(), &y), bce_with_logits(x, &y));
         assert!((a.value().unwrap() - b.value().unwrap()).abs() < 1e-15);
-        let [a, b] = [a, b].map(|loss| loss.backward().unwrap().of(x).unwrap().clone());
+        let [a, b] = [a, b].map(|loss| loss.backward().unwrap().of(x).unwrap());
         a.close_to(&b, 1e-14, 1e-16).unwrap();
     }
 

@@ -186,7 +186,7 @@ mod tests {
             let [a, b] =
                 [cross_entropy_with(logits, classes, &options), cross_entropy_with(logits, &certain, &options)];
             assert_close(&a.value().unwrap(), &b.value().unwrap());
-            let [a, b] = [a, b].map(|loss| loss.sum().backward().unwrap().of(logits).unwrap().clone());
+            let [a, b] = [a, b].map(|loss| loss.sum().backward().unwrap().of(logits).unwrap());
             assert_close(&a, &b);
             let [a, b] = [nll_with(logits, classes, &options), nll_with(logits, &certain, &options)];
             assert_close(&a.value().unwrap(), &b.value().unwrap());
