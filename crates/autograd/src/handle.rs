@@ -407,6 +407,7 @@ impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Data<H> {
 
 macro_rules! tuple {
     ($($handle:ident $place:tt),*) => {
+        #[allow(clippy::unused_unit, reason = "the tuple of nothing")]
         impl<'t, T: Float, $($handle: Wrt<'t, T>),*> Wrt<'t, T> for ($($handle,)*) {
             type Value = ($($handle::Value,)*);
 
@@ -419,6 +420,7 @@ macro_rules! tuple {
             }
         }
 
+        #[allow(clippy::unused_unit, reason = "the tuple of nothing")]
         impl<'t, T: Float, $($handle: Handle<'t, T>),*> Handle<'t, T> for ($($handle,)*) {
             fn replace_by(self, _by: &Replacement<'_, 't, T>) -> Self {
                 ($(self.$place.replace_by(_by),)*)

@@ -219,7 +219,7 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
 /// How many numbers there are, in tensors too.
 pub(super) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
     let mut count = 0;
-    x.parts(&mut |part, _| count += part.len());
+    x.parts(&mut |part, _| count += part.count());
     count
 }
 
@@ -234,7 +234,7 @@ pub(super) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
 pub(super) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
     let (mut places, mut before) = (Vec::new(), 0);
     x.parts(&mut |part, varies| {
-        let next = before + part.len();
+        let next = before + part.count();
         places.extend((before..next).filter(|_| varies));
         before = next;
     });

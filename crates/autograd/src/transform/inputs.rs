@@ -128,7 +128,7 @@ pub enum Part<'x, T: Float> {
 
 impl<T: Float> Part<'_, T> {
     /// How many numbers there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Part::Numbers(numbers) => numbers.len(),
             Part::Tensor(tensor) => tensor.len(),
@@ -345,6 +345,7 @@ impl<T: Float, X: Inputs<T>> Inputs<T> for Data<X> {
 
 macro_rules! tuple {
     ($($input:ident $place:tt),*) => {
+        #[allow(clippy::unused_unit, reason = "the tuple of nothing")]
         impl<T: Float, $($input: Inputs<T>),*> Inputs<T> for ($($input,)*) {
             type Handles<'t>
                 = ($($input::Handles<'t>,)*)
