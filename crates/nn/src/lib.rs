@@ -72,6 +72,7 @@ mod module;
 #[cfg(feature = "progress")]
 mod progress;
 mod save;
+mod state;
 mod summary;
 
 pub use autograd::{
@@ -83,7 +84,8 @@ pub use module::ModuleExt;
 pub use nn_derive::Module;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
-pub use save::{FileError, LoadReport, Mismatch, load, load_partial, save};
+pub use save::{FileError, load, load_partial, save};
+pub use state::{LoadReport, Mismatch};
 pub use summary::{LayerSummary, Summary, summary, summary_of};
 
 /// The examples of the README are tested like all others.
