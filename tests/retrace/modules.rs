@@ -2,6 +2,8 @@
 
 mod containers;
 mod copies;
+mod functional;
+mod layers;
 
 use autograd::Tensor;
 use nn::{Linear, Module, ModuleExt};
@@ -30,4 +32,24 @@ fn names(model: &impl Module<f64>) -> Vec<String> {
 
 fn values(model: &impl Module<f64>) -> Vec<Tensor<f64>> {
     model.named_parameters().into_iter().map(|(_, param)| param.value().clone()).collect()
+}
+
+/// Every slope of a function of a model by central differences, parameter after parameter.
+fn differences<M: Module<f64>>(model: &mut M, f: impl Fn(&M) -> f64) -> Vec<f64> {
+    let h = 1e-6;
+    let mut slopes = Vec::new();
+    for (name, value) in names(model).into_iter().zip(values(model)) {
+        for place in 0..value.len() {
+            let mut at = |by: f64| {
+                let mut moved = value.to_vec();
+                moved[place] += by;
+                let moved = Tensor::from_vec(value.shape(), moved).unwrap();
+                model.parameter_mut(&name).unwrap().set(moved).unwrap();
+                f(model)
+            };
+            slopes.push((at(h) - at(-h)) / (2.0 * h));
+        }
+        model.parameter_mut(&name).unwrap().set(value).unwrap();
+    }
+    slopes
 }
