@@ -155,6 +155,7 @@ pub trait ModuleExt<T: Float>: Module<T> {
     ///
     /// # Errors
     /// When the names or shapes differ, all of which the error lists; nothing is changed then.
+    #[doc(alias = "load_state_dict")]
     #[track_caller]
     fn copy_from(&mut self, other: &(impl Module<T> + ?Sized)) -> Result<()> {
         let values = state_for(self, other, "copy_from")?;
@@ -194,6 +195,8 @@ pub trait ModuleExt<T: Float>: Module<T> {
     ///
     /// # Errors
     /// As of [`copy_from`](Self::copy_from).
+    #[doc(alias = "ema")]
+    #[doc(alias = "polyak")]
     #[track_caller]
     fn lerp_from(&mut self, other: &(impl Module<T> + ?Sized), weight: f64) -> Result<()> {
         let values = state_for(self, other, "lerp_from")?;

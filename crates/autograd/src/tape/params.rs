@@ -91,6 +91,7 @@ impl<T: Float> Tape<T> {
     /// # Errors
     /// A handle of another shape than its parameter, or on another tape, and another number of handles than of parameters mark the
     /// tape, and the parameter is a failed handle within `f`.
+    #[doc(alias = "functional_call")]
     #[track_caller]
     pub fn with_params<'t, R>(
         &'t self,
