@@ -298,7 +298,7 @@ fn of_recurrent_networks() {
     .change("batch_first", |model| *model = Lstm::with_config(4, 4, of(2, true, 0.0), &mut rng()))
     .change("dropout", |model| *model = Lstm::with_config(4, 4, of(2, true, 0.5), &mut rng()))
     .change("mode", |model| model.eval())
-    .change("no bias", |model| model.params_mut()[0] = model.clone().without_bias().params()[0].clone());
+    .change("no bias", |model| model.params[0] = model.clone().without_bias().params[0].clone());
     Followed::new("gru", || Gru::new(4, 4, &mut rng()), &[3, 3, 4], |model, x| model.forward(x))
         .change("batch_first", |model| *model = Gru::with_config(4, 4, of(1, true, 0.0), &mut rng()));
     Followed::new("rnn", || Rnn::new(4, 4, &mut rng()), &[3, 3, 4], |model, x| model.forward(x))

@@ -3,6 +3,7 @@
 //! A [`Param`] is a trainable tensor that lives in a model, without a lifetime. [`Module`] shows what a model holds, so
 //! that update rules, files and summaries need to know nothing else of it.
 
+mod containers;
 mod counter;
 mod generator;
 mod module;
@@ -93,7 +94,20 @@ impl<T: Float> Param<T> {
     }
 }
 
-/// A copy is a parameter of its own, with gradients of its own.
+/// A copy is a parameter of its own, with gradients of its own; so is every parameter of a model that is cloned.
+///
+/// It begins with the same value, frozen if this one is, and shares its elements until one of both is updated.
+///
+/// ```
+/// use autograd::{Param, Tape};
+///
+/// let weight = Param::new([1.0_f32, 2.0]);
+/// let copy = weight.clone();
+/// let tape = Tape::new();
+/// let gradients = (tape.param(&weight) * 3.0 + tape.param(&copy) * 5.0).sum().backward()?;
+/// assert_eq!((gradients.of(&weight)?.to_vec(), gradients.of(&copy)?.to_vec()), (vec![3.0; 2], vec![5.0; 2]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 impl<T: Float> Clone for Param<T> {
     fn clone(&self) -> Self {
         Self { trainable: self.trainable, ..Self::new(self.value.clone()) }

@@ -11,6 +11,7 @@ mod entry;
 mod guard;
 mod integers;
 mod node;
+mod params;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
@@ -27,7 +28,6 @@ use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::custom::CustomRule;
 use crate::ops::{Op, Reshape, Saved};
-use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -62,6 +62,8 @@ pub struct Tape<T: Float = f32> {
     saved: RefCell<Vec<(u32, Saved<T>)>>,
     customs: RefCell<Vec<Rc<dyn CustomRule<T>>>>,
     leaves: RefCell<HashMap<u64, u32>>,
+    /// The nodes of handles that stand for parameters within a `with_params`.
+    substitutes: RefCell<HashMap<u64, u32>>,
     names: RefCell<HashMap<u32, String>>,
     failure: RefCell<Option<Error>>,
     mode: Cell<Mode>,
@@ -127,6 +129,7 @@ impl<T: Float> Tape<T> {
             saved: RefCell::default(),
             customs: RefCell::default(),
             leaves: RefCell::default(),
+            substitutes: RefCell::default(),
             names: RefCell::default(),
             failure: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
@@ -236,38 +239,6 @@ impl<T: Float> Tape<T> {
         let inputs = Inputs::from_slice(&[Input::Node(x.slot)]);
         let site = self.with_node(x.slot, |node| node.site);
         Var::new(self, self.push_node(Node { tracked: true, ..Node::new(op, inputs, value, site) }))
-    }
-
-    /// A parameter of a model. Its tensor is shared, not copied; asking again gives the same handle. A frozen parameter
-    /// is a constant.
-    ///
-    /// # Errors
-    /// In a program, one that is trained and no part of the model that is the argument.
-    #[track_caller]
-    pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
-        let tracked = param.is_trainable();
-        // One that was frozen or trainable before, and no longer is, gets another handle.
-        let known = self.leaves.borrow().get(&param.id()).copied();
-        match known.filter(|&slot| self.with_node(slot, |node| node.tracked) == tracked) {
-            Some(slot) => Var::new(self, slot),
-            None if tracked && self.is_for_program() => {
-                let why = "it is trained, and no part of the model that is an argument of the program: pass it in the \
-                           model of a `ModelProgram`, or freeze it";
-                Var::new(self, self.fail(Error::new("param", Rule::NotReplayable { why: why.into() })))
-            }
-            None => self.know_param(param),
-        }
-    }
-
-    /// Puts a parameter on the tape.
-    #[track_caller]
-    pub(crate) fn know_param(&self, param: &Param<T>) -> Var<'_, T> {
-        let var = self.leaf(param.value().clone(), param.is_trainable(), Location::caller());
-        // Inside a scope without gradients the handle is a constant, and must not become the parameter's handle outside.
-        if self.mode.get().recording && var.slot < LIMIT {
-            self.leaves.borrow_mut().insert(param.id(), var.slot);
-        }
-        var
     }
 
     /// Runs `f` without recording derivatives: what it computes are constants.
@@ -412,16 +383,6 @@ impl<T: Float> Tape<T> {
 
     pub(crate) fn name(&self, slot: u32) -> Option<String> {
         self.names.borrow().get(&slot).cloned()
-    }
-
-    /// The node that holds a parameter in this recording.
-    pub(crate) fn slot_of(&self, param: u64) -> Option<u32> {
-        self.leaves.borrow().get(&param).copied()
-    }
-
-    /// Shows every parameter on the tape with its node.
-    pub(crate) fn for_each_param(&self, mut show: impl FnMut(u64, u32)) {
-        self.leaves.borrow().iter().for_each(|(&id, &slot)| show(id, slot));
     }
 
     /// Runs `f` recording or not, and then forgets every operation that it wrote: for rules whose results are numbers.

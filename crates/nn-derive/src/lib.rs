@@ -29,8 +29,8 @@ use syn::{WherePredicate, parse_macro_input, parse_quote};
 /// | `enum Layer { Gated { value: Linear, gate: Linear } }` | `value.weight`, `gate.weight` |
 ///
 /// Of an enum, the name of the active variant and its fields are visited; an enum of variants without fields is a module too.
-/// Field types must implement `Module`: layers and parameters do, boxes, options, lists and arrays of modules, and plain
-/// numbers, `bool` and `String`, which are settings. Three attributes change what happens to a field:
+/// Field types must implement `Module`: layers and parameters do, boxes, options, lists, arrays and tuples of modules, maps
+/// (`BTreeMap`) from names to modules, and plain numbers, `bool` and `String`, which are settings. Three attributes change what happens to a field:
 ///
 /// - `#[module(setting)]` shows a value that is no module, but has `Hash`, as a setting: an enum, a set, or options of another
 ///   crate;

@@ -56,6 +56,26 @@
 //! }
 //! ```
 //!
+//! Layers run with weights that are computed, too: within [`Tape::with_params`](autograd::Tape::with_params) other handles stand for
+//! the parameters of a model. Here those after a step of gradient descent, through which the outer gradient goes:
+//!
+//! ```
+//! use autograd::Tape;
+//! use nn::{Linear, loss::mse};
+//! use rand::{SeedableRng, rngs::StdRng};
+//!
+//! let model: Linear = Linear::new(1, 1, &mut StdRng::seed_from_u64(0));
+//! let tape = Tape::new();
+//! let [x, seen, wanted] = [[[1.0], [2.0]], [[2.0], [3.0]], [[1.0], [4.0]]].map(|rows| tape.constant(rows));
+//! let weights = tape.params(&model);
+//! let slopes = mse(model.forward(x), seen).grad(weights.clone())?;
+//! let adapted: Vec<_> = weights.into_iter().zip(slopes).map(|(w, slope)| w - 0.1 * slope).collect();
+//! let loss = tape.with_params(&model, &adapted, || mse(model.forward(x), wanted));
+//! let gradients = loss.backward()?;
+//! assert_eq!(gradients.of(&model.weight)?.shape(), model.weight.shape());
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
 //! Layers know [`Var`](autograd::Var) and [`Param`], nothing of a tape's insides. Where PyTorch has the same layer, names,
 //! layouts, defaults and initial distributions are PyTorch's.
 
@@ -72,6 +92,7 @@ mod module;
 #[cfg(feature = "progress")]
 mod progress;
 mod save;
+mod state;
 mod summary;
 
 pub use autograd::{
@@ -83,7 +104,8 @@ pub use module::ModuleExt;
 pub use nn_derive::Module;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
-pub use save::{FileError, LoadReport, Mismatch, load, load_partial, save};
+pub use save::{FileError, load, load_partial, save};
+pub use state::{LoadReport, Mismatch};
 pub use summary::{LayerSummary, Summary, summary, summary_of};
 
 /// The examples of the README are tested like all others.

@@ -14,8 +14,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path as FilePath, PathBuf};
 
-use autograd::{Error, Float, Leaf, LeafMut, Module, Path, Rule, Shape, Tensor};
+use autograd::{Error, Float, Module, Rule, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
+
+use crate::state::{LoadReport, Mismatch, Value, assign, repeated, state};
 
 /// Why a model was not saved or loaded.
 ///
@@ -83,52 +85,6 @@ impl From<FileError> for Error {
     #[track_caller]
     fn from(error: FileError) -> Self {
         Error::new("file", Rule::Custom(error.to_string()))
-    }
-}
-
-/// How the names of a file met those of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LoadReport {
-    /// Names that were in both, with the same shape.
-    pub loaded: Vec<String>,
-    /// Names of the model that the file lacks, without `num_batches_tracked`: as in PyTorch, a file may lack it.
-    pub missing: Vec<String>,
-    /// Names of the file that the model lacks.
-    pub unexpected: Vec<String>,
-    /// Names that were in both, with different shapes.
-    pub mismatched: Vec<Mismatch>,
-}
-
-/// A name with different shapes in a model and a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// The name.
-    pub name: String,
-    /// The shape in the model.
-    pub expected: Shape,
-    /// The shape in the file.
-    pub found: Shape,
-}
-
-impl LoadReport {
-    /// Whether model and file had the same names and shapes.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
-    }
-}
-
-impl fmt::Display for LoadReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tensors fit", self.loaded.len())?;
-        for (what, names) in [("missing in the file", &self.missing), ("unexpected in the file", &self.unexpected)] {
-            if !names.is_empty() {
-                write!(f, "; {what}: {}", names.join(", "))?;
-            }
-        }
-        for Mismatch { name, expected, found } in &self.mismatched {
-            write!(f, "; {name} has shape {expected} in the model and {found} in the file")?;
-        }
-        Ok(())
     }
 }
 
@@ -259,27 +215,11 @@ impl Stored {
     }
 }
 
-/// What a model holds under a name.
-#[derive(Debug, Clone, PartialEq)]
-enum Value<T: Float> {
-    Tensor(Tensor<T>),
-    Count(u64),
-}
-
-impl<T: Float> Value<T> {
-    fn shape(&self) -> Shape {
-        match self {
-            Value::Tensor(tensor) => tensor.shape().clone(),
-            Value::Count(_) => Shape::default(),
-        }
-    }
-
-    /// What a file has for this.
-    fn read(&self, view: &TensorView<'_>) -> Result<Self, SafeTensorError> {
-        match self {
-            Value::Tensor(_) => Ok(Value::Tensor(tensor(view)?)),
-            Value::Count(_) => Ok(Value::Count(count(view)?)),
-        }
+/// What a file has for a value of the model.
+fn read_as<T: Float>(value: &Value<T>, view: &TensorView<'_>) -> Result<Value<T>, SafeTensorError> {
+    match value {
+        Value::Tensor(_) => Ok(Value::Tensor(tensor(view)?)),
+        Value::Count(_) => Ok(Value::Count(count(view)?)),
     }
 }
 
@@ -291,25 +231,10 @@ fn may_lack(name: &str) -> bool {
 fn stored<T: Float>(model: &impl Module<T>) -> Result<Vec<(String, Stored)>, FileError> {
     let mut all = state(model);
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(FileError::Name { name: pair[0].0.clone() });
+    match repeated(&all) {
+        Some(name) => Err(FileError::Name { name: name.into() }),
+        None => Ok(all.into_iter().map(|(name, value)| (name, Stored::new(&value))).collect()),
     }
-    Ok(all.into_iter().map(|(name, value)| (name, Stored::new(&value))).collect())
-}
-
-/// Every parameter, buffer and counter with its name, in the order of the fields.
-fn state<T: Float>(model: &impl Module<T>) -> Vec<(String, Value<T>)> {
-    let mut all = Vec::new();
-    model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| {
-        let value = match leaf {
-            Leaf::Param(param) => Value::Tensor(param.value().clone()),
-            Leaf::Buffer(buffer) => Value::Tensor(buffer.value()),
-            Leaf::Counter(counter) => Value::Count(counter.get()),
-            Leaf::Mode(_) | Leaf::Setting(_) | Leaf::Generator(_) => return,
-        };
-        all.push((path.to_string(), value));
-    });
-    all
 }
 
 /// What fits, and the report.
@@ -331,28 +256,13 @@ fn read<T: Float>(
             report.mismatched.push(Mismatch { name, expected, found });
             continue;
         }
-        values.insert(name.clone(), old.read(&view).map_err(format)?);
+        values.insert(name.clone(), read_as(&old, &view).map_err(format)?);
         report.loaded.push(name);
     }
     let known = |name: &str| values.contains_key(name) || report.mismatched.iter().any(|other| other.name == name);
     report.unexpected = file.names().into_iter().filter(|name| !known(name)).map(String::from).collect();
     report.unexpected.sort();
     Ok((report, values))
-}
-
-fn assign<T: Float>(model: &mut impl Module<T>, mut values: HashMap<String, Value<T>>) {
-    model.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf: LeafMut<'_, T>| {
-        if matches!(leaf, LeafMut::Mode(_) | LeafMut::Generator(_)) {
-            return;
-        }
-        match (leaf, values.remove(&path.to_string())) {
-            // The shapes were compared when the file was read.
-            (LeafMut::Param(param), Some(Value::Tensor(tensor))) => _ = param.set(tensor),
-            (LeafMut::Buffer(buffer), Some(Value::Tensor(tensor))) => buffer.set(tensor),
-            (LeafMut::Counter(counter), Some(Value::Count(count))) => counter.set(count),
-            _ => {}
-        }
-    });
 }
 
 fn tensor<T: Float>(view: &TensorView<'_>) -> Result<Tensor<T>, SafeTensorError> {

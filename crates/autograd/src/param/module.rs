@@ -10,11 +10,33 @@ use crate::tensor::Tensor;
 /// Something that holds parameters: a layer, a model, a list of either.
 ///
 /// `#[derive(Module)]` from `nn` implements it for structs and enums, field by field. Every field must be a module, or be left
-/// out with `#[module(skip)]`. Modules are parameters, buffers and counters, layers and optimisers, boxes, options and lists of modules,
-/// and plain numbers, `bool` and strings: these are settings, which say what is computed and are neither trained nor saved.
+/// out with `#[module(skip)]`. Modules are parameters, buffers and counters, layers and optimisers, boxes, options, lists, tuples and
+/// maps of modules, and plain numbers, `bool` and strings: these are settings, which say what is computed and are neither trained
+/// nor saved.
+///
+/// A list and a tuple name what they hold by its place (`0.weight`), a [`BTreeMap`](std::collections::BTreeMap) by its key
+/// (`head.weight`), in the order of the keys. A `HashMap` is no module, since it has no order; an `Rc` or `Arc` is none either, since what
+/// others hold too cannot be changed.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use autograd::{Leaf, Module, Param, Path};
+///
+/// let heads = BTreeMap::from([("value", Param::new([1.0_f32])), ("policy", Param::new([2.0]))]);
+/// let model = (Param::new([0.0_f32]), heads);
+/// let mut names = Vec::new();
+/// model.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, f32>| {
+///     if let Leaf::Param(_) = leaf {
+///         names.push(path.to_string());
+///     }
+/// });
+/// assert_eq!(names, ["0", "1.policy", "1.value"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
     label = "not a `Module<{T}>`",
+    note = "a `HashMap` is none, since it has no order: a `BTreeMap` from names to modules is one",
     note = "in a struct with `#[derive(Module)]`, `#[module(setting)]` is for a field with `Hash` that holds no parameters, and `#[module(skip)]` leaves one out"
 )]
 pub trait Module<T: Float = f32> {
@@ -231,54 +253,6 @@ impl<T: Float> Module<T> for Generator {
     }
 }
 
-impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
-    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-        visitor.leaf(path, Leaf::Setting(Setting::Text((**self).kind())));
-        (**self).visit(path, visitor);
-    }
-    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-        (**self).visit_mut(path, visitor);
-    }
-}
-
-impl<T: Float, M: Module<T>> Module<T> for Option<M> {
-    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-        visitor.leaf(path, Leaf::Setting(self.is_some().into()));
-        self.iter().for_each(|module| module.visit(path, visitor));
-    }
-    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-        self.iter_mut().for_each(|module| module.visit_mut(path, visitor));
-    }
-}
-
-impl<T: Float, M: Module<T>> Module<T> for [M] {
-    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-        visitor.leaf(path, Leaf::Setting(self.len().into()));
-        self.iter().enumerate().for_each(|(index, module)| module.visit(&path.index(index), visitor));
-    }
-    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-        self.iter_mut().enumerate().for_each(|(index, module)| module.visit_mut(&path.index(index), visitor));
-    }
-}
-
-macro_rules! list {
-    ($([$($generics:tt)*] $list:ty;)*) => {$(
-        impl<T: Float, M: Module<T>, $($generics)*> Module<T> for $list {
-            fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-                self.as_slice().visit(path, visitor);
-            }
-            fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-                self.as_mut_slice().visit_mut(path, visitor);
-            }
-        }
-    )*};
-}
-
-list! {
-    [] Vec<M>;
-    [const N: usize] [M; N];
-}
-
 macro_rules! setting {
     ($($setting:ty)*) => {$(
         impl<T: Float> Module<T> for $setting {
@@ -304,18 +278,4 @@ impl<T: Float> Module<T> for &'static str {
         visitor.leaf(path, Leaf::Setting(Setting::Text(self)));
     }
     fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
-}
-
-macro_rules! nothing {
-    ($([$($generics:tt)*] $nothing:ty;)*) => {$(
-        impl<T: Float, $($generics)*> Module<T> for $nothing {
-            fn visit<'m>(&'m self, _: &Path<'_>, _: &mut dyn Visitor<'m, T>) {}
-            fn visit_mut<'m>(&'m mut self, _: &Path<'_>, _: &mut dyn VisitorMut<'m, T>) {}
-        }
-    )*};
-}
-
-nothing! {
-    [] ();
-    [X] std::marker::PhantomData<X>;
 }

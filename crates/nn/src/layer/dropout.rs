@@ -19,8 +19,10 @@ macro_rules! dropout {
         pub struct $layer {
             /// The probability of being dropped.
             pub probability: f64,
-            mode: Mode,
-            masks: Generator,
+            /// Whether it drops anything: see [`ModuleExt::eval`](crate::ModuleExt::eval). Starts in training.
+            pub mode: Mode,
+            /// What the masks are drawn from.
+            pub masks: Generator,
         }
 
         impl $layer {

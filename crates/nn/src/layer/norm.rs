@@ -35,7 +35,9 @@ macro_rules! batch_norm {
             pub momentum: Option<f64>,
             /// ε.
             pub epsilon: f64,
-            mode: Mode,
+            /// Whether it normalises by the batch or by the running averages: see
+            /// [`ModuleExt::eval`](crate::ModuleExt::eval). Starts in training.
+            pub mode: Mode,
         }
 
         impl<T: Float> $layer<T> {
@@ -114,8 +116,7 @@ batch_norm! {
     /// use autograd::Tape;
     /// use nn::{BatchNorm1d, ModuleExt};
     ///
-    /// let mut layer: BatchNorm1d<f64> = BatchNorm1d::new(1);
-    /// (layer.epsilon, layer.momentum) = (0.0, None);
+    /// let mut layer: BatchNorm1d<f64> = BatchNorm1d { epsilon: 0.0, momentum: None, ..BatchNorm1d::new(1) };
     /// let tape = Tape::new();
     /// let x = tape.constant([[1.0], [3.0]]);
     /// assert_eq!(layer.forward(x).value()?, [[-1.0], [1.0]].into());

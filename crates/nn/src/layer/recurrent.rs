@@ -1,12 +1,15 @@
 //! Recurrent networks over sequences, and their cells for one step.
 
+mod layers;
+
 use autograd::{
-    Float, Leaf, Module, Param, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule, Setting, Shape, Tensor,
-    Var, Visitor, VisitorMut, cat,
+    Float, Generator, Leaf, Mode, Module, Param, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule,
+    Setting, Shape, Tensor, Var, Visitor, VisitorMut,
 };
+use layers::{Gated, Layers, LongShortTerm, Network};
 use rand::Rng;
 
-use super::{Dropout, layer, optional};
+use super::{layer, optional};
 use crate::init;
 
 /// What one direction of one layer multiplies with, of G gates.
@@ -87,204 +90,51 @@ impl RecurrentConfig {
     }
 }
 
-/// What tells one kind of recurrent network from another: S states, and how one direction of one layer runs.
-trait Network<T: Float, const S: usize> {
-    const NAME: &str;
-    const GATES: usize;
-
-    #[track_caller]
-    fn run<'t>(
-        &self,
-        x: Var<'t, T>,
-        weights: &RecurrentWeights<'t, T>,
-        states: Option<[Var<'t, T>; S]>,
-        options: &RecurrentOptions,
-    ) -> (Var<'t, T>, [Var<'t, T>; S]);
-}
-
-#[derive(Debug, Clone, Copy)]
-struct LongShortTerm;
-
-impl<T: Float> Network<T, 2> for LongShortTerm {
-    const NAME: &str = "lstm";
-    const GATES: usize = 4;
-
-    #[track_caller]
-    fn run<'t>(
-        &self,
-        x: Var<'t, T>,
-        weights: &RecurrentWeights<'t, T>,
-        states: Option<[Var<'t, T>; 2]>,
-        options: &RecurrentOptions,
-    ) -> (Var<'t, T>, [Var<'t, T>; 2]) {
-        x.lstm(weights, states, options)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Gated;
-
-impl<T: Float> Network<T, 1> for Gated {
-    const NAME: &str = "gru";
-    const GATES: usize = 3;
-
-    #[track_caller]
-    fn run<'t>(
-        &self,
-        x: Var<'t, T>,
-        weights: &RecurrentWeights<'t, T>,
-        states: Option<[Var<'t, T>; 1]>,
-        options: &RecurrentOptions,
-    ) -> (Var<'t, T>, [Var<'t, T>; 1]) {
-        let (y, h) = x.gru(weights, states.map(|[h]| h), options);
-        (y, [h])
-    }
-}
-
-impl<T: Float> Network<T, 1> for RnnActivation {
-    const NAME: &str = "rnn";
-    const GATES: usize = 1;
-
-    #[track_caller]
-    fn run<'t>(
-        &self,
-        x: Var<'t, T>,
-        weights: &RecurrentWeights<'t, T>,
-        states: Option<[Var<'t, T>; 1]>,
-        options: &RecurrentOptions,
-    ) -> (Var<'t, T>, [Var<'t, T>; 1]) {
-        let (y, h) = x.rnn(weights, states.map(|[h]| h), *self, options);
-        (y, [h])
-    }
-}
-
-/// The layers of a network, first the forward direction of each, then the other.
-#[derive(Debug, Clone)]
-struct Layers<T: Float> {
-    params: Vec<RecurrentParams<T>>,
-    /// PyTorch's names of the parameters: `weight_ih_l0`, `weight_ih_l0_reverse`, ….
-    names: Vec<[String; 4]>,
-    config: RecurrentConfig,
-    dropout: Dropout,
-}
-
-impl<T: Float> Layers<T> {
-    fn new(gates: usize, inputs: usize, width: usize, config: RecurrentConfig, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let directions = config.directions();
-        let (mut params, mut names) = (Vec::new(), Vec::new());
-        for layer in 0..config.layers {
-            for suffix in &["", "_reverse"][..directions] {
-                let inputs = if layer == 0 { inputs } else { width.saturating_mul(directions) };
-                params.push(RecurrentParams::new(gates, inputs, width, rng));
-                let kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
-                names.push(kinds.map(|kind| format!("{kind}_l{layer}{suffix}")));
-            }
-        }
-        Self { params, names, config, dropout: Dropout::new(config.dropout, rng) }
-    }
-
-    fn without_bias(self) -> Self {
-        Self { params: self.params.into_iter().map(RecurrentParams::without_bias).collect(), ..self }
-    }
-
-    /// The output of the last layer, and the last states of all.
-    #[track_caller]
-    fn run<'t, N: Network<T, S>, const S: usize>(
-        &self,
-        network: &N,
-        x: Var<'t, T>,
-        states: Option<[Var<'t, T>; S]>,
-        lengths: Option<&Tensor<usize>>,
-    ) -> (Var<'t, T>, [Var<'t, T>; S]) {
-        if let Err(rule) = self.check(x, &states) {
-            let failed = x.fail(N::NAME, rule);
-            return (failed, [failed; S]);
-        }
-        let mut y = if self.config.batch_first { x.transpose(0, 1) } else { x };
-        let mut options = RecurrentOptions { lengths: lengths.cloned(), reverse: false };
-        let mut last: Option<[Var<'t, T>; S]> = None;
-        let directions = self.config.directions();
-        for (layer, params) in self.params.chunks(directions).enumerate() {
-            if layer > 0 && self.config.dropout > 0.0 {
-                y = self.dropout.forward(y);
-            }
-            let x = y;
-            for (direction, params) in params.iter().enumerate() {
-                options.reverse = direction == 1;
-                let mut before = states;
-                for state in before.iter_mut().flatten() {
-                    *state = state.index_axis(0, layer * directions + direction);
-                }
-                let (found, mut after) = network.run(x, &params.on(x), before, &options);
-                y = if direction == 0 { found } else { cat(&[y, found], 2) };
-                for (index, state) in after.iter_mut().enumerate() {
-                    *state = state.unsqueeze(0);
-                    if let Some(last) = last {
-                        *state = cat(&[last[index], *state], 0);
-                    }
-                }
-                last = Some(after);
-            }
-        }
-        (if self.config.batch_first { y.transpose(0, 1) } else { y }, last.unwrap_or([y; S]))
-    }
-
-    fn check<const S: usize>(&self, x: Var<'_, T>, states: &Option<[Var<'_, T>; S]>) -> Result<(), Rule> {
-        if self.params.is_empty() {
-            return Err(Rule::Argument { name: "layers", must: "at least 1", found: "0".into() });
-        }
-        self.params[0].check_input(&x.shape(), 3)?;
-        let batch = x.size(if self.config.batch_first { 0 } else { 1 });
-        let width = self.params[0].weight_hh.shape().last().copied().unwrap_or_default();
-        let expected = [self.params.len(), batch, width];
-        states.iter().flatten().try_for_each(|state| state.shape().must_be("a state", &expected))
-    }
-}
-
-impl<T: Float> Module<T> for Layers<T> {
-    fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-        for (params, names) in self.params.iter().zip(&self.names) {
-            params.weight_ih.visit(&path.field(&names[0]), visitor);
-            params.weight_hh.visit(&path.field(&names[1]), visitor);
-            params.bias_ih.visit(&path.field(&names[2]), visitor);
-            params.bias_hh.visit(&path.field(&names[3]), visitor);
-        }
-        self.config.visit(&path.field("config"), visitor);
-        self.dropout.visit(&path.field("dropout"), visitor);
-    }
-    fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-        for (params, names) in self.params.iter_mut().zip(&self.names) {
-            params.weight_ih.visit_mut(&path.field(&names[0]), visitor);
-            params.weight_hh.visit_mut(&path.field(&names[1]), visitor);
-            params.bias_ih.visit_mut(&path.field(&names[2]), visitor);
-            params.bias_hh.visit_mut(&path.field(&names[3]), visitor);
-        }
-        self.dropout.visit_mut(&path.field("dropout"), visitor);
-    }
-}
-
-/// The module's parameters are those of one of its fields, under their own names.
-macro_rules! transparent {
-    ($($module:ident: $field:ident $(, $setting:ident)?;)*) => {$(
+/// A network shows the parameters of its layers under PyTorch's names, and then its other fields.
+macro_rules! network {
+    ($($module:ident $($setting:ident)?;)*) => {$(
         impl<T: Float> Module<T> for $module<T> {
             fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
-                self.$field.visit(path, visitor);
+                layers::visit(&self.params, &self.config, path, visitor);
+                self.config.visit(&path.field("config"), visitor);
+                self.mode.visit(&path.field("mode"), visitor);
+                self.masks.visit(&path.field("masks"), visitor);
                 $(visitor.leaf(&path.field(stringify!($setting)), Leaf::Setting(Setting::of(&self.$setting)));)?
             }
             fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
-                self.$field.visit_mut(path, visitor);
+                layers::visit_mut(&mut self.params, &self.config, path, visitor);
+                self.mode.visit_mut(&path.field("mode"), visitor);
+                self.masks.visit_mut(&path.field("masks"), visitor);
             }
         }
     )*};
 }
 
-transparent! {
-    Lstm: layers;
-    Gru: layers;
-    Rnn: layers, activation;
-    LstmCell: params;
-    GruCell: params;
-    RnnCell: params, activation;
+network! {
+    Lstm;
+    Gru;
+    Rnn activation;
+}
+
+/// The parameters of a cell are those of its one field.
+macro_rules! cell {
+    ($($module:ident $($setting:ident)?;)*) => {$(
+        impl<T: Float> Module<T> for $module<T> {
+            fn visit<'m>(&'m self, path: &Path<'_>, visitor: &mut dyn Visitor<'m, T>) {
+                self.params.visit(path, visitor);
+                $(visitor.leaf(&path.field(stringify!($setting)), Leaf::Setting(Setting::of(&self.$setting)));)?
+            }
+            fn visit_mut<'m>(&'m mut self, path: &Path<'_>, visitor: &mut dyn VisitorMut<'m, T>) {
+                self.params.visit_mut(path, visitor);
+            }
+        }
+    )*};
+}
+
+cell! {
+    LstmCell;
+    GruCell;
+    RnnCell activation;
 }
 
 /// A network over sequences and its cell. The state is written as its caller sees it, then as an array.
@@ -302,7 +152,14 @@ macro_rules! recurrent {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $layer<T: Float = f32> {
-            layers: Layers<T>,
+            /// The parameters of each layer, first of the forward direction, then of the other if there is one.
+            pub params: Vec<RecurrentParams<T>>,
+            /// The form of the network. Its layers and directions are those that there are parameters for.
+            pub config: RecurrentConfig,
+            /// Whether anything is dropped between layers: see [`ModuleExt::eval`](crate::ModuleExt::eval). Starts in training.
+            pub mode: Mode,
+            /// What the masks between layers are drawn from.
+            pub masks: Generator,
             $($(#[$setting_doc])* pub $setting: $Setting,)?
         }
 
@@ -319,29 +176,18 @@ macro_rules! recurrent {
                 config: RecurrentConfig,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
-                let layers = Layers::new(<$Network as Network<T, _>>::GATES, inputs, width, config, rng);
-                Self { layers, $($setting: <$Setting>::default())? }
+                let (gates, directions) = (<$Network as Network<T, _>>::GATES, config.directions());
+                let inputs_of = |layer| if layer == 0 { inputs } else { width.saturating_mul(directions) };
+                let layers = (0..config.layers).flat_map(|layer| (0..directions).map(move |_| inputs_of(layer)));
+                let params = layers.map(|inputs| RecurrentParams::new(gates, inputs, width, rng)).collect();
+                let masks = Generator::new(rng);
+                Self { params, config, mode: Mode::Train, masks, $($setting: <$Setting>::default())? }
             }
 
             /// The same network without its biases.
             #[must_use]
             pub fn without_bias(self) -> Self {
-                Self { layers: self.layers.without_bias(), $($setting: self.$setting)? }
-            }
-
-            /// The form of the network.
-            pub fn config(&self) -> &RecurrentConfig {
-                &self.layers.config
-            }
-
-            /// The parameters of each layer, first of the forward direction, then of the other if there is one.
-            pub fn params(&self) -> &[RecurrentParams<T>] {
-                &self.layers.params
-            }
-
-            /// The parameters of each layer, to be changed.
-            pub fn params_mut(&mut self) -> &mut [RecurrentParams<T>] {
-                &mut self.layers.params
+                Self { params: self.params.into_iter().map(RecurrentParams::without_bias).collect(), ..self }
             }
 
             /// The hidden states of the last layer after every step; the states start with zeros.
@@ -380,7 +226,9 @@ macro_rules! recurrent {
                 lengths: Option<&Tensor<usize>>,
             ) -> (Var<'t, T>, $State) {
                 let $this = self;
-                let (y, $inner) = $this.layers.run(&$network, x, state.map(|$outer| $inner), lengths);
+                let Self { params, config, mode, masks, .. } = self;
+                let layers = Layers { params, config, mode: *mode, masks };
+                let (y, $inner) = layers.run(&$network, x, state.map(|$outer| $inner), lengths);
                 (y, $outer)
             }
         }
@@ -537,8 +385,8 @@ recurrent! {
     /// use nn::Rnn;
     /// use rand::{SeedableRng, rngs::StdRng};
     ///
-    /// let mut rnn: Rnn = Rnn::new(3, 8, &mut StdRng::seed_from_u64(0));
-    /// rnn.activation = RnnActivation::Relu;
+    /// let rng = &mut StdRng::seed_from_u64(0);
+    /// let rnn: Rnn = Rnn { activation: RnnActivation::Relu, ..Rnn::new(3, 8, rng) };
     /// let tape = Tape::new();
     /// assert_eq!(rnn.forward(tape.constant(Tensor::ones([10, 2, 3]))).shape(), [10, 2, 8].into());
     /// ```
@@ -594,7 +442,7 @@ mod tests {
     #[test]
     fn a_cell_takes_the_steps_of_its_layer() {
         let lstm = Lstm::<f64>::new(2, 3, &mut rng());
-        let cell = LstmCell { params: lstm.params()[0].clone() };
+        let cell = LstmCell { params: lstm.params[0].clone() };
         let tape = Tape::new();
         let x = tape.constant(Tensor::uniform([4, 2, 2], -1.0, 1.0, &mut rng()));
         let (y, [h, c]) = lstm.forward_with_state(x, None);
@@ -662,6 +510,11 @@ mod tests {
         assert!(flat.starts_with("lstm: a state must have shape [2, 5, 3], found [5, 3], at"), "{flat}");
         let none = Lstm::with_config(2, 3, config(0), &mut rng());
         assert!(text(&none, &[4, 5, 2], right).starts_with("lstm: layers must be at least 1, found 0, at"));
+        let one = Lstm { config: config(2), ..Lstm::new(2, 3, &mut rng()) };
+        let found = text(&one, &[4, 5, 2], &[1, 5, 3]);
+        let expected =
+            "lstm: params must be one for each layer and direction, found 1 for 2 layers in 1 directions, at";
+        assert!(found.starts_with(expected), "{found}");
         let cell = |shape: &[usize]| {
             let tape = Tape::new();
             let cell = GruCell::<f64>::new(2, 3, &mut rng());

@@ -1,5 +1,6 @@
 //! Layers one after the other.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use autograd::{Float, Module, Path, Var, Visitor, VisitorMut};
@@ -26,9 +27,11 @@ use super::{Layer, layer};
 /// let tape = Tape::new();
 /// assert_eq!(model.forward(tape.constant(Tensor::ones([8, 4]))).shape(), [8, 3].into());
 /// ```
-#[derive(Default)]
+///
+/// A clone is a model of its own: each of its layers is a clone, whose parameters have gradients of their own. Closures are shared.
+#[derive(Default, Clone)]
 pub struct Sequential<T: Float = f32> {
-    layers: Vec<Box<dyn Layer<T> + Send + Sync>>,
+    layers: Vec<Box<dyn CloneLayer<T>>>,
 }
 
 impl<T: Float> Sequential<T> {
@@ -37,9 +40,9 @@ impl<T: Float> Sequential<T> {
         Self { layers: Vec::new() }
     }
 
-    /// One more layer at the end.
+    /// One more layer at the end; one of your own needs `#[derive(Clone)]` beside `Module`.
     #[must_use]
-    pub fn with(mut self, layer: impl Layer<T> + Send + Sync + 'static) -> Self {
+    pub fn with(mut self, layer: impl Layer<T> + Clone + Send + Sync + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
@@ -83,16 +86,40 @@ impl<T: Float> Module<T> for Sequential<T> {
     }
 }
 
-/// A closure as a layer. What it has captured cannot be compared, so each is another one than all others.
+/// A layer of which only this is known, and that it can be cloned.
+trait CloneLayer<T: Float>: Layer<T> + Send + Sync {
+    fn boxed_clone(&self) -> Box<dyn CloneLayer<T>>;
+}
+
+impl<T: Float, L: Layer<T> + Clone + Send + Sync + 'static> CloneLayer<T> for L {
+    fn boxed_clone(&self) -> Box<dyn CloneLayer<T>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<T: Float> Clone for Box<dyn CloneLayer<T>> {
+    fn clone(&self) -> Self {
+        (**self).boxed_clone()
+    }
+}
+
+/// A closure as a layer. What it has captured cannot be compared, so each is another one than all others but its clones, which
+/// share it.
 struct Function<F> {
-    f: F,
+    f: Arc<F>,
     id: u64,
 }
 
 impl<F> Function<F> {
     fn new(f: F) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { f, id: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self { f: Arc::new(f), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl<F> Clone for Function<F> {
+    fn clone(&self) -> Self {
+        Self { f: self.f.clone(), id: self.id }
     }
 }
 
