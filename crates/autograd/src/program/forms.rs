@@ -7,7 +7,7 @@ use super::compiled::compiled;
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
 use super::eager::{Asked, Once};
-use super::paths::{Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
+use super::paths::{Again, Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
@@ -185,15 +185,18 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
+        let again = (compiled::<T>().again)(&mut self.known.paths, kind, &self.data, &mut self.account);
+        if let Again::Held = again {
+            self.data.let_go();
+            return Ok(self.known.paths.results());
+        }
         let site = Location::caller();
         let Self { known, data, account, tape, .. } = self;
         let Known { form, varies, paths, results, .. } = known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
         let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
-        let done = (compiled::<T>().run)(paths, kind, data, &mut of, account);
-        // What is held here could not be updated in place.
-        self.data.tensors.clear();
-        self.data.integers.clear();
+        let done = (compiled::<T>().run)(paths, (kind, again), data, &mut of, account);
+        self.data.let_go();
         done
     }
 
@@ -206,7 +209,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let Work { paths, numbers, mut function, account, .. } = self.work(0, function);
         let Choice::Run(reason) = paths.choose_for_rows(row, account) else { return Ok(false) };
         let done = paths.run_eagerly((kind, row), numbers, reason, &mut function, account);
-        self.data.tensors.clear();
+        self.data.let_go();
         done.map(|()| true)
     }
 

@@ -213,6 +213,17 @@ pub(super) enum Choice {
     Run(EagerReason),
 }
 
+/// What became of an input on the path of the last one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Again {
+    /// It stayed on it; the results are there.
+    Held,
+    /// It left this path at this outcome.
+    Left(usize, u32),
+    /// Whether that path should be tried is still to be decided.
+    Untried,
+}
+
 /// Where an input went that was replayed.
 enum Replayed {
     /// It stayed on this path.
@@ -254,18 +265,48 @@ pub(super) enum Begun<'r, T: Float> {
 }
 
 impl<T: Float> Paths<T> {
-    /// The results on one input, on the path that it takes.
+    /// Replays an input on the path of the last one, if that is of numbers and nothing speaks against it. A small function takes
+    /// less time than the decisions of [`run`](Self::run), so inputs that all take one path are spared them.
+    pub fn again(&mut self, kind: Kind, data: &Data<T>, account: &mut Account) -> Again {
+        let at = self.last[kind as usize];
+        let Some(Some(path)) = self.paths.get_mut(at) else { return Again::Untried };
+        let Some(run) = &mut path.runs[kind as usize] else { return Again::Untried };
+        let Body::Numbers(ready) = &mut run.body else { return Again::Untried };
+        let is_usual = path.next == at && run.uses > 1 && !self.pauses[kind as usize].has_failed();
+        if !is_usual || run.costs.replay > run.costs.eager || account.forced.is_some() {
+            return Again::Untried;
+        }
+        if let Some(ordinal) = ready.run(&data.numbers) {
+            return Again::Left(at, ordinal);
+        }
+        self.results.clear();
+        self.results.numbers.extend(ready.results());
+        self.taken = Some((at, kind));
+        self.clock += 1;
+        path.used = self.clock;
+        run.uses += 1;
+        self.counts.hits += 1;
+        account.run(1, run.costs.eager, run.costs.replay);
+        Again::Held
+    }
+
+    /// The results on one input, on the path that it takes, after what became of it on that of the last one.
     #[track_caller]
     pub fn run(
         &mut self,
-        kind: Kind,
+        (kind, again): (Kind, Again),
         data: &Data<T>,
         function: &mut dyn Function<T>,
         account: &mut Account,
     ) -> Result<&Data<T>> {
-        let mut choice = self.choose(kind, account);
+        let mut choice = match again {
+            Again::Held => return Ok(&self.results),
+            Again::Left(at, _) => Choice::Replay(at),
+            Again::Untried => self.choose(kind, account),
+        };
         if let Choice::Replay(at) = choice {
-            choice = match self.replay(kind, at, data, account)? {
+            let left = if let Again::Left(_, ordinal) = again { Some(ordinal) } else { None };
+            choice = match self.replay(kind, (at, left), data, account)? {
                 Replayed::Held(at) => return self.take_results(kind, at),
                 Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, account),
             };
@@ -415,13 +456,21 @@ impl<T: Float> Paths<T> {
         self.paths.get(at)?.as_ref()?.runs[kind as usize].as_ref()
     }
 
-    /// Replays an input on a path, and where it leaves that, on others that it may be on, as long as the tape would take.
-    fn replay(&mut self, kind: Kind, mut at: usize, data: &Data<T>, account: &mut Account) -> Result<Replayed> {
+    /// Replays an input on a path, unless it is known where it leaves that, and then on others that it may be on, as long as the
+    /// tape would take.
+    fn replay(
+        &mut self,
+        kind: Kind,
+        (mut at, mut left): (usize, Option<u32>),
+        data: &Data<T>,
+        account: &mut Account,
+    ) -> Result<Replayed> {
         let (mut spent, mut tried) = (0, Tried::new());
         loop {
             let run = self.run_at(at, kind)?;
             let costs = run.costs;
-            let Some(ordinal) = run.body.on(data)? else {
+            let left = if left.is_some() { left.take() } else { run.body.on(data)? };
+            let Some(ordinal) = left else {
                 self.pauses[kind as usize].succeed();
                 self.follow(kind, at, account);
                 return Ok(Replayed::Held(at));
@@ -486,9 +535,9 @@ impl<T: Float> Paths<T> {
 
     #[track_caller]
     fn take_results(&mut self, kind: Kind, at: usize) -> Result<&Data<T>> {
-        let mut results = std::mem::take(&mut self.results);
-        self.run_at(at, kind)?.body.results(&mut results);
-        self.results = results;
+        let path = self.paths.get_mut(at).and_then(Option::as_mut);
+        let Some(run) = path.and_then(|path| path.runs[kind as usize].as_mut()) else { return Err(forgotten()) };
+        run.body.results(&mut self.results);
         self.taken = Some((at, kind));
         Ok(&self.results)
     }
@@ -533,8 +582,13 @@ impl<T: Float> Paths<T> {
         (function, account): (&mut dyn Function<T>, &mut Account),
         rerun: &mut dyn FnMut(Rerun<'_, T>),
     ) -> Result<()> {
-        let eager = self.counts.eager;
         self.count_together(kind, at, [inputs, strays.len()], account);
+        if strays.is_empty() {
+            self.pauses[kind as usize].succeed();
+            self.last[kind as usize] = at;
+            return Ok(());
+        }
+        let eager = self.counts.eager;
         // The path that most inputs take is where the next ones begin.
         let mut most = (inputs - strays.len(), at);
         strays.sort_unstable();
@@ -681,7 +735,7 @@ impl<T: Float> Paths<T> {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
         match path.and_then(|path| path.runs[kind as usize].as_mut()) {
             Some(run) => Ok(run),
-            None => Err(not_replayable("its path was forgotten")),
+            None => Err(forgotten()),
         }
     }
 
@@ -715,6 +769,11 @@ impl<T: Float> Paths<T> {
         };
         self.runs().fold(kept, |sum, run| sum.and(run.body.size()))
     }
+}
+
+#[track_caller]
+fn forgotten() -> Error {
+    not_replayable("its path was forgotten")
 }
 
 #[track_caller]
