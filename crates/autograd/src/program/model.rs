@@ -1,5 +1,6 @@
 //! `ModelProgram`: the loss of a model and its gradients, recorded once.
 
+use super::account::Forced;
 use super::data::{Data, Ends};
 use super::forms::Forms;
 use super::paths::{Kind, Targets};
@@ -105,6 +106,26 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
             Gradients { recording: RecordingId::NONE, scalars: Tensor::zeros([0]), found, spare: self.spare.clone() };
         self.forms.release();
         Ok((value, gradients))
+    }
+
+    /// As [`Program::always_replayed`](crate::Program::always_replayed).
+    ///
+    /// ```
+    /// use autograd::{ModelProgram, Param, Tensor};
+    ///
+    /// let weight = Param::new(Tensor::from([1.0_f32, -1.0]));
+    /// let batch = |n: usize| Tensor::ones([n, 2]);
+    /// let step = ModelProgram::record(&weight, &batch(1), |weight: &Param, tape, x| x.matmul(tape.param(weight)).sum())?;
+    /// let mut step = step.always_replayed();
+    /// for n in 1..=5 {
+    ///     step.value(&weight, &batch(n))?;
+    /// }
+    /// assert_eq!((step.report().recordings, step.report().eager), (5, 0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    pub fn always_replayed(mut self) -> Self {
+        self.forms.account.forced = Some(Forced::Replay);
+        self
     }
 
     /// What the program is made of, and what it cost to keep it right.

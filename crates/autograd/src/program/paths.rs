@@ -68,6 +68,8 @@ pub(super) struct Recording<T: Float> {
     pub shared: Option<usize>,
     /// How many operations the function has, without its derivatives.
     pub function: Size,
+    /// And with them.
+    pub whole: Size,
     /// How many rows a derivative has that is asked for in full.
     pub rows: usize,
     pub code: Code<T>,
@@ -147,8 +149,8 @@ pub(super) struct Paths<T: Float> {
     /// The path of the last input, by what was asked for: derivatives may have comparisons of their own.
     last: [usize; KINDS],
     pauses: [Pause; KINDS],
-    /// Whether the last input ran on the tape, on a path that has come so often that it is worth a recording.
-    is_due: [bool; KINDS],
+    /// What it costs to record the path of the last input, if it ran on the tape and has come so often that this is worth it.
+    due: [Option<u64>; KINDS],
     seen: Seen,
     /// Room for those of an input.
     numbers: Vec<T>,
@@ -190,7 +192,7 @@ impl<T: Float> Default for Paths<T> {
             tree: Tree::default(),
             last: [0; KINDS],
             pauses: [Pause::default(); KINDS],
-            is_due: [false; KINDS],
+            due: [None; KINDS],
             seen: Seen::default(),
             numbers: Vec::new(),
             results: Data::default(),
@@ -273,7 +275,11 @@ impl<T: Float> Paths<T> {
         let Some(run) = &mut path.runs[kind as usize] else { return Again::Untried };
         let Body::Numbers(ready) = &mut run.body else { return Again::Untried };
         let is_usual = path.next == at && run.uses > 1 && !self.pauses[kind as usize].has_failed();
-        if !is_usual || run.costs.replay > run.costs.eager || account.forced.is_some() {
+        let pays = match account.forced {
+            None => run.costs.replay <= run.costs.eager,
+            Some(forced) => forced == Forced::Replay,
+        };
+        if !is_usual || !pays {
             return Again::Untried;
         }
         if let Some(ordinal) = ready.run(&data.numbers) {
@@ -423,7 +429,7 @@ impl<T: Float> Paths<T> {
                 _ => self.choose_for_stray(kind, false, account),
             };
         };
-        let is_due = self.is_due[kind as usize];
+        let is_due = self.due[kind as usize].is_some();
         match cost(costs) {
             cost if cost > costs.eager => Choice::Run(EagerReason::Slow),
             cost if self.pauses[kind as usize].is_over(account, cost) || is_due => Choice::Replay(at),
@@ -438,7 +444,8 @@ impl<T: Float> Paths<T> {
             _ if may_be_known => return Choice::Run(EagerReason::Irregular),
             _ => {}
         }
-        let is_due = std::mem::take(&mut self.is_due[kind as usize]);
+        // Others may have been recorded since, and may have spent what it takes.
+        let is_due = self.due[kind as usize].take().is_some_and(|cost| account.can_pay(cost));
         match is_due || account.records_at_once(kind) {
             true => Choice::Record,
             false => Choice::Run(EagerReason::Rare),
@@ -562,9 +569,9 @@ impl<T: Float> Paths<T> {
             if count > 1 {
                 self.pauses[instead as usize].shorten();
             }
-            if account.records_by_now(instead, count, cost) {
+            if let Some(cost) = account.records_by_now(instead, count, cost) {
                 self.seen.forget(signature);
-                self.is_due[instead as usize] = true;
+                self.due[instead as usize] = Some(cost);
             }
         }
         Ok(())
@@ -783,12 +790,12 @@ fn not_replayable(why: &str) -> Error {
 
 impl<T: Float> Run<T> {
     fn new(kind: Kind, recording: Recording<T>) -> Self {
-        let Recording { inputs, shared, function, rows, code, targets, .. } = recording;
+        let Recording { inputs, shared, function, whole, rows, code, targets, .. } = recording;
         let body = match code.is_of_numbers() {
             true => Body::Numbers(Box::new(Ready::new(Plan::new(&code, inputs[0], shared)))),
             false => Body::Tensors(Box::new(Script::new(&code, inputs))),
         };
-        Run { costs: body.costs(kind, function, rows), body, targets, uses: 0, is_doubted: false }
+        Run { costs: body.costs(kind, [function, whole], rows), body, targets, uses: 0, is_doubted: false }
     }
 
     fn bytes(&self) -> usize {
@@ -834,13 +841,13 @@ impl<T: Float> Body<T> {
         }
     }
 
-    fn costs(&self, kind: Kind, function: Size, rows: usize) -> Costs {
+    fn costs(&self, kind: Kind, [function, whole]: [Size; 2], rows: usize) -> Costs {
         let Report { recorded, operations, groups, .. } = self.size();
         match self {
             Body::Numbers(_) => Costs::of_numbers(kind, function, rows, [recorded, operations, groups]),
             Body::Tensors(script) => {
                 let of_numbers = script.groups_of_numbers();
-                Costs::of_tensors(kind, function, [recorded, operations, groups, of_numbers])
+                Costs::of_tensors(kind, [function, whole], [recorded, operations, groups, of_numbers])
             }
         }
     }
