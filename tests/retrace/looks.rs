@@ -77,7 +77,7 @@ fn looks_are_guards() {
         ("indices in another shape", |at| format!("{:?}", at.places.reshape([2, 1]))),
     ];
     for (name, look) in looks {
-        let mut program = program(*look).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut program = program(*look).unwrap_or_else(|error| panic!("{name}: {error}")).always_replayed();
         for (k, x) in points().iter().chain(&points()).enumerate() {
             let found = program.value(x).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(found, eager(*look, x).unwrap(), "{name} is frozen at point {k}");
@@ -135,7 +135,7 @@ fn what_shows_no_number_is_no_guard() {
         ("drawing", |at| at.tape.to_dot(&DotOptions::default()).unwrap()),
     ];
     for (name, look) in looks {
-        let mut recorded = program(*look).unwrap();
+        let mut recorded = program(*look).unwrap().always_replayed();
         for x in &points() {
             let look = *look;
             let mut fresh = Program::record(x, move |tape, x| seen(look, tape, x)).unwrap();

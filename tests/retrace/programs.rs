@@ -47,7 +47,7 @@ fn assert_replays<M: Module, X: Inputs<f32>>(
 ) -> M {
     let (mut adam, mut other) = (Adam::new(0.01), Adam::new(0.01));
     let mut tape = Tape::new();
-    let mut program = ModelProgram::record(&replayed, &batches[0], loss).unwrap();
+    let mut program = ModelProgram::record(&replayed, &batches[0], loss).unwrap().always_replayed();
     for x in batches.iter().chain(batches) {
         let y = loss(&eager, &tape, x.record(&tape));
         let (value, found) = program.value_and_gradients(&replayed, x).unwrap();
@@ -331,7 +331,8 @@ fn frozen_parameters_are_another_form_and_wrong_labels_lose_nothing() {
     let mut program = ModelProgram::record(&model, &batch, |model: &[Linear; 2], _, (x, y)| {
         cross_entropy(model[1].forward(model[0].forward(x).tanh()), y)
     })
-    .unwrap();
+    .unwrap()
+    .always_replayed();
     let (value, gradients) = program.value_and_gradients(&model, &batch).unwrap();
     assert!(gradients.of(&model[0].weight).is_ok());
     model[0].freeze();

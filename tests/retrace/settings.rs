@@ -91,7 +91,7 @@ impl<M: Module + 'static> Followed<M> {
         let program = ModelProgram::record(&first, &x, move |model: &Scaled<M>, tape, Data(x)| {
             weighted(layer(&model.layer, x * tape.param(&model.scale)))
         });
-        let program = program.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let program = program.unwrap_or_else(|error| panic!("{name}: {error}")).always_replayed();
         let mut followed = Self { name, eager, replayed, x, run, program, last: Ok(Vec::new()) };
         followed.step("what was recorded");
         followed

@@ -46,7 +46,6 @@ use crate::tensor::Tensor;
 use crate::transform::{Inputs, unit};
 use crate::var::Var;
 
-#[cfg(test)]
 pub(crate) use account::Forced;
 pub use batch::Batch;
 use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, release, variables};
@@ -348,6 +347,25 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     /// What the program is made of, and what it cost to keep it right.
     pub fn report(&self) -> Report {
         self.forms.report()
+    }
+
+    /// Has every input replayed, also where a plain tape is expected to be faster: each path and each form is recorded when it is
+    /// met for the first time. For steps that must take the same time, and for tests of what is replayed.
+    ///
+    /// ```
+    /// use autograd::Program;
+    ///
+    /// let x = |n: usize| vec![0.5_f64; n];
+    /// let mut squares = Program::record(&x(1), |_, x| x.into_iter().map(|x| x * x).sum())?.always_replayed();
+    /// for n in 1..=10 {
+    ///     squares.value(&x(n))?;
+    /// }
+    /// assert_eq!((squares.report().recordings, squares.report().eager), (10, 0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    pub fn always_replayed(mut self) -> Self {
+        self.forms.account.forced = Some(Forced::Replay);
+        self
     }
 
     /// Has every input replayed, or run on a plain tape.

@@ -50,7 +50,6 @@ impl Level {
     }
 
     /// Whether this machine can run code of this level.
-    #[inline]
     pub(crate) fn is_supported(self) -> bool {
         match self {
             Level::Plain => true,
@@ -93,11 +92,19 @@ impl<R, F: FnOnce() -> R> Kernel for F {
 /// Runs `kernel`, compiled for the best level of this machine.
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    dispatch_at(Level::best(), kernel)
+    match Level::best() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Level::find` has seen that the processor has every feature `avx512` is compiled for.
+        Level::Avx512 => unsafe { avx512(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Level::find` has seen that the processor has every feature `avx2` is compiled for.
+        Level::Avx2 => unsafe { avx2(kernel) },
+        Level::Plain => kernel.run(),
+    }
 }
 
 /// Runs `kernel`, compiled for `level`, or for the plain one where the machine lacks `level`.
-#[inline(always)]
+#[cfg(test)]
 pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         #[cfg(target_arch = "x86_64")]

@@ -9,13 +9,15 @@ use super::paths::{KINDS, Kind};
 use super::report::EagerReason;
 use crate::float::Float;
 use crate::kernel::replay::LANES;
-use crate::tape::Tape;
+use crate::ops::Op;
+use crate::tape::{Node, Tape};
 
 /// An operation on numbers on a plain tape, recorded or swept; the other costs are measured against it.
 pub(super) const OPERATION: u64 = 4;
 
-/// An operation on tensors: its loops take as long in a replay.
-const TENSOR_OPERATION: u64 = 50 * OPERATION;
+/// An operation on tensors of some hundred elements, of which most is what comes before and after its loop. On larger ones it
+/// takes longer, and so does a replay.
+const ON_TENSORS: u64 = 300 * OPERATION;
 
 /// What an operation of the recorded reverse sweep takes on the plain tape.
 const RECORDED: u64 = 4 * OPERATION;
@@ -23,20 +25,26 @@ const RECORDED: u64 = 4 * OPERATION;
 /// To record an operation and to plan how it is replayed: 0.6 to 1.2 µs, where the tape takes 3.5 ns for its value.
 const RECORDING: u64 = 200 * OPERATION;
 
+/// The same of an operation on tensors: a step of three dense layers takes some six times as long to record as to run.
+const RECORDING_ON_TENSORS: u64 = 1400 * OPERATION;
+
 /// To begin a group in a replay: it jumps to a loop that the tape has inlined.
 const GROUP: u64 = 5;
 
 /// An operation within a group, and one on an input in lanes.
 const IN_GROUP: u64 = 1;
 
-/// A step of a replay of tensors. Chains of functions of elements are one step.
-const STEP: u64 = 45 * OPERATION;
+/// A step of a replay of tensors. Chains of functions of elements are one step; without them a replay saves little.
+const STEP: u64 = 250 * OPERATION;
 
 /// What a run costs at least.
 const RUN: u64 = 10 * OPERATION;
 
 /// One part in so many a program may be slower than the tape, over all its runs.
 const SLACK: u64 = 16;
+
+/// The same of a program of tensors: to take its arguments apart and to know their form is slower already.
+const SLACK_ON_TENSORS: u64 = 64;
 
 /// What a new program may spend: less than a millisecond. So small functions have their first paths recorded at once.
 const INITIAL: i64 = 1024 * RECORDING as i64;
@@ -56,7 +64,7 @@ const SAVINGS: i64 = 8;
 /// The last wait is of 2¹⁰ runs.
 const MOST_FAILURES: u32 = 10;
 
-/// How many operations a recording has.
+/// How many operations a recording has. Its arguments are none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Size {
     pub numbers: u64,
@@ -65,8 +73,9 @@ pub(super) struct Size {
 
 impl Size {
     pub fn of<T: Float>(tape: &Tape<T>) -> Self {
-        let tensors = tape.node_count();
-        Size { numbers: (tape.len() - tensors) as u64, tensors: tensors as u64 }
+        let is_operation = |node: &&Node<T>| !matches!(node.op, Op::Leaf | Op::Constant | Op::Kept);
+        let tensors = tape.nodes().iter().filter(is_operation).count() as u64;
+        Size { numbers: (tape.len() - tape.node_count()) as u64, tensors }
     }
 
     /// Without some operations on numbers.
@@ -76,7 +85,7 @@ impl Size {
 
     /// What it takes on a plain tape, recorded or swept once.
     pub fn cost(self) -> u64 {
-        self.numbers * OPERATION + self.tensors * TENSOR_OPERATION
+        self.numbers * OPERATION + self.tensors * ON_TENSORS
     }
 }
 
@@ -96,6 +105,8 @@ pub(super) struct Costs {
     pub eager: u64,
     /// A run.
     pub replay: u64,
+    /// Whether it computes with tensors.
+    pub on_tensors: bool,
 }
 
 impl Costs {
@@ -111,15 +122,22 @@ impl Costs {
             Kind::Gradient | Kind::Jvp | Kind::Sum | Kind::Weighted | Kind::Params => 2 * function.cost(),
         };
         let replay = groups as u64 * GROUP + left as u64 * IN_GROUP;
-        Costs { recording: recorded * RECORDING, eager: eager + RUN, replay }
+        Costs { recording: recorded * RECORDING, eager: eager + RUN, replay, on_tensors: false }
     }
 }
 
 impl Costs {
     /// As [`of_numbers`](Self::of_numbers), of code that runs in so many steps; `groups` are those within steps on numbers.
-    pub fn of_tensors(kind: Kind, function: Size, [recorded, left, steps, groups]: [usize; 4]) -> Self {
+    /// `whole` is the function with its derivatives. A replay does nothing that the tape does not do, too.
+    pub fn of_tensors(kind: Kind, [function, whole]: [Size; 2], [recorded, left, steps, groups]: [usize; 4]) -> Self {
         let numbers = Self::of_numbers(kind, function, 1, [recorded, left, groups]);
-        Costs { replay: numbers.replay + steps as u64 * STEP, ..numbers }
+        let eager = match kind {
+            Kind::Hvp | Kind::Hessian => whole.cost().max(function.cost()) + RUN,
+            _ => numbers.eager,
+        };
+        let recording = numbers.recording + whole.tensors * (RECORDING_ON_TENSORS - RECORDING);
+        let replay = (numbers.replay + steps as u64 * STEP).min(eager);
+        Costs { recording, eager, replay, on_tensors: true }
     }
 
     /// What an input takes of a replay of several in lanes.
@@ -135,27 +153,36 @@ pub(super) struct Account {
     most: i64,
     /// Recordings that have not been used again.
     doubts: u32,
+    slack: u64,
     /// Of the last recording of each kind.
     known: [Option<Costs>; KINDS],
     /// Why the last run on the tape was one.
     pub why: Option<EagerReason>,
-    /// What is done whatever it costs: only tests have no choice.
+    /// What is done whatever it costs.
     pub forced: Option<Forced>,
 }
 
 /// What is done with every input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code))]
 pub(crate) enum Forced {
     /// It is replayed, on a path that is recorded if need be.
     Replay,
     /// It is run on a plain tape.
+    #[cfg_attr(not(test), expect(dead_code))]
     Run,
 }
 
 impl Default for Account {
     fn default() -> Self {
-        Account { credit: INITIAL, most: INITIAL, doubts: 0, known: [None; KINDS], why: None, forced: None }
+        Account {
+            credit: INITIAL,
+            most: INITIAL,
+            doubts: 0,
+            slack: SLACK,
+            known: [None; KINDS],
+            why: None,
+            forced: None,
+        }
     }
 }
 
@@ -166,11 +193,16 @@ impl Account {
     }
 
     /// Notes a recording. The first of a kind must be, and with it comes what another one like it costs, for a path that comes
-    /// often. Whether others are used is doubted.
+    /// often; of tensors no more than that, since replays of them earn little. Whether others are used is doubted.
     pub fn record(&mut self, kind: Kind, costs: Costs) -> bool {
         let cost = costs.recording as i64;
         let is_first = self.known[kind as usize].replace(costs).is_none();
-        self.credit += if is_first { cost } else { -cost };
+        match (is_first, costs.on_tensors) {
+            (true, true) if self.slack == SLACK_ON_TENSORS => self.credit = self.credit.max(cost),
+            (true, true) => (self.slack, self.credit) = (SLACK_ON_TENSORS, cost),
+            (true, false) => self.credit += cost,
+            (false, _) => self.credit -= cost,
+        }
         self.doubts += u32::from(!is_first);
         self.most = self.most.max(SAVINGS * cost).max(self.credit);
         !is_first
@@ -183,7 +215,7 @@ impl Account {
 
     /// Notes some runs that would have cost so much each on the tape, and did cost so much.
     pub fn run(&mut self, runs: usize, on_tape: u64, cost: u64) {
-        let earned = (on_tape + on_tape / SLACK) as i64 - cost as i64;
+        let earned = (on_tape + on_tape / self.slack) as i64 - cost as i64;
         self.credit = (self.credit + earned * runs as i64).min(self.most);
     }
 
@@ -202,12 +234,12 @@ impl Account {
         self.doubts < DOUBTS && AT_ONCE * cost <= self.credit
     }
 
-    /// Whether one is recorded that has run so often on the tape, and costs so much there.
-    pub fn records_by_now(&self, kind: Kind, runs: u64, eager: u64) -> bool {
+    /// What it takes to record one that has run so often on the tape, and costs so much there, if that is worth it now.
+    pub fn records_by_now(&self, kind: Kind, runs: u64, eager: u64) -> Option<u64> {
         // Another path is longer or shorter than the last one that was recorded.
         let scale = |costs: Costs| (costs.recording as f64 * eager as f64 / costs.eager as f64) as u64;
         let cost = self.known[kind as usize].map_or(0, scale);
-        runs * eager * OFTEN >= cost && self.can_pay(cost)
+        (runs * eager * OFTEN >= cost && self.can_pay(cost)).then_some(cost)
     }
 }
 
@@ -291,7 +323,7 @@ mod tests {
     /// Whatever the order of hits, misses and waits, the runs and what was spent besides never cost much more than the tape.
     #[test]
     fn what_is_spent_has_been_earned() {
-        let costs = Costs { recording: 100_000, eager: 1000, replay: 200 };
+        let costs = Costs { recording: 100_000, eager: 1000, replay: 200, on_tensors: false };
         for seed in 1..50_u64 {
             let (mut account, mut pause, mut state) = (Account::default(), Pause::default(), seed);
             account.record(Kind::Value, costs);
@@ -312,7 +344,7 @@ mod tests {
                     pause.fail();
                     spent += costs.replay;
                 }
-                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run, 1000) {
+                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run, 1000).is_some() {
                     true => {
                         account.record(Kind::Value, costs);
                         spent += costs.recording + costs.replay;

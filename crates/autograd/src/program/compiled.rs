@@ -5,12 +5,14 @@ use super::account::Account;
 use super::data::{Data, Ends};
 use super::derived::{Given, derived};
 use super::eager::{Asked, Variables};
-use super::paths::{Function, Kind, Paths, Ran, Recording, Targets};
+use super::paths::{Again, Function, Kind, Paths, Ran, Recording, Targets};
 use crate::error::Result;
 use crate::float::{Family, Float};
 use crate::tape::Tape;
 
 pub(super) struct Compiled<T: Float> {
+    /// [`Paths::again`].
+    pub again: Retry<T>,
     /// [`Paths::run`].
     pub run: Run<T>,
     /// [`derived`].
@@ -19,13 +21,20 @@ pub(super) struct Compiled<T: Float> {
     pub finish: Finish<T>,
 }
 
-type Run<T> = for<'p> fn(&'p mut Paths<T>, Kind, &Data<T>, &mut dyn Function<T>, &mut Account) -> Result<&'p Data<T>>;
+type Retry<T> = fn(&mut Paths<T>, Kind, &Data<T>, &mut Account) -> Again;
+type Run<T> =
+    for<'p> fn(&'p mut Paths<T>, (Kind, Again), &Data<T>, &mut dyn Function<T>, &mut Account) -> Result<&'p Data<T>>;
 type Derived<T> = for<'t> fn(&'t Tape<T>, Kind, Given<'_, 't, T>, Ends<'t, T>) -> Result<Recording<T>>;
 type Finish<T> = for<'t> fn(&Asked<'_, T>, &Variables<'t, T>, Ends<'t, T>, &mut Data<T>, &mut Targets) -> Result<Ran>;
 
 impl<T: Float> Compiled<T> {
     const fn new() -> Self {
-        Compiled { run: Paths::run, derived, finish: |asked, x, y, out, targets| asked.finish(x, y, out, targets) }
+        Compiled {
+            again: Paths::again,
+            run: Paths::run,
+            derived,
+            finish: |asked, x, y, out, targets| asked.finish(x, y, out, targets),
+        }
     }
 }
 

@@ -49,9 +49,20 @@ impl<T: Float> Data<T> {
     #[inline]
     pub fn clear(&mut self) {
         self.numbers.clear();
-        self.tensors.clear();
-        self.integers.clear();
+        self.let_go();
         self.settings.clear();
+    }
+
+    /// Lets go of the tensors: what is held could not be updated in place.
+    #[inline]
+    pub fn let_go(&mut self) {
+        // To clear an empty list calls what drops its elements.
+        if !self.tensors.is_empty() {
+            self.tensors.clear();
+        }
+        if !self.integers.is_empty() {
+            self.integers.clear();
+        }
     }
 
     /// Appends the parts of some arguments.

@@ -158,6 +158,7 @@ pub(super) fn derived<'t, T: Float>(
         inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
         function,
+        whole: Size::of(tape),
         rows,
         code: Code::of(tape, inputs, &results, of_function),
         targets,

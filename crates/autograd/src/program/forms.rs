@@ -7,7 +7,7 @@ use super::compiled::compiled;
 use super::data::{Data, Parts, Varies, require_form};
 use super::derived::{Prelude, record};
 use super::eager::{Asked, Once};
-use super::paths::{Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
+use super::paths::{Again, Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
 use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
@@ -24,9 +24,9 @@ pub(super) struct Forms<T: Float, X> {
     /// The arguments in parts, and after them those of a direction.
     pub data: Data<T>,
     /// What is known of arguments of the last form.
-    known: Known<T, X>,
-    /// Of arguments of other forms; the last used is the last.
-    others: Vec<Known<T, X>>,
+    known: Box<Known<T, X>>,
+    /// Of arguments of other forms; the last used is the last. They are large, and change places in every run where forms alternate.
+    others: Vec<Box<Known<T, X>>>,
     pub account: Account,
     /// On which runs are recorded that are not replayed.
     tape: Tape<T>,
@@ -105,7 +105,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let mut data = Data::default();
         data.take(x);
         Forms {
-            known: Known::of(x.clone(), &data),
+            known: Box::new(Known::of(x.clone(), &data)),
             data,
             others: Vec::new(),
             account: Account::default(),
@@ -122,7 +122,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         }
         let found = match self.others.iter().position(|known| known.fits(x, &self.data)) {
             Some(found) => self.others.remove(found),
-            None => Known::of(x.clone(), &self.data),
+            None => Box::new(Known::of(x.clone(), &self.data)),
         };
         let mut last = std::mem::replace(&mut self.known, found);
         last.bytes = last.paths.bytes();
@@ -133,7 +133,8 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
 
     /// Forgets forms until there are not too many. Those that have never been recorded do not take the place of others.
     fn make_room(&mut self) {
-        let count = |others: &[Known<T, X>], is_empty| others.iter().filter(|k| k.paths.is_empty() == is_empty).count();
+        let count =
+            |others: &[Box<Known<T, X>>], is_empty| others.iter().filter(|k| k.paths.is_empty() == is_empty).count();
         while let Some(is_empty) = [true, false].into_iter().find(|&is_empty| {
             let is_too_large = || self.others.iter().map(|known| known.bytes).sum::<usize>() > MOST_BYTES;
             count(&self.others, is_empty) > MOST || !is_empty && is_too_large()
@@ -185,15 +186,18 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     where
         X: 'f,
     {
+        let again = (compiled::<T>().again)(&mut self.known.paths, kind, &self.data, &mut self.account);
+        if let Again::Held = again {
+            self.data.let_go();
+            return Ok(self.known.paths.results());
+        }
         let site = Location::caller();
         let Self { known, data, account, tape, .. } = self;
-        let Known { form, varies, paths, results, .. } = known;
+        let Known { form, varies, paths, results, .. } = &mut **known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
         let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
-        let done = (compiled::<T>().run)(paths, kind, data, &mut of, account);
-        // What is held here could not be updated in place.
-        self.data.tensors.clear();
-        self.data.integers.clear();
+        let done = (compiled::<T>().run)(paths, (kind, again), data, &mut of, account);
+        self.data.let_go();
         done
     }
 
@@ -206,7 +210,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         let Work { paths, numbers, mut function, account, .. } = self.work(0, function);
         let Choice::Run(reason) = paths.choose_for_rows(row, account) else { return Ok(false) };
         let done = paths.run_eagerly((kind, row), numbers, reason, &mut function, account);
-        self.data.tensors.clear();
+        self.data.let_go();
         done.map(|()| true)
     }
 
@@ -218,7 +222,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     {
         let site = Location::caller();
         let Self { known, data, account, tape, .. } = self;
-        let Known { form, varies, paths, results, .. } = known;
+        let Known { form, varies, paths, results, .. } = &mut **known;
         let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
         let function = Of { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape, site };
         Work { paths, numbers, varies, function, account }

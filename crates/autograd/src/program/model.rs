@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::Report;
+use super::account::Forced;
 use super::data::{Data, Ends, Parts, put};
 use super::forms::Forms;
 use super::paths::{Kind, Targets};
@@ -189,6 +190,26 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         let Some(mut auxiliary) = self.auxiliary.clone() else { return Err(no_operand()) };
         put(&mut auxiliary, Parts { numbers: &numbers[1..], tensors: &tensors[gradients..], integers });
         Ok(auxiliary)
+    }
+
+    /// As [`Program::always_replayed`](crate::Program::always_replayed).
+    ///
+    /// ```
+    /// use autograd::{ModelProgram, Param, Tensor};
+    ///
+    /// let weight = Param::new(Tensor::from([1.0_f32, -1.0]));
+    /// let batch = |n: usize| Tensor::ones([n, 2]);
+    /// let step = ModelProgram::record(&weight, &batch(1), |weight: &Param, tape, x| x.matmul(tape.param(weight)).sum())?;
+    /// let mut step = step.always_replayed();
+    /// for n in 1..=5 {
+    ///     step.value(&weight, &batch(n))?;
+    /// }
+    /// assert_eq!((step.report().recordings, step.report().eager), (5, 0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    pub fn always_replayed(mut self) -> Self {
+        self.forms.account.forced = Some(Forced::Replay);
+        self
     }
 
     /// What the program is made of, and what it cost to keep it right.

@@ -68,6 +68,8 @@ pub(super) struct Recording<T: Float> {
     pub shared: Option<usize>,
     /// How many operations the function has, without its derivatives.
     pub function: Size,
+    /// And with them.
+    pub whole: Size,
     /// How many rows a derivative has that is asked for in full.
     pub rows: usize,
     pub code: Code<T>,
@@ -147,8 +149,8 @@ pub(super) struct Paths<T: Float> {
     /// The path of the last input, by what was asked for: derivatives may have comparisons of their own.
     last: [usize; KINDS],
     pauses: [Pause; KINDS],
-    /// Whether the last input ran on the tape, on a path that has come so often that it is worth a recording.
-    is_due: [bool; KINDS],
+    /// What it costs to record the path of the last input, if it ran on the tape and has come so often that this is worth it.
+    due: [Option<u64>; KINDS],
     seen: Seen,
     /// Room for those of an input.
     numbers: Vec<T>,
@@ -190,7 +192,7 @@ impl<T: Float> Default for Paths<T> {
             tree: Tree::default(),
             last: [0; KINDS],
             pauses: [Pause::default(); KINDS],
-            is_due: [false; KINDS],
+            due: [None; KINDS],
             seen: Seen::default(),
             numbers: Vec::new(),
             results: Data::default(),
@@ -211,6 +213,17 @@ pub(super) enum Choice {
     Record,
     /// Run them on a plain tape.
     Run(EagerReason),
+}
+
+/// What became of an input on the path of the last one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Again {
+    /// It stayed on it; the results are there.
+    Held,
+    /// It left this path at this outcome.
+    Left(usize, u32),
+    /// Whether that path should be tried is still to be decided.
+    Untried,
 }
 
 /// Where an input went that was replayed.
@@ -254,18 +267,52 @@ pub(super) enum Begun<'r, T: Float> {
 }
 
 impl<T: Float> Paths<T> {
-    /// The results on one input, on the path that it takes.
+    /// Replays an input on the path of the last one, if that is of numbers and nothing speaks against it. A small function takes
+    /// less time than the decisions of [`run`](Self::run), so inputs that all take one path are spared them.
+    pub fn again(&mut self, kind: Kind, data: &Data<T>, account: &mut Account) -> Again {
+        let at = self.last[kind as usize];
+        let Some(Some(path)) = self.paths.get_mut(at) else { return Again::Untried };
+        let Some(run) = &mut path.runs[kind as usize] else { return Again::Untried };
+        let Body::Numbers(ready) = &mut run.body else { return Again::Untried };
+        let is_usual = path.next == at && run.uses > 1 && !self.pauses[kind as usize].has_failed();
+        let pays = match account.forced {
+            None => run.costs.replay <= run.costs.eager,
+            Some(forced) => forced == Forced::Replay,
+        };
+        if !is_usual || !pays {
+            return Again::Untried;
+        }
+        if let Some(ordinal) = ready.run(&data.numbers) {
+            return Again::Left(at, ordinal);
+        }
+        self.results.clear();
+        self.results.numbers.extend(ready.results());
+        self.taken = Some((at, kind));
+        self.clock += 1;
+        path.used = self.clock;
+        run.uses += 1;
+        self.counts.hits += 1;
+        account.run(1, run.costs.eager, run.costs.replay);
+        Again::Held
+    }
+
+    /// The results on one input, on the path that it takes, after what became of it on that of the last one.
     #[track_caller]
     pub fn run(
         &mut self,
-        kind: Kind,
+        (kind, again): (Kind, Again),
         data: &Data<T>,
         function: &mut dyn Function<T>,
         account: &mut Account,
     ) -> Result<&Data<T>> {
-        let mut choice = self.choose(kind, account);
+        let mut choice = match again {
+            Again::Held => return Ok(&self.results),
+            Again::Left(at, _) => Choice::Replay(at),
+            Again::Untried => self.choose(kind, account),
+        };
         if let Choice::Replay(at) = choice {
-            choice = match self.replay(kind, at, data, account)? {
+            let left = if let Again::Left(_, ordinal) = again { Some(ordinal) } else { None };
+            choice = match self.replay(kind, (at, left), data, account)? {
                 Replayed::Held(at) => return self.take_results(kind, at),
                 Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, account),
             };
@@ -382,7 +429,7 @@ impl<T: Float> Paths<T> {
                 _ => self.choose_for_stray(kind, false, account),
             };
         };
-        let is_due = self.is_due[kind as usize];
+        let is_due = self.due[kind as usize].is_some();
         match cost(costs) {
             cost if cost > costs.eager => Choice::Run(EagerReason::Slow),
             cost if self.pauses[kind as usize].is_over(account, cost) || is_due => Choice::Replay(at),
@@ -397,7 +444,8 @@ impl<T: Float> Paths<T> {
             _ if may_be_known => return Choice::Run(EagerReason::Irregular),
             _ => {}
         }
-        let is_due = std::mem::take(&mut self.is_due[kind as usize]);
+        // Others may have been recorded since, and may have spent what it takes.
+        let is_due = self.due[kind as usize].take().is_some_and(|cost| account.can_pay(cost));
         match is_due || account.records_at_once(kind) {
             true => Choice::Record,
             false => Choice::Run(EagerReason::Rare),
@@ -415,13 +463,21 @@ impl<T: Float> Paths<T> {
         self.paths.get(at)?.as_ref()?.runs[kind as usize].as_ref()
     }
 
-    /// Replays an input on a path, and where it leaves that, on others that it may be on, as long as the tape would take.
-    fn replay(&mut self, kind: Kind, mut at: usize, data: &Data<T>, account: &mut Account) -> Result<Replayed> {
+    /// Replays an input on a path, unless it is known where it leaves that, and then on others that it may be on, as long as the
+    /// tape would take.
+    fn replay(
+        &mut self,
+        kind: Kind,
+        (mut at, mut left): (usize, Option<u32>),
+        data: &Data<T>,
+        account: &mut Account,
+    ) -> Result<Replayed> {
         let (mut spent, mut tried) = (0, Tried::new());
         loop {
             let run = self.run_at(at, kind)?;
             let costs = run.costs;
-            let Some(ordinal) = run.body.on(data)? else {
+            let left = if left.is_some() { left.take() } else { run.body.on(data)? };
+            let Some(ordinal) = left else {
                 self.pauses[kind as usize].succeed();
                 self.follow(kind, at, account);
                 return Ok(Replayed::Held(at));
@@ -486,9 +542,9 @@ impl<T: Float> Paths<T> {
 
     #[track_caller]
     fn take_results(&mut self, kind: Kind, at: usize) -> Result<&Data<T>> {
-        let mut results = std::mem::take(&mut self.results);
-        self.run_at(at, kind)?.body.results(&mut results);
-        self.results = results;
+        let path = self.paths.get_mut(at).and_then(Option::as_mut);
+        let Some(run) = path.and_then(|path| path.runs[kind as usize].as_mut()) else { return Err(forgotten()) };
+        run.body.results(&mut self.results);
         self.taken = Some((at, kind));
         Ok(&self.results)
     }
@@ -513,9 +569,9 @@ impl<T: Float> Paths<T> {
             if count > 1 {
                 self.pauses[instead as usize].shorten();
             }
-            if account.records_by_now(instead, count, cost) {
+            if let Some(cost) = account.records_by_now(instead, count, cost) {
                 self.seen.forget(signature);
-                self.is_due[instead as usize] = true;
+                self.due[instead as usize] = Some(cost);
             }
         }
         Ok(())
@@ -533,8 +589,13 @@ impl<T: Float> Paths<T> {
         (function, account): (&mut dyn Function<T>, &mut Account),
         rerun: &mut dyn FnMut(Rerun<'_, T>),
     ) -> Result<()> {
-        let eager = self.counts.eager;
         self.count_together(kind, at, [inputs, strays.len()], account);
+        if strays.is_empty() {
+            self.pauses[kind as usize].succeed();
+            self.last[kind as usize] = at;
+            return Ok(());
+        }
+        let eager = self.counts.eager;
         // The path that most inputs take is where the next ones begin.
         let mut most = (inputs - strays.len(), at);
         strays.sort_unstable();
@@ -681,7 +742,7 @@ impl<T: Float> Paths<T> {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
         match path.and_then(|path| path.runs[kind as usize].as_mut()) {
             Some(run) => Ok(run),
-            None => Err(not_replayable("its path was forgotten")),
+            None => Err(forgotten()),
         }
     }
 
@@ -718,18 +779,23 @@ impl<T: Float> Paths<T> {
 }
 
 #[track_caller]
+fn forgotten() -> Error {
+    not_replayable("its path was forgotten")
+}
+
+#[track_caller]
 fn not_replayable(why: &str) -> Error {
     Error::new("program", Rule::NotReplayable { why: why.into() })
 }
 
 impl<T: Float> Run<T> {
     fn new(kind: Kind, recording: Recording<T>) -> Self {
-        let Recording { inputs, shared, function, rows, code, targets, .. } = recording;
+        let Recording { inputs, shared, function, whole, rows, code, targets, .. } = recording;
         let body = match code.is_of_numbers() {
             true => Body::Numbers(Box::new(Ready::new(Plan::new(&code, inputs[0], shared)))),
             false => Body::Tensors(Box::new(Script::new(&code, inputs))),
         };
-        Run { costs: body.costs(kind, function, rows), body, targets, uses: 0, is_doubted: false }
+        Run { costs: body.costs(kind, [function, whole], rows), body, targets, uses: 0, is_doubted: false }
     }
 
     fn bytes(&self) -> usize {
@@ -775,13 +841,13 @@ impl<T: Float> Body<T> {
         }
     }
 
-    fn costs(&self, kind: Kind, function: Size, rows: usize) -> Costs {
+    fn costs(&self, kind: Kind, [function, whole]: [Size; 2], rows: usize) -> Costs {
         let Report { recorded, operations, groups, .. } = self.size();
         match self {
             Body::Numbers(_) => Costs::of_numbers(kind, function, rows, [recorded, operations, groups]),
             Body::Tensors(script) => {
                 let of_numbers = script.groups_of_numbers();
-                Costs::of_tensors(kind, function, [recorded, operations, groups, of_numbers])
+                Costs::of_tensors(kind, [function, whole], [recorded, operations, groups, of_numbers])
             }
         }
     }
