@@ -93,7 +93,7 @@ fn values_of_another_model_are_copied_or_approached() {
     for weight in [0.0, 0.005, 0.3, 0.7, 1.0] {
         let moved = target_of(&|target| target.lerp_from(&online, weight).unwrap());
         for ((start, end), moved) in starts.iter().zip(&ends).zip(moved) {
-            let expected = start.mul(1.0 - weight).unwrap().add(&end.mul(weight).unwrap()).unwrap();
+            let expected = start.mul(1.0 - weight).unwrap().add(end.mul(weight).unwrap()).unwrap();
             moved.close_to(&expected, 1e-14, 1e-14).unwrap();
             assert!(weight != 0.0 || moved == *start);
             assert!(weight != 1.0 || moved == *end);

@@ -89,7 +89,7 @@ fn weight_normalisation() {
     let gradients = normed(&model, &tape, x).unwrap().backward().unwrap();
     let (gw, v, g) = (of_plain.of(&plain.weight).unwrap(), model.v.value(), model.g.value());
     let gg = gw.mul(v).unwrap().sum_axes([1]).unwrap().unsqueeze(1).unwrap().div(g).unwrap();
-    let gv = gw.sub(&gg.mul(v).unwrap().div(g).unwrap()).unwrap();
+    let gv = gw.sub(gg.mul(v).unwrap().div(g).unwrap()).unwrap();
     gradients.of(&model.g).unwrap().close_to(&gg, 1e-14, 1e-14).unwrap();
     gradients.of(&model.v).unwrap().close_to(&gv, 1e-14, 1e-14).unwrap();
     assert!(gradients.of(&model.layer.weight).is_err());
@@ -169,7 +169,7 @@ fn a_part_of_a_model_in_any_depth() {
     let bias = tape.var([10.0]);
     let moved = tape.with_params(&model.1[1].bias, &[bias], run);
     let own = model.1[1].bias.as_ref().unwrap();
-    let expected = run().value().unwrap().sub(own.value()).unwrap().add(&Tensor::from([10.0])).unwrap();
+    let expected = run().value().unwrap().sub(own.value()).unwrap().add(Tensor::from([10.0])).unwrap();
     moved.value().unwrap().close_to(&expected, 1e-14, 1e-14).unwrap();
     let gradients = moved.sum().backward().unwrap();
     assert_eq!(gradients.of(bias).unwrap().to_vec(), [3.0]);
