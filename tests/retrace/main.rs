@@ -8,6 +8,7 @@ mod indices;
 mod lines;
 mod looks;
 mod memory;
+mod operators;
 mod programs;
 mod reference;
 mod resume;
