@@ -53,7 +53,7 @@ impl Chain {
         let mut sum = R::of(0.0);
         for _ in 0..self.turns {
             x = turn.apply(x, a, b);
-            sum = sum + x;
+            sum += x;
         }
         sum
     }

@@ -56,7 +56,7 @@ impl Function for Lstm {
             }
             let normaliser = signal.iter().fold(R::of(2.0), |sum, x| sum + x.exp()).ln();
             for (&x, &target) in signal.iter().zip(pair[1]) {
-                total = total + R::of(target) * (x - normaliser);
+                total += R::of(target) * (x - normaliser);
             }
         }
         -total / R::of((self.text.len() - b) as f64)

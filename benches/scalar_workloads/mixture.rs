@@ -126,7 +126,7 @@ impl<'x, R: Real> Factor<'x, R> {
         let mut below = self.below.iter();
         for (j, &x) in x.iter().enumerate() {
             for (y, &q) in y[j + 1..].iter_mut().zip(&mut below) {
-                *y = *y + q * x;
+                *y += q * x;
             }
         }
     }

@@ -9,6 +9,7 @@ mod lines;
 mod looks;
 mod memory;
 mod modules;
+mod operators;
 mod programs;
 mod reference;
 mod resume;

@@ -48,7 +48,7 @@ impl Training {
             let x = Tensor::uniform([8, 3], -1.0, 1.0, &mut StdRng::seed_from_u64(step as u64));
             let mut y = model.out.forward(model.hidden.forward(tape.constant(x)).tanh());
             if step % 2 == 1 {
-                y = y + tape.param(&model.seldom).sum() * 0.1;
+                y += tape.param(&model.seldom).sum() * 0.1;
             }
             let gradients = (y - tape.param(&model.frozen).sum()).square().mean().backward()?;
             self.rule.set_rate(schedule.rate(step));

@@ -29,6 +29,8 @@ impl Element for usize {}
 impl Element for bool {}
 
 /// The numbers that have derivatives: `f32` and `f64`.
+///
+/// `T::of(0.5)` is a number in code for any of them; how it stands beside handles is said at `Var`.
 #[allow(missing_docs)] // Constants and conversions, named as in the standard library.
 pub trait Float:
     Element

@@ -19,9 +19,13 @@ macro_rules! operators {
     )*};
 }
 
+mod dual;
 pub(crate) mod lanes;
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::iter::{Product, Sum};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+pub use dual::Dual;
 
 use crate::ops::elementwise::{BinaryRule, UnaryRule};
 
@@ -41,8 +45,21 @@ pub trait Algebra:
     #[doc(hidden)]
     fn binary<Op: BinaryRule>(self, other: Self) -> Self;
 
-    /// `x` where the condition is not zero, else `y`; the other one is ignored, whatever its value.
-    fn select(condition: Self, x: Self, y: Self) -> Self;
+    /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy. The other one is ignored, whatever its value,
+    /// and so is its derivative. The condition is mostly a comparison: these functions give 1 where they hold, else 0.
+    ///
+    /// ```
+    /// use autograd::{Algebra, Dual};
+    ///
+    /// fn root<R: Algebra>(x: R) -> R {
+    ///     x.gt(R::of(0.0)).select(x.sqrt(), R::of(0.0))
+    /// }
+    ///
+    /// // √0 has an infinite slope, which is not the one taken.
+    /// let y = root(Dual::variable(0.0));
+    /// assert_eq!((y.value, y.tangent), (0.0, 0.0));
+    /// ```
+    fn select(self, x: Self, y: Self) -> Self;
 
     crate::ops::elementwise::algebra_methods!();
 }
@@ -64,7 +81,38 @@ pub trait Algebra:
 /// assert_eq!((along_x.tangent, dx), (0.5, 0.5));
 /// # Ok::<(), autograd::Error>(())
 /// ```
-pub trait Real: Algebra + PartialOrd {
+///
+/// A constant in such code is `R::of(2.0)`: the numbers of `f32` are `f32` and take no `f64` beside them, so the trait
+/// cannot promise `2.0 * x`. Iterators have `sum` and `product`, and [`Algebra::select`] chooses without a branch:
+///
+/// ```
+/// use autograd::{Dual, Real};
+///
+/// fn softened<R: Real>(x: &[R]) -> R {
+///     let mut squares: R = x.iter().map(|&x| x * x).sum();
+///     squares += R::of(0.25);
+///     x.iter().sum::<R>() / squares.sqrt()
+/// }
+///
+/// let x = [Dual::variable(0.5), Dual::constant(0.5)];
+/// let expected = 1.0 / 0.75_f64.sqrt();
+/// assert!((softened(&x).value - expected).abs() < 1e-15);
+/// ```
+///
+/// Code that need not run on `f32` may ask for `R: Real + Mul<f64, Output = R>` and then writes `x * 2.0`; `f64`, `Dual` and
+/// `Scalar<f64>` have it.
+pub trait Real:
+    Algebra
+    + PartialOrd
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + Sum
+    + Product
+    + for<'a> Sum<&'a Self>
+    + for<'a> Product<&'a Self>
+{
     /// The plain number, without derivatives.
     fn number(self) -> f64;
 }
@@ -85,8 +133,8 @@ macro_rules! plain {
                 Op::value(self, other)
             }
             #[inline(always)]
-            fn select(condition: Self, x: Self, y: Self) -> Self {
-                if condition != 0.0 { x } else { y }
+            fn select(self, x: Self, y: Self) -> Self {
+                if self != 0.0 { x } else { y }
             }
         }
 
@@ -101,80 +149,3 @@ macro_rules! plain {
 
 plain!(f32);
 plain!(f64);
-
-/// A number and its derivative along one direction: forward mode. Nests: `Dual<Dual<f64>>` has second derivatives.
-#[derive(Debug, Clone, Copy)]
-pub struct Dual<R> {
-    /// The value.
-    pub value: R,
-    /// The derivative of the value along the direction.
-    pub tangent: R,
-}
-
-impl<R: Algebra> Dual<R> {
-    /// The variable that the derivative is taken of: its tangent is one.
-    pub fn variable(value: R) -> Self {
-        Self { value, tangent: R::of(1.0) }
-    }
-
-    /// A number that does not move.
-    pub fn constant(value: R) -> Self {
-        Self { value, tangent: R::of(0.0) }
-    }
-}
-
-impl<R: Algebra> Algebra for Dual<R> {
-    #[inline(always)]
-    fn of(number: f64) -> Self {
-        Self::constant(R::of(number))
-    }
-
-    #[inline(always)]
-    fn unary<Op: UnaryRule>(self) -> Self {
-        let value = self.value.unary::<Op>();
-        Self { value, tangent: self.tangent.masked_mul(Op::slope(self.value, value)) }
-    }
-
-    #[inline(always)]
-    fn binary<Op: BinaryRule>(self, other: Self) -> Self {
-        let value = self.value.binary::<Op>(other.value);
-        let [by_x, by_y] = Op::slopes(self.value, other.value, value);
-        Self { value, tangent: self.tangent.masked_mul(by_x) + other.tangent.masked_mul(by_y) }
-    }
-
-    #[inline(always)]
-    fn select(condition: Self, x: Self, y: Self) -> Self {
-        Self {
-            value: R::select(condition.value, x.value, y.value),
-            tangent: R::select(condition.value, x.tangent, y.tangent),
-        }
-    }
-}
-
-impl<R: Real> Real for Dual<R> {
-    fn number(self) -> f64 {
-        self.value.number()
-    }
-}
-
-impl<R: PartialEq> PartialEq for Dual<R> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
-}
-
-impl<R: PartialOrd> PartialOrd for Dual<R> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        self.value.partial_cmp(&other.value)
-    }
-}
-
-operators!(<R: Algebra> Dual<R>);
-
-impl<R: Algebra> Neg for Dual<R> {
-    type Output = Self;
-    #[inline(always)]
-    fn neg(self) -> Self {
-        Self { value: -self.value, tangent: -self.tangent }
-    }
-}

@@ -16,7 +16,8 @@ use crate::var::Term;
 
 /// A number on a tape, or a plain number that may meet one.
 ///
-/// Compares and prints as its value; in a [`Program`](crate::Program) either is a guard, as [`value`](Scalar::value) is. Works with plain numbers on either side:
+/// Compares and prints as its value; in a [`Program`](crate::Program) either is a guard, as [`value`](Scalar::value) is.
+/// Works with plain numbers on either side; in code for any [`Float`] as [`Var`](crate::Var#numbers-in-formulas) does:
 ///
 /// ```
 /// use autograd::Tape;
@@ -86,7 +87,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     }
 }
 
-/// # Powers and bounds
+/// # Powers, bounds, choices
 impl<'t, T: Float> Scalar<'t, T> {
     /// xⁿ for an integer n.
     ///
@@ -142,6 +143,32 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
         self.clamp_min(low).clamp_max(high)
+    }
+
+    /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.
+    ///
+    /// Both were computed, and the other one is ignored, whatever its value. It is an operation and no branch: in a
+    /// [`Program`](crate::Program) every run chooses anew, where `if x > 0.0` has a path for each outcome.
+    ///
+    /// Derivative: the gradient goes to the operand that was taken; the other one and the condition get exactly 0, even
+    /// where their own derivatives are infinite.
+    ///
+    /// ```
+    /// use autograd::{Program, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.scalar(0.0_f64);
+    /// let root = x.gt(0.0).select(x.sqrt(), 0.0);
+    /// assert_eq!(root.backward()?.of(x)?, 0.0);
+    ///
+    /// let mut f = Program::record(&1.0_f64, |_, x| x.gt(0.0).select(x.ln(), -x))?;
+    /// assert_eq!((f.value(&1.0)?, f.value(&-3.0)?), (0.0, 3.0));
+    /// assert_eq!(f.report().paths, 1);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn select(self, x: impl Into<Self>, y: impl Into<Self>) -> Self {
+        self.choose(x.into(), y.into())
     }
 }
 
@@ -238,6 +265,34 @@ impl<'t, T: Float> Scalar<'t, T> {
         }
     }
 
+    /// In a program either may be chosen, and tensors have the operation. Elsewhere the choice is an entry all the same,
+    /// x − 0, which is x to the sign of a zero: the gradients of its uses meet there first, and are added in the same order.
+    #[track_caller]
+    fn choose(self, x: Self, y: Self) -> Self {
+        if self.index < LIMIT
+            && let Some(tape) = self.guarding(self)
+        {
+            return Algebra::select(Term::from(self), x.into(), y.into()).on(tape).item();
+        }
+        let operands = [self, x, y];
+        if let Some(failed) = operands.into_iter().find(|x| x.index == FAILED) {
+            return failed;
+        }
+        let taken = if self.number != T::ZERO { x } else { y };
+        let mut tapes = operands.into_iter().filter_map(Self::recorded_on);
+        let Some(tape) = tapes.next() else { return taken };
+        if !tapes.all(|other| std::ptr::eq(other, tape)) {
+            return Self::failed(tape, Error::new("select", Rule::TwoTapes));
+        }
+        match taken.recorded_on() {
+            Some(_) => taken - Self::constant(T::ZERO),
+            // In a program the condition is a constant here, and the choice is always this one.
+            None if tape.is_guarding() => taken,
+            // Whether there is something to differentiate must not depend on which operand is taken.
+            None => tape.scalar(taken.number),
+        }
+    }
+
     /// Where the tape is; null for a plain number.
     #[inline(always)]
     fn address(self) -> *const Tape<T> {
@@ -309,16 +364,9 @@ impl<'t, T: Float> Algebra for Scalar<'t, T> {
     fn binary<Op: BinaryRule>(self, other: Self) -> Self {
         self.apply_with::<Op>(other)
     }
-    /// In a program either may be chosen, and tensors have the operation. Elsewhere the choice is an entry all the same,
-    /// x − 0, which is x to the sign of a zero: the gradients of its uses meet there first, and are added in the same order.
-    fn select(condition: Self, x: Self, y: Self) -> Self {
-        if condition.index < LIMIT
-            && let Some(tape) = condition.guarding(condition)
-        {
-            return Algebra::select(Term::from(condition), x.into(), y.into()).on(tape).item();
-        }
-        let taken = if condition.number != T::ZERO { x } else { y };
-        if taken.index < LIMIT { taken - Self::of(0.0) } else { taken }
+    #[track_caller]
+    fn select(self, x: Self, y: Self) -> Self {
+        self.choose(x, y)
     }
 }
 
@@ -375,6 +423,15 @@ macro_rules! operator {
             }
         }
 
+        impl<'t, T: Float> $trait<T> for &Scalar<'t, T> {
+            type Output = Scalar<'t, T>;
+            #[inline(always)]
+            #[track_caller]
+            fn $method(self, rhs: T) -> Scalar<'t, T> {
+                self.apply_with::<rule::$method>(Scalar::constant(rhs))
+            }
+        }
+
         impl<'t, T: Float, X> $assign<X> for Scalar<'t, T>
         where
             Self: $trait<X, Output = Self>,
@@ -396,6 +453,15 @@ macro_rules! operator {
             #[track_caller]
             fn $method(self, rhs: Scalar<'t, $float>) -> Scalar<'t, $float> {
                 Scalar::constant(self).apply_with::<rule::$method>(rhs)
+            }
+        }
+
+        impl<'t> $trait<&Scalar<'t, $float>> for $float {
+            type Output = Scalar<'t, $float>;
+            #[inline(always)]
+            #[track_caller]
+            fn $method(self, rhs: &Scalar<'t, $float>) -> Scalar<'t, $float> {
+                Scalar::constant(self).apply_with::<rule::$method>(*rhs)
             }
         }
     };
@@ -435,6 +501,18 @@ impl<T: Float> Sum for Scalar<'_, T> {
 impl<T: Float> Product for Scalar<'_, T> {
     fn product<I: Iterator<Item = Self>>(factors: I) -> Self {
         factors.reduce(|a, b| a * b).unwrap_or_else(|| Self::constant(T::ONE))
+    }
+}
+
+impl<'a, 't, T: Float> Sum<&'a Scalar<'t, T>> for Scalar<'t, T> {
+    fn sum<I: Iterator<Item = &'a Self>>(terms: I) -> Self {
+        terms.copied().sum()
+    }
+}
+
+impl<'a, 't, T: Float> Product<&'a Scalar<'t, T>> for Scalar<'t, T> {
+    fn product<I: Iterator<Item = &'a Self>>(factors: I) -> Self {
+        factors.copied().product()
     }
 }
 

@@ -2,7 +2,7 @@
 //! an operation computes is in `ops/`.
 
 use std::fmt;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 use std::panic::Location;
 
 use smallvec::SmallVec;
@@ -36,6 +36,30 @@ use crate::tensor::Tensor;
 /// assert_eq!(gradients.of(x)?.shape(), &[2, 2].into());
 /// # Ok::<(), autograd::Error>(())
 /// ```
+///
+/// # Numbers in formulas
+///
+/// For a type that is known, numbers stand on either side: `1.0 - 0.5 * x`. In code for any [`Float`] a number `T::of(0.5)`
+/// stands on the right; Rust has no place for `T::of(0.5) * x`, whose left operand is of a type that is not this crate's. A
+/// number on the left is a [`Scalar::constant`], which costs nothing:
+///
+/// ```
+/// use autograd::{Float, Scalar, Tape, Var};
+///
+/// fn logistic<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
+///     let one = Scalar::constant(T::of(1.0));
+///     let mut y = x * T::of(-1.0);
+///     y += T::of(0.5);
+///     one / (one + y.exp())
+/// }
+///
+/// let tape = Tape::<f32>::new();
+/// assert_eq!(logistic(tape.var([0.5])).value()?.to_vec(), [0.5]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// `y += x` makes `y` the handle of a new value: values on a tape do not change, nor do other handles. A sum over an iterator
+/// of tensors is `reduce(|a, b| a + b)`, since a sum of none would be on no tape; scalars have `sum` and `product`.
 ///
 /// # Operations
 ///
@@ -505,8 +529,8 @@ impl<T: Float> Algebra for Term<'_, T> {
         Self::elementwise(Op::CODE, [self, other])
     }
     #[track_caller]
-    fn select(condition: Self, x: Self, y: Self) -> Self {
-        Self::elementwise(Elementwise::select, [condition, x, y])
+    fn select(self, x: Self, y: Self) -> Self {
+        Self::elementwise(Elementwise::select, [self, x, y])
     }
 }
 
@@ -522,14 +546,8 @@ impl<'t, T: Float> From<&Var<'t, T>> for Term<'t, T> {
     }
 }
 
-impl From<f32> for Term<'_, f32> {
-    fn from(number: f32) -> Self {
-        Term::Number(number)
-    }
-}
-
-impl From<f64> for Term<'_, f64> {
-    fn from(number: f64) -> Self {
+impl<T: Float> From<T> for Term<'_, T> {
+    fn from(number: T) -> Self {
         Term::Number(number)
     }
 }
@@ -546,7 +564,7 @@ impl<'t, T: Float> From<Scalar<'t, T>> for Term<'t, T> {
 }
 
 macro_rules! operator {
-    ($($trait:ident $method:ident)*) => {$(
+    ($($trait:ident $method:ident $assign:ident $assign_method:ident)*) => {$(
         impl<'t, T: Float, X: Into<Term<'t, T>>> $trait<X> for Var<'t, T> {
             type Output = Self;
             #[track_caller]
@@ -571,6 +589,21 @@ macro_rules! operator {
             }
         }
 
+        impl<'t, T: Float> $trait<&Var<'t, T>> for Scalar<'t, T> {
+            type Output = Var<'t, T>;
+            #[track_caller]
+            fn $method(self, rhs: &Var<'t, T>) -> Var<'t, T> {
+                $trait::$method(self, *rhs)
+            }
+        }
+
+        impl<'t, T: Float, X: Into<Term<'t, T>>> $assign<X> for Var<'t, T> {
+            #[track_caller]
+            fn $assign_method(&mut self, rhs: X) {
+                *self = self.elementwise2(Elementwise::$method, rhs.into());
+            }
+        }
+
         impl<T: Float> $trait for Term<'_, T> {
             type Output = Self;
             #[track_caller]
@@ -590,10 +623,23 @@ macro_rules! operator {
                 Term::elementwise(Elementwise::$method, [Term::Number(self), Term::Var(rhs)]).on(rhs.tape)
             }
         }
+
+        impl<'t> $trait<&Var<'t, $float>> for $float {
+            type Output = Var<'t, $float>;
+            #[track_caller]
+            fn $method(self, rhs: &Var<'t, $float>) -> Var<'t, $float> {
+                $trait::$method(self, *rhs)
+            }
+        }
     };
 }
 
-operator!(Add add Sub sub Mul mul Div div);
+operator! {
+    Add add AddAssign add_assign
+    Sub sub SubAssign sub_assign
+    Mul mul MulAssign mul_assign
+    Div div DivAssign div_assign
+}
 
 impl<T: Float> Neg for Var<'_, T> {
     type Output = Self;

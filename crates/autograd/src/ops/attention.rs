@@ -391,7 +391,7 @@ mod tests {
         let scale = options.scale.unwrap_or(1.0 / (x[0].size(-1) as f64).sqrt());
         let mut scores = x[0].matmul(x[1].t()) * scale;
         if let Some(bias) = options.bias {
-            scores = scores + bias;
+            scores += bias;
         }
         let sees = |i: &[usize]| !options.causal || i[1] <= i[0];
         let seen = Tensor::from_fn([scores.size(-2), scores.size(-1)], sees);

@@ -319,8 +319,8 @@ fn more_paths_than_are_kept_still_give_every_result() -> Result<()> {
     fn steps<R: Real>(x: R) -> R {
         let (mut sum, mut rest) = (R::of(0.0), x);
         while rest > R::of(0.0) {
-            sum = sum + rest * rest;
-            rest = rest - R::of(1.0);
+            sum += rest * rest;
+            rest -= R::of(1.0);
         }
         sum
     }

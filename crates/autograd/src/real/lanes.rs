@@ -64,10 +64,10 @@ impl<T: Float> Algebra for Lanes<T> {
     }
 
     #[inline(always)]
-    fn select(condition: Self, x: Self, y: Self) -> Self {
+    fn select(self, x: Self, y: Self) -> Self {
         let mut z = y;
         for lane in 0..LANES {
-            z.0[lane] = T::select(condition.0[lane], x.0[lane], y.0[lane]);
+            z.0[lane] = T::select(self.0[lane], x.0[lane], y.0[lane]);
         }
         z
     }

@@ -144,7 +144,7 @@ fn of_probabilities<'t, T: Float>(log_p: Var<'t, T>, mut target: Var<'t, T>, opt
     }
     let mut products = target.masked_mul(log_p);
     if let Some(weight) = &options.weight {
-        products = products * log_p.tape().constant(weight).reshape(along_classes(&shape));
+        products *= log_p.tape().constant(weight).reshape(along_classes(&shape));
     }
     reduce(-products.sum_axes(axis), options.reduction)
 }

@@ -8,8 +8,8 @@ fn decay<R: Real>([mut y, a]: [R; 2], rate: f64) -> R {
     let mut sum = R::of(0.0);
     loop {
         let slow = (y * a).sin();
-        sum = sum + slow * y;
-        y = y - (slow * slow + R::of(1.0)) * R::of(rate);
+        sum += slow * y;
+        y -= (slow * slow + R::of(1.0)) * R::of(rate);
         if y < R::of(0.0) {
             return sum;
         }
