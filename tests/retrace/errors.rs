@@ -141,9 +141,9 @@ fn derivatives_name_the_rule_and_the_line() {
         |t| t.from_scalars(&[t.scalar(1.0), stranger]).value() =>
             "from_scalars: operands are on different tapes";
         |t| t.constant([1.0, 2.0]).sum().backward() =>
-            "backward: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
+            "backward: the result has no gradient: it depends on nothing but constants, frozen parameters, and what is detached or without gradients; make one of them a variable, or take `grad`, which is 0 here";
         |t| autograd::Scalar::constant(t.scalar(1.0).value().unwrap()).backward() =>
-            "backward: the handle is a plain number and is on no tape";
+            "backward: the handle is a plain number and is on no tape: compute it from a variable";
         |t| t.scalar(2.0).grad(stranger).value() =>
             "grad: operands are on different tapes";
         |t| t.scalar(2.0).jvp([stranger], [1.0]) =>
@@ -250,6 +250,82 @@ fn the_first_failure_is_the_one_reported() {
     assert!(tape.failure().is_none() && tape.is_empty());
     let x = tape.var([1.0, 2.0]);
     assert_eq!(x.reshape([2, 1]).sum().backward().unwrap().of(x).unwrap().to_vec(), [1.0, 1.0]);
+}
+
+/// Each result reports what it depends on, and names what had failed before.
+#[test]
+fn a_result_reports_the_failure_that_it_depends_on() {
+    let tape = T::new();
+    let (x, s) = (tape.var([1.0, 2.0]), tape.scalar(3.0));
+    let (bad, at) = (x.reshape([3]), line!());
+    let (worse, worse_at) = (x.at([7]), line!());
+    let first = format!("reshape: [2] has 2 elements and [3] has 3, at {}:{at}", file!());
+    let own = format!("at: index 7 is out of range for axis 0 of shape [2], at {}:{worse_at}", file!());
+    let later = format!("{own}; earlier on this tape: {first}");
+
+    let text = |error: Option<Error>| error.expect("a failure").to_string();
+    for found in
+        [bad.value().err(), (bad * s).sum().backward().err(), (bad * s).sum().grad(x).value().err(), tape.failure()]
+    {
+        assert_eq!(text(found), first);
+    }
+    let gathered = tape.from_scalars(&[s, worse]);
+    for found in [worse, worse * s, s - worse.exp(), gathered.sum(), worse.select(s, s), (x * worse).sum()] {
+        assert_eq!(text(found.value().err()), later);
+        assert_eq!(text(found.backward().err()), later);
+        assert_eq!(text(found.grad(x).value().err()), later);
+    }
+    // Of several the earliest, in whatever order they stand.
+    for found in
+        [bad * worse, worse * bad, gathered.matmul(bad), bad.matmul(gathered), tape.from_scalars(&[worse, bad.sum()])]
+    {
+        assert_eq!(text(found.value().err()), first);
+    }
+    assert_eq!(text((worse * bad.sum()).value().err()), first);
+    let rows = x.argmax(5);
+    let [embedded, picked] = [gathered.embedding(rows), x.embedding(rows)].map(|found| found.value().unwrap_err());
+    assert_eq!((embedded.op, picked.op), ("at", "argmax"));
+    // What depends on none has its gradient, and the same mistake again is no new one.
+    assert_eq!((x * s).sum().backward().unwrap().of(x).unwrap().to_vec(), [3.0, 3.0]);
+    for _ in 0..3 {
+        assert!(x.transpose(0, 5).is_failed() && worse.is_failed() && !s.is_failed());
+    }
+    let ops: Vec<&str> = tape.failures().iter().map(|failure| failure.op).collect();
+    assert_eq!(ops, ["reshape", "at", "argmax", "transpose"]);
+}
+
+/// What fails in a loop does not fill the memory: from the seventeenth on failures count as the first one.
+#[test]
+fn a_tape_keeps_a_few_failures() {
+    let mut tape = T::new();
+    {
+        let x = tape.var([1.0, 2.0]);
+        let all: Vec<Error> = (3..40).map(|n| x.reshape([n]).value().unwrap_err()).collect();
+        for (k, error) in all.iter().enumerate() {
+            let to = if k < 16 { 3 + k } else { 3 };
+            assert!(matches!(&error.rule, Rule::ElementCount { to: found, .. } if found[..] == [to]), "{k}: {error}");
+            assert_eq!(error.earlier.is_some(), (1..16).contains(&k));
+        }
+        assert_eq!(tape.failures().len(), 16);
+        assert!(x.value().is_ok());
+    }
+    tape.clear();
+    assert!(tape.failures().is_empty());
+}
+
+/// A failed handle on another tape brings its own failure along.
+#[test]
+fn a_failure_is_taken_over_by_another_tape() {
+    let (tape, other) = (T::new(), T::new());
+    let (x, y) = (tape.var([1.0, 2.0]), other.var([1.0, 2.0]));
+    let (_, second) = (y.reshape([3]), y.reshape([5]));
+    let earlier = x.transpose(0, 3);
+    for found in [x * second, x.matmul(second), tape.from_scalars(&[second.sum()])] {
+        let error = found.value().unwrap_err();
+        assert!(error.to_string().starts_with("reshape: [2] has 2 elements and [5] has 5"), "{error}");
+        assert_eq!(error.earlier.map(|earlier| earlier.op), Some("transpose"));
+    }
+    assert_eq!((earlier * second).value().unwrap_err().op, "transpose");
 }
 
 /// What was found for one recording says nothing of the next one on the same tape, whose handles may stand in the same places;

@@ -170,7 +170,7 @@ fn a_choice_ignores_what_it_does_not_take() {
             let expected = (chosen(x)[k], slopes(x)[k]);
             let dual = chosen(Dual::variable(x))[k];
             let on_tape = value_and_gradient(|_, x| chosen(x)[k], x).unwrap();
-            let again = value_and_gradient(|_, x| chosen(x)[k].grad(x).unwrap(), x).unwrap().0;
+            let again = value_and_gradient(|_, x| chosen(x)[k].grad(x), x).unwrap().0;
             let (value, slope) = program.value_and_gradient(&x).unwrap();
             let all = [(dual.value, dual.tangent), on_tape, (expected.0, again), (value, *slope), in_lanes];
             for found in all {

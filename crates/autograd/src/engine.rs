@@ -74,7 +74,7 @@ fn record<T: Float>(
                 let inputs = Inputs::from_slice(inputs);
                 tape.push_node(Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, site) })
             }
-            Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
+            Err(rule) => tape.fail(Error::at_line(op.name(), rule, site)),
         };
     }
     let value = match tape.is_hollow() {
@@ -91,7 +91,7 @@ fn record<T: Float>(
             tape.save(slot, saved);
             slot
         }
-        Err(rule) => tape.fail(Error { op: op.name(), rule, site }),
+        Err(rule) => tape.fail(Error::at_line(op.name(), rule, site)),
     }
 }
 

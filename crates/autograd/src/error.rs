@@ -22,7 +22,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(error.to_string().starts_with("matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5), at "));
 /// ```
 #[derive(Clone, PartialEq, thiserror::Error)]
-#[error("{op}: {rule}, at {}:{}", .site.file(), .site.line())]
+#[error("{op}: {rule}, at {}:{}{}", .site.file(), .site.line(), before(.earlier))]
 pub struct Error {
     /// The operation, by the name of its method.
     pub op: &'static str,
@@ -30,20 +30,28 @@ pub struct Error {
     pub rule: Rule,
     /// The line of user code that called the operation.
     pub site: &'static Location<'static>,
+    /// The first failure on the same tape, if that was another one. This operation does not depend on its result, but code
+    /// may have gone wrong with it, as with sizes that [`dims`](crate::Var::dims) did not find.
+    pub earlier: Option<Box<Error>>,
 }
 
 impl Error {
     /// An error of `op` at the caller's line.
     #[track_caller]
     pub fn new(op: &'static str, rule: Rule) -> Self {
-        Self { op, rule, site: Location::caller() }
+        Self::at_line(op, rule, Location::caller())
+    }
+
+    /// An error of `op` at a line.
+    pub fn at_line(op: &'static str, rule: Rule, site: &'static Location<'static>) -> Self {
+        Self { op, rule, site, earlier: None }
     }
 
     /// Makes errors of `op` at the caller's line, for `map_err`: a closure there would forget the caller.
     #[track_caller]
     pub(crate) fn at(op: &'static str) -> impl Fn(Rule) -> Error {
         let site = Location::caller();
-        move |rule| Error { op, rule, site }
+        move |rule| Error::at_line(op, rule, site)
     }
 }
 
@@ -140,9 +148,9 @@ pub enum Rule {
     /// Handles of two recordings meet in one operation: bring the value of one onto the other tape with `Tape::constant`.
     #[error("operands are on different tapes")]
     TwoTapes,
-    /// A derivative was asked of a plain number, which nothing was recorded for: make it with `Tape::scalar` or compute it from
-    /// such handles.
-    #[error("the handle is a plain number and is on no tape")]
+    /// `backward`, or a drawing, was asked of a plain number, which nothing was recorded for: make it with `Tape::scalar` or
+    /// compute it from such handles. Where a constant is meant, [`Scalar::grad`](crate::Scalar::grad) gives its derivative, 0.
+    #[error("the handle is a plain number and is on no tape: compute it from a variable")]
     NoTape,
     /// The tape records shapes alone, and there are no elements to be read: record on a `Tape::new()`.
     #[error("the tape holds shapes and no elements")]
@@ -162,6 +170,11 @@ pub enum Rule {
     /// A rule of user code, in its own words.
     #[error("{0}")]
     Custom(String),
+}
+
+/// What a text says of an earlier failure.
+fn before(earlier: &Option<Box<Error>>) -> String {
+    earlier.as_ref().map_or_else(String::new, |earlier| format!("; earlier on this tape: {earlier}"))
 }
 
 fn inner(shape: &Shape, from_end: usize) -> usize {

@@ -204,7 +204,7 @@ impl<T: Float> Gradients<T> {
             None => Ok(()),
             Some(why) => {
                 let rule = Rule::NoGradient { what: what.into(), why: why.into() };
-                Err(Error { op: "gradient", rule, site })
+                Err(Error::at_line("gradient", rule, site))
             }
         }
     }

@@ -96,7 +96,7 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
             Leaf::Param(_) => Ok(None),
         };
         match (own?, tape) {
-            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => Err(Error { op, rule: Rule::TwoTapes, site }),
+            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => Err(Error::at_line(op, Rule::TwoTapes, site)),
             _ => Ok(()),
         }
     }
@@ -210,7 +210,7 @@ pub struct Direction<'r, T: Float> {
 
 impl<T: Float> Direction<'_, T> {
     fn refuse<R>(&self, rule: Rule) -> Result<R> {
-        Err(Error { op: self.op, rule, site: self.site })
+        Err(Error::at_line(self.op, rule, self.site))
     }
 
     /// # Errors

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::integers::IntegerOp;
 use crate::shape::Shape;
-use crate::tape::{FAILED, LIMIT, Source, Tape};
+use crate::tape::{LIMIT, Source, Tape};
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 
@@ -50,15 +50,10 @@ impl<T: Float> Tape<T> {
 }
 
 impl<'t, T: Float> Indices<'t, T> {
-    /// Those of a failed operation.
-    pub(crate) fn failed(tape: &'t Tape<T>) -> Self {
-        Indices { tape, slot: FAILED }
-    }
-
-    /// Marks the tape, of which this is a failed handle.
+    /// Marks the tape: those of a failed operation.
     #[cold]
-    pub(crate) fn fail_first(self, error: Error) -> Self {
-        Indices { slot: self.tape.fail(error), ..self }
+    pub(crate) fn failed(tape: &'t Tape<T>, error: Error) -> Self {
+        Indices { tape, slot: tape.fail(error) }
     }
 
     /// A function of these, or a failure of `name`.
@@ -117,7 +112,7 @@ impl<'t, T: Float> Indices<'t, T> {
     /// The integers themselves. A program's path holds for these alone, and with others it is recorded again.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// The failure that this depends on, if it is the result of a failed operation. On a tape
     /// [of shapes](Tape::of_shapes) those that an operation finds have no elements.
     #[track_caller]
     pub fn value(self) -> Result<Tensor<usize>> {
@@ -149,8 +144,9 @@ impl<'t, T: Float> Indices<'t, T> {
 
     /// # Errors
     /// When this is the result of a failed operation.
+    #[track_caller]
     pub(crate) fn ensure(self) -> Result<()> {
-        if self.is_failed() { self.tape.failed() } else { Ok(()) }
+        if self.is_failed() { self.tape.failed(self.slot) } else { Ok(()) }
     }
 
     #[cold]

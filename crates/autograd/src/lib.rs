@@ -28,8 +28,8 @@
 //! - [`Program`], [`ModelProgram`], [`Map`]: a function, a training step, an elementwise operation, recorded once and replayed.
 //! - [`custom()`]: an operation of your own; [`Tape::check`]: is its derivative right?
 //! - [`Scalar::explain`]: where a value or a gradient became infinite, or not a number, and why one is missing.
-//! - [`Error`]: what went wrong, at which line. Operations on handles never fail at once: the first failure is kept on the
-//!   tape and returned by whatever asks for a result, so formulas need no `?`.
+//! - [`Error`]: what went wrong, at which line. Operations on handles never fail at once: failures are kept on the
+//!   tape and returned by whatever asks for a result that depends on one, so formulas need no `?`.
 //!
 //! Operations follow PyTorch in names, broadcasting and choices at kinks, except where a doc says otherwise.
 

@@ -463,9 +463,9 @@ pub(crate) fn node_vjp<'t, T: Float>(tape: &'t Tape<T>, slot: u32, g: &[Var<'t, 
             op.vjp(&rule).unwrap_or_default()
         }
     };
-    match gradients.iter().flatten().any(|gradient| gradient.is_failed()) {
-        true => tape.failed(),
-        false => Ok(gradients),
+    match gradients.iter().flatten().filter(|gradient| gradient.is_failed()).map(|gradient| gradient.slot).max() {
+        Some(earliest) => tape.failed(earliest),
+        None => Ok(gradients),
     }
 }
 
@@ -481,7 +481,7 @@ fn custom_vjp<'t, T: Float>(
     let site = tape.with_node(slot, |node| node.site);
     if tape.is_recording() && !rule.is_differentiable_again() {
         let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
-        return Err(Error { op: rule.name(), rule: Rule::NotDifferentiable { why }, site });
+        return Err(Error::at_line(rule.name(), Rule::NotDifferentiable { why }, site));
     }
     let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
     let is_step = tape.is_guarding() && !tape.is_recording() && rule.is_numeric();
@@ -491,7 +491,7 @@ fn custom_vjp<'t, T: Float>(
     };
     for (gradient, x) in gradients.iter().zip(x).filter(|(gradient, _)| !gradient.is_failed()) {
         let right = gradient.shape().must_be("the gradient that the rule gives", &x.shape());
-        right.map_err(|broken| Error { op: rule.name(), rule: broken, site })?;
+        right.map_err(|broken| Error::at_line(rule.name(), broken, site))?;
     }
     Ok(gradients.into_iter().map(Some).collect())
 }

@@ -5,13 +5,12 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
-use std::panic::Location;
 
 use crate::error::{Error, Result, Rule};
 use crate::float::Float;
 use crate::ops::elementwise::{BinaryRule, UnaryRule, rule};
 use crate::real::{Algebra, Real};
-use crate::tape::{CONSTANT, FAILED, LIMIT, Step, Tape};
+use crate::tape::{CONSTANT, LIMIT, Step, Tape, is_failed};
 use crate::var::Term;
 
 /// A number on a tape, or a plain number that may meet one.
@@ -39,6 +38,9 @@ pub struct Scalar<'t, T: Float = f32> {
 impl<'t, T: Float> Scalar<'t, T> {
     /// A plain number; it costs no entry.
     ///
+    /// Nothing is recorded of what is made of constants alone: [`backward`](Self::backward) of it is an error, as in PyTorch,
+    /// since it is mostly a mistake, where [`grad`](Self::grad) gives the derivative, which is 0.
+    ///
     /// ```
     /// use autograd::{Scalar, Tape};
     ///
@@ -56,7 +58,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The value.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// The failure that this depends on, if it is the result of a failed operation. On a tape
     /// [of shapes](Tape::of_shapes) there are no values.
     #[track_caller]
     pub fn value(self) -> Result<T> {
@@ -65,6 +67,11 @@ impl<'t, T: Float> Scalar<'t, T> {
             tape.must_have_elements("value")?;
         }
         Ok(self.read())
+    }
+
+    /// Whether this is the result of a failed operation.
+    pub fn is_failed(self) -> bool {
+        is_failed(self.index)
     }
 
     /// The same number without its history: no derivative flows through.
@@ -178,7 +185,7 @@ impl<'t, T: Float> Scalar<'t, T> {
     #[track_caller]
     pub(crate) fn ensure(self) -> Result<()> {
         match self.tape {
-            Some(tape) if self.index == FAILED => tape.failed(),
+            Some(tape) if self.is_failed() => tape.failed(self.index),
             _ => Ok(()),
         }
     }
@@ -217,6 +224,11 @@ impl<'t, T: Float> Scalar<'t, T> {
         Self { tape: Some(tape), number: T::NAN, index: tape.fail(error) }
     }
 
+    /// Of those that have failed, the one with the earliest failure.
+    pub(crate) fn first_failed(scalars: &[Self]) -> Option<&Self> {
+        scalars.iter().filter(|scalar| scalar.is_failed()).max_by_key(|scalar| scalar.index)
+    }
+
     /// The tape that the history of this number is on; a constant has none.
     pub(crate) fn recorded_on(self) -> Option<&'t Tape<T>> {
         self.tape.filter(|_| self.index < LIMIT)
@@ -229,8 +241,8 @@ impl<'t, T: Float> Scalar<'t, T> {
         match self.tape {
             Some(tape) if self.index < LIMIT => Ok(tape),
             Some(_) => {
-                let why =
-                    "it depends on nothing but constants, frozen parameters, and what is detached or without gradients";
+                let why = "it depends on nothing but constants, frozen parameters, and what is detached or without \
+                           gradients; make one of them a variable, or take `grad`, which is 0 here";
                 Err(Error::new(op, Rule::NoGradient { what: "the result".into(), why: why.into() }))
             }
             None => Err(Error::new(op, Rule::NoTape)),
@@ -260,7 +272,7 @@ impl<'t, T: Float> Scalar<'t, T> {
             }
             _ => {
                 let (tape, index) = apply_otherwise::<Op, T>(self.parts(), other.parts(), number);
-                Self { tape, number: if index == FAILED { T::NAN } else { number }, index }
+                Self { tape, number: if is_failed(index) { T::NAN } else { number }, index }
             }
         }
     }
@@ -275,7 +287,7 @@ impl<'t, T: Float> Scalar<'t, T> {
             return Algebra::select(Term::from(self), x.into(), y.into()).on(tape).item();
         }
         let operands = [self, x, y];
-        if let Some(failed) = operands.into_iter().find(|x| x.index == FAILED) {
+        if let Some(&failed) = Self::first_failed(&operands) {
             return failed;
         }
         let taken = if self.number != T::ZERO { x } else { y };
@@ -335,14 +347,14 @@ fn apply_otherwise<'t, Op: BinaryRule, T: Float>(
 #[cold]
 #[track_caller]
 fn apply_rarely<'t, Op: BinaryRule, T: Float>(x: Scalar<'t, T>, y: Scalar<'t, T>) -> Scalar<'t, T> {
-    if let Some(failed) = [x, y].into_iter().find(|x| x.index == FAILED) {
+    if let Some(&failed) = Scalar::first_failed(&[x, y]) {
         return failed;
     }
     let plain = |x: Scalar<'t, T>| if x.index == CONSTANT { Scalar::constant(x.number) } else { x };
     match (plain(x), plain(y)) {
         (x @ Scalar { tape: Some(tape), .. }, Scalar { tape: Some(_), .. }) => {
             debug_assert!(x.index < LIMIT);
-            Scalar::failed(tape, Error { op: Op::FACTS.name, rule: Rule::TwoTapes, site: Location::caller() })
+            Scalar::failed(tape, Error::new(Op::FACTS.name, Rule::TwoTapes))
         }
         (Scalar { tape: None, .. }, Scalar { tape: None, .. }) => Scalar::constant(T::ZERO),
         (x, y) => x.apply_with::<Op>(y),

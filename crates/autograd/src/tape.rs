@@ -8,6 +8,7 @@
 
 pub(crate) mod counter;
 mod entry;
+mod failures;
 mod guard;
 mod integers;
 mod node;
@@ -19,7 +20,8 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use entry::{Arm, CONSTANT, Entry, FAILED, LIMIT, Step};
+pub(crate) use entry::{Arm, CONSTANT, Entry, LIMIT, Step};
+pub(crate) use failures::is_failed;
 pub(crate) use guard::{Guards, Subject};
 pub(crate) use integers::{IntegerNode, Source};
 pub(crate) use node::{Input, Inputs, Node};
@@ -36,9 +38,11 @@ use crate::var::Var;
 
 /// A recording of scalar and tensor operations.
 ///
-/// Handles ([`Scalar`], [`Var`]) borrow the tape, so [`clear`](Tape::clear) is possible only when none is left. A failed
-/// operation marks the tape: its handle stays failed through later operations, and the first failure is what `value`
-/// and `backward` return.
+/// Handles ([`Scalar`], [`Var`]) borrow the tape, so [`clear`](Tape::clear) is possible only when none is left.
+///
+/// A failed operation gives a failed handle, and so does every operation on one. `value`, `backward` and whatever else asks for
+/// a result return the failure that it depends on; of several the earliest. A result that depends on none is not touched by
+/// them. [`failures`](Tape::failures) lists what failed on the tape.
 ///
 /// ```
 /// use autograd::Tape;
@@ -65,7 +69,8 @@ pub struct Tape<T: Float = f32> {
     /// The nodes of handles that stand for parameters within a `with_params`.
     substitutes: RefCell<HashMap<u64, u32>>,
     names: RefCell<HashMap<u32, String>>,
-    failure: RefCell<Option<Error>>,
+    /// In their order; see `failures.rs`.
+    failures: RefCell<Vec<Error>>,
     mode: Cell<Mode>,
     guards: RefCell<Guards<T>>,
     sites: RefCell<Vec<&'static Location<'static>>>,
@@ -131,7 +136,7 @@ impl<T: Float> Tape<T> {
             leaves: RefCell::default(),
             substitutes: RefCell::default(),
             names: RefCell::default(),
-            failure: RefCell::default(),
+            failures: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
             guards: RefCell::default(),
             sites: RefCell::default(),
@@ -280,7 +285,7 @@ impl<T: Float> Tape<T> {
         self.in_mode(Mode { recording: true, ..self.mode.get() }, f)
     }
 
-    /// Forgets the recording and its failure, and keeps the memory.
+    /// Forgets the recording and its failures, and keeps the memory.
     pub fn clear(&mut self) {
         self.id.cleared += 1;
         self.entries.get_mut().clear();
@@ -294,7 +299,7 @@ impl<T: Float> Tape<T> {
         self.sites.get_mut().clear();
         self.guards.get_mut().clear();
         self.sections.get_mut().clear();
-        *self.failure.get_mut() = None;
+        self.failures.get_mut().clear();
     }
 
     /// The number of recorded operations, variables and constants included.
@@ -323,11 +328,6 @@ impl<T: Float> Tape<T> {
         self.len() == 0
     }
 
-    /// The first operation that failed, if any did.
-    pub fn failure(&self) -> Option<Error> {
-        self.failure.borrow().clone()
-    }
-
     /// Whether operations are differentiable now.
     pub(crate) fn is_recording(&self) -> bool {
         self.mode.get().recording
@@ -341,21 +341,6 @@ impl<T: Float> Tape<T> {
         let op = if tracked { Op::Leaf } else { Op::Constant };
         let node = Node { tracked, ..Node::new(op, Inputs::new(), value, site) };
         Var::new(self, self.push_node(node))
-    }
-
-    /// Marks the tape, unless it is marked already, and gives the index of a failed handle.
-    #[cold]
-    pub(crate) fn fail(&self, error: Error) -> u32 {
-        self.failure.borrow_mut().get_or_insert(error);
-        FAILED
-    }
-
-    /// Names a method of which the failed operation is a part, if it failed at the line that called the method.
-    #[cold]
-    pub(crate) fn failed_in(&self, op: &'static str, site: &'static Location<'static>) {
-        if let Some(failure) = self.failure.borrow_mut().as_mut().filter(|failure| failure.site == site) {
-            failure.op = op;
-        }
     }
 
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
@@ -431,15 +416,6 @@ impl<T: Float> Tape<T> {
         self.mode.set(mode);
         let is_plain = Mode { once: false, ..mode } == Mode::PLAIN;
         self.room.set(if is_plain { capacity } else { 0 });
-    }
-
-    /// The failure that stopped a handle, as a result.
-    #[track_caller]
-    pub(crate) fn failed<R>(&self) -> Result<R> {
-        match self.failure() {
-            Some(failure) => Err(failure),
-            None => Err(Error::new("value", Rule::NoTape)),
-        }
     }
 }
 

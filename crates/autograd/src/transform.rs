@@ -28,8 +28,8 @@ impl<'t, T: Float> Scalar<'t, T> {
     /// The recording stays: several results can be differentiated, one after the other.
     ///
     /// # Errors
-    /// The first failure on the tape, if this depends on it; an operation without a derivative on the way; a number that
-    /// is on no tape.
+    /// The failure that this depends on; an operation without a derivative on the way; a constant, for which
+    /// [`grad`](Self::grad) is 0; a number that is on no tape.
     #[track_caller]
     pub fn backward(self) -> Result<Gradients<T>> {
         self.backward_keeping(&[])
@@ -172,7 +172,7 @@ fn adjoints<'t, T: Float, H: Handle<'t, T>>(
         Ok(())
     });
     match tape {
-        Some(tape) => wrt.replace_by(&Replacement::Failed(tape, tape.fail(error))),
+        Some(tape) => wrt.replace_by(&Replacement::Failed(tape, tape.fail(Error { earlier: None, ..error }))),
         // Only what is on a tape can fail.
         None => wrt.replace_by(&Replacement::Adjoints(None)),
     }

@@ -17,7 +17,7 @@ use crate::param::Param;
 use crate::real::Algebra;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
-use crate::tape::{FAILED, Input, Inputs, LIMIT, Tape};
+use crate::tape::{Input, Inputs, LIMIT, Tape};
 use crate::tensor::Tensor;
 
 /// A tensor on a tape, of any rank.
@@ -174,7 +174,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The value; it shares its elements with the tape.
     ///
     /// # Errors
-    /// The first failure on the tape, if this is the result of a failed operation. On a tape
+    /// The failure that this depends on, if it is the result of a failed operation. On a tape
     /// [of shapes](Tape::of_shapes) there are no values.
     #[track_caller]
     pub fn value(self) -> Result<Tensor<T>> {
@@ -190,7 +190,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When this is the result of a failed operation.
     #[track_caller]
     pub(crate) fn ensure(self) -> Result<()> {
-        if self.is_failed() { self.tape.failed() } else { Ok(()) }
+        if self.is_failed() { self.tape.failed(self.slot) } else { Ok(()) }
     }
 
     /// The size along each axis; no axes for the result of a failed operation.
@@ -303,12 +303,12 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn called(self, op: &'static str) -> Self {
         if self.is_failed() {
-            self.tape.failed_in(op, Location::caller());
+            self.tape.failed_in(self.slot, op, Location::caller());
         }
         self
     }
 
-    /// This handle, or the other one if that has failed: so that the first failure is the one reported.
+    /// This handle, or a failed one if the other one has failed; of two failures the earlier is the one reported.
     pub(crate) fn and(self, other: Self) -> Self {
         if other.is_failed() { self.failed_by(other) } else { self }
     }
@@ -316,17 +316,24 @@ impl<'t, T: Float> Var<'t, T> {
     /// A failed handle on this handle's tape, which takes over what failed on the tape of an operand.
     #[cold]
     fn failed_by(self, operand: Self) -> Self {
-        if !std::ptr::eq(self.tape, operand.tape)
-            && let Some(failure) = operand.tape.failure()
-        {
-            self.tape.fail(failure);
-        }
-        Self::new(self.tape, FAILED)
+        self.failed_at(self.tape.fail_as(operand.tape, operand.slot))
+    }
+
+    /// The failed handle at an index of this tape, or this one if it failed before that.
+    fn failed_at(self, slot: u32) -> Self {
+        Self::new(self.tape, if self.is_failed() { self.slot.max(slot) } else { slot })
     }
 
     /// As [`and`](Self::and), for integers.
     pub(crate) fn and_indices(self, indices: Indices<'t, T>) -> Self {
-        if indices.is_failed() { Self::new(self.tape, FAILED) } else { self }
+        if indices.is_failed() { self.failed_at(self.tape.fail_as(indices.tape, indices.slot)) } else { self }
+    }
+
+    /// Of this handle, others and integers, some of which have failed, the one with the earliest failure.
+    #[cold]
+    fn first_failed(self, others: &[Self], indices: &[Indices<'t, T>]) -> Self {
+        let failed = others.iter().fold(self, |failed, &other| failed.and(other));
+        indices.iter().fold(failed, |failed, &indices| failed.and_indices(indices))
     }
 
     /// Records `op` on this handle and others.
@@ -342,7 +349,7 @@ impl<'t, T: Float> Var<'t, T> {
         let op = op.into();
         for operand in std::iter::once(&self).chain(others) {
             if operand.is_failed() {
-                return self.failed_by(*operand);
+                return self.first_failed(others, indices);
             }
             if !std::ptr::eq(operand.tape, self.tape) {
                 return self.fail(op.name(), Rule::TwoTapes);
@@ -350,14 +357,14 @@ impl<'t, T: Float> Var<'t, T> {
             inputs.push(Input::Node(operand.slot));
         }
         let mut integers: SmallVec<[u32; 2]> = SmallVec::new();
-        for indices in indices {
-            if indices.is_failed() {
-                return Self::new(self.tape, FAILED);
+        for operand in indices {
+            if operand.is_failed() {
+                return self.first_failed(others, indices);
             }
-            if !std::ptr::eq(indices.tape, self.tape) {
+            if !std::ptr::eq(operand.tape, self.tape) {
                 return self.fail(op.name(), Rule::TwoTapes);
             }
-            integers.push(indices.slot);
+            integers.push(operand.slot);
         }
         Self::new(self.tape, (engine::<T>().record)(self.tape, op, &inputs, &integers, Location::caller()))
     }
@@ -488,7 +495,7 @@ impl<'t, T: Float> Term<'t, T> {
         };
         for var in operands.iter().filter_map(Term::var) {
             if var.is_failed() {
-                return Term::Var(first.failed_by(var));
+                return Term::Var(operands.iter().filter_map(Term::var).fold(first, Var::and));
             }
             if !std::ptr::eq(var.tape, first.tape) {
                 return Term::Var(first.fail(op.facts().name, Rule::TwoTapes));
@@ -557,7 +564,7 @@ impl<'t, T: Float> From<Scalar<'t, T>> for Term<'t, T> {
     fn from(scalar: Scalar<'t, T>) -> Self {
         match scalar.tape {
             Some(tape) if scalar.index < LIMIT => Term::Var(tape.from_scalars(&[scalar]).reshape(())),
-            Some(tape) if scalar.index == FAILED => Term::Var(Var::new(tape, FAILED)),
+            Some(tape) if scalar.is_failed() => Term::Var(Var::new(tape, scalar.index)),
             _ => Term::Number(scalar.number),
         }
     }

@@ -68,7 +68,7 @@
 //! let tape = Tape::new();
 //! let [x, seen, wanted] = [[[1.0], [2.0]], [[2.0], [3.0]], [[1.0], [4.0]]].map(|rows| tape.constant(rows));
 //! let weights = tape.params(&model);
-//! let slopes = mse(model.forward(x), seen).grad(weights.clone())?;
+//! let slopes = mse(model.forward(x), seen).grad(weights.clone());
 //! let adapted: Vec<_> = weights.into_iter().zip(slopes).map(|(w, slope)| w - 0.1 * slope).collect();
 //! let loss = tape.with_params(&model, &adapted, || mse(model.forward(x), wanted));
 //! let gradients = loss.backward()?;

@@ -173,19 +173,19 @@ fn changed(path: &Path<'_>, found: &Shape, before: Option<&Shape>, site: &'stati
         Some(before) => format!("the model changed: {path} has shape {found}, and the state at its place {before}"),
         None => format!("the model changed: {path} of shape {found} was not there in earlier steps"),
     };
-    Error { op: "step", rule: Rule::Custom(message), site }
+    Error::at_line("step", Rule::Custom(message), site)
 }
 
 #[cold]
 fn unmoved(site: &'static Location<'static>) -> Error {
     let why = "the loss does not depend on it, or the gradients are those of another model".to_string();
-    Error { op: "step", rule: Rule::NoGradient { what: "every parameter of the model".to_string(), why }, site }
+    Error::at_line("step", Rule::NoGradient { what: "every parameter of the model".to_string(), why }, site)
 }
 
 #[cold]
 fn fewer(found: usize, before: usize, site: &'static Location<'static>) -> Error {
     let message = format!("the model changed: it has {found} parameters, and had {before} in earlier steps");
-    Error { op: "step", rule: Rule::Custom(message), site }
+    Error::at_line("step", Rule::Custom(message), site)
 }
 
 #[cfg(test)]

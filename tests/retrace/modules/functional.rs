@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autograd::{Data, Gradients, ModelProgram, Param, Result, Scalar, Tape, Tensor, Var};
+use autograd::{Data, Gradients, ModelProgram, Param, Scalar, Tape, Tensor, Var};
 use nn::{Linear, Module, ModuleExt, loss::mse};
 
 use super::{differences, linear, wave};
 
 /// A function of a model and data.
-type Loss<M> = for<'t> fn(&M, &'t Tape<f64>, Var<'t, f64>) -> Result<Scalar<'t, f64>>;
+type Loss<M> = for<'t> fn(&M, &'t Tape<f64>, Var<'t, f64>) -> Scalar<'t, f64>;
 
 /// A loss and the gradients of a model, as bits.
 fn bits(model: &impl Module<f64>, loss: f64, gradients: &Gradients<f64>) -> Vec<Vec<u64>> {
@@ -20,7 +20,7 @@ fn bits(model: &impl Module<f64>, loss: f64, gradients: &Gradients<f64>) -> Vec<
 
 fn eager<M: Module<f64>>(model: &M, x: &Tensor<f64>, f: Loss<M>) -> Vec<Vec<u64>> {
     let tape = Tape::new();
-    let loss = f(model, &tape, tape.constant(x)).unwrap();
+    let loss = f(model, &tape, tape.constant(x));
     bits(model, loss.value().unwrap(), &loss.backward().unwrap())
 }
 
@@ -30,15 +30,14 @@ fn check<M: Module<f64>>(model: &mut M, f: Loss<M>) {
     let found: Vec<f64> = eager(model, &x.0, f)[1..].iter().flatten().map(|&g| f64::from_bits(g)).collect();
     let expected = differences(model, |model| {
         let tape = Tape::new();
-        f(model, &tape, tape.constant(&x.0)).unwrap().value().unwrap()
+        f(model, &tape, tape.constant(&x.0)).value().unwrap()
     });
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
         assert!((found - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{found} {expected}");
     }
     assert!(found.iter().all(|g| g.abs() > 1e-6), "{found:?}");
-    let mut program =
-        ModelProgram::record(model, &x, move |model: &M, tape, Data(x)| f(model, tape, x).unwrap()).unwrap();
+    let mut program = ModelProgram::record(model, &x, move |model: &M, tape, Data(x)| f(model, tape, x)).unwrap();
     for _ in 0..3 {
         let (loss, gradients) = program.value_and_gradients(model, &x).unwrap();
         assert_eq!(bits(model, loss, &gradients), eager(model, &x.0, f));
@@ -72,7 +71,7 @@ impl WeightNorm {
     }
 }
 
-fn normed<'t>(model: &WeightNorm, _: &'t Tape<f64>, x: Var<'t, f64>) -> Result<Scalar<'t, f64>> {
+fn normed<'t>(model: &WeightNorm, _: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
     Ok(model.forward(x).sin().sum())
 }
 
@@ -103,16 +102,16 @@ fn forward<'t>(model: &Mlp, x: Var<'t, f64>) -> Var<'t, f64> {
 }
 
 /// Model-agnostic meta-learning (Finn et al., 2017): the loss after a step of gradient descent on another task.
-fn after_a_step<'t>(model: &Mlp, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Result<Scalar<'t, f64>> {
+fn after_a_step<'t>(model: &Mlp, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
     let weights = tape.params(model);
-    let slopes = mse(forward(model, x), x.sin().sum_keepdim([1])).grad(weights.clone())?;
+    let slopes = mse(forward(model, x), x.sin().sum_keepdim([1])).grad(weights.clone());
     let adapted: Vec<_> = weights.into_iter().zip(slopes).map(|(w, slope)| w - 0.3 * slope).collect();
-    Ok(tape.with_params(model, &adapted, || mse(forward(model, x * 0.5), x.cos().sum_keepdim([1]))))
+    tape.with_params(model, &adapted, || mse(forward(model, x * 0.5), x.cos().sum_keepdim([1])))
 }
 
-fn after_two_steps<'t>(model: &Mlp, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Result<Scalar<'t, f64>> {
+fn after_two_steps<'t>(model: &Mlp, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
     let weights = tape.params(model);
-    let slopes = mse(forward(model, x), x.sin().sum_keepdim([1])).grad(weights.clone())?;
+    let slopes = mse(forward(model, x), x.sin().sum_keepdim([1])).grad(weights.clone());
     let adapted: Vec<_> = weights.into_iter().zip(slopes).map(|(w, slope)| w - 0.3 * slope).collect();
     // Within the scope, `params` gives the adapted weights.
     tape.with_params(model, &adapted, || after_a_step(model, tape, x))
@@ -134,10 +133,10 @@ struct Hypernetwork {
     target: Linear<f64>,
 }
 
-fn made<'t>(model: &Hypernetwork, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Result<Scalar<'t, f64>> {
+fn made<'t>(model: &Hypernetwork, tape: &'t Tape<f64>, x: Var<'t, f64>) -> Scalar<'t, f64> {
     let weights = model.maker.forward(tape.param(&model.code)).sin();
     let (weight, bias) = (weights.narrow(0, 0, 6).reshape([3, 2]), weights.narrow(0, 6, 3));
-    Ok(tape.with_params(&model.target, &[weight, bias], || model.target.forward(x)).tanh().square().sum())
+    tape.with_params(&model.target, &[weight, bias], || model.target.forward(x)).tanh().square().sum()
 }
 
 #[test]

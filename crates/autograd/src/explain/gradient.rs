@@ -9,7 +9,7 @@ use crate::ops::elementwise::Elementwise;
 use crate::param::Param;
 use crate::place::{Operand, Place, Range, entries};
 use crate::scalar::Scalar;
-use crate::tape::{FAILED, LIMIT, Step, Tape};
+use crate::tape::{LIMIT, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -68,7 +68,7 @@ pub trait Explainable<T: Float> {
 impl<T: Float> Explainable<T> for Var<'_, T> {
     fn position(self, tape: &Tape<T>) -> Result<usize, Box<Cause>> {
         match self.is_failed() {
-            true => Err(failed(self.tape)),
+            true => Err(failed(self.tape, self.slot)),
             false if std::ptr::eq(self.tape, tape) => Ok(tape.entry_of(self.slot)),
             false => Err(Box::new(Cause::OtherTape)),
         }
@@ -78,7 +78,7 @@ impl<T: Float> Explainable<T> for Var<'_, T> {
 impl<T: Float> Explainable<T> for Scalar<'_, T> {
     fn position(self, tape: &Tape<T>) -> Result<usize, Box<Cause>> {
         match self.tape {
-            Some(own) if self.index == FAILED => Err(failed(own)),
+            Some(own) if self.is_failed() => Err(failed(own, self.index)),
             Some(own) if self.index < LIMIT && std::ptr::eq(own, tape) => Ok(self.index as usize),
             Some(_) if self.index < LIMIT => Err(Box::new(Cause::OtherTape)),
             _ => Err(Box::new(Cause::NotOnTape)),
@@ -97,8 +97,8 @@ impl<T: Float> Explainable<T> for &Param<T> {
     }
 }
 
-fn failed<T: Float>(tape: &Tape<T>) -> Box<Cause> {
-    Box::new(tape.failure().map_or(Cause::NotOnTape, Cause::Failed))
+fn failed<T: Float>(tape: &Tape<T>, index: u32) -> Box<Cause> {
+    Box::new(Cause::Failed(tape.failure_of(index)))
 }
 
 /// Places where gradients become zero that are told at most.

@@ -6,7 +6,7 @@ use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::ops::Op;
 use crate::scalar::Scalar;
-use crate::tape::{CONSTANT, FAILED, Input, Inputs, LIMIT, Node, Step, Tape};
+use crate::tape::{CONSTANT, Input, Inputs, LIMIT, Node, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -62,7 +62,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn element(self, flat: usize) -> Scalar<'t, T> {
         if self.is_failed() {
-            return Scalar { tape: Some(self.tape), number: T::NAN, index: FAILED };
+            return Scalar { tape: Some(self.tape), number: T::NAN, index: self.slot };
         }
         let (value, tracked) =
             self.tape.with_node(self.slot, |node| (node.value.element(flat).unwrap_or(T::NAN), node.tracked));
@@ -134,11 +134,8 @@ impl<'t, T: Float> Tape<T> {
     pub fn from_scalars(&'t self, scalars: &[Scalar<'t, T>]) -> Var<'t, T> {
         let numbers: Tensor<T> = scalars.iter().map(|scalar| scalar.number).collect();
         let foreign = |scalar: &&Scalar<'t, T>| scalar.tape.is_some_and(|tape| !std::ptr::eq(tape, self));
-        if let Some(Scalar { tape: Some(tape), .. }) = scalars.iter().find(|scalar| scalar.index == FAILED) {
-            return Var::new(
-                self,
-                self.fail(tape.failure().unwrap_or_else(|| Error::new("from_scalars", Rule::NoTape))),
-            );
+        if let Some(&Scalar { tape: Some(tape), index, .. }) = Scalar::first_failed(scalars) {
+            return Var::new(self, self.fail_as(tape, index));
         }
         if scalars.iter().filter(|scalar| scalar.index < LIMIT).any(|scalar| foreign(&scalar)) {
             return Var::new(self, self.fail(Error::new("from_scalars", Rule::TwoTapes)));

@@ -278,11 +278,12 @@ pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
     let site = Location::caller();
     let tape = inputs[0].tape;
     let fail = |error: Error| [Var::new(tape, tape.fail(error)); M];
-    if let Some(&failed) = inputs.iter().find(|input| input.is_failed()) {
-        return [inputs[0].and(failed); M];
+    let failed = inputs.iter().fold(inputs[0], |failed, &input| failed.and(input));
+    if failed.is_failed() {
+        return [failed; M];
     }
     if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
-        return fail(Error { op: rule.name(), rule: Rule::TwoTapes, site });
+        return fail(Error::at_line(rule.name(), Rule::TwoTapes, site));
     }
     let inputs: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
     match record_rule(tape, rule, &inputs, site) {

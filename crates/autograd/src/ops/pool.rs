@@ -318,7 +318,13 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn max_pool2d_with_indices(self, window: [usize; 2], options: MaxPool2dOptions) -> (Self, Indices<'t, T>) {
         let y = self.pool_max("max_pool2d", sliding(window, &options), 2);
-        (y, self.tape.integers_kept_by(y.slot).unwrap_or(Indices::failed(self.tape)))
+        match self.tape.integers_kept_by(y.slot) {
+            Some(places) => (y, places),
+            None => {
+                let failed = y.fail("max_pool2d_with_indices", Rule::NoElements);
+                (y, Indices { tape: self.tape, slot: failed.slot })
+            }
+        }
     }
 
     /// The largest element of every window along the last axis; see [`max_pool2d`](Self::max_pool2d).

@@ -136,7 +136,7 @@ impl<T: Float> Tape<T> {
         if self.is_for_program() {
             let why = "it draws from a generator that is borrowed; in a program the seed is an argument, or a `Generator` of \
                        the model gives it";
-            return Indices::failed(self).fail_first(Error::new("seed", Rule::NotReplayable { why: why.into() }));
+            return Indices::failed(self, Error::new("seed", Rule::NotReplayable { why: why.into() }));
         }
         self.indices(Tensor::scalar(rng.random::<u64>() as usize))
     }

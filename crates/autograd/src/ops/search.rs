@@ -80,7 +80,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn search(self, op: &'static str, axis: isize, search: Search) -> Indices<'t, T> {
         if self.is_failed() {
-            return Indices::failed(self.tape);
+            return Indices { tape: self.tape, slot: self.slot };
         }
         let (source, op_of) = (Source::Node(self.slot), IntegerOp::Search { search, axis });
         let found = self.tape.with_node(self.slot, |node| match self.tape.is_hollow() {

@@ -68,7 +68,7 @@ pub(super) fn same_count<T: Float>(
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
-        return Err(Error { op: "program", rule: Rule::NotReplayable { why }, site });
+        return Err(Error::at_line("program", Rule::NotReplayable { why }, site));
     }
     Ok(())
 }

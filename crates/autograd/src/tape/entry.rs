@@ -10,9 +10,8 @@ use crate::ops::elementwise::Elementwise;
 
 /// The index of a number that is on no tape.
 pub(crate) const CONSTANT: u32 = u32::MAX;
-/// The index of the result of a failed operation.
-pub(crate) const FAILED: u32 = u32::MAX - 1;
-/// Indices of entries and nodes lie below: a power of two, so that one test of `a | b` tells it of both.
+/// Indices of entries and nodes lie below: a power of two, so that one test of `a | b` tells it of both. Above are those of
+/// failed operations (`failures.rs`).
 pub(crate) const LIMIT: u32 = 1 << 31;
 
 /// How far ahead of the last entry memory is fetched to be written: about a kilobyte, which takes as long to record as to
@@ -181,7 +180,7 @@ impl<T: Float> Tape<T> {
         // SAFETY: as in `push`.
         let entries = unsafe { &mut *self.entries.get() };
         if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error { op: "record", rule: Rule::TapeFull, site });
+            return self.fail(Error::at_line("record", Rule::TapeFull, site));
         }
         self.set_mode(mode);
         entries.push(Entry { value, argument, operand, arm: Arm::of(step) });

@@ -186,10 +186,10 @@ impl<T: Float> Tape<T> {
         let seed = found.map(|(state, op)| self.integers_of(state, op));
         match seed {
             Some(Ok(slot)) => Indices { tape: self, slot },
-            Some(Err(rule)) => Indices::failed(self).fail_first(Error::new("draw", rule)),
+            Some(Err(rule)) => Indices::failed(self, Error::new("draw", rule)),
             None => {
                 let why = "a layer draws from a generator; `ModelProgram` takes the model as an argument".to_string();
-                Indices::failed(self).fail_first(Error::new("draw", Rule::NotReplayable { why }))
+                Indices::failed(self, Error::new("draw", Rule::NotReplayable { why }))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::{FAILED, Step, Tape};
+use super::{Step, Tape, is_failed};
 use crate::error::Rule;
 use crate::float::Float;
 use crate::indices::Indices;
@@ -41,8 +41,8 @@ impl<T: Float> Tape<T> {
         let mut integers = self.integers.borrow_mut();
         let slot = integers.len() as u32;
         let entry = self.push(T::ZERO, 0, slot, Step::Integers);
-        if entry == FAILED {
-            return FAILED;
+        if is_failed(entry) {
+            return entry;
         }
         integers.push(IntegerNode { op, source, value, site: Location::caller(), entry });
         slot

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::{FAILED, LIMIT, Step, Tape};
+use super::{LIMIT, Step, Tape, is_failed};
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op, Saved};
@@ -46,7 +46,7 @@ impl<T: Float> Node<T> {
 
     /// A rule that its operation, or the derivative of it, breaks.
     pub fn error(&self, rule: Rule) -> Error {
-        Error { op: self.op.name(), rule, site: self.site }
+        Error::at_line(self.op.name(), rule, self.site)
     }
 }
 
@@ -58,8 +58,8 @@ impl<T: Float> Tape<T> {
         let slot = nodes.len() as u32;
         node.tracked &= self.mode.get().recording;
         node.entry = self.push(T::ZERO, 0, slot, Step::Node);
-        if node.entry == FAILED {
-            return FAILED;
+        if is_failed(node.entry) {
+            return node.entry;
         }
         nodes.push(node);
         slot

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{FAILED, LIMIT, Tape};
+use super::{LIMIT, Tape};
 use crate::error::{Error, Rule};
 use crate::float::Float;
 use crate::param::{Leaf, Module, Param, Path};
@@ -44,7 +44,7 @@ impl<T: Float> Tape<T> {
     /// let model = (Param::new([1.0_f64, 2.0]), Param::new([3.0, 4.0]));
     /// let tape = Tape::new();
     /// let handles = tape.params(&model);
-    /// let slopes = (handles[0] * handles[1]).sum().grad(handles.clone())?;
+    /// let slopes = (handles[0] * handles[1]).sum().grad(handles.clone());
     /// let moved = handles.iter().zip(slopes).map(|(&w, slope)| (w - 0.1 * slope).value()).collect::<Result<Vec<_>, _>>()?;
     /// assert_eq!(moved, [Tensor::from([0.7, 1.6]), Tensor::from([2.9, 3.8])]);
     /// # Ok::<(), autograd::Error>(())
@@ -102,18 +102,18 @@ impl<T: Float> Tape<T> {
         let site = Location::caller();
         let params = params_of(module);
         let fits = params.len() == handles.len();
-        if !fits {
+        let unfit = (!fits).then(|| {
             let (expected, found) = (params.len(), handles.len());
             let rule = Rule::Custom(format!("{found} handles are given for {expected} parameters"));
-            self.fail(Error { op: "with_params", rule, site });
-        }
+            self.fail(Error::at_line("with_params", rule, site))
+        });
         let mut scope = Scope { tape: self, before: Vec::with_capacity(params.len()) };
         for (place, param) in params.iter().enumerate() {
-            let substitute = match handles.get(place).filter(|_| fits) {
-                Some(&handle) => self.substitute(param, handle, || name_of(module, place)),
-                None => Ok(FAILED),
+            let substitute = match (unfit, handles.get(place)) {
+                (None, Some(&handle)) => self.substitute(param, handle, || name_of(module, place)),
+                (unfit, _) => Ok(unfit.unwrap_or_default()),
             };
-            let slot = substitute.unwrap_or_else(|rule| self.fail(Error { op: "with_params", rule, site }));
+            let slot = substitute.unwrap_or_else(|rule| self.fail(Error::at_line("with_params", rule, site)));
             scope.enter(param.id(), slot);
         }
         f()
@@ -128,7 +128,7 @@ impl<T: Float> Tape<T> {
             return Err(Rule::TwoTapes);
         }
         if handle.is_failed() {
-            return Ok(FAILED);
+            return Ok(handle.slot);
         }
         let (expected, found) = (param.shape(), handle.shape());
         if found != *expected {

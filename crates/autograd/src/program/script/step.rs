@@ -37,7 +37,7 @@ impl<T: Float> Step<T> {
         for &place in &self.last {
             store.tensors[place as usize] = None;
         }
-        done.map_err(|rule| Error { op, rule, site: self.site })
+        done.map_err(|rule| Error::at_line(op, rule, self.site))
     }
 }
 

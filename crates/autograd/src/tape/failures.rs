@@ -1,0 +1,105 @@
+//! The operations that failed, and which of them a handle depends on.
+//!
+//! A failed handle is an index above all entries: that of the first failure is the highest, and those of later ones lie below
+//! it. So a handle says by itself what stopped it, and of two failed operands the higher index is the earlier failure.
+
+use std::panic::Location;
+
+use super::Tape;
+use crate::error::{Error, Result, Rule};
+use crate::float::Float;
+use crate::tape::{CONSTANT, LIMIT};
+
+/// The index of what depends on the first failure.
+const FIRST: u32 = CONSTANT - 1;
+/// So many failures keep an error of their own: code that goes on in a loop does not fill the memory with them.
+const KEPT: usize = 16;
+
+const _: () = assert!(FIRST - KEPT as u32 >= LIMIT);
+
+/// Whether an index is that of the result of a failed operation.
+#[inline(always)]
+pub(crate) const fn is_failed(index: u32) -> bool {
+    // All from `LIMIT` to `FIRST`: as signed numbers those below `CONSTANT`, which is −1.
+    (index as i32) < CONSTANT as i32
+}
+
+impl<T: Float> Tape<T> {
+    /// The first operation that failed, if any did.
+    pub fn failure(&self) -> Option<Error> {
+        self.failures.borrow().first().cloned()
+    }
+
+    /// The operations that failed by themselves, not because an operand had failed, in the order in which they did; of more
+    /// than 16 different ones the first 16.
+    ///
+    /// ```
+    /// use autograd::{Tape, Tensor};
+    ///
+    /// let tape = Tape::<f32>::new();
+    /// let x = tape.var(Tensor::zeros([2, 3]));
+    /// let (wrong, also_wrong) = (x.reshape([7]), x.matmul(x));
+    /// let ops: Vec<&str> = tape.failures().iter().map(|failure| failure.op).collect();
+    /// assert_eq!(ops, ["reshape", "matmul"]);
+    ///
+    /// // Each result reports what it depends on, and what had failed before.
+    /// assert_eq!(wrong.tanh().value().unwrap_err().op, "reshape");
+    /// let error = also_wrong.tanh().value().unwrap_err();
+    /// assert_eq!((error.op, error.earlier.map(|first| first.op)), ("matmul", Some("reshape")));
+    /// assert!(x.tanh().value().is_ok());
+    /// ```
+    pub fn failures(&self) -> Vec<Error> {
+        self.failures.borrow().clone()
+    }
+
+    /// Marks the tape and gives the index of a failed handle.
+    ///
+    /// What has failed before in the same way, as in a loop, is no new failure. One that finds no room counts as the first.
+    #[cold]
+    pub(crate) fn fail(&self, error: Error) -> u32 {
+        let mut failures = self.failures.borrow_mut();
+        let place = match failures.iter().position(|known| *known == error) {
+            Some(known) => known,
+            None if failures.len() == KEPT => 0,
+            None => {
+                failures.push(error);
+                failures.len() - 1
+            }
+        };
+        FIRST - place as u32
+    }
+
+    /// The index here of a handle that failed on any tape: this one takes over the failure of another.
+    #[cold]
+    pub(crate) fn fail_as(&self, tape: &Self, index: u32) -> u32 {
+        if std::ptr::eq(self, tape) { index } else { self.fail(tape.failure_of(index)) }
+    }
+
+    /// Names a method of which the failed operation is a part, if it failed at the line that called the method.
+    #[cold]
+    pub(crate) fn failed_in(&self, index: u32, op: &'static str, site: &'static Location<'static>) {
+        let mut failures = self.failures.borrow_mut();
+        if let Some(failure) = failures.get_mut((FIRST - index) as usize).filter(|failure| failure.site == site) {
+            failure.op = op;
+        }
+    }
+
+    /// The failure that stopped a handle, with the first one on the tape where that is another.
+    #[track_caller]
+    pub(crate) fn failure_of(&self, index: u32) -> Error {
+        let failures = self.failures.borrow();
+        match (failures.first(), (FIRST - index) as usize) {
+            (Some(first), place @ 1..) if place < failures.len() => {
+                Error { earlier: Some(Box::new(first.clone())), ..failures[place].clone() }
+            }
+            (Some(first), _) => first.clone(),
+            (None, _) => Error::new("value", Rule::NoTape),
+        }
+    }
+
+    /// The failure that stopped a handle, as a result.
+    #[track_caller]
+    pub(crate) fn failed<R>(&self, index: u32) -> Result<R> {
+        Err(self.failure_of(index))
+    }
+}
