@@ -255,6 +255,12 @@ impl<'t, T: Float> Variables<'t, T> {
     /// Appends the gradients of those parameters that one arrived at.
     fn params(&self, y: Scalar<'t, T>, out: &mut Data<T>, targets: &mut Targets) -> Result<()> {
         targets.reached.clear();
+        // Only now: the function itself may have taken derivatives with respect to its arguments.
+        for x in self.each() {
+            if let End::Tensor(x) = x {
+                self.tape.untrack(x.slot);
+            }
+        }
         let found = backward(y)?;
         for (place, param) in tracked(self.tape, self.params.clone()).enumerate() {
             if let Some(gradient) = tensor(&found, param) {

@@ -198,7 +198,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
     /// use autograd::{ModelProgram, Param, Tensor};
     ///
     /// let weight = Param::new(Tensor::from([1.0_f32, -1.0]));
-    /// let batch = |n: usize| Tensor::ones([n, 2]);
+    /// let batch = |n: usize| Tensor::<f32>::ones([n, 2]);
     /// let step = ModelProgram::record(&weight, &batch(1), |weight: &Param, tape, x| x.matmul(tape.param(weight)).sum())?;
     /// let mut step = step.always_replayed();
     /// for n in 1..=5 {

@@ -100,6 +100,11 @@ impl<T: Float> Tape<T> {
         }
     }
 
+    /// Has later sweeps find no gradient of a leaf.
+    pub(crate) fn untrack(&self, slot: u32) {
+        self.nodes.borrow_mut()[slot as usize].tracked = false;
+    }
+
     /// Gives a node that was recorded without a value the one that it has.
     pub(crate) fn complete(&self, slot: u32, value: Tensor<T>) {
         self.nodes.borrow_mut()[slot as usize].value = value;

@@ -1,0 +1,89 @@
+//! What to do with the next inputs: replay them, record their path, or run them on a plain tape.
+
+use super::super::account::{Account, Costs, Forced};
+use super::super::report::EagerReason;
+use super::{Kind, Paths};
+use crate::float::Float;
+
+/// What to do with inputs.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Choice {
+    /// Replay them on this path.
+    Replay(usize),
+    /// Record the path of the first.
+    Record,
+    /// Run them on a plain tape.
+    Run(EagerReason),
+}
+
+impl<T: Float> Paths<T> {
+    /// What to do with the next input.
+    pub fn choose(&mut self, kind: Kind, account: &Account) -> Choice {
+        self.choose_for(kind, &|costs| costs.replay, account)
+    }
+
+    /// What to do with all rows of a derivative, of which a run of `kind` gives one: on a tape they share the value.
+    pub fn choose_for_rows(&mut self, kind: Kind, account: &Account) -> Choice {
+        self.choose_for(kind, &|costs| 2 * costs.replay, account)
+    }
+
+    /// What to do with the next inputs, of which so many run together in lanes.
+    pub fn choose_together(&mut self, kind: Kind, inputs: usize, account: &Account) -> Choice {
+        let has_tensors = |at: usize, kind: Kind| self.code(at, kind).is_some() && self.in_lanes(at, kind).is_none();
+        let expected = self.expected(kind).map(|(at, _)| at);
+        if [(expected, kind), (Some(self.last[Kind::Value as usize]), Kind::Value)]
+            .into_iter()
+            .any(|(at, kind)| at.is_some_and(|at| has_tensors(at, kind)))
+        {
+            return Choice::Run(EagerReason::Tensors);
+        }
+        self.choose_for(kind, &|costs| costs.in_lanes(inputs), account)
+    }
+
+    /// What to do with inputs whose replays cost as much as `cost` says.
+    fn choose_for(&mut self, kind: Kind, cost: &dyn Fn(Costs) -> u64, account: &Account) -> Choice {
+        match (account.forced, self.expected(kind)) {
+            (None, _) => {}
+            (Some(Forced::Replay), Some((at, _))) => return Choice::Replay(at),
+            (Some(Forced::Replay), None) => return Choice::Record,
+            (Some(Forced::Run), _) => return Choice::Run(EagerReason::Rare),
+        }
+        let Some((at, costs)) = self.expected(kind) else {
+            let value = self.code(self.last[Kind::Value as usize], Kind::Value).map(|run| run.costs);
+            return match value {
+                // The derivatives will be as the value is.
+                Some(costs) if cost(costs) > costs.eager && kind.is_of_first_order() => Choice::Run(EagerReason::Slow),
+                _ if account.is_first(kind) => Choice::Record,
+                _ => self.choose_for_stray(kind, false, account),
+            };
+        };
+        let is_due = self.due[kind as usize].is_some();
+        match cost(costs) {
+            cost if cost > costs.eager => Choice::Run(EagerReason::Slow),
+            cost if self.pauses[kind as usize].is_over(account, cost) || is_due => Choice::Replay(at),
+            _ => Choice::Run(EagerReason::Irregular),
+        }
+    }
+
+    /// What to do with an input that has left all paths that were tried.
+    pub(super) fn choose_for_stray(&mut self, kind: Kind, may_be_known: bool, account: &Account) -> Choice {
+        match account.forced {
+            Some(Forced::Replay) => return Choice::Record,
+            _ if may_be_known => return Choice::Run(EagerReason::Irregular),
+            _ => {}
+        }
+        // Others may have been recorded since, and may have spent what it takes.
+        let is_due = self.due[kind as usize].take().is_some_and(|cost| account.can_pay(cost));
+        match is_due || account.records_at_once(kind) {
+            true => Choice::Record,
+            false => Choice::Run(EagerReason::Rare),
+        }
+    }
+
+    /// The path that the next input probably takes, if it has code for `kind`: what followed the last one before, or that.
+    fn expected(&self, kind: Kind) -> Option<(usize, Costs)> {
+        let last = self.last[kind as usize];
+        let next = self.paths.get(last)?.as_ref().map(|path| path.next);
+        [next, Some(last)].into_iter().flatten().find_map(|at| Some((at, self.code(at, kind)?.costs)))
+    }
+}

@@ -1,0 +1,163 @@
+//! One input after the other, each on the path that it takes.
+
+use smallvec::SmallVec;
+
+use super::super::Data;
+use super::super::account::{Account, Forced};
+use super::body::Body;
+use super::choice::Choice;
+use super::{Function, Kind, Paths, forgotten, not_replayable};
+use crate::error::Result;
+use crate::float::Float;
+
+/// What became of an input on the path of the last one.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Again {
+    /// It stayed on it; the results are there.
+    Held,
+    /// It left this path at this outcome.
+    Left(usize, u32),
+    /// Whether that path should be tried is still to be decided.
+    Untried,
+}
+
+/// Where an input went that was replayed.
+enum Replayed {
+    /// It stayed on this path.
+    Held(usize),
+    /// It left all paths that were tried; whether there is another that it may be on.
+    Left { may_be_known: bool },
+}
+
+/// Paths that inputs have left.
+pub(super) type Tried = SmallVec<[usize; 4]>;
+
+impl<T: Float> Paths<T> {
+    /// Replays an input on the path of the last one, if that is of numbers and nothing speaks against it. A small function takes
+    /// less time than the decisions of [`run`](Self::run), so inputs that all take one path are spared them.
+    pub fn again(&mut self, kind: Kind, data: &Data<T>, account: &mut Account) -> Again {
+        let at = self.last[kind as usize];
+        let Some(Some(path)) = self.paths.get_mut(at) else { return Again::Untried };
+        let Some(run) = &mut path.runs[kind as usize] else { return Again::Untried };
+        let Body::Numbers(ready) = &mut run.body else { return Again::Untried };
+        let is_usual = path.next == at && run.uses > 1 && !self.pauses[kind as usize].has_failed();
+        let pays = match account.forced {
+            None => run.costs.replay <= run.costs.eager,
+            Some(forced) => forced == Forced::Replay,
+        };
+        if !is_usual || !pays {
+            return Again::Untried;
+        }
+        if let Some(ordinal) = ready.run(&data.numbers) {
+            return Again::Left(at, ordinal);
+        }
+        self.results.clear();
+        self.results.numbers.extend(ready.results());
+        self.taken = Some((at, kind));
+        self.clock += 1;
+        path.used = self.clock;
+        run.uses += 1;
+        self.counts.hits += 1;
+        account.run(1, run.costs.eager, run.costs.replay);
+        Again::Held
+    }
+
+    /// The results on one input, on the path that it takes, after what became of it on that of the last one.
+    #[track_caller]
+    pub fn run(
+        &mut self,
+        (kind, again): (Kind, Again),
+        data: &Data<T>,
+        function: &mut dyn Function<T>,
+        account: &mut Account,
+    ) -> Result<&Data<T>> {
+        let mut choice = match again {
+            Again::Held => return Ok(&self.results),
+            Again::Left(at, _) => Choice::Replay(at),
+            Again::Untried => self.choose(kind, account),
+        };
+        if let Choice::Replay(at) = choice {
+            let left = if let Again::Left(_, ordinal) = again { Some(ordinal) } else { None };
+            choice = match self.replay(kind, (at, left), data, account)? {
+                Replayed::Held(at) => return self.take_results(kind, at),
+                Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, account),
+            };
+        }
+        if let Choice::Run(reason) = choice {
+            self.run_eagerly((kind, kind), &data.numbers, reason, function, account)?;
+            return Ok(&self.results);
+        }
+        let at = self.record(kind, &data.numbers, function, account)?;
+        match self.run_at(at, kind)?.body.on(data)? {
+            None => {
+                self.follow(kind, at, account);
+                self.take_results(kind, at)
+            }
+            Some(_) => Err(not_replayable("recorded again on the same numbers, it took another path")),
+        }
+    }
+
+    /// Replays an input on a path, unless it is known where it leaves that, and then on others that it may be on, as long as the
+    /// tape would take.
+    fn replay(
+        &mut self,
+        kind: Kind,
+        (mut at, mut left): (usize, Option<u32>),
+        data: &Data<T>,
+        account: &mut Account,
+    ) -> Result<Replayed> {
+        let (mut spent, mut tried) = (0, Tried::new());
+        loop {
+            let run = self.run_at(at, kind)?;
+            let costs = run.costs;
+            let left = if left.is_some() { left.take() } else { run.body.on(data)? };
+            let Some(ordinal) = left else {
+                self.pauses[kind as usize].succeed();
+                self.follow(kind, at, account);
+                return Ok(Replayed::Held(at));
+            };
+            self.counts.strayed += 1;
+            account.waste(costs.replay);
+            spent += costs.replay;
+            tried.push(at);
+            let turned = self.turned(kind, at, ordinal, &tried);
+            match turned {
+                Some((next, replay)) if spent + replay <= costs.eager || account.forced.is_some() => at = next,
+                _ => {
+                    self.pauses[kind as usize].fail();
+                    return Ok(Replayed::Left { may_be_known: turned.is_some() });
+                }
+            }
+        }
+    }
+
+    /// A path with code for `kind`, but for those that were tried, that agrees with `at` before an outcome and not there, and what
+    /// a run of it costs. The longest one: where an input leaves it tells most about the input.
+    pub(super) fn turned(&self, kind: Kind, at: usize, ordinal: u32, tried: &[usize]) -> Option<(usize, u64)> {
+        let mut longest = None;
+        self.tree.turned(at, ordinal as usize, |path, len| {
+            if let Some(run) = self.code(path, kind).filter(|_| !tried.contains(&path)) {
+                longest = longest.max(Some((len, path, run.costs.replay)));
+            }
+        });
+        longest.map(|(_, path, replay)| (path, replay))
+    }
+
+    /// Notes an input that stayed on a path: the next one will probably, too.
+    fn follow(&mut self, kind: Kind, at: usize, account: &mut Account) {
+        if let Some(Some(before)) = self.paths.get_mut(self.last[kind as usize]) {
+            before.next = at;
+        }
+        self.last[kind as usize] = at;
+        self.count_held(kind, at, 1, 1, account);
+    }
+
+    #[track_caller]
+    fn take_results(&mut self, kind: Kind, at: usize) -> Result<&Data<T>> {
+        let path = self.paths.get_mut(at).and_then(Option::as_mut);
+        let Some(run) = path.and_then(|path| path.runs[kind as usize].as_mut()) else { return Err(forgotten()) };
+        run.body.results(&mut self.results);
+        self.taken = Some((at, kind));
+        Ok(&self.results)
+    }
+}

@@ -1,0 +1,194 @@
+//! Many inputs that run together in lanes, and again by groups where they leave the path on which they began.
+
+use std::ops::Range;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::super::Data;
+use super::super::account::Account;
+use super::super::report::EagerReason;
+use super::body::Ready;
+use super::choice::Choice;
+use super::single::Tried;
+use super::{Function, Kind, Paths};
+use crate::error::Result;
+use crate::float::Float;
+
+/// Inputs with the first comparison that came out differently on the path that they ran on.
+pub(in super::super) type Strays = Vec<(usize, u32)>;
+
+/// Appends the numbers of one of many inputs.
+pub(super) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
+
+/// Inputs that left a path.
+pub(in super::super) enum Rerun<'r, T: Float> {
+    /// To be run on another; those that leave it too are added to the last list.
+    On(&'r Ready<T>, &'r [usize], &'r mut Strays),
+    /// One that was run alone, with its results.
+    Done(usize, &'r Data<T>),
+}
+
+/// Inputs that have left some paths, and try another one.
+struct Group {
+    tried: Tried,
+    next: usize,
+    inputs: Vec<usize>,
+}
+
+/// How some inputs begin.
+pub(in super::super) enum Begun<'r, T: Float> {
+    /// They may be on this path.
+    On(usize),
+    /// The first was run alone, with these results.
+    Done(&'r Data<T>),
+}
+
+/// An input among many that has left so many paths is recorded, or runs on the tape.
+const MOST_TRIES: usize = 3;
+
+impl<T: Float> Paths<T> {
+    /// Begins with some inputs, which are to run together in lanes.
+    #[track_caller]
+    pub fn begin(
+        &mut self,
+        kind: Kind,
+        (inputs, load): (&Range<usize>, &mut LoadOne<'_, T>),
+        function: &mut dyn Function<T>,
+        account: &mut Account,
+    ) -> Result<Begun<'_, T>> {
+        let mut choice = self.choose_together(kind, inputs.len(), account);
+        if let Choice::Replay(at) = choice {
+            return Ok(Begun::On(at));
+        }
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        load(inputs.start, &mut numbers);
+        if let Choice::Record = choice {
+            let at = self.record(kind, &numbers, function, account)?;
+            if self.in_lanes(at, kind).is_some() {
+                self.numbers = numbers;
+                return Ok(Begun::On(at));
+            }
+            choice = Choice::Run(EagerReason::Tensors);
+        }
+        if let Choice::Run(reason) = choice {
+            self.run_eagerly((kind, kind), &numbers, reason, function, account)?;
+        }
+        self.numbers = numbers;
+        Ok(Begun::Done(&self.results))
+    }
+
+    /// How many inputs have stayed on a path, since others left it.
+    pub fn trusted(&self, at: usize, kind: Kind) -> usize {
+        let uses = self.code(at, kind).map_or(0, |run| run.uses);
+        if self.pauses[kind as usize].has_failed() { 0 } else { uses }
+    }
+
+    /// Whether no path is known that an input may be on which has left one.
+    pub fn is_new(&self, kind: Kind, at: usize, ordinal: u32) -> bool {
+        self.turned(kind, at, ordinal, &[]).is_none()
+    }
+
+    /// Notes what became of some inputs that ran together on a path.
+    fn count_together(&mut self, kind: Kind, at: usize, [inputs, strays]: [usize; 2], account: &mut Account) {
+        self.counts.strayed += strays;
+        let cost = self.code(at, kind).map_or(0, |run| run.costs.in_lanes(inputs));
+        account.waste(cost * strays as u64);
+        self.count_held(kind, at, inputs - strays, inputs, account);
+    }
+
+    /// Takes in what became of some inputs that ran together on the path `at`, and runs those that left it again, path by path,
+    /// until each has run on its own or alone.
+    #[track_caller]
+    pub fn regroup(
+        &mut self,
+        kind: Kind,
+        (at, inputs): (usize, usize),
+        mut strays: Strays,
+        load: &mut dyn FnMut(usize, &mut Vec<T>),
+        (function, account): (&mut dyn Function<T>, &mut Account),
+        rerun: &mut dyn FnMut(Rerun<'_, T>),
+    ) -> Result<()> {
+        self.count_together(kind, at, [inputs, strays.len()], account);
+        if strays.is_empty() {
+            self.pauses[kind as usize].succeed();
+            self.last[kind as usize] = at;
+            return Ok(());
+        }
+        let eager = self.counts.eager;
+        // The path that most inputs take is where the next ones begin.
+        let mut most = (inputs - strays.len(), at);
+        strays.sort_unstable();
+        let mut waiting: SmallVec<[Group; 1]> =
+            smallvec![Group { tried: SmallVec::new(), next: at, inputs: Vec::new() }];
+        while let Some(Group { mut tried, next: at, inputs }) = waiting.pop() {
+            match self.in_lanes(at, kind) {
+                // Those that are given have run.
+                Some(_) if tried.is_empty() => {}
+                Some(ready) => {
+                    rerun(Rerun::On(ready, &inputs, &mut strays));
+                    self.count_together(kind, at, [inputs.len(), strays.len()], account);
+                    most = most.max((inputs.len() - strays.len(), at));
+                }
+                // It has tensors, or was forgotten meanwhile.
+                None => {
+                    for input in inputs {
+                        self.alone(kind, Choice::Run(EagerReason::Tensors), (input, load), function, account)?;
+                        rerun(Rerun::Done(input, &self.results));
+                    }
+                }
+            }
+            tried.push(at);
+            let first = waiting.len();
+            for (input, ordinal) in strays.drain(..) {
+                let choice = self.choose_after(kind, (at, ordinal), &tried, account);
+                match self.alone(kind, choice, (input, load), function, account)? {
+                    None => rerun(Rerun::Done(input, &self.results)),
+                    Some(next) => match waiting[first..].iter_mut().find(|group| group.next == next) {
+                        Some(group) => group.inputs.push(input),
+                        None => waiting.push(Group { tried: tried.clone(), next, inputs: vec![input] }),
+                    },
+                }
+            }
+        }
+        match 2 * (self.counts.eager - eager) <= inputs {
+            true => self.pauses[kind as usize].succeed(),
+            false => self.pauses[kind as usize].fail(),
+        }
+        self.last[kind as usize] = most.1;
+        self.make_room(most.1);
+        Ok(())
+    }
+
+    /// What to do with an input that has left some paths, the last one at this outcome.
+    fn choose_after(&mut self, kind: Kind, (at, ordinal): (usize, u32), tried: &[usize], account: &Account) -> Choice {
+        let turned = self.turned(kind, at, ordinal, tried).map(|(next, _)| next);
+        match turned {
+            Some(next) if tried.len() <= MOST_TRIES || account.forced.is_some() => Choice::Replay(next),
+            _ => self.choose_for_stray(kind, turned.is_some(), account),
+        }
+    }
+
+    /// Records one of many inputs, or runs it on the tape. The path that it is to run on; none if it has run.
+    fn alone(
+        &mut self,
+        kind: Kind,
+        choice: Choice,
+        (input, load): (usize, &mut LoadOne<'_, T>),
+        function: &mut dyn Function<T>,
+        account: &mut Account,
+    ) -> Result<Option<usize>> {
+        if let Choice::Replay(next) = choice {
+            return Ok(Some(next));
+        }
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        load(input, &mut numbers);
+        let next = match choice {
+            Choice::Run(reason) => self.run_eagerly((kind, kind), &numbers, reason, function, account).map(|()| None),
+            _ => self.record(kind, &numbers, function, account).map(Some),
+        };
+        self.numbers = numbers;
+        next
+    }
+}
