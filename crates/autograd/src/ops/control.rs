@@ -23,7 +23,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let tape = Tape::new();
     /// let x = tape.var([[3.0_f64]]);
     /// let y = x.item().square();
-    /// assert_eq!(y.backward()?.of(x)?, &[[6.0]].into());
+    /// assert_eq!(y.backward()?.of(x)?, [[6.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
@@ -43,7 +43,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let tape = Tape::new();
     /// let x = tape.var([[1.0_f64, 2.0], [3.0, 4.0]]);
     /// let y = x.at([1, 0]) * x.at([0, 1]);
-    /// assert_eq!(y.backward()?.of(x)?, &[[0.0, 3.0], [2.0, 0.0]].into());
+    /// assert_eq!(y.backward()?.of(x)?, [[0.0, 3.0], [2.0, 0.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]

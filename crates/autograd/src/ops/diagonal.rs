@@ -169,7 +169,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
     /// let trace = x.diag(0).sum();
     /// assert_eq!(trace, 5.0);
-    /// assert_eq!(trace.backward()?.of(x)?, &[[1.0, 0.0], [0.0, 1.0]].into());
+    /// assert_eq!(trace.backward()?.of(x)?, [[1.0, 0.0], [0.0, 1.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]

@@ -22,7 +22,7 @@ unary! {
         /// let x = tape.var([0.0_f64, 1.0]);
         /// let y = x.exp();
         /// assert_eq!(y.at([0]), 1.0);
-        /// assert_eq!(*y.sum().backward()?.of(x)?, y.value()?);
+        /// assert_eq!(y.sum().backward()?.of(x)?, y.value()?);
         /// # Ok::<(), autograd::Error>(())
         /// ```
     }

@@ -140,7 +140,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let scores = tape.var([[1.0_f32, 4.0], [3.0, 2.0]]);
     /// let best = scores.amax(1);
     /// assert_eq!(best.value()?.to_vec(), [4.0, 3.0]);
-    /// assert_eq!(best.sum().backward()?.of(scores)?, &[[0.0, 1.0], [1.0, 0.0]].into());
+    /// assert_eq!(best.sum().backward()?.of(scores)?, [[0.0, 1.0], [1.0, 0.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]

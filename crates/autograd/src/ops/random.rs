@@ -267,7 +267,7 @@ impl<'t, T: Float> Var<'t, T> {
 /// let tape = Tape::new();
 /// let mean = tape.var(Tensor::<f32>::zeros([1000]));
 /// let x = normal(mean, 2.0, &mut StdRng::seed_from_u64(1));
-/// assert_eq!(x.sum().backward()?.of(mean)?, &Tensor::ones([1000]));
+/// assert_eq!(x.sum().backward()?.of(mean)?, Tensor::ones([1000]));
 /// # Ok::<(), autograd::Error>(())
 /// ```
 ///

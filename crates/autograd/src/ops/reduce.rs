@@ -130,7 +130,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
     /// let rows = x.sum_axes(1);
     /// assert_eq!(rows.value()?.to_vec(), [3.0, 7.0]);
-    /// assert_eq!(rows.square().sum().backward()?.of(x)?, &[[6.0, 6.0], [14.0, 14.0]].into());
+    /// assert_eq!(rows.square().sum().backward()?.of(x)?, [[6.0, 6.0], [14.0, 14.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
@@ -253,7 +253,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let x = tape.var([[2.0_f32, 3.0], [0.0, 5.0]]);
     /// let y = x.prod_axes(1);
     /// assert_eq!(y.value()?.to_vec(), [6.0, 0.0]);
-    /// assert_eq!(y.sum().backward()?.of(x)?, &[[3.0, 2.0], [5.0, 0.0]].into());
+    /// assert_eq!(y.sum().backward()?.of(x)?, [[3.0, 2.0], [5.0, 0.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]

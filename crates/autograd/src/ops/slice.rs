@@ -200,7 +200,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let x = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
     /// let last = x.index_axis(0, 1);
     /// assert_eq!(last.value()?.to_vec(), [3.0, 4.0]);
-    /// assert_eq!(last.sum().backward()?.of(x)?, &[[0.0, 0.0], [1.0, 1.0]].into());
+    /// assert_eq!(last.sum().backward()?.of(x)?, [[0.0, 0.0], [1.0, 1.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
