@@ -17,7 +17,7 @@ const OPS: [(&str, Op); 9] = [
     ("logsumexp", |x| x.logsumexp(-1).sum()),
     ("sum", |x| x.sum()),
     ("matmul", |x| x.matmul(x.t()).sum()),
-    ("sort", |x| x.sort(-1, autograd::Order::Ascending).0.square().sum()),
+    ("sort", |x| x.sort(-1, autograd::SortOrder::Ascending).0.square().sum()),
 ];
 
 fn operations(criterion: &mut Criterion) {

@@ -86,7 +86,7 @@ fn positive(text: &str) -> Result<f64, String> {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Data(#[from] DataError),
+    NoGrad(#[from] DataError),
     #[error("no images to train on, or none to test on")]
     Empty,
     #[error(transparent)]

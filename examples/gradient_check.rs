@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example gradient_check`
 
-use autograd::{Check, DerivativeOrder, Tape, Tensor, Var, check, custom};
+use autograd::{Check, Tape, Tensor, Var, check, check::DerivativeOrder, custom};
 
 /// x·σ(x), with its derivative σ·(1 + x·(1 − σ)) on handles: right.
 fn swish(x: Var<'_, f64>) -> Var<'_, f64> {

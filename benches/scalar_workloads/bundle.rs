@@ -4,7 +4,7 @@
 //! The arguments of an observation are, in this order, its camera (rotation vector, centre, focal length, principal point,
 //! two coefficients of distortion), its point and its weight.
 
-use autograd::{Algebra, Data, Program, Real, Result, Tape, Vector};
+use autograd::{Algebra, NoGrad, Program, Real, Result, Tape, program::Vector};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -87,7 +87,7 @@ impl Scene {
 }
 
 /// The arguments of an observation, and where it was seen.
-type Arguments = ([f64; ARGUMENTS], Data<[f64; 2]>);
+type Arguments = ([f64; ARGUMENTS], NoGrad<[f64; 2]>);
 
 /// The derivatives by programs, for all observations together.
 pub struct Replay {
@@ -99,8 +99,8 @@ pub struct Replay {
 
 impl Replay {
     pub fn new(scene: &Scene) -> Result<Self> {
-        let first = (scene.arguments(&scene.observations[0]), Data(scene.observations[0].feature));
-        let reprojection = Program::record_vector(&first, |tape, (x, Data(feature))| {
+        let first = (scene.arguments(&scene.observations[0]), NoGrad(scene.observations[0].feature));
+        let reprojection = Program::record_vector(&first, |tape, (x, NoGrad(feature))| {
             tape.from_scalars(&reprojection_error(&x, feature))
         })?;
         let weight = Program::record(&1.0, |_, weight| weight_error(weight))?;
@@ -110,7 +110,7 @@ impl Replay {
     pub fn jacobian(&mut self, scene: &Scene, jacobian: &mut Jacobian) -> Result<()> {
         let observations = || scene.observations.iter();
         self.arguments.clear();
-        self.arguments.extend(observations().map(|seen| (scene.arguments(seen), Data(seen.feature))));
+        self.arguments.extend(observations().map(|seen| (scene.arguments(seen), NoGrad(seen.feature))));
         self.weights.clear();
         self.weights.extend(observations().map(|seen| seen.weight));
         let (reprojection, weights) = jacobian.values.split_at_mut(2 * ARGUMENTS * self.arguments.len());

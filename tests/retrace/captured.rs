@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use autograd::{Buffer, Counter, Generator, ModelProgram, Param, Program, Rule, Tape, Tensor, Var};
+use autograd::{Buffer, Counter, ErrorKind, Generator, ModelProgram, Param, Program, Tape, Tensor, Var};
 use nn::{Linear, Module, ModuleExt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -12,7 +12,10 @@ use rand::rngs::StdRng;
 /// The error of a program that is recorded of `f`.
 fn refused(f: impl for<'t> Fn(&'t Tape, Var<'t>) -> Var<'t>) -> String {
     let error = Program::record(&Tensor::<f32>::ones([2]), |tape, x| f(tape, x).sum()).map(drop).unwrap_err();
-    assert!(matches!(error.rule, Rule::NotReplayable { .. }) && error.site.file().ends_with("captured.rs"), "{error}");
+    assert!(
+        matches!(error.kind, ErrorKind::NotReplayable { .. }) && error.location.file().ends_with("captured.rs"),
+        "{error}"
+    );
     error.to_string()
 }
 
@@ -43,9 +46,9 @@ fn clocks_and_effects_are_of_the_recording() {
 
 #[test]
 fn what_may_change_is_an_argument() {
-    let x = (Tensor::<f32>::ones([2]), autograd::Data(Tensor::from([1.0, 2.0])));
-    let mut program = Program::record(&x, |_, (x, autograd::Data(by))| (x * by).sum()).unwrap();
-    assert_eq!(program.value(&(x.0, autograd::Data(Tensor::from([7.0, 7.0])))).unwrap(), 14.0);
+    let x = (Tensor::<f32>::ones([2]), autograd::NoGrad(Tensor::from([1.0, 2.0])));
+    let mut program = Program::record(&x, |_, (x, autograd::NoGrad(by))| (x * by).sum()).unwrap();
+    assert_eq!(program.value(&(x.0, autograd::NoGrad(Tensor::from([7.0, 7.0])))).unwrap(), 14.0);
 }
 
 /// One that is trained will change; one that is frozen says that it will not.
@@ -80,7 +83,7 @@ fn parameters_beside_the_model_are_refused_too() {
         })?;
         step.value(&student, &x)
     };
-    assert!(matches!(record(&teacher).unwrap_err().rule, Rule::NotReplayable { .. }));
+    assert!(matches!(record(&teacher).unwrap_err().kind, ErrorKind::NotReplayable { .. }));
     teacher.freeze();
     assert_eq!(record(&teacher).unwrap(), 2.0);
     let copied =

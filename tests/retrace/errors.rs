@@ -1,8 +1,10 @@
 //! What a user reads when something is wrong: the operation, the rule it broke, the shapes, and the user's own line.
 
 use autograd::{
-    Conv2dOptions, DotGradients, DotOptions, Error, Gradients, PadMode, Param, Rule, Shape, Tape, Tensor, Var, cat,
-    custom, custom_numeric, gradient, hvp, jvp, stack,
+    Conv2dOptions, Error, ErrorKind, Gradients, PadMode, Param, Shape, Tape, Tensor, Var, cat, custom, custom_numeric,
+    gradient,
+    graph::{DotGradients, DotOptions},
+    hvp, jvp, stack,
 };
 use nn::{
     BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, GroupNorm, GruCell, LayerNorm, LearnedPositions, Linear, Lstm,
@@ -32,10 +34,10 @@ macro_rules! fails {
 
 fn compare(error: Option<Error>, text: &str) -> Option<String> {
     let Some(error) = error else { return Some(format!("{text}: no error at all")) };
-    if error.to_string() != format!("{text}, at {}:{}", file!(), error.site.line()) {
+    if error.to_string() != format!("{text}, at {}:{}", file!(), error.location.line()) {
         return Some(format!("expected {text}, found {error}"));
     }
-    let line: String = include_str!("errors.rs").lines().skip(error.site.line() as usize - 1).take(2).collect();
+    let line: String = include_str!("errors.rs").lines().skip(error.location.line() as usize - 1).take(2).collect();
     (!line.contains(&format!("{text:?}"))).then(|| format!("{error}: not the line that made it: {line}"))
 }
 
@@ -186,7 +188,7 @@ fn derivatives_name_the_rule_and_the_line() {
             "wrong: the gradient that the rule gives must have shape [2], found [1]";
         |t| custom_numeric("once", [zeros(t, [2])], |[x]| Ok(x.clone()), |_, _, g| Ok([g.clone()])).sum().grad(zeros(t, [2])).value() =>
             "once: no gradient flows through it: its derivative is written on numbers; write it on handles with `custom`";
-        |t| custom("checked", [zeros(t, [2])], |_| Err(Error::new("checked", Rule::Custom("no luck".into()))), |_, _, g| [g]).value() =>
+        |t| custom("checked", [zeros(t, [2])], |_| Err(Error::new("checked", ErrorKind::Custom("no luck".into()))), |_, _, g| [g]).value() =>
             "checked: no luck";
         |_t| gradient(|_, x| x.reshape([3]).sum(), Tensor::<f64>::zeros([2])) =>
             "reshape: [2] has 2 elements and [3] has 3";
@@ -303,7 +305,10 @@ fn a_tape_keeps_a_few_failures() {
         let all: Vec<Error> = (3..40).map(|n| x.reshape([n]).value().unwrap_err()).collect();
         for (k, error) in all.iter().enumerate() {
             let to = if k < 16 { 3 + k } else { 3 };
-            assert!(matches!(&error.rule, Rule::ElementCount { to: found, .. } if found[..] == [to]), "{k}: {error}");
+            assert!(
+                matches!(&error.kind, ErrorKind::ElementCount { to: found, .. } if found[..] == [to]),
+                "{k}: {error}"
+            );
             assert_eq!(error.earlier.is_some(), (1..16).contains(&k));
         }
         assert_eq!(tape.failures().len(), 16);
@@ -397,7 +402,7 @@ fn layers_are_at_the_users_line() {
     for shape in [&[][..], &[4], &[3], &[3, 4], &[3, 2, 4], &[2, 3, 5], &[1, 2, 4, 4], &[1, 3, 5, 5]] {
         let mut assert_here = |name: &str, tape: &T, y: Var<'_, f64>| {
             if let Err(error) = y.value() {
-                assert_eq!(error.site.file(), file!(), "{name} of {shape:?}: {error}");
+                assert_eq!(error.location.file(), file!(), "{name} of {shape:?}: {error}");
                 failed += 1;
             }
             for node in tape.graph().node_weights() {

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use autograd::graph::{DotGradients, DotOptions};
 use autograd::*;
 use nn::{Lstm, RecurrentConfig, Sequential, loss, summary_of};
 use optim::{Optimizer, Sgd};
@@ -69,7 +70,7 @@ macro_rules! at_a_line_of_the_user {
         let tape = T::new();
         let $t = &tape;
         let error = Fallible::error($call).expect(stringify!($call));
-        assert!(error.site.file() == file!(), "{}: {error}", stringify!($call));
+        assert!(error.location.file() == file!(), "{}: {error}", stringify!($call));
     })*};
 }
 
@@ -88,8 +89,8 @@ macro_rules! at_their_lines {
 
 fn misplaced(error: Option<Error>, call: &str) -> Option<String> {
     let Some(error) = error else { return Some(format!("{call}: no error")) };
-    let line = include_str!("lines.rs").lines().nth(error.site.line() as usize - 1).unwrap_or_default();
-    let is_here = error.site.file() == file!() && without_spaces(line).contains(&without_spaces(call));
+    let line = include_str!("lines.rs").lines().nth(error.location.line() as usize - 1).unwrap_or_default();
+    let is_here = error.location.file() == file!() && without_spaces(line).contains(&without_spaces(call));
     (!is_here).then(|| format!("{call}: {error}"))
 }
 
@@ -158,7 +159,7 @@ fn of_tensors() {
         |_t| a.amin(5);
         |_t| none.argmax(0);
         |_t| a.argmin(5);
-        |_t| a.argsort(5, Order::Ascending);
+        |_t| a.argsort(5, SortOrder::Ascending);
         |_t| a.softmax(5);
         |_t| Param::new(a.clone()).set(b.clone());
         |_t| Param::new(a.clone()).update_with(&a, [&mut b.clone()], |x, _, s| (x, s));
@@ -279,11 +280,11 @@ fn of_handles() {
         |t| x(t).softmax(5);
         |t| x(t).softmin(5);
         |t| x(t).log_softmax(5);
-        |t| x(t).sort(5, Order::Ascending);
-        |t| x(t).topk(5, 0, Order::Ascending);
+        |t| x(t).sort(5, SortOrder::Ascending);
+        |t| x(t).topk(5, 0, SortOrder::Ascending);
         |t| x(t).kthvalue(5, 0);
         |t| none(t).median(0);
-        |t| x(t).argsort(5, Order::Ascending);
+        |t| x(t).argsort(5, SortOrder::Ascending);
         |t| x(t).matmul(x(t));
         |t| x(t).dot(x(t));
         |t| x(t).mv(x(t));
@@ -332,8 +333,8 @@ fn of_handles() {
         |t| x(t).alpha_dropout(2.0, &mut *rng);
         |t| x(t).dropout(2.0, &Generator::from_key(0));
         |t| x(t).dropout(0.5, t.indices([1, 2]));
-        |t| x(t).fail("mine", Rule::Custom("no".into()));
-        |t| custom("refused", [x(t)], |_| Err(Error::new("refused", Rule::NoOperands)), |_, _, g| [g]);
+        |t| x(t).fail("mine", ErrorKind::Custom("no".into()));
+        |t| custom("refused", [x(t)], |_| Err(Error::new("refused", ErrorKind::NoOperands)), |_, _, g| [g]);
         |t| custom("two", [x(t), foreign], |[x, _]| Ok(x.clone()), |_, _, g| [g, g]);
         |t| t.from_scalars(&[t.scalar(1.0), other.scalar(1.0)]);
         |t| t.scalar(1.0) + other.scalar(1.0);

@@ -2,8 +2,8 @@
 //! refused.
 
 use autograd::{
-    Check, Data, DotGradients, DotOptions, Dual, Error, Indices, Program, Real, Result, Rule, Scalar, Tape, Tensor,
-    Term, Var,
+    Check, Dual, Error, ErrorKind, Indices, NoGrad, Program, Real, Result, Scalar, Tape, Tensor, Term, Var,
+    graph::{DotGradients, DotOptions},
 };
 
 type X = (f64, Tensor<f64>, Tensor<usize>);
@@ -60,7 +60,7 @@ fn looks_are_guards() {
         ("debug of a scalar", |at| format!("{:?}", at.x)),
         ("scalars in a list", |at| format!("{:?}", vec![Some(at.x), Some(at.x * 2.0)])),
         ("scalar in a dual", |at| format!("{:?}", Dual::variable(at.x))),
-        ("data", |at| format!("{:?}", Data(at.x))),
+        ("data", |at| format!("{:?}", NoGrad(at.x))),
         ("derivative", |at| format!("{:?}", (at.x * at.x).grad(at.x))),
         ("detached", |at| at.x.detach().to_string()),
         ("without gradients", |at| at.tape.no_grad(|| at.x * 3.0).to_string()),
@@ -73,7 +73,7 @@ fn looks_are_guards() {
         ("element", |at| at.y.at([1]).to_string()),
         ("value of indices", |at| format!("{:?}", at.places.value())),
         ("debug of indices", |at| format!("{:?}", at.places)),
-        ("indices that were found", |at| format!("{:?}", at.y.sort(0, autograd::Order::Ascending).1)),
+        ("indices that were found", |at| format!("{:?}", at.y.sort(0, autograd::SortOrder::Ascending).1)),
         ("indices in another shape", |at| format!("{:?}", at.places.reshape([2, 1]))),
     ];
     for (name, look) in looks {
@@ -112,12 +112,12 @@ fn reports_are_refused() {
     ];
     for (op, look) in looks {
         let error = program(*look).map(drop).unwrap_err();
-        assert_eq!((error.op, matches!(error.rule, Rule::NotReplayable { .. })), (*op, true), "{error}");
+        assert_eq!((error.op, matches!(error.kind, ErrorKind::NotReplayable { .. })), (*op, true), "{error}");
         assert!(
             ["`grad` records", "on a tape of its own"].iter().any(|what| error.to_string().contains(what)),
             "{error}"
         );
-        assert!(error.site.file().ends_with("looks.rs"), "{error}");
+        assert!(error.location.file().ends_with("looks.rs"), "{error}");
     }
 }
 
@@ -158,7 +158,7 @@ fn failures_are_results() {
         assert!(eager(look, &beyond(&x)).is_ok());
         let mut recorded = program(look).unwrap();
         assert_eq!(recorded.value(&x).unwrap(), eager(look, &x).unwrap());
-        let is_out_of_range = |error: Error| matches!(error.rule, Rule::Index { index: 7, .. });
+        let is_out_of_range = |error: Error| matches!(error.kind, ErrorKind::Index { index: 7, .. });
         let fresh = Program::record(&beyond(&x), move |tape, x| seen(look, tape, x)).map(drop);
         assert!(is_out_of_range(fresh.unwrap_err()));
         assert!(recorded.value(&beyond(&x)).is_err_and(is_out_of_range));

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use autograd::{
-    AvgPool2dOptions, Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions, Order, PadMode, Padding, Result, Tape,
-    Tensor, Var, cat, einsum, hessian, jacobian, normal, stack, uniform,
+    AvgPool2dOptions, Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions, PadMode, Padding, Result, SortOrder,
+    Tape, Tensor, Var, cat, einsum, hessian, jacobian, normal, stack, uniform,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -86,7 +86,7 @@ fn huge_arguments_fail() {
         |t, n| image(t).max_unpool2d(Tensor::from([[[[0, 1]]]]), [n, n]).value();
         |t, n| t.var([1.0, 2.0]).narrow(0, n, n).value();
         |t, n| t.var([1.0, 2.0]).index_select(0, vec![n]).value();
-        |t, n| t.var([1.0, 2.0]).topk(n, 0, Order::Ascending).0.value();
+        |t, n| t.var([1.0, 2.0]).topk(n, 0, SortOrder::Ascending).0.value();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Training steps that are replayed are those that are recorded anew each time, bit for bit.
 
 use autograd::{
-    CrossEntropy, Indices, Inputs, Leaf, MaxPool2dOptions, ModelProgram, Path, Program, Reduction, Scalar, Tape,
-    Tensor, Var,
+    CrossEntropy, Indices, Inputs, MaxPool2dOptions, ModelProgram, Program, Reduction, Scalar, Tape, Tensor, Var,
+    module::{Leaf, Path},
 };
 use nn::loss::{cross_entropy, mse, nll, nll_with};
 use nn::{
@@ -282,7 +282,7 @@ enum Read {
 /// Code that computes with indices, or with the elements of a tensor, is recorded again for others.
 #[test]
 fn what_is_looked_at_is_never_frozen() {
-    use autograd::Order::Descending;
+    use autograd::SortOrder::Descending;
     fn f<'t>(read: Read, x: Var<'t>, labels: &Indices<'t>) -> Scalar<'t> {
         let (top, places) = x.flatten().topk(2, 0, Descending);
         let numbers: Vec<usize> = match read {
@@ -361,7 +361,7 @@ fn what_cannot_be_replayed_is_an_error() {
     assert_eq!(norm.num_batches_tracked.get(), 0);
     let sweep = Program::record(&x, |tape, x| {
         let found = x.square().sum().backward().and_then(|gradients| gradients.of(x));
-        found.map_or_else(|error| x.fail(error.op, error.rule), |gradient| tape.constant(gradient)).sum()
+        found.map_or_else(|error| x.fail(error.op, error.kind), |gradient| tape.constant(gradient)).sum()
     });
     assert_eq!(sweep.map(drop).unwrap_err().op, "backward");
 }

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use autograd::{Data, Leaf, ModelProgram, Padding, Param, Path, Result, RnnActivation, Scalar, Tape, Tensor, Var};
+use autograd::{
+    ModelProgram, NoGrad, Padding, Param, Result, RnnActivation, Scalar, Tape, Tensor, Var,
+    module::{Leaf, Path},
+};
 use nn::{
     AdaptiveAvgPool2d, AlphaDropout, AttentionMask, AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d,
     ConvTranspose2d, Dropout, Dropout2d, Elu, Embedding, GroupNorm, Gru, Hardshrink, Layer, LayerNorm, LeakyRelu,
@@ -71,9 +74,9 @@ struct Followed<M: Module> {
     name: &'static str,
     eager: Scaled<M>,
     replayed: Scaled<M>,
-    x: Data<Tensor>,
+    x: NoGrad<Tensor>,
     run: Run<M>,
-    program: ModelProgram<'static, f32, Scaled<M>, Data<Tensor>>,
+    program: ModelProgram<'static, f32, Scaled<M>, NoGrad<Tensor>>,
     last: Result<Vec<u32>, String>,
 }
 
@@ -86,9 +89,9 @@ impl<M: Module + 'static> Followed<M> {
         run: impl for<'t> Fn(&M, Var<'t>) -> Var<'t> + 'static,
     ) -> Self {
         let [eager, replayed, first] = [(); 3].map(|()| Scaled::new(make()));
-        let (x, run): (_, Run<M>) = (Data(wave(x)), Rc::new(run));
+        let (x, run): (_, Run<M>) = (NoGrad(wave(x)), Rc::new(run));
         let layer = run.clone();
-        let program = ModelProgram::record(&first, &x, move |model: &Scaled<M>, tape, Data(x)| {
+        let program = ModelProgram::record(&first, &x, move |model: &Scaled<M>, tape, NoGrad(x)| {
             weighted(layer(&model.layer, x * tape.param(&model.scale)))
         });
         let program = program.unwrap_or_else(|error| panic!("{name}: {error}")).always_replayed();
@@ -463,8 +466,8 @@ fn forms_are_kept_and_bounded() {
     fn loss<'t>(layer: &LayerNorm, x: Var<'t>) -> Scalar<'t> {
         weighted(layer.forward(x))
     }
-    let (x, mut layer) = (Data(wave(&[3, 4])), LayerNorm::new(4));
-    let mut program = ModelProgram::record(&layer, &x, |layer: &LayerNorm, _, Data(x)| loss(layer, x)).unwrap();
+    let (x, mut layer) = (NoGrad(wave(&[3, 4])), LayerNorm::new(4));
+    let mut program = ModelProgram::record(&layer, &x, |layer: &LayerNorm, _, NoGrad(x)| loss(layer, x)).unwrap();
     let mut rounds = |epsilons: std::ops::Range<u8>, rounds: usize| {
         for epsilon in (0..rounds).flat_map(|_| epsilons.clone()) {
             layer.epsilon = 0.1 * f64::from(1 + epsilon);

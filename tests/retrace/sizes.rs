@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use autograd::{
     AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions,
-    ConvTranspose2dOptions, CrossEntropy, Error, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, Order, PadMode,
-    Padding, RecurrentOptions, RecurrentWeights, RnnActivation, Tape, Tensor, Var, cat, einsum, stack,
+    ConvTranspose2dOptions, CrossEntropy, Error, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, PadMode, Padding,
+    RecurrentOptions, RecurrentWeights, RnnActivation, SortOrder, Tape, Tensor, Var, cat, einsum, stack,
 };
 use nn::{
     BatchNorm1d, Batches, Conv2d, ConvTranspose2d, Embedding, GroupNorm, Gru, GruCell, LayerNorm, LearnedPositions,
@@ -227,8 +227,8 @@ const OTHER_METHODS: &[Method] = &methods! {
     |x, n, axis| vec![x.norm_axes(2.0, axis), x.norm_keepdim(n as f64, [0, 1])];
     |x, _, axis| vec![x.softmax(axis), x.log_softmax(axis), x.softmin(axis)];
     |x, _, axis| vec![x.cumsum(axis), x.cumprod(axis), x.logcumsumexp(axis), x.cummax(axis).0, x.cummin(axis).0];
-    |x, _, axis| vec![x.sort(axis, Order::Ascending).0, x.median(axis).0];
-    |x, n, axis| vec![x.topk(n, axis, Order::Descending).0, x.kthvalue(n, axis).0];
+    |x, _, axis| vec![x.sort(axis, SortOrder::Ascending).0, x.median(axis).0];
+    |x, n, axis| vec![x.topk(n, axis, SortOrder::Descending).0, x.kthvalue(n, axis).0];
     |x, _, axis| vec![x.trapezoid(1.0, axis), x.cumulative_trapezoid(1.0, axis), x.glu(axis)];
     |x, _, _| vec![x.matmul(x.t()), x.t().matmul(x), x.matmul(x), x.bmm(x.t()), x.t().bmm(x)];
     |x, _, axis| vec![x.tensordot(x, axis, axis), x.outer(x), x.kron(x), x.cross(x, axis), x.linear(x, None)];

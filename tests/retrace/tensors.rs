@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use autograd::{Indices, Order, Result, Scalar, Shape, Tape, Tensor, Var};
+use autograd::{Indices, Result, Scalar, Shape, SortOrder, Tape, Tensor, Var};
 
 /// What a method returns, as a tensor or an error.
 trait Outcome {
@@ -78,7 +78,7 @@ fn assert_same(call: &str, shape: &Shape, plain: impl Outcome, handle: impl Outc
         (Ok(plain), Ok(handle)) => {
             plain.close_to(&handle, 0.0, 0.0).unwrap_or_else(|difference| panic!("{call} of {shape}: {difference}"));
         }
-        (Err(plain), Err(handle)) => assert_eq!((plain.op, plain.rule), (handle.op, handle.rule), "{call} of {shape}"),
+        (Err(plain), Err(handle)) => assert_eq!((plain.op, plain.kind), (handle.op, handle.kind), "{call} of {shape}"),
         (plain, handle) => panic!("{call} of {shape}: {plain:?} and {handle:?}"),
     }
 }
@@ -134,7 +134,7 @@ fn reductions() {
         for axis in -4..4 {
             assert_same! { x;
                 sum_axes(axis) mean_axes(axis) amax(axis) amin(axis) std_axes(axis, 0) var_axes(axis, 1) argmax(axis)
-                argmin(axis) argsort(axis, Order::Ascending) argsort(axis, Order::Descending) softmax(axis)
+                argmin(axis) argsort(axis, SortOrder::Ascending) argsort(axis, SortOrder::Descending) softmax(axis)
             }
         }
     }

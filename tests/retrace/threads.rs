@@ -1,6 +1,9 @@
 //! Results are the same bits on any number of threads.
 
-use autograd::{Conv2dOptions, Leaf, MaxPool2dOptions, Path, Scalar, Tape, Tensor, Var};
+use autograd::{
+    Conv2dOptions, MaxPool2dOptions, Scalar, Tape, Tensor, Var,
+    module::{Leaf, Path},
+};
 use nn::loss::{cross_entropy, mse};
 use nn::{Conv2d, Linear, Lstm, Module, TransformerConfig, TransformerEncoder};
 use optim::Adam;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use autograd::{
-    Data, Error, Gradients, Inputs, ModelProgram, Param, Program, Result, Rule, Scalar, Tape, Tensor, check, gradient,
-    hvp, value_and_gradient, value_and_gradient_aux,
+    Error, ErrorKind, Gradients, Inputs, ModelProgram, NoGrad, Param, Program, Result, Scalar, Tape, Tensor, check,
+    gradient, hvp, value_and_gradient, value_and_gradient_aux,
 };
 
 #[derive(Clone, Debug, PartialEq, Inputs)]
@@ -89,8 +89,8 @@ fn gradients_are_asked_of_trees() -> Result<()> {
     let (da, [dx], dw) = gradients.of((a, [x], &weight))?;
     assert_eq!((da, dx.to_vec(), dw.to_vec()), (11.0, vec![2.0, 4.0], vec![6.0, 8.0]));
     let error = gradients.of((x, [tape.constant([1.0])])).unwrap_err();
-    assert!(matches!(error.rule, Rule::NoGradient { .. }), "{error}");
-    assert_eq!((error.site.file(), error.site.line()), (file!(), line!() - 2));
+    assert!(matches!(error.kind, ErrorKind::NoGradient { .. }), "{error}");
+    assert_eq!((error.location.file(), error.location.line()), (file!(), line!() - 2));
     Ok(())
 }
 
@@ -163,12 +163,12 @@ fn results_beside_the_loss_are_those_of_the_tape() -> Result<()> {
             _ => (program.value_aux(&weight, &(x.clone(), y.clone()))?, None),
         };
         let (expected_loss, expected, slope): (f64, Results, _) = value_and_gradient_aux(
-            |_, (w, Data(x), Data(y))| {
+            |_, (w, NoGrad(x), NoGrad(y))| {
                 let scores = x.matmul(w).tanh();
                 let parts = [(scores - y).square().mean(), scores.abs().mean()];
                 (parts[0] + parts[1] * 0.1, Metrics { parts, scores, best: scores.argmax(-1) })
             },
-            (weight.value().clone(), Data(x), Data(y)),
+            (weight.value().clone(), NoGrad(x), NoGrad(y)),
         )?;
         assert_eq!((loss, &found), (expected_loss, &expected));
         if let Some(gradients) = gradients {
@@ -198,7 +198,7 @@ fn results_beside_the_loss_that_fail_or_change_their_form_are_refused() -> Resul
         })?;
     assert_eq!(program.value_aux(&weight, &2.0)?, (6.0, Some(6.0)));
     let error: Error = program.value_aux(&weight, &-1.0).unwrap_err();
-    assert!(matches!(error.rule, Rule::NotReplayable { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotReplayable { .. }), "{error}");
     assert_eq!(program.value_aux(&weight, &3.0)?, (9.0, Some(9.0)));
     Ok(())
 }

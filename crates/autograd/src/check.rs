@@ -2,7 +2,7 @@
 //!
 //! An operation is taken out of the recording, put on a tape of its own with the operands it had, and differentiated there
 //! by the sweep that all gradients come from; the cost is that of the operations, not of the inputs. Differences bring
-//! their own error ([`difference`]), so that no tolerance has to be tuned and a kink is not mistaken for a wrong rule.
+//! their own error (`difference.rs`), so that no tolerance has to be tuned and a kink is not mistaken for a wrong rule.
 
 mod compare;
 mod difference;
@@ -13,12 +13,12 @@ mod report;
 
 use std::panic::Location;
 
+pub use crate::place::{Place, Range};
 pub use report::{Comparison, Finding, Reason, Report, Verdict};
 
 use crate::error::Result;
 use crate::float::{Family, Float};
 use crate::operation::Function;
-use crate::place::Place;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -29,7 +29,7 @@ use function::{Gradient, Whole};
 /// How derivatives are checked.
 ///
 /// ```
-/// use autograd::{Check, DerivativeOrder, Tape};
+/// use autograd::{Check, Tape, check::DerivativeOrder};
 ///
 /// let tape = Tape::<f64>::new();
 /// let x = tape.var([0.3, 0.5]);

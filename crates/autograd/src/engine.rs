@@ -9,7 +9,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::{Family, Float};
 use crate::forward::{self, Tangents};
 use crate::gradients::Gradients;
@@ -95,7 +95,11 @@ fn record<T: Float>(
     }
 }
 
-fn evaluate_elementwise<T: Float>(nodes: &[Node<T>], op: Elementwise, inputs: &[Input<T>]) -> Result<Tensor<T>, Rule> {
+fn evaluate_elementwise<T: Float>(
+    nodes: &[Node<T>],
+    op: Elementwise,
+    inputs: &[Input<T>],
+) -> Result<Tensor<T>, ErrorKind> {
     elementwise(op, &factors(nodes, inputs)[..inputs.len()])
 }
 
@@ -112,13 +116,13 @@ fn evaluate<T: Float>(
     op: &Op,
     inputs: &[Input<T>],
     integers: &[u32],
-) -> Result<Value<T>, Rule> {
+) -> Result<Value<T>, ErrorKind> {
     let tensors: SmallVec<[Tensor<T>; OPERANDS]> =
         inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     let integers = tape.values_of(integers);
     match op.of(Operands { tensors: &tensors, integers: &integers }) {
         Some(value) => value,
-        None => Ok(tensors.into_iter().next().ok_or(Rule::NoOperands)?.into()),
+        None => Ok(tensors.into_iter().next().ok_or(ErrorKind::NoOperands)?.into()),
     }
 }
 
@@ -129,7 +133,7 @@ fn hollow<T: Float>(
     op: &Op,
     inputs: &[Input<T>],
     integers: &[u32],
-) -> Result<Value<T>, Rule> {
+) -> Result<Value<T>, ErrorKind> {
     let number = Shape::default();
     let shape_of = |input: &Input<T>| match *input {
         Input::Node(slot) => nodes[slot as usize].value.shape(),
@@ -139,7 +143,9 @@ fn hollow<T: Float>(
     let all = tape.all_integers();
     let integers: SmallVec<[&Shape; 1]> = integers.iter().map(|&slot| all[slot as usize].value.shape()).collect();
     let shapes = Shapes { tensors: &tensors, integers: &integers };
-    let Some(shape) = op.shape(shapes) else { return Ok(absent(tensors.first().ok_or(Rule::NoOperands)?)?.into()) };
+    let Some(shape) = op.shape(shapes) else {
+        return Ok(absent(tensors.first().ok_or(ErrorKind::NoOperands)?)?.into());
+    };
     let shape = shape?;
     let saved = match op.kept_shape(shapes, &shape) {
         KeptShape::Nothing => Saved::Nothing,
@@ -150,7 +156,7 @@ fn hollow<T: Float>(
 }
 
 /// The shape of a tensor without elements, if they can be counted.
-fn absent<T: Float>(shape: &Shape) -> Result<Tensor<T>, Rule> {
+fn absent<T: Float>(shape: &Shape) -> Result<Tensor<T>, ErrorKind> {
     shape.must_be_countable()?;
     Ok(Tensor::absent(shape))
 }
@@ -180,17 +186,17 @@ impl<'a, T: Float> Factor<'a, T> {
 }
 
 /// f(operands…), broadcast.
-pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>]) -> Result<Tensor<T>, Rule> {
+pub(crate) fn elementwise<T: Float>(op: Elementwise, operands: &[Factor<'_, T>]) -> Result<Tensor<T>, ErrorKind> {
     map_blocks(&*shape_of(operands)?, operands, op.value_block())
 }
 
 /// The shape that operands broadcast to.
-fn shape_of<'s, T: Float>(operands: &[Factor<'s, T>]) -> Result<Cow<'s, Shape>, Rule> {
+fn shape_of<'s, T: Float>(operands: &[Factor<'s, T>]) -> Result<Cow<'s, Shape>, ErrorKind> {
     let mut shapes = operands.iter().filter_map(|operand| match operand {
         Factor::Tensor(tensor) => Some(tensor.shape()),
         Factor::Number(_) => None,
     });
-    let first = shapes.next().ok_or(Rule::NoOperands)?;
+    let first = shapes.next().ok_or(ErrorKind::NoOperands)?;
     let mut shape = Cow::Borrowed(first);
     for other in shapes {
         if *shape != *other {
@@ -201,7 +207,7 @@ fn shape_of<'s, T: Float>(operands: &[Factor<'s, T>]) -> Result<Cow<'s, Shape>, 
 }
 
 /// x + y of equal shapes.
-pub(crate) fn sum<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>, Rule> {
+pub(crate) fn sum<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> Result<Tensor<T>, ErrorKind> {
     map_blocks(x.shape(), &[Factor::Tensor(x), Factor::Tensor(y)], Elementwise::add.value_block())
 }
 
@@ -210,7 +216,7 @@ pub(crate) fn map_blocks<T: Float>(
     shape: &Shape,
     operands: &[Factor<'_, T>],
     block: Block<T>,
-) -> Result<Tensor<T>, Rule> {
+) -> Result<Tensor<T>, ErrorKind> {
     let mut slices = [&[] as &[T]; 5];
     if dense(shape, operands, &mut slices) {
         return Tensor::build(shape.clone(), |out| map::map_slices(&slices[..operands.len()], out, &block));

@@ -1,6 +1,6 @@
-//! What went wrong, where, and which rule was broken.
+//! What went wrong, and where.
 //!
-//! An [`Error`] names the operation, the rule it broke with the shapes involved, and the caller's file and line.
+//! An [`Error`] names the operation, what was wrong with the shapes involved, and the caller's file and line.
 //! Nothing here knows tapes: an operation that fails on a tape marks the tape with one of these.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::shape::Shape;
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failed operation: its name, the [`Rule`] that was broken, and the line of the caller.
+/// A failed operation: its name, what was wrong, and the line of the caller.
 ///
 /// ```
 /// use autograd::Tensor;
@@ -22,14 +22,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(error.to_string().starts_with("matmul: inner sizes differ: [3, 4] · [5, 2] (4 ≠ 5), at "));
 /// ```
 #[derive(Clone, PartialEq, thiserror::Error)]
-#[error("{op}: {rule}, at {}:{}{}", .site.file(), .site.line(), before(.earlier))]
+#[error("{op}: {kind}, at {}:{}{}", .location.file(), .location.line(), before(.earlier))]
 pub struct Error {
     /// The operation, by the name of its method.
     pub op: &'static str,
-    /// The rule that was broken.
-    pub rule: Rule,
+    /// What is wrong.
+    pub kind: ErrorKind,
     /// The line of user code that called the operation.
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
     /// The first failure on the same tape, if that was another one. This operation does not depend on its result, but code
     /// may have gone wrong with it, as with sizes that [`dims`](crate::Var::dims) did not find.
     pub earlier: Option<Box<Error>>,
@@ -38,20 +38,20 @@ pub struct Error {
 impl Error {
     /// An error of `op` at the caller's line.
     #[track_caller]
-    pub fn new(op: &'static str, rule: Rule) -> Self {
-        Self::at_line(op, rule, Location::caller())
+    pub fn new(op: &'static str, kind: ErrorKind) -> Self {
+        Self::at_line(op, kind, Location::caller())
     }
 
     /// An error of `op` at a line.
-    pub fn at_line(op: &'static str, rule: Rule, site: &'static Location<'static>) -> Self {
-        Self { op, rule, site, earlier: None }
+    pub fn at_line(op: &'static str, kind: ErrorKind, location: &'static Location<'static>) -> Self {
+        Self { op, kind, location, earlier: None }
     }
 
     /// Makes errors of `op` at the caller's line, for `map_err`: a closure there would forget the caller.
     #[track_caller]
-    pub(crate) fn at(op: &'static str) -> impl Fn(Rule) -> Error {
-        let site = Location::caller();
-        move |rule| Error::at_line(op, rule, site)
+    pub(crate) fn at(op: &'static str) -> impl Fn(ErrorKind) -> Error {
+        let location = Location::caller();
+        move |kind| Error::at_line(op, kind, location)
     }
 }
 
@@ -62,11 +62,11 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The rules an operation can break. Each displays as one clause, with the shapes or values that it is about.
+/// What can be wrong with an operation. Each displays as one clause, with the shapes or values that it is about.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)] // The sentence about a variant names its fields.
-pub enum Rule {
+pub enum ErrorKind {
     /// In a product of matrices the columns on the left are not as many as the rows on the right: transpose one of them, or
     /// look where its sizes come from.
     #[error("inner sizes differ: {left} · {right} ({} ≠ {})", inner(.left, 1), inner(.right, 2))]
@@ -205,7 +205,7 @@ mod tests {
     fn a_shape_error_names_the_operand() {
         let rule = Shape::from([3, 2]).must_be("the bias", &[3]).unwrap_err();
         assert!(
-            matches!(&rule, Rule::ShapeOf { what: "the bias", expected, found } if expected[..] == [3] && found[..] == [3, 2])
+            matches!(&rule, ErrorKind::ShapeOf { what: "the bias", expected, found } if expected[..] == [3] && found[..] == [3, 2])
         );
     }
 }

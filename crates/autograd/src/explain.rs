@@ -10,11 +10,12 @@ use crate::error::Error;
 use crate::float::{Family, Float};
 use crate::gradients::Gradients;
 use crate::operation::Function;
-use crate::place::{Operand, Place, Range, entries};
+use crate::place::{Operand, entries};
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 
+pub use crate::place::{Place, Range};
 pub use gradient::{Blocked, Explainable, Why};
 
 /// What the recording says about a loss or a gradient. Displays as a few lines of text.
@@ -119,7 +120,7 @@ impl<T: Float> Tape<T> {
     /// and the caller's line.
     ///
     /// ```
-    /// use autograd::{Cause, Tape};
+    /// use autograd::{Tape, explain::Cause};
     ///
     /// let tape = Tape::new();
     /// let x = tape.var([1.0_f32, 0.0]).named("x");

@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 use crate::engine::{self, Factor, engine, map_blocks};
-use crate::error::{Result, Rule};
+use crate::error::{ErrorKind, Result};
 use crate::float::Float;
 use crate::handle::{Source, Wrt};
 use crate::ops::elementwise::Elementwise;
@@ -143,7 +143,7 @@ fn elementwise<T: Float>(
     node: &Node<T>,
     op: Elementwise,
     moving: &[Option<Tensor<T>>],
-) -> Result<Option<Tensor<T>>, Rule> {
+) -> Result<Option<Tensor<T>>, ErrorKind> {
     let mut sum: Option<Tensor<T>> = None;
     for (operand, tangent) in moving.iter().enumerate() {
         let is_flat = op.facts().constant.get(operand).copied().flatten() == Some(0.0);
@@ -163,7 +163,7 @@ fn multilinear<T: Float>(
     node: &Node<T>,
     integers: &[Integers],
     moving: &[Option<Tensor<T>>],
-) -> Result<Option<Tensor<T>>, Rule> {
+) -> Result<Option<Tensor<T>>, ErrorKind> {
     let mut operands: SmallVec<[Tensor<T>; 3]> =
         node.inputs.iter().map(|input| Factor::of(nodes, input).to_tensor()).collect();
     let mut sum: Option<Tensor<T>> = None;
@@ -178,7 +178,7 @@ fn multilinear<T: Float>(
     Ok(sum)
 }
 
-fn added<T: Float>(sum: Option<Tensor<T>>, term: Tensor<T>) -> Result<Tensor<T>, Rule> {
+fn added<T: Float>(sum: Option<Tensor<T>>, term: Tensor<T>) -> Result<Tensor<T>, ErrorKind> {
     match sum {
         None => Ok(term),
         Some(sum) => engine::sum(&sum, &term),

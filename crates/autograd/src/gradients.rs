@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::handle::{Leaf, Source, Wrt};
 use crate::kernel::accumulate::accumulate;
@@ -108,7 +108,7 @@ impl<T: Float> Gradients<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::NoGradient`], with the reason, where none was computed.
+    /// [`ErrorKind::NoGradient`], with the reason, where none was computed.
     #[track_caller]
     pub fn of<'t, W: Wrt<'t, T>>(&self, x: W) -> Result<W::Value> {
         let site = Location::caller();
@@ -203,7 +203,7 @@ impl<T: Float> Gradients<T> {
         match why {
             None => Ok(()),
             Some(why) => {
-                let rule = Rule::NoGradient { what: what.into(), why: why.into() };
+                let rule = ErrorKind::NoGradient { what: what.into(), why: why.into() };
                 Err(Error::at_line("gradient", rule, site))
             }
         }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::panic::Location;
 
+pub use petgraph;
 use petgraph::Graph;
 use petgraph::dot::{Config, Dot};
 use petgraph::graph::NodeIndex;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::place::{Operand, Range, short};
@@ -111,7 +112,7 @@ impl<T: Float> Tape<T> {
     /// one edge from each operand to what uses it.
     ///
     /// ```
-    /// use autograd::{NodeKind, Tape};
+    /// use autograd::{Tape, graph::NodeKind};
     ///
     /// let tape = Tape::new();
     /// let x = tape.var([1.0_f32, 2.0]).named("x");
@@ -168,7 +169,7 @@ impl<T: Float> Tape<T> {
     /// flows through is grey.
     ///
     /// ```
-    /// use autograd::{DotOptions, Tape};
+    /// use autograd::{Tape, graph::DotOptions};
     ///
     /// let tape = Tape::new();
     /// let x = tape.var([1.0_f32, 2.0]).named("x");
@@ -216,7 +217,7 @@ impl<T: Float> Tape<T> {
             DotGradients::Found(gradients) => Ok(self.norms(gradients)),
             DotGradients::From(loss) => {
                 if !std::ptr::eq(loss.require_tape("to_dot")?, self) {
-                    return Err(Error::new("to_dot", Rule::TwoTapes));
+                    return Err(Error::new("to_dot", ErrorKind::TwoTapes));
                 }
                 Ok(self.norms(&self.every_gradient(loss.index)?))
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
@@ -46,19 +46,19 @@ pub trait Handle<'t, T: Float>: Wrt<'t, T> + Clone {
 /// and Hessians leave it out.
 ///
 /// ```
-/// use autograd::{Data, Program, gradient};
+/// use autograd::{NoGrad, Program, gradient};
 ///
-/// let (slope, Data(_)) = gradient(|_, (a, Data(x))| (a * x).exp(), (0.0_f64, Data(3.0)))?;
+/// let (slope, NoGrad(_)) = gradient(|_, (a, NoGrad(x))| (a * x).exp(), (0.0_f64, NoGrad(3.0)))?;
 /// assert_eq!(slope, 3.0);
 ///
-/// let mut error = Program::record_vector(&([1.0_f64, 0.0], Data([2.0, 3.0])), |tape, ([a, b], Data([x, y]))| {
+/// let mut error = Program::record_vector(&([1.0_f64, 0.0], NoGrad([2.0, 3.0])), |tape, ([a, b], NoGrad([x, y]))| {
 ///     tape.from_scalars(&[a * x + b - y])
 /// })?;
-/// assert_eq!(error.jacobian(&([1.0, 0.0], Data([5.0, 4.0])))?.to_vec(), [5.0, 1.0]);
+/// assert_eq!(error.jacobian(&([1.0, 0.0], NoGrad([5.0, 4.0])))?.to_vec(), [5.0, 1.0]);
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Data<X>(pub X);
+pub struct NoGrad<X>(pub X);
 
 /// One handle of a tree, or a parameter.
 #[doc(hidden)]
@@ -96,7 +96,7 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
             Leaf::Param(_) => Ok(None),
         };
         match (own?, tape) {
-            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => Err(Error::at_line(op, Rule::TwoTapes, site)),
+            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => Err(Error::at_line(op, ErrorKind::TwoTapes, site)),
             _ => Ok(()),
         }
     }
@@ -209,7 +209,7 @@ pub struct Direction<'r, T: Float> {
 }
 
 impl<T: Float> Direction<'_, T> {
-    fn refuse<R>(&self, rule: Rule) -> Result<R> {
+    fn refuse<R>(&self, rule: ErrorKind) -> Result<R> {
         Err(Error::at_line(self.op, rule, self.site))
     }
 
@@ -218,7 +218,7 @@ impl<T: Float> Direction<'_, T> {
     fn must_have(&self, handles: usize, found: usize) -> Result<()> {
         match handles == found {
             true => Ok(()),
-            false => self.refuse(Rule::Shape { expected: [handles].into(), found: [found].into() }),
+            false => self.refuse(ErrorKind::Shape { expected: [handles].into(), found: [found].into() }),
         }
     }
 }
@@ -378,29 +378,29 @@ impl<'t, T: Float, K: Ord + Clone, H: Handle<'t, T>> Handle<'t, T> for BTreeMap<
         for (key, handle) in self {
             match along.remove(&key) {
                 Some(along) => handle.set_tangents(along, direction)?,
-                None => return direction.refuse(Rule::Custom("the direction has other keys".into())),
+                None => return direction.refuse(ErrorKind::Custom("the direction has other keys".into())),
             }
         }
         Ok(())
     }
 }
 
-impl<'t, T: Float, H: Wrt<'t, T>> Wrt<'t, T> for Data<H> {
-    type Value = Data<H::Value>;
+impl<'t, T: Float, H: Wrt<'t, T>> Wrt<'t, T> for NoGrad<H> {
+    type Value = NoGrad<H::Value>;
 
     fn each(&self, see: &mut dyn FnMut(Leaf<'_, 't, T>) -> Result<()>) -> Result<()> {
         self.0.each(see)
     }
-    fn read_from(self, source: &Source<'_, T>) -> Data<H::Value> {
-        Data(self.0.read_from(source))
+    fn read_from(self, source: &Source<'_, T>) -> NoGrad<H::Value> {
+        NoGrad(self.0.read_from(source))
     }
 }
 
-impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for Data<H> {
+impl<'t, T: Float, H: Handle<'t, T>> Handle<'t, T> for NoGrad<H> {
     fn replace_by(self, _: &Replacement<'_, 't, T>) -> Self {
-        Data(self.0.replace_by(&Replacement::Adjoints(None)))
+        NoGrad(self.0.replace_by(&Replacement::Adjoints(None)))
     }
-    fn set_tangents(self, _: Data<H::Value>, _: &mut Direction<'_, T>) -> Result<()> {
+    fn set_tangents(self, _: NoGrad<H::Value>, _: &mut Direction<'_, T>) -> Result<()> {
         Ok(())
     }
 }

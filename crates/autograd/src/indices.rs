@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::integers::IntegerOp;
 use crate::shape::Shape;
@@ -151,7 +151,7 @@ impl<'t, T: Float> Indices<'t, T> {
 
     #[cold]
     #[track_caller]
-    pub(crate) fn fail(self, op: &'static str, rule: Rule) -> Self {
+    pub(crate) fn fail(self, op: &'static str, rule: ErrorKind) -> Self {
         if self.is_failed() { self } else { Indices { slot: self.tape.fail(Error::new(op, rule)), ..self } }
     }
 }

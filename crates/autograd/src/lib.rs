@@ -35,14 +35,14 @@
 
 #![warn(missing_docs)]
 
-mod check;
+pub mod check;
 mod engine;
 mod error;
-mod explain;
+pub mod explain;
 mod float;
 mod forward;
 mod gradients;
-mod graph;
+pub mod graph;
 mod handle;
 mod indices;
 mod kernel;
@@ -52,7 +52,7 @@ mod operation;
 mod ops;
 mod param;
 mod place;
-mod program;
+pub mod program;
 mod real;
 mod reverse;
 mod scalar;
@@ -64,6 +64,11 @@ mod testing;
 mod transform;
 mod var;
 
+/// What a model holds, leaf by leaf: for those who write a container, an update rule or a file format.
+pub mod module {
+    pub use crate::param::{Hashed, Leaf, LeafMut, Mode, Path, Setting, Visitor, VisitorMut};
+}
+
 /// What derived code names.
 #[doc(hidden)]
 pub mod derive {
@@ -71,15 +76,13 @@ pub mod derive {
     pub use crate::transform::{Part, PartMut, Recorder};
 }
 
-pub use check::{Check, Comparison, DerivativeOrder, Finding, Reason, Report, Verdict, check, check_with};
-pub use error::{Error, Result, Rule};
-pub use explain::{Argument, Blocked, Cause, Explainable, Explanation, Why};
+pub use check::{Check, check, check_with};
+pub use error::{Error, ErrorKind, Result};
 pub use float::{Element, Float};
 pub use gradients::Gradients;
-pub use graph::{DotGradients, DotOptions, GraphEdge, GraphNode, NodeKind};
-pub use handle::{Data, Handle, Wrt};
+pub use handle::{Handle, NoGrad, Wrt};
 pub use indices::{AsIndices, Indices};
-pub use kernel::sort::Order;
+pub use kernel::sort::SortOrder;
 pub use nn_derive::Inputs;
 pub use ops::attention::AttentionOptions;
 pub use ops::batch_norm::BatchStatistics;
@@ -98,12 +101,8 @@ pub use ops::pool::{
 };
 pub use ops::random::{Seed, normal, uniform};
 pub use ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-pub use param::{
-    Buffer, Counter, Generator, Hashed, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut,
-};
-pub use petgraph;
-pub use place::{Place, Range};
-pub use program::{Batch, EagerReason, Map, ModelProgram, Number, Program, Report as ProgramReport, Vector};
+pub use param::{Buffer, Counter, Generator, Module, Param};
+pub use program::{Map, ModelProgram, Program};
 pub use real::{Algebra, Dual, Real};
 pub use scalar::Scalar;
 pub use shape::{Axes, Shape};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::engine::engine;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::handle::{Source, Wrt};
 use crate::ops::Op;
@@ -107,7 +107,7 @@ impl<T: Float> Function<T> for Operation<T> {
 }
 
 pub(crate) fn no_operand() -> Error {
-    Error::new("check", Rule::NoOperands)
+    Error::new("check", ErrorKind::NoOperands)
 }
 
 impl<T: Float> Tape<T> {

@@ -52,7 +52,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::elementwise::Elementwise;
@@ -188,10 +188,10 @@ pub(crate) trait TensorRule {
     const MULTILINEAR: bool = false;
 
     /// The shape of the value, or the rule that the operands break. All checks of shapes and settings are here.
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule>;
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind>;
 
     /// The value, of that shape: the operands fit. What is left to break is a rule about elements, or memory.
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule>;
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind>;
 
     /// The shape of what the value keeps besides.
     fn kept_shape(&self, _: Shapes<'_>, _: &Shape) -> KeptShape {
@@ -199,7 +199,7 @@ pub(crate) trait TensorRule {
     }
 
     /// The value of operands that may not fit.
-    fn of<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+    fn of<T: Float>(&self, x: Operands<'_, T>) -> Result<Value<T>, ErrorKind> {
         let tensors: SmallVec<[&Shape; OPERANDS]> = x.tensors.iter().map(Tensor::shape).collect();
         let integers: SmallVec<[&Shape; 1]> = x.integers.iter().map(Integers::shape).collect();
         let shape = self.shape(Shapes { tensors: &tensors, integers: &integers })?;
@@ -263,7 +263,7 @@ macro_rules! ops {
 
             /// The shape of the value of an op with a [`TensorRule`]; `None` for the others, which are not functions of
             /// their operands alone.
-            pub fn shape(&self, x: Shapes<'_>) -> Option<Result<Shape, Rule>> {
+            pub fn shape(&self, x: Shapes<'_>) -> Option<Result<Shape, ErrorKind>> {
                 match self {
                     $(Op::$name(op) => Some(op.shape(x)),)*
                     _ => None,
@@ -279,7 +279,7 @@ macro_rules! ops {
             }
 
             /// The value of an op with a [`TensorRule`]; `None` for the others.
-            pub fn of<T: Float>(&self, x: Operands<'_, T>) -> Option<Result<Value<T>, Rule>> {
+            pub fn of<T: Float>(&self, x: Operands<'_, T>) -> Option<Result<Value<T>, ErrorKind>> {
                 match self {
                     $(Op::$name(op) => Some(op.of(x)),)*
                     _ => None,

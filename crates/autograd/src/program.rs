@@ -1,8 +1,8 @@
 //! `Program`: a function recorded once and run again on new arguments, numbers one or many at a time, and tensors.
 //!
-//! A recording is straight-line code. [`reading`] folds constants and merges equal operations. Code on numbers: [`chain`] finds
-//! long sums, [`plan`] puts what is left in groups, [`layout`] gives every number its place, `kernel/replay.rs` runs it. Code
-//! with tensors is a [`script`], whose functions of elements are such plans. Derivatives are recorded on the same tape before,
+//! A recording is straight-line code. `reading.rs` folds constants and merges equal operations. Code on numbers: `chain.rs` finds
+//! long sums, `plan.rs` puts what is left in groups, `layout.rs` gives every number its place, `kernel/replay.rs` runs it. Code
+//! with tensors is a `script.rs`, whose functions of elements are such plans. Derivatives are recorded on the same tape before,
 //! so the code of a gradient is code like any other.
 //!
 //! A branch of the user's code is followed as recorded. What decided it is a guard: an input on which a comparison comes out
@@ -88,7 +88,7 @@ pub use report::{EagerReason, Report};
 ///   does not show (`#[module(skip)]`); clocks, files and the environment. What a function does besides, such as to print or
 ///   to count, happens when it is recorded and not in other runs.
 ///
-/// What may change belongs in the arguments: [`Data`](crate::Data) is one that no derivative is taken of, and so is the seed of
+/// What may change belongs in the arguments: [`NoGrad`](crate::NoGrad) is one that no derivative is taken of, and so is the seed of
 /// a draw, a `Tensor<usize>` of one element.
 ///
 /// ```
@@ -181,7 +181,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
         Ok((&self.gradient, &self.product))
     }
 
-    /// The Hessian of f, over all numbers of the arguments in their order, without [`Data`](crate::Data).
+    /// The Hessian of f, over all numbers of the arguments in their order, without [`NoGrad`](crate::NoGrad).
     ///
     /// Shapes: n numbers give `[n, n]`.
     ///
@@ -263,7 +263,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     }
 
     /// The Jacobian: row i is the gradient of the i-th element of the result over all numbers of the arguments, in their
-    /// order, without [`Data`](crate::Data).
+    /// order, without [`NoGrad`](crate::NoGrad).
     ///
     /// Shapes: n numbers and m elements give `[m, n]`.
     ///

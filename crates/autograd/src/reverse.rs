@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 pub(crate) use recorded::{pullback, recorded};
 
 use crate::engine::{self, Factor, map_blocks};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::gradients::{Found, Gradients, Spare};
 use crate::indices::Indices;
@@ -282,7 +282,7 @@ fn sloped<T: Float>(
     op: Elementwise,
     operand: usize,
     g: &Tensor<T>,
-) -> Result<Tensor<T>, Rule> {
+) -> Result<Tensor<T>, ErrorKind> {
     let mut factors = [Factor::Tensor(g); 5];
     let operands = node.inputs.len();
     for (factor, input) in factors[1..].iter_mut().zip(&node.inputs) {
@@ -429,7 +429,7 @@ fn other_slopes<T: Float>(op: Elementwise, x: T, y: T, z: T) -> [T; 2] {
     op.slopes(x, y, z)
 }
 
-fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Result<Tensor<T>, Rule> {
+fn scaled<T: Float>(g: &Tensor<T>, slope: f64) -> Result<Tensor<T>, ErrorKind> {
     if slope == -1.0 {
         return map_blocks(g.shape(), &[Factor::Tensor(g)], Elementwise::neg.value_block());
     }
@@ -481,7 +481,7 @@ fn custom_vjp<'t, T: Float>(
     let site = tape.with_node(slot, |node| node.site);
     if tape.is_recording() && !rule.is_differentiable_again() {
         let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
-        return Err(Error::at_line(rule.name(), Rule::NotDifferentiable { why }, site));
+        return Err(Error::at_line(rule.name(), ErrorKind::NotDifferentiable { why }, site));
     }
     let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
     let is_step = tape.is_guarding() && !tape.is_recording() && rule.is_numeric();

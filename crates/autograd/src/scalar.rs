@@ -6,7 +6,7 @@ use std::fmt;
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::elementwise::{BinaryRule, UnaryRule, rule};
 use crate::real::{Algebra, Real};
@@ -243,9 +243,9 @@ impl<'t, T: Float> Scalar<'t, T> {
             Some(_) => {
                 let why = "it depends on nothing but constants, frozen parameters, and what is detached or without \
                            gradients; make one of them a variable, or take `grad`, which is 0 here";
-                Err(Error::new(op, Rule::NoGradient { what: "the result".into(), why: why.into() }))
+                Err(Error::new(op, ErrorKind::NoGradient { what: "the result".into(), why: why.into() }))
             }
-            None => Err(Error::new(op, Rule::NoTape)),
+            None => Err(Error::new(op, ErrorKind::NoTape)),
         }
     }
 
@@ -294,7 +294,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         let mut tapes = operands.into_iter().filter_map(Self::recorded_on);
         let Some(tape) = tapes.next() else { return taken };
         if !tapes.all(|other| std::ptr::eq(other, tape)) {
-            return Self::failed(tape, Error::new("select", Rule::TwoTapes));
+            return Self::failed(tape, Error::new("select", ErrorKind::TwoTapes));
         }
         match taken.recorded_on() {
             Some(_) => taken - Self::constant(T::ZERO),
@@ -354,7 +354,7 @@ fn apply_rarely<'t, Op: BinaryRule, T: Float>(x: Scalar<'t, T>, y: Scalar<'t, T>
     match (plain(x), plain(y)) {
         (x @ Scalar { tape: Some(tape), .. }, Scalar { tape: Some(_), .. }) => {
             debug_assert!(x.index < LIMIT);
-            Scalar::failed(tape, Error::new(Op::FACTS.name, Rule::TwoTapes))
+            Scalar::failed(tape, Error::new(Op::FACTS.name, ErrorKind::TwoTapes))
         }
         (Scalar { tape: None, .. }, Scalar { tape: None, .. }) => Scalar::constant(T::ZERO),
         (x, y) => x.apply_with::<Op>(y),

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-use crate::error::Rule;
+use crate::error::ErrorKind;
 
 /// The size of a tensor along each axis; no axes at all for a single number.
 ///
@@ -42,8 +42,8 @@ impl Shape {
     /// The shape that both broadcast to, as in NumPy: sizes are aligned at the end, a size of one stretches.
     ///
     /// # Errors
-    /// [`Rule::Broadcast`] when two aligned sizes differ and neither is one.
-    pub fn broadcast(&self, right: &Shape) -> Result<Shape, Rule> {
+    /// [`ErrorKind::Broadcast`] when two aligned sizes differ and neither is one.
+    pub fn broadcast(&self, right: &Shape) -> Result<Shape, ErrorKind> {
         if self == right {
             return Ok(self.clone());
         }
@@ -54,7 +54,7 @@ impl Shape {
             match (*size, with) {
                 (a, b) if a == b || b == 1 => {}
                 (1, b) => *size = b,
-                _ => return Err(Rule::Broadcast { left: self.clone(), right: right.clone() }),
+                _ => return Err(ErrorKind::Broadcast { left: self.clone(), right: right.clone() }),
             }
         }
         Ok(Shape(sizes))
@@ -63,27 +63,27 @@ impl Shape {
     /// The position of `axis`, where −1 is the last one.
     ///
     /// # Errors
-    /// [`Rule::Axis`] when there is no such axis.
-    pub fn axis(&self, axis: isize) -> Result<usize, Rule> {
+    /// [`ErrorKind::Axis`] when there is no such axis.
+    pub fn axis(&self, axis: isize) -> Result<usize, ErrorKind> {
         let rank = self.rank() as isize;
         let position = if axis < 0 { axis + rank } else { axis };
         if (0..rank).contains(&position) {
             Ok(position as usize)
         } else {
-            Err(Rule::Axis { axis, shape: self.clone() })
+            Err(ErrorKind::Axis { axis, shape: self.clone() })
         }
     }
 
     /// The positions of `axes`, in ascending order.
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
-    pub fn axes(&self, axes: &Axes) -> Result<SmallVec<[usize; 4]>, Rule> {
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
+    pub fn axes(&self, axes: &Axes) -> Result<SmallVec<[usize; 4]>, ErrorKind> {
         let mut positions = SmallVec::new();
         for &axis in axes.iter() {
             let position = self.axis(axis)?;
             if positions.contains(&position) {
-                return Err(Rule::RepeatedAxis { axis });
+                return Err(ErrorKind::RepeatedAxis { axis });
             }
             positions.push(position);
         }
@@ -103,40 +103,40 @@ impl Shape {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::ShapeOf`], with `what` as the name of the operand.
-    pub fn must_be(&self, what: &'static str, expected: &[usize]) -> Result<(), Rule> {
+    /// [`ErrorKind::ShapeOf`], with `what` as the name of the operand.
+    pub fn must_be(&self, what: &'static str, expected: &[usize]) -> Result<(), ErrorKind> {
         if **self == *expected {
             return Ok(());
         }
-        Err(Rule::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
+        Err(ErrorKind::ShapeOf { what, expected: Box::new(expected.into()), found: self.clone() })
     }
 
     /// Nothing where the elements can be counted, whether or not memory has room for them.
-    pub(crate) fn must_be_countable(&self) -> Result<(), Rule> {
-        if self.len() <= isize::MAX as usize { Ok(()) } else { Err(Rule::Memory { shape: self.clone() }) }
+    pub(crate) fn must_be_countable(&self) -> Result<(), ErrorKind> {
+        if self.len() <= isize::MAX as usize { Ok(()) } else { Err(ErrorKind::Memory { shape: self.clone() }) }
     }
 
     /// Nothing where this can be stretched to `to`: along axes of size one, and along new axes in front.
-    pub(crate) fn must_broadcast_to(&self, to: &Shape) -> Result<(), Rule> {
+    pub(crate) fn must_broadcast_to(&self, to: &Shape) -> Result<(), ErrorKind> {
         let fits = |skip: usize| self.iter().zip(&to[skip..]).all(|(&size, &target)| size == target || size == 1);
         match to.rank().checked_sub(self.rank()) {
             Some(skip) if fits(skip) => Ok(()),
-            _ => Err(Rule::BroadcastTo { from: self.clone(), to: to.clone() }),
+            _ => Err(ErrorKind::BroadcastTo { from: self.clone(), to: to.clone() }),
         }
     }
 
     /// Of sizes that were computed, `None` where one has more digits than a number.
     ///
     /// # Errors
-    /// [`Rule::Memory`] if there is such a one.
-    pub(crate) fn computed(sizes: impl IntoIterator<Item = Option<usize>>) -> Result<Shape, Rule> {
+    /// [`ErrorKind::Memory`] if there is such a one.
+    pub(crate) fn computed(sizes: impl IntoIterator<Item = Option<usize>>) -> Result<Shape, ErrorKind> {
         let mut fits = true;
         let known = |size: Option<usize>| {
             fits &= size.is_some();
             size.unwrap_or(usize::MAX)
         };
         let shape = sizes.into_iter().map(known).collect();
-        if fits { Ok(shape) } else { Err(Rule::Memory { shape }) }
+        if fits { Ok(shape) } else { Err(ErrorKind::Memory { shape }) }
     }
 
     /// A copy with the size along `axis` replaced.
@@ -147,17 +147,17 @@ impl Shape {
     }
 
     /// The position of a new axis, counted in the result.
-    pub(crate) fn new_axis(&self, axis: isize) -> Result<usize, Rule> {
+    pub(crate) fn new_axis(&self, axis: isize) -> Result<usize, ErrorKind> {
         let rank = self.rank() as isize + 1;
         let position = if axis < 0 { axis + rank } else { axis };
         match (0..rank).contains(&position) {
             true => Ok(position as usize),
-            false => Err(Rule::Axis { axis, shape: self.clone() }),
+            false => Err(ErrorKind::Axis { axis, shape: self.clone() }),
         }
     }
 
     /// A copy with an axis of size one at `axis`, counted in the result.
-    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, Rule> {
+    pub(crate) fn with_inserted(&self, axis: isize) -> Result<Shape, ErrorKind> {
         let mut shape = self.clone();
         shape.0.insert(self.new_axis(axis)?, 1);
         Ok(shape)
@@ -347,7 +347,7 @@ mod tests {
             assert_eq!((len_of(sizes), checked_len_of(sizes)), (saturating, checked), "{sizes:?}");
         }
         assert_eq!(Shape::computed([Some(2), Some(0)]), Ok(shape(&[2, 0])));
-        assert_eq!(Shape::computed([Some(0), None]), Err(Rule::Memory { shape: shape(&[0, usize::MAX]) }));
+        assert_eq!(Shape::computed([Some(0), None]), Err(ErrorKind::Memory { shape: shape(&[0, usize::MAX]) }));
     }
 
     #[test]
@@ -374,7 +374,7 @@ mod tests {
         let x = shape(&[2, 3, 4]);
         assert_eq!((x.axis(0), x.axis(-1), x.axis(-3)), (Ok(0), Ok(2), Ok(0)));
         for axis in [3, -4, isize::MAX, isize::MIN] {
-            assert_eq!(x.axis(axis), Err(Rule::Axis { axis, shape: x.clone() }));
+            assert_eq!(x.axis(axis), Err(ErrorKind::Axis { axis, shape: x.clone() }));
         }
         assert!(shape(&[]).axis(0).is_err() && shape(&[]).axis(-1).is_err());
     }
@@ -385,8 +385,8 @@ mod tests {
         assert_eq!(x.axes(&Axes::from([-1, 0])).unwrap().as_slice(), [0, 2]);
         assert_eq!(x.axes(&Axes::from(-2)).unwrap().as_slice(), [1]);
         assert_eq!(x.axes(&Axes::from([])).unwrap().as_slice(), []);
-        assert_eq!(x.axes(&Axes::from([2, -1])), Err(Rule::RepeatedAxis { axis: -1 }));
-        assert_eq!(x.axes(&Axes::from([0, 3])), Err(Rule::Axis { axis: 3, shape: x.clone() }));
+        assert_eq!(x.axes(&Axes::from([2, -1])), Err(ErrorKind::RepeatedAxis { axis: -1 }));
+        assert_eq!(x.axes(&Axes::from([0, 3])), Err(ErrorKind::Axis { axis: 3, shape: x.clone() }));
     }
 
     #[test]

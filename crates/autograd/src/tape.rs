@@ -26,7 +26,7 @@ pub(crate) use guard::{Guards, Subject};
 pub(crate) use integers::{IntegerNode, Source};
 pub(crate) use node::{Input, Inputs, Node};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::custom::CustomRule;
 use crate::ops::{Op, Reshape, Saved};
@@ -266,7 +266,7 @@ impl<T: Float> Tape<T> {
     /// On a tape of shapes.
     #[track_caller]
     pub(crate) fn must_have_elements(&self, op: &'static str) -> Result<()> {
-        if self.is_hollow() { Err(Error::new(op, Rule::NoElements)) } else { Ok(()) }
+        if self.is_hollow() { Err(Error::new(op, ErrorKind::NoElements)) } else { Ok(()) }
     }
 
     /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who
@@ -310,11 +310,11 @@ impl<T: Float> Tape<T> {
 
     /// # Errors
     /// When memory has no room for so many more operations on tensors, each with a value of no elements.
-    pub(crate) fn must_have_room(&self, operations: usize) -> Result<(), Rule> {
+    pub(crate) fn must_have_room(&self, operations: usize) -> Result<(), ErrorKind> {
         let bytes = operations.saturating_mul(size_of::<Entry<T>>() + size_of::<Node<T>>());
         match has_room(bytes) {
             true => Ok(()),
-            false => Err(Rule::Results { count: operations }),
+            false => Err(ErrorKind::Results { count: operations }),
         }
     }
 

@@ -18,7 +18,7 @@ pub use buffer::release_memory;
 pub use compare::Difference;
 pub use index::Elements;
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::{Element, Float};
 use crate::shape::Shape;
 use buffer::Buffer;
@@ -33,7 +33,7 @@ use layout::Layout;
 /// Operators are for handles on a tape. A plain tensor has the same functions as methods, and those of several operands return
 /// a `Result`; an operand may be a plain number.
 ///
-/// A shape that memory has no room for is an error like others, [`Rule::Memory`], of functions that return a `Result` and of
+/// A shape that memory has no room for is an error like others, [`ErrorKind::Memory`], of functions that return a `Result` and of
 /// operations on a tape. Functions that return a tensor or its elements panic then, as `Vec` does.
 ///
 /// ```
@@ -54,7 +54,7 @@ pub struct Tensor<E: Element = f32> {
 
 /// The end of functions that return no error, where memory has no room.
 #[cold]
-pub(crate) fn refused<E: Element>(rule: Rule) -> Tensor<E> {
+pub(crate) fn refused<E: Element>(rule: ErrorKind) -> Tensor<E> {
     panic!("{rule}")
 }
 
@@ -89,8 +89,8 @@ impl<'a, E: Element> View<'a, E> {
 impl<E: Element> Tensor<E> {
     /// A contiguous tensor whose every element `fill` writes, unless memory has no room for them.
     #[inline]
-    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Result<Self, Rule> {
-        let Some(mut buffer) = Buffer::new(shape.len()) else { return Err(Rule::Memory { shape }) };
+    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [E])) -> Result<Self, ErrorKind> {
+        let Some(mut buffer) = Buffer::new(shape.len()) else { return Err(ErrorKind::Memory { shape }) };
         fill(buffer.get_mut().expect("a new buffer has one handle"));
         Ok(Self { buffer, layout: Layout::contiguous(shape) })
     }
@@ -99,7 +99,7 @@ impl<E: Element> Tensor<E> {
     pub(crate) fn build_pair<F: Element>(
         [shape, other]: [Shape; 2],
         fill: impl FnOnce(&mut [E], &mut [F]),
-    ) -> Result<(Self, Tensor<F>), Rule> {
+    ) -> Result<(Self, Tensor<F>), ErrorKind> {
         let mut second = Tensor::build(other, |_| ())?;
         let first = Self::build(shape, |first| fill(first, second.make_mut()))?;
         Ok((first, second))
@@ -134,7 +134,7 @@ impl<E: Element> Tensor<E> {
         if whole { self.buffer.get_mut() } else { None }
     }
 
-    pub(crate) fn to_contiguous(&self) -> Result<Self, Rule> {
+    pub(crate) fn to_contiguous(&self) -> Result<Self, ErrorKind> {
         Self::build(self.layout.shape.clone(), |elements| copy_to(self.view(), elements))
     }
 
@@ -166,12 +166,12 @@ impl<E: Element> Tensor<E> {
     /// The only element.
     ///
     /// # Errors
-    /// [`Rule::NotScalar`] when there are none or several.
+    /// [`ErrorKind::NotScalar`] when there are none or several.
     #[track_caller]
     pub fn item(&self) -> Result<E> {
         match self.len() {
             1 => Ok(self.buffer.as_slice()[self.layout.offset]),
-            _ => Err(Error::new("item", Rule::NotScalar { shape: self.shape().clone() })),
+            _ => Err(Error::new("item", ErrorKind::NotScalar { shape: self.shape().clone() })),
         }
     }
 

@@ -8,7 +8,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::engine::engine;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::Op;
@@ -119,7 +119,7 @@ use crate::tensor::Tensor;
 ///   [`scatter_add`](Self::scatter_add), [`scatter`](Self::scatter), [`index_select`](Self::index_select),
 ///   [`index_add`](Self::index_add), [`embedding`](Self::embedding), [`embedding_padded`](Self::embedding_padded),
 ///   [`masked_fill`](Self::masked_fill)
-/// - Order: [`sort`](Self::sort), [`topk`](Self::topk), [`kthvalue`](Self::kthvalue), [`median`](Self::median),
+/// - SortOrder: [`sort`](Self::sort), [`topk`](Self::topk), [`kthvalue`](Self::kthvalue), [`median`](Self::median),
 ///   [`argsort`](Self::argsort)
 /// - Sums, means, products: [`sum`](Self::sum), [`sum_axes`](Self::sum_axes), [`sum_keepdim`](Self::sum_keepdim),
 ///   [`mean`](Self::mean), [`mean_axes`](Self::mean_axes), [`mean_keepdim`](Self::mean_keepdim), [`prod`](Self::prod),
@@ -228,7 +228,7 @@ impl<'t, T: Float> Var<'t, T> {
         if let Ok(sizes) = <[usize; N]>::try_from(&shape[..]) {
             return sizes;
         }
-        self.fail("dims", Rule::Rank { what: "the operand", expected: N, found: shape });
+        self.fail("dims", ErrorKind::Rank { what: "the operand", expected: N, found: shape });
         [0; N]
     }
 
@@ -257,7 +257,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Gives the handle a name for reports and drawings.
     ///
     /// ```
-    /// use autograd::{DotOptions, Tape};
+    /// use autograd::{Tape, graph::DotOptions};
     ///
     /// let tape = Tape::new();
     /// let _loss = tape.var([1.0_f32]).named("speed").square().sum();
@@ -280,11 +280,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// failed before keeps its reason.
     ///
     /// ```
-    /// use autograd::{Rule, Tape, Var};
+    /// use autograd::{ErrorKind, Tape, Var};
     ///
     /// fn centred<'t>(x: Var<'t>) -> Var<'t> {
     ///     if x.rank() != 2 {
-    ///         return x.fail("centred", Rule::Rank { what: "the input", expected: 2, found: x.shape() });
+    ///         return x.fail("centred", ErrorKind::Rank { what: "the input", expected: 2, found: x.shape() });
     ///     }
     ///     x - x.mean_keepdim(0)
     /// }
@@ -295,7 +295,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[cold]
     #[track_caller]
-    pub fn fail(self, op: &'static str, rule: Rule) -> Self {
+    pub fn fail(self, op: &'static str, rule: ErrorKind) -> Self {
         if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, rule))) }
     }
 
@@ -352,7 +352,7 @@ impl<'t, T: Float> Var<'t, T> {
                 return self.first_failed(others, indices);
             }
             if !std::ptr::eq(operand.tape, self.tape) {
-                return self.fail(op.name(), Rule::TwoTapes);
+                return self.fail(op.name(), ErrorKind::TwoTapes);
             }
             inputs.push(Input::Node(operand.slot));
         }
@@ -362,7 +362,7 @@ impl<'t, T: Float> Var<'t, T> {
                 return self.first_failed(others, indices);
             }
             if !std::ptr::eq(operand.tape, self.tape) {
-                return self.fail(op.name(), Rule::TwoTapes);
+                return self.fail(op.name(), ErrorKind::TwoTapes);
             }
             integers.push(operand.slot);
         }
@@ -498,7 +498,7 @@ impl<'t, T: Float> Term<'t, T> {
                 return Term::Var(operands.iter().filter_map(Term::var).fold(first, Var::and));
             }
             if !std::ptr::eq(var.tape, first.tape) {
-                return Term::Var(first.fail(op.facts().name, Rule::TwoTapes));
+                return Term::Var(first.fail(op.facts().name, ErrorKind::TwoTapes));
             }
         }
         let inputs = operands.map(|operand| match operand {

@@ -96,7 +96,8 @@ mod state;
 mod summary;
 
 pub use autograd::{
-    Buffer, Counter, Float, Generator, Leaf, LeafMut, Mode, Module, Param, Path, Setting, Visitor, VisitorMut,
+    Buffer, Counter, Float, Generator, Module, Param,
+    module::{Leaf, LeafMut, Mode, Path, Setting, Visitor, VisitorMut},
 };
 pub use data::Batches;
 pub use layer::*;

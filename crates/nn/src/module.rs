@@ -1,6 +1,9 @@
 //! What every module can do, by looking at its leaves.
 
-use autograd::{Buffer, Float, Leaf, LeafMut, Mode, Module, Param, Path, Result};
+use autograd::{
+    Buffer, Float, Module, Param, Result,
+    module::{Leaf, LeafMut, Mode, Path},
+};
 
 use crate::state::{assign, lerp, state_for};
 

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path as FilePath, PathBuf};
 
-use autograd::{Error, Float, Module, Rule, Shape, Tensor};
+use autograd::{Error, ErrorKind, Float, Module, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
 
 use crate::state::{LoadReport, Mismatch, Value, assign, repeated, state};
@@ -84,7 +84,7 @@ impl fmt::Debug for FileError {
 impl From<FileError> for Error {
     #[track_caller]
     fn from(error: FileError) -> Self {
-        Error::new("file", Rule::Custom(error.to_string()))
+        Error::new("file", ErrorKind::Custom(error.to_string()))
     }
 }
 
@@ -556,7 +556,7 @@ mod tests {
             Ok(load("none/at/all", &mut linear(3, 0))?)
         }
         let (line, error) = (line!() - 2, fails().unwrap_err());
-        assert_eq!((error.op, error.site.file(), error.site.line()), ("file", file!(), line));
+        assert_eq!((error.op, error.location.file(), error.location.line()), ("file", file!(), line));
         assert!(error.to_string().starts_with("file: none/at/all: "), "{error}");
         let boxed: Box<dyn std::error::Error> = load("none/at/all", &mut linear(3, 0)).unwrap_err().into();
         assert!(boxed.to_string().starts_with("none/at/all: "), "{boxed}");

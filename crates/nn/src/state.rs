@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use autograd::{Error, Float, Leaf, LeafMut, Module, Path, Result, Rule, Shape, Tensor};
+use autograd::{
+    Error, ErrorKind, Float, Module, Result, Shape, Tensor,
+    module::{Leaf, LeafMut, Path},
+};
 
 /// How the names of a file met those of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -140,7 +143,7 @@ pub(crate) fn state_for<T: Float>(
     for (values, whose) in [(&mut own, "the"), (&mut found, "the other")] {
         values.sort_by(|(a, _), (b, _)| a.cmp(b));
         if let Some(name) = repeated(values) {
-            return Err(Error::new(op, Rule::Custom(format!("two tensors of {whose} model are named {name:?}"))));
+            return Err(Error::new(op, ErrorKind::Custom(format!("two tensors of {whose} model are named {name:?}"))));
         }
     }
     let found: HashMap<_, _> = found.into_iter().collect();
@@ -150,7 +153,7 @@ pub(crate) fn state_for<T: Float>(
     }
     let mut text = "the other model does not fit: ".to_string();
     _ = report.write(&mut text, "the other model");
-    Err(Error::new(op, Rule::Custom(text)))
+    Err(Error::new(op, ErrorKind::Custom(text)))
 }
 
 fn compare<T: Float>(own: &[(String, Value<T>)], other: &HashMap<String, Value<T>>) -> LoadReport {

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::panic::Location;
 
-use autograd::petgraph::graph::NodeIndex;
-use autograd::petgraph::{Direction, Graph};
-use autograd::{Float, GraphEdge, GraphNode, Leaf, Module, NodeKind, Path, Result, Shape, Tape, Var};
+use autograd::graph::petgraph::graph::NodeIndex;
+use autograd::graph::petgraph::{Direction, Graph};
+use autograd::{
+    Float, Module, Result, Shape, Tape, Var,
+    graph::{GraphEdge, GraphNode, NodeKind},
+    module::{Leaf, Path},
+};
 
 use crate::ModuleExt;
 

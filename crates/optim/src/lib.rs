@@ -29,7 +29,7 @@
 //! saved goes on bit for bit. A new rule is first attached to the model, so that it has the tensors to load.
 //!
 //! ```
-//! # use autograd::{Leaf, Module, Param, Path, Tape, Tensor};
+//! # use autograd::{Module, Param, Tape, Tensor, module::{Leaf, Path}};
 //! # use optim::Adam;
 //! let mut model = vec![Param::new(Tensor::from([2.0_f32, -1.0]))];
 //! let mut adam = Adam::new(0.1);
@@ -151,10 +151,18 @@ macro_rules! optimizer {
 
         /// The state: for each parameter its tensors and the number of its steps.
         impl<T: autograd::Float> autograd::Module<T> for $rule<T> {
-            fn visit<'m>(&'m self, path: &autograd::Path<'_>, visitor: &mut dyn autograd::Visitor<'m, T>) {
+            fn visit<'m>(
+                &'m self,
+                path: &autograd::module::Path<'_>,
+                visitor: &mut dyn autograd::module::Visitor<'m, T>,
+            ) {
                 self.state.visit(path, visitor);
             }
-            fn visit_mut<'m>(&'m mut self, path: &autograd::Path<'_>, visitor: &mut dyn autograd::VisitorMut<'m, T>) {
+            fn visit_mut<'m>(
+                &'m mut self,
+                path: &autograd::module::Path<'_>,
+                visitor: &mut dyn autograd::module::VisitorMut<'m, T>,
+            ) {
                 self.state.visit_mut(path, visitor);
             }
         }

@@ -6,8 +6,8 @@
 use std::panic::Location;
 
 use autograd::{
-    Buffer, Counter, Error, Float, Gradients, Leaf, LeafMut, Module, Param, Path, Result, Rule, Shape, Tensor, Visitor,
-    VisitorMut,
+    Buffer, Counter, Error, ErrorKind, Float, Gradients, Module, Param, Result, Shape, Tensor,
+    module::{Leaf, LeafMut, Path, Visitor, VisitorMut},
 };
 
 /// The state of a rule with at most `N` tensors for each parameter.
@@ -86,7 +86,7 @@ impl<T: Float, const N: usize> State<T, N> {
                 result = match slot {
                     Some(slot) if slot.shape == *param.shape() => {
                         let advanced = slot.advance(param, gradients, initial, &update);
-                        advanced.map_err(|error| Error { site, ..error })
+                        advanced.map_err(|error| Error { location: site, ..error })
                     }
                     slot => Err(changed(path, param.shape(), slot.map(|slot| &slot.shape), site)),
                 };
@@ -173,19 +173,19 @@ fn changed(path: &Path<'_>, found: &Shape, before: Option<&Shape>, site: &'stati
         Some(before) => format!("the model changed: {path} has shape {found}, and the state at its place {before}"),
         None => format!("the model changed: {path} of shape {found} was not there in earlier steps"),
     };
-    Error::at_line("step", Rule::Custom(message), site)
+    Error::at_line("step", ErrorKind::Custom(message), site)
 }
 
 #[cold]
 fn unmoved(site: &'static Location<'static>) -> Error {
     let why = "the loss does not depend on it, or the gradients are those of another model".to_string();
-    Error::at_line("step", Rule::NoGradient { what: "every parameter of the model".to_string(), why }, site)
+    Error::at_line("step", ErrorKind::NoGradient { what: "every parameter of the model".to_string(), why }, site)
 }
 
 #[cold]
 fn fewer(found: usize, before: usize, site: &'static Location<'static>) -> Error {
     let message = format!("the model changed: it has {found} parameters, and had {before} in earlier steps");
-    Error::at_line("step", Rule::Custom(message), site)
+    Error::at_line("step", ErrorKind::Custom(message), site)
 }
 
 #[cfg(test)]

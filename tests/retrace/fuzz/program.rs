@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use autograd::{
     AttentionOptions, AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropy,
-    MaxPool2dOptions, Order, PadMode, Padding, Scalar, Shape, Tape, Tensor, Var, cat, custom, custom_many, einsum,
+    MaxPool2dOptions, PadMode, Padding, Scalar, Shape, SortOrder, Tape, Tensor, Var, cat, custom, custom_many, einsum,
     stack,
 };
 use rand::rngs::StdRng;
@@ -163,7 +163,7 @@ impl<'t, 'p> Program<'t, 'p> {
 
     fn line(&self, x: V<'t>, rng: &mut StdRng) -> (String, Vec<V<'t>>) {
         let (axis, n) = (axis(x, rng), count(rng));
-        let order = if rng.random_bool(0.5) { Order::Ascending } else { Order::Descending };
+        let order = if rng.random_bool(0.5) { SortOrder::Ascending } else { SortOrder::Descending };
         let choice = rng.random_range(0..20);
         let last = x.shape().last().copied().map_or(Shape::default(), Shape::from);
         let result = match choice {

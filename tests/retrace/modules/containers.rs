@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autograd::{Data, ModelProgram, Param, Tape, Tensor, Var};
+use autograd::{ModelProgram, NoGrad, Param, Tape, Tensor, Var};
 use nn::{BatchNorm1d, Linear, Module, ModuleExt, load, save};
 use optim::Sgd;
 
@@ -96,9 +96,9 @@ fn keys_with_dots_and_empty_ones_are_saved_where_their_names_are_their_own() {
 /// Keys and settings of a map are part of the form: code may find a module by them.
 #[test]
 fn programs_follow_what_changes_in_a_map() {
-    let (mut model, x) = (Model::new(0), Data(wave(&[4, 2])));
+    let (mut model, x) = (Model::new(0), NoGrad(wave(&[4, 2])));
     let mut program =
-        ModelProgram::record(&model, &x, |model: &Model, _, Data(x)| model.forward(x).square().sum()).unwrap();
+        ModelProgram::record(&model, &x, |model: &Model, _, NoGrad(x)| model.forward(x).square().sum()).unwrap();
     let mut last = f64::NAN;
     let mut check = |model: &Model| {
         let tape = Tape::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autograd::{Data, ModelProgram, Param, Tape, Tensor};
+use autograd::{ModelProgram, NoGrad, Param, Tape, Tensor};
 use nn::{BatchNorm1d, Dropout, Linear, ModuleExt, Relu, Sequential, loss::mse};
 use optim::Adam;
 
@@ -57,9 +57,9 @@ fn a_tape_tells_a_clone_from_its_original() {
 /// The closures of a clone are those of its original, and all else is alike: there is no other form to record.
 #[test]
 fn a_program_of_a_model_runs_its_clone() {
-    let (original, x) = (network(), Data(wave(&[5, 3])));
+    let (original, x) = (network(), NoGrad(wave(&[5, 3])));
     let mut program =
-        ModelProgram::record(&original, &x, |model: &Sequential<f64>, _, Data(x)| model.forward(x).square().sum())
+        ModelProgram::record(&original, &x, |model: &Sequential<f64>, _, NoGrad(x)| model.forward(x).square().sum())
             .unwrap();
     let mut clone = original.clone();
     clone.parameter_mut("0.bias").unwrap().set(Tensor::ones([4])).unwrap();

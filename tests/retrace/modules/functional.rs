@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autograd::{Data, Gradients, ModelProgram, Param, Scalar, Tape, Tensor, Var};
+use autograd::{Gradients, ModelProgram, NoGrad, Param, Scalar, Tape, Tensor, Var};
 use nn::{Linear, Module, ModuleExt, loss::mse};
 
 use super::{differences, linear, wave};
@@ -26,7 +26,7 @@ fn eager<M: Module<f64>>(model: &M, x: &Tensor<f64>, f: Loss<M>) -> Vec<Vec<u64>
 
 /// The gradients of a model are its differences; a program gives the same bits, also after the model has moved.
 fn check<M: Module<f64>>(model: &mut M, f: Loss<M>) {
-    let x = Data(wave(&[3, 2]));
+    let x = NoGrad(wave(&[3, 2]));
     let found: Vec<f64> = eager(model, &x.0, f)[1..].iter().flatten().map(|&g| f64::from_bits(g)).collect();
     let expected = differences(model, |model| {
         let tape = Tape::new();
@@ -37,7 +37,7 @@ fn check<M: Module<f64>>(model: &mut M, f: Loss<M>) {
         assert!((found - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{found} {expected}");
     }
     assert!(found.iter().all(|g| g.abs() > 1e-6), "{found:?}");
-    let mut program = ModelProgram::record(model, &x, move |model: &M, tape, Data(x)| f(model, tape, x)).unwrap();
+    let mut program = ModelProgram::record(model, &x, move |model: &M, tape, NoGrad(x)| f(model, tape, x)).unwrap();
     for _ in 0..3 {
         let (loss, gradients) = program.value_and_gradients(model, &x).unwrap();
         assert_eq!(bits(model, loss, &gradients), eager(model, &x.0, f));
@@ -148,12 +148,13 @@ fn a_network_makes_the_weights_of_another() {
 #[test]
 fn a_program_takes_parameters_that_nobody_uses() {
     let model = (linear(2, 3, 0), Param::new([0.5]));
-    let x = Data(wave(&[3, 2]));
-    let mut program = ModelProgram::record(&model, &x, |(layer, scale): &(Linear<f64>, Param<f64>), tape, Data(x)| {
-        let weight = tape.param(scale) * tape.constant(wave(&[3, 2]));
-        tape.with_params(&layer.weight, &[weight], || layer.forward(x)).square().sum()
-    })
-    .unwrap();
+    let x = NoGrad(wave(&[3, 2]));
+    let mut program =
+        ModelProgram::record(&model, &x, |(layer, scale): &(Linear<f64>, Param<f64>), tape, NoGrad(x)| {
+            let weight = tape.param(scale) * tape.constant(wave(&[3, 2]));
+            tape.with_params(&layer.weight, &[weight], || layer.forward(x)).square().sum()
+        })
+        .unwrap();
     let (_, gradients) = program.value_and_gradients(&model, &x).unwrap();
     assert!(gradients.get(&model.0.weight).is_none());
     assert!(gradients.get(model.0.bias.as_ref().unwrap()).is_some() && gradients.get(&model.1).is_some());

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use autograd::{
-    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, Data, MaxPool2dOptions, Mode, ModelProgram,
-    RnnActivation, Scalar, Tape, Tensor, Var,
+    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions, ModelProgram, NoGrad,
+    RnnActivation, Scalar, Tape, Tensor, Var, module::Mode,
 };
 use nn::*;
 
@@ -57,8 +57,8 @@ fn holds<M: Module<f64> + Clone>(name: &str, layer: M, x: &[usize], run: Run<M>)
 
 /// The same weights, computed from the parameters in a recorded step; the model changes after it.
 fn programs_follow<M: Module<f64> + Clone>(name: &str, layer: M, other: M, x: &[usize], run: Run<M>) {
-    let x = Data(wave(x));
-    let mut program = ModelProgram::record(&layer.clone(), &x, move |model: &M, tape, Data(x)| {
+    let x = NoGrad(wave(x));
+    let mut program = ModelProgram::record(&layer.clone(), &x, move |model: &M, tape, NoGrad(x)| {
         let handles: Vec<_> = tape.params(model).into_iter().map(|w| (w * 2.0).sin()).collect();
         tape.with_params(model, &handles, || weighted(run(model, x)))
     });

@@ -1,8 +1,8 @@
 //! Which of our methods an op of the file is, with PyTorch's names and defaults of parameters.
 
 use autograd::{
-    AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, Indices, MaxPool2dOptions, Order,
-    PadMode, Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, Tape, Tensor, Var,
+    AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, Indices, MaxPool2dOptions, PadMode,
+    Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, SortOrder, Tape, Tensor, Var,
     cat, einsum, stack,
 };
 use nn::loss::{self, BinaryCrossEntropy};
@@ -86,15 +86,15 @@ impl<'c, 't> Call<'c, 't> {
         self.axes("dim").unwrap_or_else(|| (0..x.rank() as isize).collect())
     }
 
-    fn order(&self, descending: bool) -> Order {
-        if descending { Order::Descending } else { Order::Ascending }
+    fn order(&self, descending: bool) -> SortOrder {
+        if descending { SortOrder::Descending } else { SortOrder::Ascending }
     }
 
     /// A result that has no derivative.
     fn plain(&self, index: Indices<'t, f64>) -> V<'t> {
         match index.value() {
             Ok(index) => self.tape.constant(index.map(|i| i as f64)),
-            Err(error) => self.tape.constant(0.0).fail(error.op, error.rule),
+            Err(error) => self.tape.constant(0.0).fail(error.op, error.kind),
         }
     }
 

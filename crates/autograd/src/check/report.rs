@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::compare::Outcome;
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::place::{Place, short};
 use crate::shape::Shape;
 
@@ -57,7 +57,7 @@ impl Verdict {
     fn is_guilty(&self) -> bool {
         match self {
             Verdict::Disagrees => true,
-            Verdict::Undecidable(Reason::Failed(error)) => !matches!(error.rule, Rule::NotDifferentiable { .. }),
+            Verdict::Undecidable(Reason::Failed(error)) => !matches!(error.kind, ErrorKind::NotDifferentiable { .. }),
             _ => false,
         }
     }

@@ -9,7 +9,7 @@ use crate::tensor::buffer::Buffer;
 
 /// Whether the smallest or the largest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// The smallest first.
     Ascending,
     /// The largest first.
@@ -17,7 +17,7 @@ pub enum Order {
 }
 
 /// The indices that put the lines along `axis` in order; equals stay in theirs.
-pub(crate) fn argsort<T: Float>(x: View<'_, T>, axis: usize, order: Order, out: &mut [usize]) {
+pub(crate) fn argsort<T: Float>(x: View<'_, T>, axis: usize, order: SortOrder, out: &mut [usize]) {
     debug_assert_eq!(x.layout.shape.len(), out.len());
     each_line(x, axis, out, &|line, places, out| {
         sort(line, places, order);
@@ -26,7 +26,7 @@ pub(crate) fn argsort<T: Float>(x: View<'_, T>, axis: usize, order: Order, out: 
 }
 
 /// The indices of the first `k` elements in order along `axis`; equals come by index. `out` has `k` elements per line.
-pub(crate) fn topk<T: Float>(x: View<'_, T>, axis: usize, k: usize, order: Order, out: &mut [usize]) {
+pub(crate) fn topk<T: Float>(x: View<'_, T>, axis: usize, k: usize, order: SortOrder, out: &mut [usize]) {
     debug_assert!(k <= Lines::new(&x.layout.shape, axis).len);
     each_line(x, axis, out, &|line, places, out| {
         if k < places.len() {
@@ -38,15 +38,15 @@ pub(crate) fn topk<T: Float>(x: View<'_, T>, axis: usize, k: usize, order: Order
 }
 
 /// Indices make every pair of places different, so that an unstable sort, which needs no memory, is stable.
-fn sort<T: Float>(line: &[T], places: &mut [usize], order: Order) {
+fn sort<T: Float>(line: &[T], places: &mut [usize], order: SortOrder) {
     places.sort_unstable_by(|&i, &j| compare(line, order, i, j));
 }
 
-fn compare<T: Float>(line: &[T], order: Order, i: usize, j: usize) -> Ordering {
+fn compare<T: Float>(line: &[T], order: SortOrder, i: usize, j: usize) -> Ordering {
     let ascending = || line[i].partial_cmp(&line[j]).unwrap_or_else(|| line[i].is_nan().cmp(&line[j].is_nan()));
     let by_value = match order {
-        Order::Ascending => ascending(),
-        Order::Descending => ascending().reverse(),
+        SortOrder::Ascending => ascending(),
+        SortOrder::Descending => ascending().reverse(),
     };
     by_value.then(i.cmp(&j))
 }
@@ -102,7 +102,7 @@ mod tests {
                 x.data.iter_mut().skip(1).step_by(5).for_each(|x| *x = f64::NAN);
                 let axis = n % shape.len();
                 let (lines, elements) = (Lines::new(&x.layout.shape, axis), x.elements());
-                for order in [Order::Ascending, Order::Descending] {
+                for order in [SortOrder::Ascending, SortOrder::Descending] {
                     let mut out = vec![9; elements.len()];
                     argsort(x.view(), axis, order, &mut out);
                     let k = lines.len.div_ceil(3);
@@ -116,8 +116,8 @@ mod tests {
                         };
                         let mut expected: Vec<usize> = (0..lines.len).collect();
                         match order {
-                            Order::Ascending => expected.sort_by(|&i, &j| key(i).total_cmp(&key(j))),
-                            Order::Descending => expected.sort_by(|&i, &j| key(j).total_cmp(&key(i))),
+                            SortOrder::Ascending => expected.sort_by(|&i, &j| key(i).total_cmp(&key(j))),
+                            SortOrder::Descending => expected.sort_by(|&i, &j| key(j).total_cmp(&key(i))),
                         }
                         let found = |out: &[usize], len: usize| -> Vec<usize> {
                             (0..len).map(|i| out[(outer * len + i) * lines.inner + inner]).collect()

@@ -215,7 +215,7 @@ fn except<'t, T: Float>(x: Var<'t, T>, index: impl Into<Tensor<usize>>, this: us
 
 /// Elements that are searched for.
 fn searched<T: Float>() -> Vec<Formula<T>> {
-    use crate::Order::{Ascending, Descending};
+    use crate::SortOrder::{Ascending, Descending};
     vec![
         of(&[&[2, 5]], |x| x[0].sort(1, Ascending).0),
         of(&[&[4, 3]], |x| x[0].t().sort(-2, Descending).0 * x[0].t()),

@@ -1,7 +1,7 @@
 //! Derivatives of any order exist: that of what is constant or does not depend on a handle is 0, which works further.
 
 use super::{operands, record};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::samples::Draws;
 use crate::ops::elementwise::Elementwise;
 use crate::program::Program;
@@ -192,7 +192,7 @@ fn failed_handles_and_those_of_another_tape_have_no_derivative() {
         let (tape, other) = (Tape::new(), Tape::new());
         let (x, v) = (tape.scalar(2.0), tape.var([1.0, 2.0]));
         let error = case(x, v, other.scalar(1.0), other.var([1.0, 2.0]));
-        assert_eq!(error.map(|error| error.rule), Some(Rule::TwoTapes), "{k}");
+        assert_eq!(error.map(|error| error.kind), Some(ErrorKind::TwoTapes), "{k}");
     }
     let tape = Tape::new();
     let (x, failed) = (tape.scalar(2.0), tape.var([1.0, 2.0]).reshape([3]).sum());

@@ -7,7 +7,7 @@ use super::cases::{Case, cases, formulas, refused};
 use super::samples::layouts;
 use super::{Precision, assert_near, difference, draw, inners, same, shifted};
 use crate::engine::engine;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::kernel::samples::{Draws, indices};
@@ -385,7 +385,7 @@ fn wrong_arguments_fail_by_shapes_alone() {
             formula.record(tape, &mut Draws(0));
         }
         let error = tape.failure().unwrap();
-        if matches!(error.rule, Rule::Index { .. }) {
+        if matches!(error.kind, ErrorKind::Index { .. }) {
             assert_eq!(hollow.failure(), None, "{name}");
         } else {
             assert_eq!(hollow.failure(), Some(error), "{name}");

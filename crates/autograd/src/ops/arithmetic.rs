@@ -1,7 +1,7 @@
 //! Arithmetic and what is close to it.
 
 use super::elementwise::{Elementwise, binary, family, unary};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::math::Math;
 use crate::scalar::Scalar;
@@ -582,7 +582,7 @@ impl<'t, T: Float> Var<'t, T> {
                 Err(_) if self.is_failed() || bound.is_failed() => handle,
                 Err(rule) => return self.fail(number.facts().name, rule),
                 Ok(_) if !std::ptr::eq(self.tape, bound.tape) => {
-                    return self.and(bound).fail(number.facts().name, Rule::TwoTapes);
+                    return self.and(bound).fail(number.facts().name, ErrorKind::TwoTapes);
                 }
                 Ok(_) => handle,
             },

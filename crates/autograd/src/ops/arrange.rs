@@ -1,7 +1,7 @@
 //! Repeated, rolled, rotated and masked arrangements: compositions of views, one copy at most.
 
 use super::cat::cat;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::shape::{Axes, Shape, checked_len_of};
 use crate::tensor::Tensor;
@@ -27,7 +27,7 @@ impl<'t, T: Float> Var<'t, T> {
         let (shape, sizes) = (self.shape(), sizes.into());
         match shape.axis(axis) {
             Ok(axis) if checked_len_of(&sizes) != Some(shape[axis]) => {
-                self.fail("unflatten", Rule::ElementCount { from: shape[axis].into(), to: sizes })
+                self.fail("unflatten", ErrorKind::ElementCount { from: shape[axis].into(), to: sizes })
             }
             Ok(axis) => {
                 let (before, after) = (&shape[..axis], &shape[axis + 1..]);
@@ -62,7 +62,7 @@ impl<'t, T: Float> Var<'t, T> {
             }
             (Ok(first), Ok(last)) => {
                 let found = format!("{first}..={last}");
-                self.fail("flatten_axes", Rule::Argument { name: "the axes", must: "in order", found })
+                self.fail("flatten_axes", ErrorKind::Argument { name: "the axes", must: "in order", found })
             }
             (Err(rule), _) | (_, Err(rule)) => self.fail("flatten_axes", rule),
         }
@@ -260,7 +260,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn triangle(self, op: &'static str, holds: impl Fn(isize, isize) -> bool) -> Self {
         let shape = self.shape();
         let [.., rows, columns] = *shape else {
-            return self.fail(op, Rule::MinRank { what: "a matrix", least: 2, found: shape });
+            return self.fail(op, ErrorKind::MinRank { what: "a matrix", least: 2, found: shape });
         };
         let mark = |i: &[usize]| if holds(i[0] as isize, i[1] as isize) { T::ONE } else { T::ZERO };
         match Tensor::tabulated([rows, columns].into(), mark) {

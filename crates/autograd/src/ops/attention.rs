@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::softmax::SoftmaxAdjoint;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::attention::{Dropout, Heads, gradient_sizes};
@@ -110,20 +110,20 @@ fn matrices(batch: &[usize], rows: usize, columns: usize) -> Shape {
 impl TensorRule for Attention {
     const NAME: &'static str = "scaled_dot_product_attention";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let Attention { dropout, .. } = *self;
         if !(0.0..=1.0).contains(&dropout) {
             let found = dropout.to_string();
-            return Err(Rule::Argument { name: "dropout", must: "between 0 and 1", found });
+            return Err(ErrorKind::Argument { name: "dropout", must: "between 0 and 1", found });
         }
         if dropout != 0.0 && x.integers.is_empty() {
-            return Err(Rule::Argument { name: "seed", must: "given for dropout", found: "none".to_string() });
+            return Err(ErrorKind::Argument { name: "seed", must: "given for dropout", found: "none".to_string() });
         }
         let [queries, _, _, width] = sizes(x[0], x[2]);
         Ok(matrices(batch(x[0]), queries, width))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| self.heads(x, x.tensors.get(3)).attend(out))?.into())
     }
 
@@ -174,14 +174,14 @@ impl AttentionAdjoint {
 impl TensorRule for AttentionAdjoint {
     const NAME: &'static str = "scaled_dot_product_attention_adjoint";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let [queries, keys, width, value_width] = sizes(x[0], x[2]);
         let sizes = gradient_sizes(queries, keys, width, value_width, self.wants_bias);
         let len = sizes.into_iter().fold(0, usize::saturating_add);
         Ok(batch(x[0]).iter().copied().chain([len]).collect())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (g, heads) = (Batch::new(x.tensors[3].view()), self.of.heads(x, x.tensors.get(4)));
         Ok(Tensor::build(shape, |out| heads.adjoint(&g, self.wants_bias, out))?.into())
     }
@@ -230,11 +230,11 @@ impl TensorRule for DropWeights {
     const NAME: &'static str = "drop_weights";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let mut dropped = x[0].to_contiguous()?;
         let dropout = Dropout { probability: self.probability, seed: seed_of(x.integers) };
         dropout.apply(0, shape[shape.rank() - 1], dropped.make_mut());
@@ -306,23 +306,23 @@ struct Stacks {
 }
 
 impl Stacks {
-    fn new(q: &Shape, k: &Shape, v: &Shape) -> Result<Self, Rule> {
+    fn new(q: &Shape, k: &Shape, v: &Shape) -> Result<Self, ErrorKind> {
         for (what, shape) in [("the queries", q), ("the keys", k), ("the values", v)] {
             if shape.rank() < 2 {
-                return Err(Rule::MinRank { what, least: 2, found: shape.clone() });
+                return Err(ErrorKind::MinRank { what, least: 2, found: shape.clone() });
             }
         }
         let [queries, keys, width, value_width] = sizes(q, v);
         let [key_count, key_width] = [k[k.rank() - 2], k[k.rank() - 1]];
         if key_width != width {
-            return Err(Rule::InnerSizes { left: q.clone(), right: matrices(batch(k), key_width, key_count) });
+            return Err(ErrorKind::InnerSizes { left: q.clone(), right: matrices(batch(k), key_width, key_count) });
         }
         if key_count != keys {
-            return Err(Rule::InnerSizes { left: matrices(batch(k), queries, key_count), right: v.clone() });
+            return Err(ErrorKind::InnerSizes { left: matrices(batch(k), queries, key_count), right: v.clone() });
         }
         let all = |left: &Shape, right: &Shape| {
             let common = Shape::from(batch(left)).broadcast(&Shape::from(batch(right)));
-            common.map_err(|_| Rule::Batch { left: left.clone(), right: right.clone() })
+            common.map_err(|_| ErrorKind::Batch { left: left.clone(), right: right.clone() })
         };
         let both = all(q, k)?;
         let common = all(&matrices(&both, queries, keys), v)?;
@@ -339,7 +339,7 @@ impl<'t, T: Float> AttentionOptions<'t, T> {
     /// What is added to the scores: the bias, and −∞ where the mask hides a key.
     #[track_caller]
     #[allow(clippy::manual_map)] // A closure would forget the caller's line.
-    fn score_bias(&self, x: Var<'t, T>, weights: &Shape) -> Result<Option<Var<'t, T>>, Rule> {
+    fn score_bias(&self, x: Var<'t, T>, weights: &Shape) -> Result<Option<Var<'t, T>>, ErrorKind> {
         let hide = |sees: bool| if sees { T::ZERO } else { T::NEG_INFINITY };
         let mask = match &self.mask {
             Some(mask) => Some(x.tape.constant(mask.map(hide))),
@@ -347,7 +347,7 @@ impl<'t, T: Float> AttentionOptions<'t, T> {
         };
         for shape in [self.bias, mask].into_iter().flatten().map(Var::shape) {
             if shape.broadcast(weights)? != *weights {
-                return Err(Rule::BroadcastTo { from: shape, to: weights.clone() });
+                return Err(ErrorKind::BroadcastTo { from: shape, to: weights.clone() });
             }
         }
         Ok(match (self.bias, mask) {

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::standardize::gradient_of_adjoint;
 use super::{Cotangents, KeptShape, Operands, Saved, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::channels::{Affine, Channels, combine, moments, scales, sums_with, transform};
 use crate::kernel::lines::Packed;
@@ -37,14 +37,14 @@ fn batch_axes(rank: usize) -> Axes {
 impl TensorRule for BatchNorm {
     const NAME: &'static str = "batch_norm";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         if channels(x[0]).size() == 0 {
-            return Err(Rule::Empty { shape: x[0].clone() });
+            return Err(ErrorKind::Empty { shape: x[0].clone() });
         }
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let packed = |i: usize| operands.get(i).map(|x| Packed::new(x.view()));
         let (x, weight, bias) = (Packed::new(operands[0].view()), packed(1), packed(2));
         let (x, channel_count) = (x.as_slice(), shape[1]);
@@ -104,11 +104,11 @@ impl TensorRule for BatchNormAdjoint {
     const NAME: &'static str = "batch_norm_adjoint";
 
     /// r·(g − mean g − ŷ·mean(g·ŷ)), with one factor for each of g, x − mean and 1.
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (operands, kept) = match operands.split_last() {
             Some((kept, operands)) if self.from_kept => (operands, Some(kept)),
             _ => (operands.tensors, None),
@@ -173,11 +173,11 @@ pub(crate) struct BatchNormSums {
 impl TensorRule for BatchNormSums {
     const NAME: &'static str = "batch_norm_sums";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(Shape::from([2, x[0][1]]))
     }
 
-    fn value<T: Float>(&self, operands: Operands<'_, T>, to: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, operands: Operands<'_, T>, to: Shape) -> Result<Value<T>, ErrorKind> {
         let (x, g) = (Packed::new(operands[0].view()), Packed::new(operands[1].view()));
         let (x, g, shape) = (x.as_slice(), g.as_slice(), operands[0].shape());
         let fill = |sums: &mut [T]| {

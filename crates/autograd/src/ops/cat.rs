@@ -1,7 +1,7 @@
 //! Several tensors in one: along an axis, or along a new one.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::kernel::lines::Lines;
 use crate::kernel::{self, Write};
@@ -20,8 +20,8 @@ pub(crate) struct Cat {
 impl TensorRule for Cat {
     const NAME: &'static str = "cat";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
-        let first = *x.first().ok_or(Rule::NoOperands)?;
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
+        let first = *x.first().ok_or(ErrorKind::NoOperands)?;
         let mut total = Some(0_usize);
         for &found in x.tensors {
             let expected = match found.get(self.axis) {
@@ -29,14 +29,14 @@ impl TensorRule for Cat {
                 None => first.clone(),
             };
             if *found != expected {
-                return Err(Rule::Shape { expected, found: found.clone() });
+                return Err(ErrorKind::Shape { expected, found: found.clone() });
             }
             total = total.and_then(|total| total.checked_add(found[self.axis]));
         }
         Shape::computed(first.iter().enumerate().map(|(k, &size)| if k == self.axis { total } else { Some(size) }))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape.clone(), |out| {
             let mut start = 0;
             for x in x.tensors {
@@ -123,7 +123,7 @@ pub fn stack<'t, T: Float>(operands: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
     };
     let shape = first.shape();
     if let Some(other) = operands.iter().find(|other| !other.is_failed() && other.shape() != shape) {
-        return first.fail("stack", Rule::Shape { expected: shape, found: other.shape() });
+        return first.fail("stack", ErrorKind::Shape { expected: shape, found: other.shape() });
     }
     let mut raised = Vec::with_capacity(operands.len());
     for operand in operands {
@@ -137,7 +137,7 @@ pub fn stack<'t, T: Float>(operands: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
 #[track_caller]
 pub(super) fn without_operands<'t, T: Float>(op: &'static str) -> Var<'t, T> {
     let tape: &'t Tape<T> = Box::leak(Box::new(Tape::new()));
-    Var::new(tape, tape.fail(Error::new(op, Rule::NoOperands)))
+    Var::new(tape, tape.fail(Error::new(op, ErrorKind::NoOperands)))
 }
 
 #[cfg(test)]

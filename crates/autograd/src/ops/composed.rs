@@ -1,7 +1,7 @@
 //! Elementwise formulas that are compositions, as accurate and nearly as fast as an op of their own.
 
 use super::random::{Distribution, Seed};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::var::{Term, Var};
 
@@ -183,7 +183,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn mvlgamma(self, p: u32) -> Self {
         if p == 0 {
-            return self.fail("mvlgamma", Rule::Argument { name: "p", must: "at least 1", found: p.to_string() });
+            return self.fail("mvlgamma", ErrorKind::Argument { name: "p", must: "at least 1", found: p.to_string() });
         }
         // A difference, a function and a sum for each term.
         if let Err(rule) = self.tape().must_have_room(3 * p as usize) {
@@ -213,7 +213,7 @@ impl<'t, T: Float> Var<'t, T> {
         let size = self.size(axis);
         if !size.is_multiple_of(2) {
             let found = self.shape().to_string();
-            return self.fail("glu", Rule::Argument { name: "the size of the axis", must: "even", found });
+            return self.fail("glu", ErrorKind::Argument { name: "the size of the axis", must: "even", found });
         }
         (self.slice(axis, 0..size / 2) * self.slice(axis, size / 2..size).sigmoid()).called("glu")
     }

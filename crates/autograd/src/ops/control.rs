@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::ops::Op;
 use crate::scalar::Scalar;
@@ -29,7 +29,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn item(self) -> Scalar<'t, T> {
         let shape = self.shape();
-        if shape.len() == 1 { self.element(0) } else { self.fail("item", Rule::NotScalar { shape }).element(0) }
+        if shape.len() == 1 { self.element(0) } else { self.fail("item", ErrorKind::NotScalar { shape }).element(0) }
     }
 
     /// The element at `index`, as a `Scalar`.
@@ -50,10 +50,10 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn at<const N: usize>(self, index: [usize; N]) -> Scalar<'t, T> {
         let shape = self.shape();
         if N != shape.rank() {
-            return self.fail("at", Rule::AxisCount { axes: N, shape }).element(0);
+            return self.fail("at", ErrorKind::AxisCount { axes: N, shape }).element(0);
         }
         if let Some(axis) = (0..N).find(|&axis| index[axis] >= shape[axis]) {
-            return self.fail("at", Rule::Index { index: index[axis], axis, shape }).element(0);
+            return self.fail("at", ErrorKind::Index { index: index[axis], axis, shape }).element(0);
         }
         self.element(index.iter().zip(shape.iter()).fold(0, |flat, (&i, &size)| flat * size + i))
     }
@@ -138,7 +138,7 @@ impl<'t, T: Float> Tape<T> {
             return Var::new(self, self.fail_as(tape, index));
         }
         if scalars.iter().filter(|scalar| scalar.index < LIMIT).any(|scalar| foreign(&scalar)) {
-            return Var::new(self, self.fail(Error::new("from_scalars", Rule::TwoTapes)));
+            return Var::new(self, self.fail(Error::new("from_scalars", ErrorKind::TwoTapes)));
         }
         let (start, len) = self.gather(scalars.iter().map(|scalar| scalar.index));
         let tracked = scalars.iter().any(|scalar| scalar.index < LIMIT);

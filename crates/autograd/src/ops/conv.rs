@@ -4,7 +4,7 @@
 //! One dimension is two with a height of one. A transposed convolution is the gradient of a convolution in its input.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::conv::{Conv, Pass};
 use crate::ops::Embed;
@@ -101,11 +101,11 @@ impl TensorRule for Conv2d {
     const NAME: &'static str = "conv2d";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         convolved(&self.conv, x)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         must_have_room::<T>(&self.conv, Pass::Output, x[0].shape(), x[1].shape())?;
         Ok(Tensor::build(shape, |out| self.conv.forward(x[0].view(), x[1].view(), None, out))?.into())
     }
@@ -124,11 +124,11 @@ pub(crate) struct BiasedConv2d {
 impl TensorRule for BiasedConv2d {
     const NAME: &'static str = Conv2d::NAME;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         convolved(&self.conv, x)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         must_have_room::<T>(&self.conv, Pass::Output, x[0].shape(), x[1].shape())?;
         let bias = x[2].in_order()?;
         Ok(Tensor::build(shape, |out| self.conv.forward(x[0].view(), x[1].view(), bias.as_slice(), out))?.into())
@@ -142,7 +142,7 @@ impl TensorRule for BiasedConv2d {
 }
 
 /// The shape of a convolution of images with filters, and a bias if there is one.
-fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, Rule> {
+fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
     let ([images, channels, height, width], [filters, of_group, rows, columns]) = (sizes(x[0])?, sizes(x[1])?);
     check_channels(conv.groups, channels, x[1], of_group.saturating_mul(conv.groups))?;
     let [out_height, out_width] = output(conv, [height, width], [rows, columns])?;
@@ -153,13 +153,13 @@ fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, Rule> {
 }
 
 /// Nothing where the channels of an image are those that a weight takes, and all channels divide into groups.
-fn check_channels(groups: usize, input: usize, weight: &Shape, takes: usize) -> Result<(), Rule> {
+fn check_channels(groups: usize, input: usize, weight: &Shape, takes: usize) -> Result<(), ErrorKind> {
     for channels in [input, weight[0]] {
         if channels.checked_rem(groups) != Some(0) {
-            return Err(Rule::Groups { channels, groups });
+            return Err(ErrorKind::Groups { channels, groups });
         }
     }
-    if takes == input { Ok(()) } else { Err(Rule::Channels { input, weight: weight.clone(), groups, takes }) }
+    if takes == input { Ok(()) } else { Err(ErrorKind::Channels { input, weight: weight.clone(), groups, takes }) }
 }
 
 /// The gradients of images and weight.
@@ -183,7 +183,7 @@ impl TensorRule for ConvInput {
     const NAME: &'static str = "conv_transpose2d";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let ([images, channels, height, width], [takes, of_group, rows, columns]) = (sizes(x[0])?, sizes(x[1])?);
         check_channels(self.conv.groups, channels, x[1], takes)?;
         if self.conv.output(self.input, [rows, columns]) != Some([height, width]) {
@@ -193,7 +193,7 @@ impl TensorRule for ConvInput {
         Shape::computed([Some(images), of_group.checked_mul(self.conv.groups), height, width])
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         must_have_room::<T>(&self.conv, Pass::Input, &shape, x[1].shape())?;
         let fill = |out: &mut [T]| self.conv.input_gradient(x[0].view(), x[1].view(), self.input, out);
         Ok(Tensor::build(shape, fill)?.into())
@@ -218,12 +218,12 @@ impl TensorRule for ConvWeight {
     const NAME: &'static str = "conv2d_weight";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let ([_, channels, ..], [_, filters, ..]) = (sizes(x[0])?, sizes(x[1])?);
         Ok(Shape::from([filters, channels / self.conv.groups, self.kernel[0], self.kernel[1]]))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         must_have_room::<T>(&self.conv, Pass::Weight, x[0].shape(), &shape)?;
         let fill = |out: &mut [T]| self.conv.weight_gradient(x[0].view(), x[1].view(), self.kernel, out);
         Ok(Tensor::build(shape, fill)?.into())
@@ -236,8 +236,8 @@ impl TensorRule for ConvWeight {
     }
 }
 
-fn sizes(found: &Shape) -> Result<[usize; 4], Rule> {
-    found[..].try_into().map_err(|_| Rule::Rank { what: "an operand", expected: 4, found: found.clone() })
+fn sizes(found: &Shape) -> Result<[usize; 4], ErrorKind> {
+    found[..].try_into().map_err(|_| ErrorKind::Rank { what: "an operand", expected: 4, found: found.clone() })
 }
 
 /// Height and width: the last two axes.
@@ -246,12 +246,12 @@ fn plane(shape: &Shape) -> [usize; 2] {
     [shape[rank - 2], shape[rank - 1]]
 }
 
-fn no_window(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Rule {
-    Rule::Window { window: kernel.into(), dilation: conv.dilation.into(), input: input.into() }
+fn no_window(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> ErrorKind {
+    ErrorKind::Window { window: kernel.into(), dilation: conv.dilation.into(), input: input.into() }
 }
 
-fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], Rule> {
-    conv.output(input, kernel).ok_or_else(|| Rule::Window {
+fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], ErrorKind> {
+    conv.output(input, kernel).ok_or_else(|| ErrorKind::Window {
         window: kernel.to_vec(),
         dilation: conv.dilation.to_vec(),
         input: [0, 1].map(|axis| input[axis].saturating_add(conv.padding[axis].saturating_mul(2))).to_vec(),
@@ -261,7 +261,7 @@ fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 
 /// # Errors
 /// When memory has no room for what a convolution of these images works in: the padding and the steps within a window may be
 /// far larger than the images and the output.
-fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Result<(), Rule> {
+fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Result<(), ErrorKind> {
     if Buffer::<T>::has_room(conv.space::<T>(pass, x, w)) {
         return Ok(());
     }
@@ -269,7 +269,7 @@ fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Re
         Some(axis) => size.saturating_add(conv.padding[axis].saturating_mul(2)),
         None => size,
     };
-    Err(Rule::Memory { shape: x.iter().enumerate().map(padded).collect() })
+    Err(ErrorKind::Memory { shape: x.iter().enumerate().map(padded).collect() })
 }
 
 /// The operands of a convolution over one or two axes as those of one over two.
@@ -283,14 +283,14 @@ struct ConvOperands {
 }
 
 impl ConvOperands {
-    fn new<const N: usize>(x: &Shape, weight: &Shape) -> Result<Self, Rule> {
+    fn new<const N: usize>(x: &Shape, weight: &Shape) -> Result<Self, ErrorKind> {
         if weight.rank() != N + 2 {
-            return Err(Rule::Rank { what: "the weight", expected: N + 2, found: weight.clone() });
+            return Err(ErrorKind::Rank { what: "the weight", expected: N + 2, found: weight.clone() });
         }
         let (batched, sizes) = match x.rank().checked_sub(N) {
             Some(2) => (true, &x[..]),
             Some(1) => (false, &x[..]),
-            _ => return Err(Rule::Rank { what: "the input", expected: N + 2, found: x.clone() }),
+            _ => return Err(ErrorKind::Rank { what: "the input", expected: N + 2, found: x.clone() }),
         };
         let images = if batched { sizes[0] } else { 1 };
         let of = |shape: &[usize], channels: usize| {
@@ -325,10 +325,10 @@ pub(super) fn two<const N: usize>(settings: [usize; N], unit: usize) -> [usize; 
 }
 
 /// Every stride and dilation is at least one.
-fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), Rule> {
+fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), ErrorKind> {
     for (name, steps) in [("stride", stride), ("dilation", dilation)] {
         if steps.contains(&0) {
-            return Err(Rule::Argument { name, must: "at least 1", found: format!("{steps:?}") });
+            return Err(ErrorKind::Argument { name, must: "at least 1", found: format!("{steps:?}") });
         }
     }
     Ok(())
@@ -343,7 +343,7 @@ struct Forward {
 }
 
 impl Forward {
-    fn new<const N: usize>(x: &Shape, weight: &Shape, options: &ConvOptions<N>) -> Result<Self, Rule> {
+    fn new<const N: usize>(x: &Shape, weight: &Shape, options: &ConvOptions<N>) -> Result<Self, ErrorKind> {
         let &ConvOptions { stride, dilation, groups, .. } = options;
         let operands = ConvOperands::new::<N>(x, weight)?;
         check_steps(&stride, &dilation)?;
@@ -352,7 +352,7 @@ impl Forward {
             Padding::Size(padding) => (two(padding, 0), [0, 0]),
             Padding::Same if stride != [1, 1] => {
                 let found = format!("{:?}", options.stride);
-                return Err(Rule::Argument { name: "stride", must: "1 where the padding is \"same\"", found });
+                return Err(ErrorKind::Argument { name: "stride", must: "1 where the padding is \"same\"", found });
             }
             Padding::Same => {
                 let kernel = operands.kernel();
@@ -376,7 +376,7 @@ impl Transposed {
         weight: &Shape,
         bias: Option<&Shape>,
         options: &ConvTransposeOptions<N>,
-    ) -> Result<Self, Rule> {
+    ) -> Result<Self, ErrorKind> {
         let &ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = options;
         let operands = ConvOperands::new::<N>(x, weight)?;
         check_steps(&stride, &dilation)?;
@@ -385,7 +385,7 @@ impl Transposed {
         }
         if output_padding.iter().zip(&stride).any(|(extra, stride)| extra >= stride) {
             let found = format!("{output_padding:?} for stride {stride:?}");
-            return Err(Rule::Argument { name: "output_padding", must: "less than the stride", found });
+            return Err(ErrorKind::Argument { name: "output_padding", must: "less than the stride", found });
         }
         let conv = Conv { stride: two(stride, 1), padding: two(padding, 0), dilation: two(dilation, 1), groups };
         let (input, kernel, extra) = (operands.input(), operands.kernel(), two(output_padding, 0));

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::nll::NegativeLogLikelihoodAdjoint;
 use super::{Cotangents, KeptShape, Operands, Saved, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::kernel;
@@ -70,11 +70,11 @@ pub(crate) struct SoftmaxCrossEntropyAdjoint(ClassLoss);
 impl TensorRule for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         self.0.shape(x[0], x.get(1).copied(), x.integers[0])
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         let (targets, x, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], x.get(1));
         let log = Tensor::build(x.shape().clone(), |out| kernel::softmax::log_softmax(x.view(), self.0.axis, out))?;
         Ok(Value { tensor: targets.loss(&log, weight)?, saved: Saved::Tensor(log) })
@@ -96,12 +96,12 @@ impl TensorRule for SoftmaxCrossEntropy {
 impl TensorRule for SoftmaxCrossEntropyAdjoint {
     const NAME: &'static str = "softmax_cross_entropy_adjoint";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         self.0.shape(x[0], x.get(2).copied(), x.integers[0])?;
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (targets, log, g, weight) = (self.0.of(x[0].shape(), &x.integers[0])?, &x[0], &x[1], x.get(2));
         Ok(Tensor::build(shape, |out| targets.gradient(log, g, weight, out))?.into())
     }
@@ -143,7 +143,7 @@ impl<T: Float> Factors<T> {
 
 impl ClassLoss {
     /// Of logits of this shape, which have an axis of classes.
-    pub(super) fn new<T: Float>(shape: &Shape, options: &CrossEntropy<T>) -> Result<Self, Rule> {
+    pub(super) fn new<T: Float>(shape: &Shape, options: &CrossEntropy<T>) -> Result<Self, ErrorKind> {
         Ok(ClassLoss {
             ignored: options.ignore_index,
             smoothing: options.label_smoothing,
@@ -153,20 +153,20 @@ impl ClassLoss {
     }
 
     /// The shape of the loss of logits of this shape.
-    pub(super) fn shape(&self, logits: &Shape, weight: Option<&Shape>, targets: &Shape) -> Result<Shape, Rule> {
+    pub(super) fn shape(&self, logits: &Shape, weight: Option<&Shape>, targets: &Shape) -> Result<Shape, ErrorKind> {
         if let Some(weight) = weight {
             weight.must_be("the weights of the classes", &[logits[self.axis]])?;
         }
         if !(0.0..=1.0).contains(&self.smoothing) {
             let found = self.smoothing.to_string();
-            return Err(Rule::Argument { name: "label_smoothing", must: "between 0 and 1", found });
+            return Err(ErrorKind::Argument { name: "label_smoothing", must: "between 0 and 1", found });
         }
         targets.must_be("the targets", &logits.reduced(&[self.axis]))?;
         Ok(if self.reduction == Reduction::None { targets.clone() } else { Shape::default() })
     }
 
     /// The targets, if all are classes of logits of this shape or ignored.
-    pub(super) fn of(&self, shape: &Shape, targets: &Integers) -> Result<Targets<'_>, Rule> {
+    pub(super) fn of(&self, shape: &Shape, targets: &Integers) -> Result<Targets<'_>, ErrorKind> {
         let targets = Targets { of: self, targets: targets.in_order()? };
         let classes = shape[self.axis];
         if targets.targets.below <= classes {
@@ -174,7 +174,7 @@ impl ClassLoss {
         }
         let is_outside = |&&target: &&usize| target >= classes && self.ignored != Some(target);
         match targets.targets().iter().find(is_outside) {
-            Some(&index) => Err(Rule::Index { index, axis: self.axis, shape: shape.clone() }),
+            Some(&index) => Err(ErrorKind::Index { index, axis: self.axis, shape: shape.clone() }),
             None => Ok(targets),
         }
     }
@@ -210,7 +210,7 @@ impl Targets<'_> {
     }
 
     /// The loss from contiguous logarithms.
-    pub(super) fn loss<T: Float>(&self, log: &Tensor<T>, weight: Option<&Tensor<T>>) -> Result<Tensor<T>, Rule> {
+    pub(super) fn loss<T: Float>(&self, log: &Tensor<T>, weight: Option<&Tensor<T>>) -> Result<Tensor<T>, ErrorKind> {
         let each = self.losses(log, &self.factors(weight))?;
         Ok(match self.of.reduction {
             Reduction::None => each,
@@ -220,7 +220,7 @@ impl Targets<'_> {
     }
 
     /// The loss of every line, with the shape of the targets.
-    fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Result<Tensor<T>, Rule> {
+    fn losses<T: Float>(&self, log: &Tensor<T>, factors: &Factors<T>) -> Result<Tensor<T>, ErrorKind> {
         let lines = Lines::new(log.shape(), self.of.axis);
         let log = log.as_slice().unwrap_or_default();
         let per_class = factors.at_each / T::from_f64(lines.len as f64);

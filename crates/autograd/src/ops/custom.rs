@@ -7,7 +7,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::engine::Factor;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op};
 use crate::tape::{Input, Inputs, Node, Tape};
@@ -70,7 +70,7 @@ impl<T: Float> CustomRule<T> for NumericAdjoint<T> {
 
     fn vjp<'t>(&self, _: &[Var<'t, T>], _: &[Var<'t, T>], _: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
         let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
-        Err(Error::new(self.name(), Rule::NotDifferentiable { why }))
+        Err(Error::new(self.name(), ErrorKind::NotDifferentiable { why }))
     }
 
     fn is_differentiable_again(&self) -> bool {
@@ -283,7 +283,7 @@ pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
         return [failed; M];
     }
     if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
-        return fail(Error::at_line(rule.name(), Rule::TwoTapes, site));
+        return fail(Error::at_line(rule.name(), ErrorKind::TwoTapes, site));
     }
     let inputs: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
     match record_rule(tape, rule, &inputs, site) {

@@ -1,7 +1,7 @@
 //! Diagonals: views of a matrix, and matrices around a vector.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::{self, Write};
 use crate::shape::Shape;
@@ -60,11 +60,11 @@ impl TensorRule for Diagonal {
     const NAME: &'static str = "diagonal";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(self.line.shape(x[0]))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(x[0].with_layout(self.line.view(&x[0].layout)).into())
     }
 
@@ -84,11 +84,11 @@ impl TensorRule for DiagonalEmbed {
     const NAME: &'static str = "diag_embed";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, _: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, _: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape.clone(), |out| {
             let places = self.line.view(&Layout::contiguous(shape));
             out.fill(T::ZERO);
@@ -121,7 +121,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn diagonal(self, offset: isize, rows: isize, columns: isize) -> Self {
         let shape = self.shape();
         match (shape.axis(rows), shape.axis(columns)) {
-            (Ok(row), Ok(column)) if row == column => self.fail("diagonal", Rule::RepeatedAxis { axis: columns }),
+            (Ok(row), Ok(column)) if row == column => self.fail("diagonal", ErrorKind::RepeatedAxis { axis: columns }),
             (Ok(rows), Ok(columns)) => self.record(Diagonal { line: Line { offset, rows, columns } }, &[]),
             (Err(rule), _) | (_, Err(rule)) => self.fail("diagonal", rule),
         }
@@ -146,7 +146,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn diag_embed(self, offset: isize) -> Self {
         let shape = self.shape();
         let Some((&length, batch)) = shape.split_last() else {
-            return self.fail("diag_embed", Rule::Axis { axis: -1, shape });
+            return self.fail("diag_embed", ErrorKind::Axis { axis: -1, shape });
         };
         let size = length.checked_add(offset.unsigned_abs());
         let line = Line { offset, rows: batch.len(), columns: batch.len() + 1 };
@@ -177,7 +177,7 @@ impl<'t, T: Float> Var<'t, T> {
         match self.rank() {
             1 => self.diag_embed(offset),
             2 => self.diagonal(offset, 0, 1),
-            _ => self.fail("diag", Rule::Rank { what: "the operand", expected: 2, found: self.shape() }),
+            _ => self.fail("diag", ErrorKind::Rank { what: "the operand", expected: 2, found: self.shape() }),
         }
     }
 }

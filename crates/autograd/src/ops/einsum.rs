@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::cat::without_operands;
 use super::product::MatMul;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::shape::Shape;
 use crate::var::Var;
@@ -269,7 +269,7 @@ pub fn einsum<'t, T: Float>(equation: &str, operands: &[Var<'t, T>]) -> Var<'t, 
     let shapes: Vec<Shape> = operands.iter().map(|operand| operand.shape()).collect();
     let equation = match Equation::parse(equation, &shapes) {
         Ok(equation) => equation,
-        Err(problem) => return first.fail("einsum", Rule::Equation { equation: equation.to_string(), problem }),
+        Err(problem) => return first.fail("einsum", ErrorKind::Equation { equation: equation.to_string(), problem }),
     };
     let mut left = Vec::with_capacity(operands.len());
     for (&x, labels) in operands.iter().zip(&equation.operands) {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::reduce::Keep;
 use super::search::Search;
 use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel;
@@ -31,11 +31,11 @@ pub(crate) struct Amin {
 impl TensorRule for Amax {
     const NAME: &'static str = "amax";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         left(x[0], &self.axes)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| kernel::reduce::max(x[0].view(), &self.axes, out))?.into())
     }
 
@@ -47,11 +47,11 @@ impl TensorRule for Amax {
 impl TensorRule for Amin {
     const NAME: &'static str = "amin";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         left(x[0], &self.axes)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| kernel::reduce::min(x[0].view(), &self.axes, out))?.into())
     }
 
@@ -61,15 +61,15 @@ impl TensorRule for Amin {
 }
 
 /// What the reduction of a shape leaves, which has no element where it has none either.
-fn left(shape: &Shape, axes: &[usize]) -> Result<Shape, Rule> {
+fn left(shape: &Shape, axes: &[usize]) -> Result<Shape, ErrorKind> {
     let left = shape.keep_reduced(axes);
     check_not_empty(shape, &left)?;
     Ok(left)
 }
 
 /// Nothing has no largest element.
-pub(super) fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), Rule> {
-    if shape.contains(&0) && !left.contains(&0) { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
+pub(super) fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), ErrorKind> {
+    if shape.contains(&0) && !left.contains(&0) { Err(ErrorKind::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
 /// The gradient of an extreme, in equal shares to all elements that attain it: `attains` is 1 for them.
@@ -284,7 +284,7 @@ impl<T: Float> Tensor<T> {
     /// The largest element; NaN if there is one.
     ///
     /// # Errors
-    /// [`Rule::Empty`] for no elements.
+    /// [`ErrorKind::Empty`] for no elements.
     #[track_caller]
     pub fn max(&self) -> Result<T> {
         check_not_empty(self.shape(), &Shape::default()).map_err(Error::at("max"))?;
@@ -294,7 +294,7 @@ impl<T: Float> Tensor<T> {
     /// The smallest element; NaN if there is one.
     ///
     /// # Errors
-    /// [`Rule::Empty`] for no elements.
+    /// [`ErrorKind::Empty`] for no elements.
     #[track_caller]
     pub fn min(&self) -> Result<T> {
         check_not_empty(self.shape(), &Shape::default()).map_err(Error::at("min"))?;
@@ -314,7 +314,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
+    /// [`ErrorKind::Axis`], [`ErrorKind::RepeatedAxis`] or [`ErrorKind::Empty`].
     #[track_caller]
     pub fn amax(&self, axes: impl Into<Axes>) -> Result<Self> {
         self.extreme_over(axes.into(), kernel::reduce::max).map_err(Error::at("amax"))
@@ -333,13 +333,13 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`], [`Rule::RepeatedAxis`] or [`Rule::Empty`].
+    /// [`ErrorKind::Axis`], [`ErrorKind::RepeatedAxis`] or [`ErrorKind::Empty`].
     #[track_caller]
     pub fn amin(&self, axes: impl Into<Axes>) -> Result<Self> {
         self.extreme_over(axes.into(), kernel::reduce::min).map_err(Error::at("amin"))
     }
 
-    fn extreme_over(&self, axes: Axes, fold: impl FnOnce(View<'_, T>, &[usize], &mut [T])) -> Result<Self, Rule> {
+    fn extreme_over(&self, axes: Axes, fold: impl FnOnce(View<'_, T>, &[usize], &mut [T])) -> Result<Self, ErrorKind> {
         check_not_empty(self.shape(), &self.shape().reduced(&self.shape().axes(&axes)?))?;
         self.fold_axes(axes, fold)
     }
@@ -357,7 +357,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`], or [`Rule::Empty`] when the axis has no elements.
+    /// [`ErrorKind::Axis`], or [`ErrorKind::Empty`] when the axis has no elements.
     #[track_caller]
     pub fn argmax(&self, axis: isize) -> Result<Tensor<usize>> {
         self.search(axis, kernel::reduce::argmax).map_err(Error::at("argmax"))
@@ -376,7 +376,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`], or [`Rule::Empty`] when the axis has no elements.
+    /// [`ErrorKind::Axis`], or [`ErrorKind::Empty`] when the axis has no elements.
     #[track_caller]
     pub fn argmin(&self, axis: isize) -> Result<Tensor<usize>> {
         self.search(axis, kernel::reduce::argmin).map_err(Error::at("argmin"))
@@ -387,7 +387,7 @@ impl<T: Float> Tensor<T> {
         &self,
         axis: isize,
         search: impl FnOnce(View<'_, T>, usize, &mut [usize]),
-    ) -> Result<Tensor<usize>, Rule> {
+    ) -> Result<Tensor<usize>, ErrorKind> {
         let axis = self.shape().axis(axis)?;
         let left = self.shape().reduced(&[axis]);
         check_not_empty(self.shape(), &left)?;
@@ -443,7 +443,7 @@ mod tests {
         assert_eq!(Tape::new().var(x()).amin(1).value().unwrap().shape(), &[0].into());
         assert_eq!(x().argmax(1).unwrap(), Tensor::zeros([0]));
         for error in [x().max().unwrap_err(), x().amin(0).unwrap_err(), x().argmin(0).unwrap_err()] {
-            assert_eq!(error.rule, Rule::Empty { shape: [0, 2].into() });
+            assert_eq!(error.kind, ErrorKind::Empty { shape: [0, 2].into() });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Elements picked and put by index. Indices are operands, which every operation checks.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::kernel;
@@ -21,12 +21,12 @@ impl TensorRule for Gather {
     const NAME: &'static str = "gather";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         check_index(x.integers[0], self.axis, x[0])?;
         Ok(x.integers[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let index = &x.integers[0];
         index.must_index(self.axis, x[0].shape())?;
         let gather = |out: &mut [T]| kernel::index::gather(x[0].view(), self.axis, index.list.view(), out);
@@ -50,12 +50,12 @@ impl TensorRule for ScatterAdd {
     const NAME: &'static str = "scatter_add";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         check_source(x, self.axis, &self.to)?;
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         scattered(x, self.axis, shape, kernel::index::scatter_add)
     }
 
@@ -75,12 +75,12 @@ impl TensorRule for Scatter {
     const NAME: &'static str = "scatter";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         check_source(x, self.axis, &self.to)?;
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         scattered(x, self.axis, shape, kernel::index::scatter)
     }
 
@@ -99,12 +99,12 @@ impl TensorRule for ScatterAdjoint {
     const NAME: &'static str = "scatter_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         check_index(x.integers[0], self.axis, x[0])?;
         Ok(x.integers[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (axis, index, to) = (self.axis, &x.integers[0], x[0].shape());
         index.must_index(axis, to)?;
         let numbers: Tensor<usize> = (0..shape.len()).collect();
@@ -139,11 +139,11 @@ impl TensorRule for IndexSelect {
     const NAME: &'static str = "index_select";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(with_rows(x[0], self.axis, x.integers[0]))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let index = x.integers[0].in_order()?;
         index.must_index(self.axis, x[0].shape())?;
         let select = |out: &mut [T]| kernel::index::index_select(x[0].view(), self.axis, index.as_slice(), out);
@@ -167,12 +167,12 @@ impl TensorRule for IndexAdd {
     const NAME: &'static str = "index_add";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let (before, after) = (&x[0][..self.axis], &x[0][self.axis + x.integers[0].rank()..]);
         Ok(before.iter().chain([&self.size]).chain(after).copied().collect())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let index = x.integers[0].in_order()?;
         index.must_index(self.axis, &shape)?;
         let rows = x[0].reshaped(shape.with(self.axis, index.list.len()))?;
@@ -198,12 +198,12 @@ impl TensorRule for Except {
     const NAME: &'static str = "except";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         x.integers[0].must_be("the index", x[0])?;
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (index, x) = (x.integers[0].in_order()?, x[0].in_order()?);
         let elements = |out: &mut [T]| {
             let x = x.as_slice().unwrap_or_default();
@@ -224,7 +224,7 @@ fn with_rows(shape: &Shape, axis: usize, index: &Shape) -> Shape {
 }
 
 /// The index fits `shape`: it has the same rank, and is nowhere larger but along the axis.
-fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), Rule> {
+fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
     let fits = |k: usize| k == axis || index[k] <= shape[k];
     if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
         return Ok(());
@@ -234,7 +234,7 @@ fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), Rule> {
 }
 
 /// The index fits `shape`, and has an element of the source for each place.
-fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), Rule> {
+fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
     check_index(x.integers[0], axis, shape)?;
     x[0].must_be("the source", x.integers[0])
 }
@@ -245,7 +245,7 @@ fn scattered<T: Float>(
     axis: usize,
     to: Shape,
     put: fn(View<'_, T>, usize, View<'_, usize>, &Shape, &mut [T]),
-) -> Result<Value<T>, Rule> {
+) -> Result<Value<T>, ErrorKind> {
     let index = &x.integers[0];
     index.must_index(axis, &to)?;
     Ok(Tensor::build(to.clone(), |out| {
@@ -256,10 +256,10 @@ fn scattered<T: Float>(
 }
 
 /// The index is a list.
-fn check_list(index: &Shape) -> Result<(), Rule> {
+fn check_list(index: &Shape) -> Result<(), ErrorKind> {
     match index.rank() {
         0 | 1 => Ok(()),
-        _ => Err(Rule::Rank { what: "the index", expected: 1, found: index.clone() }),
+        _ => Err(ErrorKind::Rank { what: "the index", expected: 1, found: index.clone() }),
     }
 }
 
@@ -295,12 +295,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: `[.., d, ..]`, `index` `[.., n, ..]` → `[.., n, ..]`, where the axes but `axis` broadcast.
     ///
     /// ```
-    /// use autograd::{Order, Tape};
+    /// use autograd::{SortOrder, Tape};
     ///
     /// let tape = Tape::new();
     /// // Every row in order.
     /// let x = tape.constant([[3.0_f32, 1.0, 2.0], [4.0, 6.0, 5.0]]);
-    /// let sorted = x.take_along_dim(x.argsort(1, Order::Ascending), 1);
+    /// let sorted = x.take_along_dim(x.argsort(1, SortOrder::Ascending), 1);
     /// assert_eq!(sorted.value()?, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into());
     /// # Ok::<(), autograd::Error>(())
     /// ```
@@ -447,7 +447,7 @@ impl<'t, T: Float> Var<'t, T> {
         match shape.rank() {
             2 => self.record_with(IndexSelect { axis: 0 }, &[], &[index]).called("embedding"),
             _ => {
-                let rule = Rule::Rank { what: "the table", expected: 2, found: shape };
+                let rule = ErrorKind::Rank { what: "the table", expected: 2, found: shape };
                 self.and_indices(index).fail("embedding", rule)
             }
         }
@@ -499,10 +499,10 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 /// The shapes of operand and index, broadcast to each other along all axes but `axis`.
-fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape), Rule> {
+fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape), ErrorKind> {
     let axis = shape.axis(axis)?;
     if index.rank() != shape.rank() {
-        return Err(Rule::Rank { what: "the index", expected: shape.rank(), found: index.clone() });
+        return Err(ErrorKind::Rank { what: "the index", expected: shape.rank(), found: index.clone() });
     }
     let common = shape.with(axis, 1).broadcast(&index.with(axis, 1))?;
     Ok((common.with(axis, shape[axis]), common.with(axis, index[axis])))
@@ -523,7 +523,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Index`] when an index is not below `classes`.
+    /// [`ErrorKind::Index`] when an index is not below `classes`.
     #[track_caller]
     pub fn one_hot(index: &Tensor<usize>, classes: usize) -> Result<Self> {
         let shape: Shape = index.shape().iter().copied().chain([classes]).collect();

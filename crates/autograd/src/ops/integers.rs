@@ -2,7 +2,7 @@
 //! same integers in another shape. No gradient flows through them.
 
 use super::search::Search;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -38,24 +38,24 @@ impl IntegerOp {
     }
 
     /// The value of a function of a tensor.
-    pub fn of_tensor<T: Float>(&self, x: &Tensor<T>) -> Result<Integers, Rule> {
+    pub fn of_tensor<T: Float>(&self, x: &Tensor<T>) -> Result<Integers, ErrorKind> {
         match *self {
             IntegerOp::Search { search, axis } => search.find(x, axis),
-            _ => Err(Rule::NoOperands),
+            _ => Err(ErrorKind::NoOperands),
         }
     }
 
     /// The value of a function of integers.
-    pub fn of_integers(&self, x: &Integers) -> Result<Integers, Rule> {
+    pub fn of_integers(&self, x: &Integers) -> Result<Integers, ErrorKind> {
         match self {
-            IntegerOp::Reshape(to) => x.arranged(|x| x.reshape(to).map_err(|error| error.rule)),
+            IntegerOp::Reshape(to) => x.arranged(|x| x.reshape(to).map_err(|error| error.kind)),
             IntegerOp::BroadcastTo(to) => x.arranged(|x| x.stretched(to)),
             IntegerOp::Seed { draw } => {
                 let mut state = x.list.iter().map(|integer| integer as u64);
-                let (key, drawn) = state.next().zip(state.next()).ok_or(Rule::NoOperands)?;
+                let (key, drawn) = state.next().zip(state.next()).ok_or(ErrorKind::NoOperands)?;
                 Ok(seed(key, drawn.wrapping_add(*draw)))
             }
-            _ => Err(Rule::NoOperands),
+            _ => Err(ErrorKind::NoOperands),
         }
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::lines::Packed;
 use crate::kernel::{self, Write};
@@ -19,7 +19,7 @@ pub(crate) struct Linear;
 impl TensorRule for Linear {
     const NAME: &'static str = "linear";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let shape = output_shape(x[0], x[1])?;
         if let Some(bias) = x.get(2) {
             bias.must_be("the bias", &x[1][..1])?;
@@ -27,7 +27,7 @@ impl TensorRule for Linear {
         Ok(shape)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (weight, bias) = (&x[1], x.get(2));
         let x = as_matrix(&x[0])?;
         let transposed = weight.layout.permute(&[1, 0]);
@@ -53,24 +53,24 @@ impl TensorRule for Linear {
 }
 
 /// `[.., in]` and `[out, in]` → `[.., out]`.
-fn output_shape(x: &Shape, weight: &Shape) -> Result<Shape, Rule> {
+fn output_shape(x: &Shape, weight: &Shape) -> Result<Shape, ErrorKind> {
     let &[outputs, inputs] = &weight[..] else {
-        return Err(Rule::Rank { what: "the weight", expected: 2, found: weight.clone() });
+        return Err(ErrorKind::Rank { what: "the weight", expected: 2, found: weight.clone() });
     };
     match &x[..] {
-        [] => Err(Rule::MinRank { what: "the input", least: 1, found: x.clone() }),
+        [] => Err(ErrorKind::MinRank { what: "the input", least: 1, found: x.clone() }),
         [.., last] if *last != inputs => {
-            Err(Rule::InnerSizes { left: x.clone(), right: Shape::from([inputs, outputs]) })
+            Err(ErrorKind::InnerSizes { left: x.clone(), right: Shape::from([inputs, outputs]) })
         }
         _ => Ok(x.with(x.rank() - 1, outputs)),
     }
 }
 
 /// All axes but the last as one.
-fn as_matrix<T: Float>(x: &Tensor<T>) -> Result<Tensor<T>, Rule> {
+fn as_matrix<T: Float>(x: &Tensor<T>) -> Result<Tensor<T>, ErrorKind> {
     match x.rank() {
         2 => Ok(x.clone()),
-        _ => x.reshape(rows_shape(x.shape())).map_err(|error| error.rule),
+        _ => x.reshape(rows_shape(x.shape())).map_err(|error| error.kind),
     }
 }
 

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::reduce::Keep;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
 use crate::ops::elementwise::Elementwise;
@@ -33,16 +33,16 @@ impl TensorRule for Variance {
     const NAME: &'static str = "var";
 
     /// In two passes: a sum of squares minus the square of the sum would lose the digits that they share.
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].keep_reduced(&self.axes))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let x = &x[0];
         let per_element = T::from_f64(shape.len() as f64 / x.len() as f64);
         let mut mean = Tensor::build(shape.clone(), |out| kernel::reduce::sum(x.view(), &self.axes, out))?;
         mean.make_mut().iter_mut().for_each(|mean| *mean *= per_element);
-        let centred = Elementwise::sub.of_tensors([x, &mean]).map_err(|error| error.rule)?;
+        let centred = Elementwise::sub.of_tensors([x, &mean]).map_err(|error| error.kind)?;
         let scale = T::from_f64(self.scale(x.shape()));
         Ok(Tensor::build(shape, |out| {
             kernel::reduce::sum_of_squares(centred.view(), &self.axes, out);
@@ -68,11 +68,11 @@ pub(crate) struct LogSumExp {
 impl TensorRule for LogSumExp {
     const NAME: &'static str = "logsumexp";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].keep_reduced(&[self.axis]))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| kernel::softmax::logsumexp(x[0].view(), self.axis, out))?.into())
     }
 
@@ -306,7 +306,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
     #[track_caller]
     pub fn var_axes(&self, axes: impl Into<Axes>, correction: usize) -> Result<Self> {
         self.variance("var_axes", axes.into(), correction)
@@ -338,7 +338,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
     #[track_caller]
     pub fn std_axes(&self, axes: impl Into<Axes>, correction: usize) -> Result<Self> {
         Ok(self.variance("std_axes", axes.into(), correction)?.sqrt())

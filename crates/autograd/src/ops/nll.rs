@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::cross_entropy::{ClassLoss, CrossEntropy};
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::shape::Shape;
@@ -26,11 +26,11 @@ impl TensorRule for NegativeLogLikelihood {
     const NAME: &'static str = "nll";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         self.0.shape(x[0], x.get(1).copied(), x.integers[0])
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         let log = x[0].in_order()?;
         Ok(self.0.of(log.shape(), &x.integers[0])?.loss(&log, x.get(1))?.into())
     }
@@ -45,12 +45,12 @@ impl TensorRule for NegativeLogLikelihoodAdjoint {
     const NAME: &'static str = "nll_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         self.of.shape(&self.to, x.get(1).copied(), x.integers[0])?;
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let targets = self.of.of(&self.to, &x.integers[0])?;
         Ok(Tensor::build(shape, |out| targets.put_back(&x[0], x.get(1), &self.to, out))?.into())
     }

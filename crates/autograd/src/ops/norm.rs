@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::extreme::shared_by_ties;
 use super::reduce::Keep;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
 use crate::kernel::math::Math;
@@ -26,15 +26,15 @@ pub(crate) struct Norm {
 impl TensorRule for Norm {
     const NAME: &'static str = "norm";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let left = x[0].keep_reduced(&self.axes);
         if self.p == f64::NEG_INFINITY && x[0].is_empty() && !left.is_empty() {
-            return Err(Rule::Empty { shape: x[0].clone() });
+            return Err(ErrorKind::Empty { shape: x[0].clone() });
         }
         Ok(left)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| self.fold(&x[0], out))?.into())
     }
 
@@ -143,7 +143,7 @@ impl<T: Float> Tensor<T> {
     /// The p-norm of all elements, as [`Var::norm`].
     ///
     /// # Errors
-    /// [`Rule::Empty`] for p = −∞ of no elements.
+    /// [`ErrorKind::Empty`] for p = −∞ of no elements.
     #[track_caller]
     pub fn norm(&self, p: f64) -> Result<T> {
         let norm = Norm { axes: (0..self.rank()).collect(), p };

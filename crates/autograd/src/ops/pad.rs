@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::index::IndexSelect;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::{self, Write};
 use crate::shape::Shape;
@@ -36,11 +36,11 @@ pub(crate) struct Pad {
 impl TensorRule for Pad {
     const NAME: &'static str = "pad";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Shape::computed(x[0].iter().zip(&self.counts).map(|(&size, &counts)| padded(size, counts)))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let x = &x[0];
         let inside = |layout: Layout, axis: usize| {
             let start = self.counts[axis].0;
@@ -85,14 +85,14 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn pad(self, counts: &[(isize, isize)], padding: PadMode) -> Self {
         let shape = self.shape();
         let Some(skip) = shape.rank().checked_sub(counts.len()) else {
-            return self.fail("pad", Rule::AxisCount { axes: counts.len(), shape });
+            return self.fail("pad", ErrorKind::AxisCount { axes: counts.len(), shape });
         };
         let mut cropped = self;
         for (k, &(before, after)) in counts.iter().enumerate() {
             let (start, size) = (before.min(0).unsigned_abs(), shape[skip + k]);
             let end = size.saturating_sub(after.min(0).unsigned_abs());
             if start > end {
-                return self.fail("pad", Rule::Range { start, end, step: 1, axis: skip + k, shape });
+                return self.fail("pad", ErrorKind::Range { start, end, step: 1, axis: skip + k, shape });
             }
             if end - start < size {
                 cropped = cropped.slice((skip + k) as isize, start..end);
@@ -120,7 +120,7 @@ impl<'t, T: Float> Var<'t, T> {
             };
             if before > most || after > most {
                 let found = format!("({before}, {after}) for axis {axis} of shape {}", padded.shape());
-                return padded.fail("pad", Rule::Argument { name: "counts", must, found });
+                return padded.fail("pad", ErrorKind::Argument { name: "counts", must, found });
             }
             let index = Shape::computed([self::padded(size, (before, after))]).and_then(|len| {
                 Tensor::build(len, |index| {

@@ -5,7 +5,7 @@
 
 use super::conv::two;
 use super::{Cotangents, KeptShape, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
 use crate::kernel::Write;
@@ -91,7 +91,7 @@ pub(crate) struct MaxPool {
 impl TensorRule for MaxPool {
     const NAME: &'static str = "max_pool2d";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let output = match self.windows {
             Windows::Sliding(window) => output(&window, as_planes(x[0], 2)?)?,
             Windows::Parts(parts) => check_parts(x[0], parts, 2).map(|()| parts)?,
@@ -99,7 +99,7 @@ impl TensorRule for MaxPool {
         Ok(with_plane(x[0], output))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let x = &x[0];
         let (tensor, indices) = Tensor::build_pair([shape.clone(), shape], |out, indices| match self.windows {
             Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
@@ -127,13 +127,13 @@ impl TensorRule for Pick {
     const NAME: &'static str = "pick";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let shape = with_plane(x[0], plane(x.integers[0]));
         x.integers[0].must_be("the indices", &shape)?;
         Ok(shape)
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let ([height, width], places) = (plane(x[0].shape()), x.integers[0].in_order()?);
         check_places(&places, [height, width])?;
         let per_plane = len_of(&plane(&shape));
@@ -156,13 +156,13 @@ impl TensorRule for Unpick {
     const NAME: &'static str = "max_unpool2d";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         as_planes(x[0], 2)?;
         x.integers[0].must_be("the indices", x[0])?;
         Ok(with_plane(x[0], self.size))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let ([height, width], places) = (self.size, x.integers[0].in_order()?);
         check_places(&places, self.size)?;
         let per_plane = len_of(&plane(places.shape()));
@@ -176,7 +176,7 @@ impl TensorRule for Unpick {
 }
 
 /// The rule that the first place outside of planes of this size breaks.
-fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), Rule> {
+fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), ErrorKind> {
     let area = len_of(&size);
     places.must_index(0, &Shape::from(area))
 }
@@ -192,15 +192,17 @@ impl TensorRule for AvgPool {
     const NAME: &'static str = "avg_pool2d";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let output = output(&self.window, as_planes(x[0], 2)?)?;
         match self.divisor {
-            Divisor::Fixed(0) => Err(Rule::Argument { name: "divisor", must: "at least 1", found: "0".to_string() }),
+            Divisor::Fixed(0) => {
+                Err(ErrorKind::Argument { name: "divisor", must: "at least 1", found: "0".to_string() })
+            }
             _ => Ok(with_plane(x[0], output)),
         }
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out))?.into())
     }
 
@@ -222,11 +224,11 @@ impl TensorRule for AvgPoolAdjoint {
     const NAME: &'static str = "avg_pool2d_adjoint";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(with_plane(x[0], self.size))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let &AvgPoolAdjoint { window, divisor, size } = self;
         let fill = |out: &mut [T]| pool::average_pool_adjoint(x[0].view(), window, divisor, size, out, Write::Replace);
         Ok(Tensor::build(shape, fill)?.into())
@@ -249,31 +251,31 @@ fn with_plane(shape: &Shape, plane: [usize; 2]) -> Shape {
 }
 
 /// How many windows there are along the axes of a plane.
-fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], Rule> {
+fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], ErrorKind> {
     check_window(window)?;
-    window.output(size).ok_or_else(|| Rule::Window {
+    window.output(size).ok_or_else(|| ErrorKind::Window {
         window: window.size.into(),
         dilation: window.dilation.into(),
         input: [0, 1].map(|axis| size[axis].saturating_add(window.padding[axis].saturating_mul(2))).into(),
     })
 }
 
-fn check_window(window: &Window) -> Result<(), Rule> {
+fn check_window(window: &Window) -> Result<(), ErrorKind> {
     for (name, steps) in [("stride", window.stride), ("dilation", window.dilation), ("window", window.size)] {
         if steps.contains(&0) {
-            return Err(Rule::Argument { name, must: "at least 1", found: format!("{steps:?}") });
+            return Err(ErrorKind::Argument { name, must: "at least 1", found: format!("{steps:?}") });
         }
     }
     let reach = |axis: usize| (window.size[axis] - 1).saturating_mul(window.dilation[axis]).saturating_add(1);
     if (0..2).any(|axis| window.padding[axis] > reach(axis) / 2) {
         let found = format!("{:?}", window.padding);
-        return Err(Rule::Argument { name: "padding", must: "at most half the window", found });
+        return Err(ErrorKind::Argument { name: "padding", must: "at most half the window", found });
     }
     Ok(())
 }
 
 /// The mean over each of `parts` parts of an axis of `size`: a matrix `[parts, size]`.
-fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, Rule> {
+fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, ErrorKind> {
     Tensor::tabulated([parts, size].into(), |at| {
         let part = adaptive_part(at[0], size, parts);
         if part.contains(&at[1]) { T::from_f64(1.0 / part.len() as f64) } else { T::ZERO }
@@ -321,7 +323,7 @@ impl<'t, T: Float> Var<'t, T> {
         match self.tape.integers_kept_by(y.slot) {
             Some(places) => (y, places),
             None => {
-                let failed = y.fail("max_pool2d_with_indices", Rule::NoElements);
+                let failed = y.fail("max_pool2d_with_indices", ErrorKind::NoElements);
                 (y, Indices { tape: self.tape, slot: failed.slot })
             }
         }
@@ -517,7 +519,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn lp_pool2d(self, p: T, window: [usize; 2], options: LpPool2dOptions) -> Self {
         let exponent = p.to_f64();
         if exponent.is_nan() || exponent <= 0.0 {
-            return self.fail("lp_pool2d", Rule::Argument { name: "p", must: "positive", found: p.to_string() });
+            return self.fail("lp_pool2d", ErrorKind::Argument { name: "p", must: "positive", found: p.to_string() });
         }
         let LpPool2dOptions { stride, ceil_mode } = options;
         let number = |x: f64| Term::Number(T::from_f64(x));
@@ -585,22 +587,22 @@ fn sliding<const N: usize>(window: [usize; N], options: &MaxPoolOptions<N>) -> W
 }
 
 /// Height and width of an input that windows move over along the last one or two axes.
-fn as_planes(shape: &Shape, axes: usize) -> Result<[usize; 2], Rule> {
+fn as_planes(shape: &Shape, axes: usize) -> Result<[usize; 2], ErrorKind> {
     match (&shape[..], axes) {
         ([.., height, width], 2) => Ok([*height, *width]),
         ([.., width], 1) => Ok([1, *width]),
-        _ => Err(Rule::MinRank { what: "the input", least: axes, found: shape.clone() }),
+        _ => Err(ErrorKind::MinRank { what: "the input", least: axes, found: shape.clone() }),
     }
 }
 
 /// Parts of an axis are at least one, and none is empty.
-fn check_parts(shape: &Shape, parts: [usize; 2], axes: usize) -> Result<(), Rule> {
+fn check_parts(shape: &Shape, parts: [usize; 2], axes: usize) -> Result<(), ErrorKind> {
     let plane = as_planes(shape, axes)?;
     if parts.contains(&0) {
         let found = format!("{:?}", &parts[2 - axes..]);
-        return Err(Rule::Argument { name: "size", must: "at least 1", found });
+        return Err(ErrorKind::Argument { name: "size", must: "at least 1", found });
     }
-    if plane.contains(&0) { Err(Rule::Empty { shape: shape.clone() }) } else { Ok(()) }
+    if plane.contains(&0) { Err(ErrorKind::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
 #[cfg(test)]

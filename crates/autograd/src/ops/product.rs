@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel::{self, Write};
 use crate::scalar::Scalar;
@@ -19,11 +19,11 @@ impl TensorRule for MatMul {
     const NAME: &'static str = "matmul";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         product_shape(x[0], x[1])
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (a, b) = (&x[0], &x[1]);
         Ok(Tensor::build(shape, |out| kernel::matmul::matmul(a.view(), b.view(), out, Write::Replace))?.into())
     }
@@ -35,18 +35,18 @@ impl TensorRule for MatMul {
 }
 
 /// The shape of a matrix product: `[.., m, k] · [.., k, n]` → `[.., m, n]`.
-fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, Rule> {
+fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> {
     let [batch @ .., m, k] = &**a else {
-        return Err(Rule::MinRank { what: "the left operand", least: 2, found: a.clone() });
+        return Err(ErrorKind::MinRank { what: "the left operand", least: 2, found: a.clone() });
     };
     let [batch_b @ .., k_b, n] = &**b else {
-        return Err(Rule::MinRank { what: "the right operand", least: 2, found: b.clone() });
+        return Err(ErrorKind::MinRank { what: "the right operand", least: 2, found: b.clone() });
     };
     if k != k_b {
-        return Err(Rule::InnerSizes { left: a.clone(), right: b.clone() });
+        return Err(ErrorKind::InnerSizes { left: a.clone(), right: b.clone() });
     }
     if batch != batch_b {
-        return Err(Rule::Batch { left: a.clone(), right: b.clone() });
+        return Err(ErrorKind::Batch { left: a.clone(), right: b.clone() });
     }
     Ok(batch.iter().copied().chain([*m, *n]).collect())
 }
@@ -61,15 +61,15 @@ impl TensorRule for Cross {
     const NAME: &'static str = "cross";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         x[1].must_be("the right operand", x[0])?;
         if x[0][self.axis] != 3 {
-            return Err(Rule::Shape { expected: x[0].with(self.axis, 3), found: x[0].clone() });
+            return Err(ErrorKind::Shape { expected: x[0].with(self.axis, 3), found: x[0].clone() });
         }
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (a, b) = (x[0].in_order()?, x[1].in_order()?);
         let inner = Shape::from(&shape[self.axis + 1..]).len();
         let product = Tensor::build(shape, |out| {
@@ -101,9 +101,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(left: &Shape, right: &Shape) -> Result<Self, Rule> {
+    fn new(left: &Shape, right: &Shape) -> Result<Self, ErrorKind> {
         if let Some(found) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
-            return Err(Rule::MinRank { what: "an operand", least: 1, found: found.clone() });
+            return Err(ErrorKind::MinRank { what: "an operand", least: 1, found: found.clone() });
         }
         let (batch, m, k) = match &left[..] {
             [batch @ .., m, k] => (Shape::from(batch), Some(*m), *k),
@@ -114,7 +114,7 @@ impl Plan {
             _ => (Shape::default(), right[0], None),
         };
         if k != right_k {
-            return Err(Rule::InnerSizes { left: left.clone(), right: right.clone() });
+            return Err(ErrorKind::InnerSizes { left: left.clone(), right: right.clone() });
         }
         let stack = |batch: &[usize], matrix: [usize; 2]| -> Shape { batch.iter().copied().chain(matrix).collect() };
         let (rows, columns) = (m.unwrap_or(1), n.unwrap_or(1));
@@ -124,7 +124,7 @@ impl Plan {
             let out = left[..left.rank() - 1].iter().copied().chain(n).collect();
             return Ok(Plan { stacks: matrices.clone(), matrices, out });
         }
-        let clash = |_| Rule::Batch { left: left.clone(), right: right.clone() };
+        let clash = |_| ErrorKind::Batch { left: left.clone(), right: right.clone() };
         let all = batch.broadcast(&right_batch).map_err(clash)?;
         Ok(Plan {
             matrices: [stack(&batch, [rows, k]), stack(&right_batch, [k, columns])],
@@ -188,7 +188,7 @@ impl<'t, T: Float> Var<'t, T> {
             }
             let found = operand.shape();
             if found.rank() != expected {
-                return Some(self.fail(op, Rule::Rank { what, expected, found }));
+                return Some(self.fail(op, ErrorKind::Rank { what, expected, found }));
             }
         }
         None
@@ -487,19 +487,19 @@ struct Contraction {
 }
 
 impl Contraction {
-    fn new(left: &Shape, right: &Shape, axes: &Axes, other_axes: &Axes) -> Result<Self, Rule> {
+    fn new(left: &Shape, right: &Shape, axes: &Axes, other_axes: &Axes) -> Result<Self, ErrorKind> {
         if axes.len() != other_axes.len() {
             let found = format!("{} and {}", axes.len(), other_axes.len());
-            return Err(Rule::Argument { name: "axes", must: "as many for both operands", found });
+            return Err(ErrorKind::Argument { name: "axes", must: "as many for both operands", found });
         }
         left.axes(axes)?;
         right.axes(other_axes)?;
-        let positions = |shape: &Shape, axes: &Axes| -> Result<SmallVec<[usize; 4]>, Rule> {
+        let positions = |shape: &Shape, axes: &Axes| -> Result<SmallVec<[usize; 4]>, ErrorKind> {
             axes.iter().map(|&axis| shape.axis(axis)).collect()
         };
         let (summed, other_summed) = (positions(left, axes)?, positions(right, other_axes)?);
         if summed.iter().zip(&other_summed).any(|(&a, &b)| left[a] != right[b]) {
-            return Err(Rule::Argument {
+            return Err(ErrorKind::Argument {
                 name: "axes",
                 must: "pairs of equal size",
                 found: format!("{:?} of {left} and {:?} of {right}", &axes[..], &other_axes[..]),
@@ -520,17 +520,17 @@ impl Contraction {
     }
 }
 
-fn cross_axis(left: &Shape, right: &Shape, axis: isize) -> Result<(Shape, usize), Rule> {
+fn cross_axis(left: &Shape, right: &Shape, axis: isize) -> Result<(Shape, usize), ErrorKind> {
     let shape = left.broadcast(right)?;
     let axis = shape.axis(axis)?;
     Ok((shape, axis))
 }
 
-fn vectors(left: &Shape, right: &Shape) -> Result<(), Rule> {
+fn vectors(left: &Shape, right: &Shape) -> Result<(), ErrorKind> {
     match left.rank() {
         1 if left == right => Ok(()),
-        1 => Err(Rule::Shape { expected: left.clone(), found: right.clone() }),
-        _ => Err(Rule::Rank { what: "the left operand", expected: 1, found: left.clone() }),
+        1 => Err(ErrorKind::Shape { expected: left.clone(), found: right.clone() }),
+        _ => Err(ErrorKind::Rank { what: "the left operand", expected: 1, found: left.clone() }),
     }
 }
 
@@ -549,7 +549,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::InnerSizes`], [`Rule::Batch`], or [`Rule::MinRank`] for a single number.
+    /// [`ErrorKind::InnerSizes`], [`ErrorKind::Batch`], or [`ErrorKind::MinRank`] for a single number.
     #[track_caller]
     pub fn matmul(&self, right: &Self) -> Result<Self> {
         let Plan { matrices: [a, b], stacks: [all_a, all_b], out } =
@@ -562,7 +562,7 @@ impl<T: Float> Tensor<T> {
     /// The inner product Σ xᵢyᵢ of two vectors.
     ///
     /// # Errors
-    /// [`Rule::Rank`] or [`Rule::Shape`] unless both have one axis of the same size.
+    /// [`ErrorKind::Rank`] or [`ErrorKind::Shape`] unless both have one axis of the same size.
     #[track_caller]
     pub fn dot(&self, y: &Self) -> Result<T> {
         vectors(self.shape(), y.shape()).map_err(Error::at("dot"))?;

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt, SeedableRng};
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::engine::engine;
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::param::Generator;
@@ -39,12 +39,12 @@ pub(crate) enum Distribution {
 impl TensorRule for Draw {
     const NAME: &'static str = "draw";
 
-    fn shape(&self, _: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, _: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(self.shape.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
-        let seed = x.integers[0].list.iter().next().ok_or(Rule::NoOperands)?;
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
+        let seed = x.integers[0].list.iter().next().ok_or(ErrorKind::NoOperands)?;
         let rng = &mut StdRng::seed_from_u64(seed as u64);
         Ok(match self.distribution {
             Distribution::Mask { dropped, kept } => mask(shape, dropped, T::from_f64(kept), rng),
@@ -63,7 +63,7 @@ impl TensorRule for Draw {
 }
 
 /// `kept` with probability 1 − p, else zero, for 0 ≤ p < 1.
-fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut StdRng) -> Result<Tensor<T>, Rule> {
+fn mask<T: Float>(shape: Shape, p: f64, kept: T, rng: &mut StdRng) -> Result<Tensor<T>, ErrorKind> {
     let dropped = (p * 2f64.powi(32)) as u32;
     Tensor::build(shape, |out| {
         out.fill_with(|| if rng.random::<u32>() < dropped { T::ZERO } else { kept });
@@ -94,7 +94,7 @@ impl<'t, T: Float> Seed<'t, T> for Indices<'t, T> {
     #[track_caller]
     fn on(self, _: &'t Tape<T>) -> Indices<'t, T> {
         let shape = self.shape();
-        if shape.len() == 1 { self } else { self.fail("seed", Rule::NotScalar { shape }) }
+        if shape.len() == 1 { self } else { self.fail("seed", ErrorKind::NotScalar { shape }) }
     }
 }
 
@@ -136,7 +136,7 @@ impl<T: Float> Tape<T> {
         if self.is_for_program() {
             let why = "it draws from a generator that is borrowed; in a program the seed is an argument, or a `Generator` of \
                        the model gives it";
-            return Indices::failed(self, Error::new("seed", Rule::NotReplayable { why: why.into() }));
+            return Indices::failed(self, Error::new("seed", ErrorKind::NotReplayable { why: why.into() }));
         }
         self.indices(Tensor::scalar(rng.random::<u64>() as usize))
     }
@@ -200,7 +200,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn feature_dropout(self, p: f64, seed: impl Seed<'t, T>) -> Self {
         let shape = self.shape();
         if shape.rank() < 2 {
-            return self.fail("feature_dropout", Rule::MinRank { what: "the input", least: 2, found: shape });
+            return self.fail("feature_dropout", ErrorKind::MinRank { what: "the input", least: 2, found: shape });
         }
         let channels = shape[..2].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
         self.dropout_with_mask("feature_dropout", channels, p, seed)
@@ -243,7 +243,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn dropout_with_mask(self, op: &'static str, mask_shape: Shape, p: f64, seed: impl Seed<'t, T>) -> Self {
         match p {
             _ if !(0.0..=1.0).contains(&p) => {
-                self.fail(op, Rule::Argument { name: "p", must: "between 0 and 1", found: p.to_string() })
+                self.fail(op, ErrorKind::Argument { name: "p", must: "between 0 and 1", found: p.to_string() })
             }
             0.0 => self,
             1.0 => self * Term::Number(T::ZERO),
@@ -315,7 +315,7 @@ pub fn uniform<'t, T: Float>(low: Var<'t, T>, high: impl Into<Term<'t, T>>, seed
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    fn sample_shape(self, other: Term<'t, T>) -> Result<Shape, Rule> {
+    fn sample_shape(self, other: Term<'t, T>) -> Result<Shape, ErrorKind> {
         match other {
             Term::Var(other) => self.shape().broadcast(&other.shape()),
             Term::Number(_) => Ok(self.shape()),

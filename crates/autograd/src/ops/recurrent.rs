@@ -7,7 +7,7 @@ use std::array::from_fn;
 use smallvec::SmallVec;
 
 use super::{Cotangents, KeptShape, OPERANDS, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
 use crate::kernel::scan::Direction;
@@ -82,11 +82,11 @@ where
 {
     const NAME: &'static str = C::NAME;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(self.output(x[0], x[1]))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (tensor, kept) = self.run(&x, shape)?;
         Ok(Value { tensor, saved: Saved::Tensor(kept) })
     }
@@ -131,13 +131,13 @@ where
 impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRule for RecurrentAdjoint<C, G, K, S> {
     const NAME: &'static str = C::ADJOINT;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let others = 1 + usize::from(self.from_kept);
         Ok(packed(x[..x.len() - others].iter().copied(), self.wants_input))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
-        let Some((last, x)) = x.split_last() else { return Err(Rule::NoOperands) };
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
+        let Some((last, x)) = x.split_last() else { return Err(ErrorKind::NoOperands) };
         let (g, x, kept) = match (self.from_kept, x.split_last()) {
             (true, Some((g, x))) => (g, x, last.clone()),
             _ => (last, x, self.of.run(x, self.of.output(x[0].shape(), x[1].shape()))?.1),
@@ -173,10 +173,10 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
     }
 
     /// The value, and what its derivative wants to find again.
-    fn run<T: Float>(&self, x: &[Tensor<T>], shape: Shape) -> Result<(Tensor<T>, Tensor<T>), Rule> {
+    fn run<T: Float>(&self, x: &[Tensor<T>], shape: Shape) -> Result<(Tensor<T>, Tensor<T>), ErrorKind> {
         let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
         let sequence = self.sequence(x[0].shape(), shape[2]);
-        let mut value = Err(Rule::NoOperands);
+        let mut value = Err(ErrorKind::NoOperands);
         let kept = Tensor::build(Shape::from(sequence.len(K + S)), |kept| {
             value = Tensor::build(shape, |out| {
                 out[sequence.len(1)..].copy_from_slice(elements(&operands[1]));
@@ -194,7 +194,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         g: &Tensor<T>,
         wants_input: bool,
         shape: Shape,
-    ) -> Result<Tensor<T>, Rule> {
+    ) -> Result<Tensor<T>, ErrorKind> {
         let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
         let sequence = self.sequence(x[0].shape(), x[1].shape()[2]);
         let (kept, g) = (kept.contiguous(), g.contiguous());
@@ -420,12 +420,12 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     weights: &RecurrentWeights<'t, T>,
     mut states: impl Iterator<Item = &'v Var<'t, T>>,
     options: &RecurrentOptions,
-) -> Result<(), Rule> {
+) -> Result<(), ErrorKind> {
     let &[steps, batch, inputs] = &x[..] else {
-        return Err(Rule::Rank { what: "the input", expected: 3, found: x.clone() });
+        return Err(ErrorKind::Rank { what: "the input", expected: 3, found: x.clone() });
     };
     if steps == 0 {
-        return Err(Rule::Argument {
+        return Err(ErrorKind::Argument {
             name: "the input",
             must: "a sequence of at least one step",
             found: x.to_string(),
@@ -433,7 +433,7 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     }
     let hidden = weights.hidden.shape();
     let &[_, width] = &hidden[..] else {
-        return Err(Rule::Rank { what: "the weight of the hidden state", expected: 2, found: hidden });
+        return Err(ErrorKind::Rank { what: "the weight of the hidden state", expected: 2, found: hidden });
     };
     hidden.must_be("the weight of the hidden state", &[G * width, width])?;
     let input = weights.input.shape();
@@ -450,7 +450,7 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     match lengths.iter().find(|length| !(1..=steps).contains(length)) {
         Some(length) => {
             let must = "between 1 and the number of steps";
-            Err(Rule::Argument { name: "a length", must, found: length.to_string() })
+            Err(ErrorKind::Argument { name: "a length", must, found: length.to_string() })
         }
         None => Ok(()),
     }
@@ -462,7 +462,7 @@ mod tests {
     use crate::kernel::samples::assert_same_bits;
     use crate::tape::Tape;
     use crate::testing::{assert_gradient, failure, sample};
-    use crate::{Check, DerivativeOrder};
+    use crate::{Check, check::DerivativeOrder};
 
     const SIZES: [usize; 4] = [3, 2, 1, 2];
 

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
 use crate::kernel::math::Math;
@@ -24,11 +24,11 @@ impl TensorRule for Sum {
     const NAME: &'static str = "sum";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].keep_reduced(&self.axes))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out))?.into())
     }
 
@@ -47,11 +47,11 @@ pub(crate) struct Prod {
 impl TensorRule for Prod {
     const NAME: &'static str = "prod";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].keep_reduced(&self.axes))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out))?.into())
     }
 
@@ -458,7 +458,7 @@ impl<T: Float> Tensor<T> {
     /// Shapes: any → the shape without `axes`.
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
     ///
     /// ```
     /// use autograd::Tensor;
@@ -490,7 +490,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
     #[track_caller]
     pub fn mean_axes(&self, axes: impl Into<Axes>) -> Result<Self> {
         let sum = self.fold_axes(axes.into(), kernel::reduce::sum).map_err(Error::at("mean_axes"))?;
@@ -519,7 +519,7 @@ impl<T: Float> Tensor<T> {
         &self,
         axes: Axes,
         fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
-    ) -> Result<Self, Rule> {
+    ) -> Result<Self, ErrorKind> {
         let axes = self.shape().axes(&axes)?;
         Tensor::build(self.shape().reduced(&axes), |out| fold(self.view(), &axes, out))
     }

@@ -4,7 +4,7 @@ use super::reduce::divide;
 use super::search::Search;
 use super::softmax::line_axis;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::lines::Lines;
@@ -25,11 +25,11 @@ impl TensorRule for CumSum {
     const NAME: &'static str = "cumsum";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let scan = |out: &mut [T]| scan::cumsum(x[0].view(), self.axis, self.direction, out);
         Ok(Tensor::build(shape, scan)?.into())
     }
@@ -48,11 +48,11 @@ pub(crate) struct CumProd {
 impl TensorRule for CumProd {
     const NAME: &'static str = "cumprod";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
         Ok(Tensor::build(shape, scan)?.into())
     }
@@ -90,11 +90,11 @@ pub(crate) struct LogCumSumExp {
 impl TensorRule for LogCumSumExp {
     const NAME: &'static str = "logcumsumexp";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let scan = |out: &mut [T]| scan::logcumsumexp(x[0].view(), self.axis, out);
         Ok(Tensor::build(shape, scan)?.into())
     }
@@ -122,11 +122,11 @@ pub(crate) struct Recurrence {
 impl TensorRule for Recurrence {
     const NAME: &'static str = "recurrence";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[1].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         let lines = Lines::new(x[0].shape(), self.axis);
         let (a, mut s) = (x[0].in_order()?, x[1].to_contiguous()?);
         let a = a.as_slice().unwrap_or_default();
@@ -374,7 +374,7 @@ impl<T: Float> Tensor<T> {
         &self,
         axis: isize,
         scan: impl FnOnce(View<'_, T>, usize, &mut [T], &mut [usize]),
-    ) -> Result<Tensor<usize>, Rule> {
+    ) -> Result<Tensor<usize>, ErrorKind> {
         let axis = self.shape().axis(axis)?;
         let shapes = [self.shape().clone(), self.shape().clone()];
         Ok(Tensor::build_pair(shapes, |values, index| scan(self.view(), axis, values, index))?.1)

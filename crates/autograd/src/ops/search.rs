@@ -5,10 +5,10 @@
 use super::extreme::check_not_empty;
 use super::integers::IntegerOp;
 use super::sort::{kth, middle, shortened};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::Indices;
-use crate::kernel::sort::Order;
+use crate::kernel::sort::SortOrder;
 use crate::kernel::{reduce, scan};
 use crate::shape::Shape;
 use crate::tape::Source;
@@ -20,7 +20,7 @@ use crate::var::Var;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Search {
     /// The first elements in order, as many as this, or all.
-    InOrder(Order, Option<usize>),
+    InOrder(SortOrder, Option<usize>),
     /// The k-th smallest, counted from 1.
     Kth(usize),
     Median,
@@ -45,7 +45,7 @@ impl Search {
     }
 
     /// The shape of the places. An axis along which one element is found is dropped.
-    fn shape(self, x: &Shape, axis: isize) -> Result<Shape, Rule> {
+    fn shape(self, x: &Shape, axis: isize) -> Result<Shape, ErrorKind> {
         let axis = x.axis(axis)?;
         match self {
             Search::InOrder(_, None) | Search::LargestSoFar | Search::SmallestSoFar => Ok(x.clone()),
@@ -60,7 +60,7 @@ impl Search {
     }
 
     /// Where it is.
-    pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Integers, Rule> {
+    pub fn find<T: Float>(self, x: &Tensor<T>, axis: isize) -> Result<Integers, ErrorKind> {
         let below = x.shape()[x.shape().axis(axis)?];
         let list = match self {
             Search::InOrder(order, count) => x.places(axis, count, order),

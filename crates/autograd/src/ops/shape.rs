@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel;
 use crate::shape::{Axes, Shape};
@@ -20,14 +20,14 @@ impl TensorRule for Reshape {
     const NAME: &'static str = "reshape";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         match x[0].len() == self.to.len() {
             true => Ok(self.to.clone()),
-            false => Err(Rule::ElementCount { from: x[0].clone(), to: self.to.clone() }),
+            false => Err(ErrorKind::ElementCount { from: x[0].clone(), to: self.to.clone() }),
         }
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(x[0].reshaped(shape)?.into())
     }
 
@@ -46,14 +46,14 @@ impl TensorRule for Permute {
     const NAME: &'static str = "permute";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         if self.axes.len() != x[0].rank() {
-            return Err(Rule::AxisCount { axes: self.axes.len(), shape: x[0].clone() });
+            return Err(ErrorKind::AxisCount { axes: self.axes.len(), shape: x[0].clone() });
         }
         Ok(self.axes.iter().map(|&axis| x[0][axis]).collect())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(x[0].with_layout(x[0].layout.permute(&self.axes)).into())
     }
 
@@ -76,12 +76,12 @@ impl TensorRule for BroadcastTo {
     const NAME: &'static str = "broadcast_to";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         x[0].must_broadcast_to(&self.to)?;
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(x[0].stretched(&shape)?.into())
     }
 
@@ -100,12 +100,12 @@ impl TensorRule for SumTo {
     const NAME: &'static str = "sum_to";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         self.to.must_broadcast_to(x[0])?;
         Ok(self.to.clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(sum_to(&x[0], &shape)?.into())
     }
 
@@ -115,7 +115,7 @@ impl TensorRule for SumTo {
 }
 
 /// Sums `x` over the axes along which `to` broadcasts to its shape, as it must.
-pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, Rule> {
+pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, to: &Shape) -> Result<Tensor<T>, ErrorKind> {
     if x.shape() == to {
         return Ok(x.clone());
     }
@@ -192,7 +192,7 @@ impl<'t, T: Float> Var<'t, T> {
         for &axis in axes.iter() {
             match shape.axis(axis) {
                 Ok(axis) if !order.contains(&axis) => order.push(axis),
-                Ok(_) => return self.fail("permute", Rule::RepeatedAxis { axis }),
+                Ok(_) => return self.fail("permute", ErrorKind::RepeatedAxis { axis }),
                 Err(rule) => return self.fail("permute", rule),
             }
         }

@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 use smallvec::SmallVec;
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::{self, Write};
 use crate::shape::{Axes, Shape};
@@ -27,15 +27,15 @@ impl TensorRule for Slice {
     const NAME: &'static str = "slice";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let &Slice { axis, start, end, step } = self;
         if start > end || end > x[0][axis] || step == 0 {
-            return Err(Rule::Range { start, end, step, axis, shape: x[0].clone() });
+            return Err(ErrorKind::Range { start, end, step, axis, shape: x[0].clone() });
         }
         Ok(x[0].with(axis, (end - start).div_ceil(step)))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         let &Slice { axis, start, end, step } = self;
         Ok(x[0].with_layout(x[0].layout.slice(axis, start, end, step)).into())
     }
@@ -76,11 +76,11 @@ impl TensorRule for Embed {
     const NAME: &'static str = "embed";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].with(self.axis, self.size))
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let x = &x[0];
         let Slice { axis, start, end, step } = self.slice(x.shape()[self.axis]);
         Ok(Tensor::build(shape.clone(), |out| {
@@ -106,11 +106,11 @@ impl TensorRule for Flip {
     const NAME: &'static str = "flip";
     const MULTILINEAR: bool = true;
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, _: Shape) -> Result<Value<T>, ErrorKind> {
         let layout = self.axes.iter().fold(x[0].layout.clone(), |layout, &axis| layout.flip(axis));
         Ok(x[0].with_layout(layout).into())
     }
@@ -207,7 +207,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn index_axis(self, axis: isize, index: usize) -> Self {
         let shape = self.shape();
         match shape.axis(axis) {
-            Ok(axis) if index >= shape[axis] => self.fail("index_axis", Rule::Index { index, axis, shape }),
+            Ok(axis) if index >= shape[axis] => self.fail("index_axis", ErrorKind::Index { index, axis, shape }),
             Ok(position) => self.slice(axis, index..index + 1).reshape(shape.reduced(&[position])),
             Err(rule) => self.fail("index_axis", rule),
         }
@@ -258,7 +258,7 @@ impl<'t, T: Float> Var<'t, T> {
             Err(rule) => return vec![self.fail("split", rule)],
         };
         if size == 0 {
-            let rule = Rule::Argument { name: "size", must: "at least 1", found: "0".to_string() };
+            let rule = ErrorKind::Argument { name: "size", must: "at least 1", found: "0".to_string() };
             return vec![self.fail("split", rule)];
         }
         // An axis of size zero is one empty piece, as in PyTorch.
@@ -293,7 +293,7 @@ impl<'t, T: Float> Var<'t, T> {
         let total = sizes.iter().try_fold(0_usize, |total, &size| total.checked_add(size));
         let rule = match shape.axis(axis) {
             Ok(axis) if total == Some(shape[axis]) => None,
-            Ok(axis) => Some(Rule::Range { start: 0, end: total.unwrap_or(usize::MAX), step: 1, axis, shape }),
+            Ok(axis) => Some(ErrorKind::Range { start: 0, end: total.unwrap_or(usize::MAX), step: 1, axis, shape }),
             Err(rule) => Some(rule),
         };
         if let Some(rule) = rule {
@@ -324,7 +324,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
         if n == 0 {
-            let rule = Rule::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
+            let rule = ErrorKind::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
             return vec![self.fail("chunk", rule)];
         }
         let mut pieces = self.split(self.size(axis).div_ceil(n).max(1), axis);

@@ -1,7 +1,7 @@
 //! Softmax and its logarithm along an axis.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel::Write;
 use crate::kernel::softmax;
@@ -18,11 +18,11 @@ pub(crate) struct Softmax {
 impl TensorRule for Softmax {
     const NAME: &'static str = "softmax";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| softmax::softmax(x[0].view(), self.axis, out))?.into())
     }
 
@@ -40,11 +40,11 @@ pub(crate) struct SoftmaxAdjoint {
 impl TensorRule for SoftmaxAdjoint {
     const NAME: &'static str = "softmax_adjoint";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| {
             softmax::softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?
@@ -67,11 +67,11 @@ pub(crate) struct LogSoftmax {
 impl TensorRule for LogSoftmax {
     const NAME: &'static str = "log_softmax";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| softmax::log_softmax(x[0].view(), self.axis, out))?.into())
     }
 
@@ -89,11 +89,11 @@ pub(crate) struct LogSoftmaxAdjoint {
 impl TensorRule for LogSoftmaxAdjoint {
     const NAME: &'static str = "log_softmax_adjoint";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         Ok(Tensor::build(shape, |out| {
             softmax::log_softmax_adjoint(x[0].view(), x[1].view(), self.axis, out, Write::Replace);
         })?
@@ -108,7 +108,7 @@ impl TensorRule for LogSoftmaxAdjoint {
 }
 
 /// The position of `axis`; as in PyTorch a single number has one axis to be normalised along.
-pub(crate) fn line_axis(shape: &Shape, axis: isize) -> Result<usize, Rule> {
+pub(crate) fn line_axis(shape: &Shape, axis: isize) -> Result<usize, ErrorKind> {
     if shape.rank() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { shape.axis(axis) }
 }
 
@@ -199,7 +199,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`].
+    /// [`ErrorKind::Axis`].
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Result<Self> {
         let error = Error::at("softmax");

@@ -2,7 +2,7 @@
 //! adjoint.
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::standardize::{Groups, standardize, standardize_adjoint};
 use crate::shape::{Axes, Shape};
@@ -28,11 +28,11 @@ fn last(axes: usize, rank: usize) -> Axes {
 impl TensorRule for Standardize {
     const NAME: &'static str = "standardize";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
         Ok(Tensor::build(shape, |out| standardize(x[0].view(), groups, eps, out))?.into())
     }
@@ -53,11 +53,11 @@ pub(crate) struct StandardizeAdjoint {
 impl TensorRule for StandardizeAdjoint {
     const NAME: &'static str = "standardize_adjoint";
 
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, Rule> {
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
     }
 
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, Rule> {
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
         Ok(Tensor::build(shape, |out| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out))?.into())
     }
@@ -208,7 +208,7 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let (channels, groups) = (shape[1], groups.unwrap_or(shape[1]));
         if groups == 0 && channels > 0 || groups > 0 && !channels.is_multiple_of(groups) {
-            return self.fail(op, Rule::Groups { channels, groups });
+            return self.fail(op, ErrorKind::Groups { channels, groups });
         }
         let size = Shape::from(&shape[1..]).len() / groups.max(1);
         let y = self.reshape([shape[0], groups, size]).record(Standardize { axes: 1, eps }, &[]);
@@ -227,7 +227,7 @@ impl<'t, T: Float> Var<'t, T> {
         if !self.shape().ends_with(normalized) {
             let found = format!("{normalized} for {}", self.shape());
             return Err(
-                failed.fail(op, Rule::Argument { name: "normalized_shape", must: "the end of the shape", found })
+                failed.fail(op, ErrorKind::Argument { name: "normalized_shape", must: "the end of the shape", found })
             );
         }
         for (operand, what) in operands.iter().zip(["the weight", "the bias"]) {
@@ -249,7 +249,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let failed = operands.iter().flatten().fold(self, |all, &operand| all.and(operand));
         let [_, channels, rest @ ..] = &shape[..] else {
-            return Err(failed.fail(op, Rule::MinRank { what: "the input", least: 2, found: shape }));
+            return Err(failed.fail(op, ErrorKind::MinRank { what: "the input", least: 2, found: shape }));
         };
         let names = ["the mean", "the variance", "the weight", "the bias"];
         for (operand, what) in operands.iter().zip(&names[4 - N..]) {

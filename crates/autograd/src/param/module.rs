@@ -21,7 +21,7 @@ use crate::tensor::Tensor;
 /// ```
 /// use std::collections::BTreeMap;
 ///
-/// use autograd::{Leaf, Module, Param, Path};
+/// use autograd::{Module, Param, module::{Leaf, Path}};
 ///
 /// let heads = BTreeMap::from([("value", Param::new([1.0_f32])), ("policy", Param::new([2.0]))]);
 /// let model = (Param::new([0.0_f32]), heads);

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 /// A plain value of a module, such as an ε, a number of heads or a flag. Two are equal where no code can tell them apart.
 ///
 /// ```
-/// use autograd::Setting;
+/// use autograd::module::Setting;
 ///
 /// assert_eq!(Setting::from(0.1_f32), Setting::Float(f64::from(0.1_f32)));
 /// assert_ne!(Setting::Float(0.0), Setting::Float(-0.0));

@@ -10,7 +10,7 @@ use super::forms::Work;
 use super::lanes::{into_inner, lock, rows};
 use super::paths::{Begun, Function, Kind, Rerun};
 use super::{Number, Program, Vector, halves};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::replay::LANES;
@@ -161,7 +161,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
         })
     }
 
-    /// The Jacobian of f at every input, m rows of n numbers, one after the other; without [`Data`](crate::Data).
+    /// The Jacobian of f at every input, m rows of n numbers, one after the other; without [`NoGrad`](crate::NoGrad).
     ///
     /// # Errors
     /// As [`Program::value`]; a list that does not have room for m·n numbers for each input.
@@ -304,7 +304,7 @@ fn together(trusted: usize, inputs: Range<usize>, strays: impl FnOnce(Range<usiz
 #[track_caller]
 pub(super) fn not_in_lanes() -> Error {
     let why = "tensors do not run in lanes, with many inputs at once".into();
-    Error::new("program", Rule::NotReplayable { why })
+    Error::new("program", ErrorKind::NotReplayable { why })
 }
 
 /// How many results there are for one input, of so many values and so many variables.
@@ -411,6 +411,6 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
 fn same_len(found: usize, expected: usize) -> Result<()> {
     match found == expected {
         true => Ok(()),
-        false => Err(Error::new("batch", Rule::Shape { expected: [expected].into(), found: [found].into() })),
+        false => Err(Error::new("batch", ErrorKind::Shape { expected: [expected].into(), found: [found].into() })),
     }
 }

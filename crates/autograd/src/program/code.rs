@@ -59,7 +59,7 @@ pub(crate) enum ActionKind<T: Float> {
     Constant(Tensor<T>),
     ConstantIntegers(Integers),
     /// A tensor operation; its second result is what it keeps for its derivative.
-    Rule(Op),
+    TensorOp(Op),
     /// An operation whose value is integers.
     Integers(IntegerOp),
     /// A user's operation.

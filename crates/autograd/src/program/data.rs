@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::handle::{Leaf, Wrt};
 use crate::indices::Indices;
@@ -289,7 +289,7 @@ pub(super) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
     form: &X,
 ) -> Result<()> {
     match xs.into_iter().find(|x| !x.has_form_of(form)) {
-        Some(x) => Err(Error::new(op, Rule::Shape { expected: [count(form)].into(), found: [count(x)].into() })),
+        Some(x) => Err(Error::new(op, ErrorKind::Shape { expected: [count(form)].into(), found: [count(x)].into() })),
         None => Ok(()),
     }
 }
@@ -307,7 +307,7 @@ pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Resul
         None => Ok(()),
         Some(shape) => {
             let why = format!("an argument is a tensor of shape {shape}: many inputs at once are of numbers");
-            Err(Error::new("program", Rule::NotReplayable { why }))
+            Err(Error::new("program", ErrorKind::NotReplayable { why }))
         }
     }
 }

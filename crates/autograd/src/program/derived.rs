@@ -11,7 +11,7 @@ use super::code::Code;
 use super::compiled::compiled;
 use super::data::{Ends, Parts, Varies, put};
 use super::paths::{Kind, Recording, Targets};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::reverse::recorded::{Adjoints, Root, apart, last, once, recorded};
@@ -68,7 +68,7 @@ pub(super) fn same_count<T: Float>(
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
-        return Err(Error::at_line("program", Rule::NotReplayable { why }, site));
+        return Err(Error::at_line("program", ErrorKind::NotReplayable { why }, site));
     }
     Ok(())
 }

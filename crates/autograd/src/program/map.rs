@@ -15,7 +15,7 @@ use super::derived::{Given, gradient};
 use super::eager;
 use super::lanes::{into_inner, rows};
 use super::paths::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
 use crate::reverse::recorded;
@@ -100,7 +100,7 @@ impl<T: Float, const N: usize> Map<T, N> {
             };
         }
         if !Buffer::<T>::has_room(shape.len()) {
-            return x[0].fail(self.0.name, Rule::Memory { shape });
+            return x[0].fail(self.0.name, ErrorKind::Memory { shape });
         }
         let fitting = x.map(|x| if x.shape() == shape { x } else { x.broadcast_to(shape.clone()) });
         let [y] = custom::record(Rc::new(self.clone()), &fitting);

@@ -7,7 +7,7 @@ use super::account::Forced;
 use super::data::{Data, Ends, Parts, put};
 use super::forms::Forms;
 use super::paths::{Kind, Targets};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
 use crate::handle::{Source, Wrt};
@@ -26,7 +26,7 @@ use crate::transform::Inputs;
 ///
 /// Everything that the model shows as a [`Module`] is followed. The values of parameters, buffers and counters are arguments. All else is
 /// part of its form, as the shapes of a batch are: which parameters are frozen, whether layers train, and every
-/// [`Setting`](crate::Setting), such as an ε, a flag or the variant of an enum. Another form is recorded when it is met. As
+/// [`Setting`](crate::module::Setting), such as an ε, a flag or the variant of an enum. Another form is recorded when it is met. As
 /// many as 16 are kept; beyond, the one that was not used for longest is forgotten, and recorded again when it comes back. So
 /// a number that is another one in every step belongs in a [`Buffer`](crate::Buffer), a [`Counter`](crate::Counter) or the batch.
 ///
@@ -236,7 +236,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
             (Some(known), Some(found)) if !known.has_form_of(&found) => {
                 let why =
                     "the results beside the loss are others than at first: as many are expected, in the same places";
-                Err(Error::new("program", Rule::NotReplayable { why: why.into() }))
+                Err(Error::new("program", ErrorKind::NotReplayable { why: why.into() }))
             }
             (None, found) => {
                 self.auxiliary = found;

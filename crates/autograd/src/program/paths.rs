@@ -10,7 +10,7 @@ use super::code::Code;
 use super::report::EagerReason;
 use super::tree::{Outcome, Tree};
 use super::{Data, Report};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::tape::Guards;
 pub(super) use body::Ready;
@@ -365,5 +365,5 @@ fn forgotten() -> Error {
 
 #[track_caller]
 fn not_replayable(why: &str) -> Error {
-    Error::new("program", Rule::NotReplayable { why: why.into() })
+    Error::new("program", ErrorKind::NotReplayable { why: why.into() })
 }

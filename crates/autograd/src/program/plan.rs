@@ -64,7 +64,7 @@ impl<T: Float> Plan<T> {
     pub fn new(code: &Code<T>, inputs: usize, shared: Option<usize>) -> Self {
         let uniform = uniform(code, shared.unwrap_or(0));
         let steps = Steps { code, chains: chains(code, &uniform, shared.is_some()), uniform };
-        let mut order = Order::by_demand(&steps);
+        let mut order = SortOrder::by_demand(&steps);
         let operations = order.operations(&steps);
         let mut groups = Groups::new(&steps, &order, shared.is_some());
         order.as_recorded();
@@ -199,7 +199,7 @@ impl Sort {
 
 /// The operations that results and guards need, in an order in which they can run.
 #[derive(Default)]
-struct Order {
+struct SortOrder {
     /// Those that are the same for all inputs.
     once: Vec<Value>,
     /// Those that guards need.
@@ -207,12 +207,12 @@ struct Order {
     rest: Vec<Value>,
 }
 
-impl Order {
+impl SortOrder {
     /// Each after its operands and before what needs it next.
     fn by_demand<T: Float>(steps: &Steps<'_, T>) -> Self {
         let code = steps.code;
         let mut seen = vec![false; code.values.len()];
-        let mut order = Order::default();
+        let mut order = SortOrder::default();
         // A value to visit, or one whose operands have all been visited.
         let mut stack: Vec<(Value, bool)> = Vec::new();
         for (number, root) in
@@ -269,7 +269,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    fn new<T: Float>(steps: &Steps<'_, T>, order: &Order, summed: bool) -> Self {
+    fn new<T: Float>(steps: &Steps<'_, T>, order: &SortOrder, summed: bool) -> Self {
         let code = steps.code;
         let mut grouping = Grouping { steps, depth: vec![(NOWHERE, 0); code.values.len()], stretch: 0 };
         let once = order.once.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();

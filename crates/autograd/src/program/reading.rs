@@ -298,7 +298,7 @@ impl<T: Float> Reading<'_, T> {
                     }
                 }
                 let operands = self.operands(node);
-                self.act(Action { kind: ActionKind::Rule(op.clone()), operands, site }, Some(shape))
+                self.act(Action { kind: ActionKind::TensorOp(op.clone()), operands, site }, Some(shape))
             }
         }
     }

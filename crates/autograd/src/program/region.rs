@@ -11,7 +11,7 @@ use super::paths::Ready;
 use super::plan::Plan;
 use super::script::{Place, Store};
 use crate::engine::{Factor, elementwise};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::reduce::{CHUNK, sum_of_chunks};
 use crate::shape::Shape;
@@ -87,7 +87,7 @@ impl<T: Float> Region<T> {
         (Region { body, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
-    pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+    pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), ErrorKind> {
         let ready = match &mut self.body {
             Body::Lanes(ready) => ready,
             Body::Passes(code) => return passes(code, operands, results, store),
@@ -141,7 +141,12 @@ impl<T: Float> Region<T> {
 }
 
 /// Every operation in a pass of its own.
-fn passes<T: Float>(code: &Code<T>, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+fn passes<T: Float>(
+    code: &Code<T>,
+    operands: &[Place],
+    results: &[Place],
+    store: &mut Store<T>,
+) -> Result<(), ErrorKind> {
     let mut made: SmallVec<[(Value, Tensor<T>); FEW]> = SmallVec::new();
     for (value, definition) in code.values.iter().enumerate() {
         let Definition::Operation(op, x) = *definition else { continue };

@@ -3,11 +3,11 @@
 mod eager;
 
 use super::*;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::kernel::samples::{Draws, assert_same_bits};
 use crate::ops::Op;
 use crate::ops::elementwise::Elementwise;
-use crate::{Data, Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
+use crate::{NoGrad, Real, custom, custom_numeric, gradient, hvp, value_and_gradient};
 
 fn rosenbrock<R: Real>(x: &[R]) -> R {
     let term = |x: &[R]| {
@@ -162,14 +162,14 @@ fn another_form_is_recorded_anew() -> Result<()> {
     assert_eq!(program.value(&x)?, rosenbrock(&x));
     assert_eq!(*program.gradient(&x)?, gradient(|_, x| rosenbrock(&x), x.clone())?);
     let error = program.hvp(&x, &vec![1.0]).map(drop).unwrap_err();
-    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Shape { .. }), "{error}");
     let xs = [x, vec![1.0]];
     let error = program.batch(&xs).value(&mut [0.0; 2]).unwrap_err();
-    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Shape { .. }), "{error}");
     for (list, gradients) in [(&xs[..1], vec![vec![0.0; 2]]), (&xs[..1], vec![]), (&xs[1..], vec![vec![0.0; 3]])] {
         let mut gradients = gradients;
         let error = program.batch(list).gradient(&mut gradients).unwrap_err();
-        assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+        assert!(matches!(error.kind, ErrorKind::Shape { .. }), "{error}");
     }
     Ok(())
 }
@@ -193,7 +193,7 @@ fn sweeps_on_numbers_are_refused_in_programs() {
         Err(error) => Scalar::failed(x.tape.unwrap(), error),
     });
     let error = error.map(drop).unwrap_err();
-    assert_eq!((error.op, matches!(error.rule, Rule::NotReplayable { .. })), ("backward", true), "{error}");
+    assert_eq!((error.op, matches!(error.kind, ErrorKind::NotReplayable { .. })), ("backward", true), "{error}");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_map_is_an_elementwise_operation() -> Result<()> {
 #[test]
 fn a_map_obeys_the_checker_at_both_orders() -> Result<()> {
     let root = Map::new("root", |[x, y]: [Scalar<'_, f64>; 2]| (x * x + y.exp()).sqrt());
-    let check = crate::Check { order: crate::DerivativeOrder::Second, tolerance: None };
+    let check = crate::Check { order: crate::check::DerivativeOrder::Second, tolerance: None };
     let inputs = [Tensor::from([0.5, -1.0, 2.0]), Tensor::from([0.1])];
     let report = crate::check_with(|_, [x, y]| root.of([x, y]).sum(), inputs, &check)?;
     assert!(report.is_ok(), "{report}");
@@ -309,7 +309,7 @@ fn the_number_of_results_goes_with_the_form_and_not_with_the_path() -> Result<()
     let error = some.values(&-1.0).unwrap_err();
     assert!(error.to_string().contains("it has 2 results here, and 1 on another path"), "{error}");
     let error = some.batch(&[1.0, -1.0]).values(&mut [0.0; 2]).unwrap_err();
-    assert!(matches!(error.rule, Rule::NotReplayable { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotReplayable { .. }), "{error}");
     assert_eq!(some.values(&2.0)?.to_vec(), [2.0]);
     Ok(())
 }
@@ -508,27 +508,27 @@ fn batches_along_directions_are_those_of_one_input() -> Result<()> {
     }
     for directions in [&along[1..], &vec![vec![1.0]; points.len()]] {
         let error = program.batch(&points).jvp(directions, &mut slopes).unwrap_err();
-        assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+        assert!(matches!(error.kind, ErrorKind::Shape { .. }), "{error}");
     }
     Ok(())
 }
 
 #[test]
 fn no_derivative_is_taken_of_data() -> Result<()> {
-    type X = ([f64; 2], Data<Vec<f64>>);
+    type X = ([f64; 2], NoGrad<Vec<f64>>);
     fn f<R: Real>([a, b]: [R; 2], data: &[R]) -> R {
         data.iter().fold(a * b, |sum, &x| sum + (a * x).sin() * b)
     }
-    let (x, v): (X, X) = (([0.3, 0.7], Data(vec![1.0, 2.0])), ([1.0, -2.0], Data(vec![9.0, 9.0])));
+    let (x, v): (X, X) = (([0.3, 0.7], NoGrad(vec![1.0, 2.0])), ([1.0, -2.0], NoGrad(vec![9.0, 9.0])));
     let (_, expected) = value_and_gradient(|_, (p, x)| f(p, &x), (x.0, x.1.0.clone()))?;
-    let (value, gradient) = value_and_gradient(|_, (p, Data(x))| f(p, &x), x.clone())?;
+    let (value, gradient) = value_and_gradient(|_, (p, NoGrad(x))| f(p, &x), x.clone())?;
     assert_eq!((gradient.0, &gradient.1.0[..]), (expected.0, &[0.0, 0.0][..]));
-    let (slopes, product) = hvp(|_, (p, Data(x))| f(p, &x), x.clone(), v.clone())?;
+    let (slopes, product) = hvp(|_, (p, NoGrad(x))| f(p, &x), x.clone(), v.clone())?;
     assert_eq!((slopes.0, &product.1.0[..]), (expected.0, &[0.0, 0.0][..]));
-    let report = crate::check(|_, (p, Data(x))| f(p, &x), x.clone())?;
+    let report = crate::check(|_, (p, NoGrad(x))| f(p, &x), x.clone())?;
     assert!(report.is_ok(), "{report}");
 
-    let mut program = Program::record(&x, |_, (p, Data(x))| f(p, &x))?;
+    let mut program = Program::record(&x, |_, (p, NoGrad(x))| f(p, &x))?;
     assert_eq!(program.value_and_gradient(&x)?, (value, &gradient));
     let close = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
     let (_, found) = program.hvp(&x, &v)?;
@@ -541,14 +541,14 @@ fn no_derivative_is_taken_of_data() -> Result<()> {
     program.batch(&[x.clone(), x.clone()]).gradient(&mut batch)?;
     assert_eq!(batch, [gradient.clone(), gradient.clone()]);
 
-    let mut rows = Program::record_vector(&x, |tape, (p, Data(x))| tape.from_scalars(&[f(p, &x), x[0] * p[1]]))?;
+    let mut rows = Program::record_vector(&x, |tape, (p, NoGrad(x))| tape.from_scalars(&[f(p, &x), x[0] * p[1]]))?;
     assert_eq!(rows.jacobian(&x)?.to_vec(), [expected.0[0], expected.0[1], 0.0, 1.0]);
     let mut jacobians = [0.0; 4];
     rows.batch(std::slice::from_ref(&x)).jacobian(&mut jacobians)?;
     assert_eq!(jacobians, [expected.0[0], expected.0[1], 0.0, 1.0]);
 
-    let mut sum = Program::record(&((0.5_f64, Data(2.0)), 1.0), |_, ((a, Data(b)), x)| a * b * x)?;
-    assert_eq!(sum.sum(&(0.5, Data(3.0)), &[1.0, 2.0, 4.0])?, (10.5, &(21.0, Data(0.0))));
+    let mut sum = Program::record(&((0.5_f64, NoGrad(2.0)), 1.0), |_, ((a, NoGrad(b)), x)| a * b * x)?;
+    assert_eq!(sum.sum(&(0.5, NoGrad(3.0)), &[1.0, 2.0, 4.0])?, (10.5, &(21.0, NoGrad(0.0))));
     Ok(())
 }
 
@@ -563,7 +563,7 @@ fn as_many_numbers_in_another_form_are_recorded_anew() -> Result<()> {
     assert_eq!((program.value(&long)?, program.value(&short)?), (9.0, 2.0));
     assert_eq!(program.gradient(&short)?, &(vec![2.0], vec![1.0, 0.0]));
     let error = program.batch(&[long, short]).value(&mut [0.0; 2]).unwrap_err();
-    assert!(matches!(error.rule, Rule::Shape { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Shape { .. }), "{error}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Counters of a model on a tape: their counts are data.
 
 use super::Tape;
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::param::Counter;
 use crate::tensor::Tensor;
@@ -63,7 +63,7 @@ impl<T: Float> Tape<T> {
             }
             None => {
                 let why = "a layer counts; `ModelProgram` takes the model as an argument".to_string();
-                self.fail(Error::new("count", Rule::NotReplayable { why }));
+                self.fail(Error::new("count", ErrorKind::NotReplayable { why }));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::Tape;
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::kernel::prefetch::prefetch;
 use crate::ops::elementwise::Elementwise;
@@ -180,7 +180,7 @@ impl<T: Float> Tape<T> {
         // SAFETY: as in `push`.
         let entries = unsafe { &mut *self.entries.get() };
         if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error::at_line("record", Rule::TapeFull, site));
+            return self.fail(Error::at_line("record", ErrorKind::TapeFull, site));
         }
         self.set_mode(mode);
         entries.push(Entry { value, argument, operand, arm: Arm::of(step) });

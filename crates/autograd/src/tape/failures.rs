@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use super::Tape;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::tape::{CONSTANT, LIMIT};
 
@@ -79,7 +79,7 @@ impl<T: Float> Tape<T> {
     #[cold]
     pub(crate) fn failed_in(&self, index: u32, op: &'static str, site: &'static Location<'static>) {
         let mut failures = self.failures.borrow_mut();
-        if let Some(failure) = failures.get_mut((FIRST - index) as usize).filter(|failure| failure.site == site) {
+        if let Some(failure) = failures.get_mut((FIRST - index) as usize).filter(|failure| failure.location == site) {
             failure.op = op;
         }
     }
@@ -93,7 +93,7 @@ impl<T: Float> Tape<T> {
                 Error { earlier: Some(Box::new(first.clone())), ..failures[place].clone() }
             }
             (Some(first), _) => first.clone(),
-            (None, _) => Error::new("value", Rule::NoTape),
+            (None, _) => Error::new("value", ErrorKind::NoTape),
         }
     }
 

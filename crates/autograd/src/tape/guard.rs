@@ -8,7 +8,7 @@ use std::panic::Location;
 
 use super::counter::Counting;
 use super::{CONSTANT, LIMIT, Source, Step, Tape};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::integers::{IntegerOp, seed};
@@ -143,7 +143,7 @@ impl<T: Float> Tape<T> {
             None if !self.is_for_program() => buffer.set(self.node_value(value.slot)),
             None => {
                 let why = "a layer changes a buffer; `ModelProgram` takes the model as an argument".to_string();
-                self.fail(Error::new("set_buffer", Rule::NotReplayable { why }));
+                self.fail(Error::new("set_buffer", ErrorKind::NotReplayable { why }));
             }
         }
     }
@@ -189,7 +189,7 @@ impl<T: Float> Tape<T> {
             Some(Err(rule)) => Indices::failed(self, Error::new("draw", rule)),
             None => {
                 let why = "a layer draws from a generator; `ModelProgram` takes the model as an argument".to_string();
-                Indices::failed(self, Error::new("draw", Rule::NotReplayable { why }))
+                Indices::failed(self, Error::new("draw", ErrorKind::NotReplayable { why }))
             }
         }
     }
@@ -286,7 +286,7 @@ impl<T: Float> Tape<T> {
         if !self.is_for_program() {
             return Ok(());
         }
-        let error = Error::new(op, Rule::NotReplayable { why: why.into() });
+        let error = Error::new(op, ErrorKind::NotReplayable { why: why.into() });
         self.fail(error.clone());
         Err(error)
     }

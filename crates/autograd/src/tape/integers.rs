@@ -6,7 +6,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use super::{Step, Tape, is_failed};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::Saved;
@@ -61,7 +61,7 @@ impl<T: Float> Tape<T> {
 
     /// The value of a function of other integers, recorded.
     #[track_caller]
-    pub(crate) fn integers_of(&self, slot: u32, op: IntegerOp) -> Result<u32, Rule> {
+    pub(crate) fn integers_of(&self, slot: u32, op: IntegerOp) -> Result<u32, ErrorKind> {
         let value = self.with_integers(slot, |node| op.of_integers(&node.value))?;
         Ok(self.push_integers(op, Source::Integers(slot), value))
     }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use super::{LIMIT, Step, Tape, is_failed};
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op, Saved};
 use crate::tensor::Tensor;
@@ -45,7 +45,7 @@ impl<T: Float> Node<T> {
     }
 
     /// A rule that its operation, or the derivative of it, breaks.
-    pub fn error(&self, rule: Rule) -> Error {
+    pub fn error(&self, rule: ErrorKind) -> Error {
         Error::at_line(self.op.name(), rule, self.site)
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::{LIMIT, Tape};
-use crate::error::{Error, Rule};
+use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::param::{Leaf, Module, Param, Path};
 use crate::var::Var;
@@ -27,7 +27,7 @@ impl<T: Float> Tape<T> {
             None if tracked && self.is_for_program() => {
                 let why = "it is trained, and no part of the model that is an argument of the program: pass it in the \
                            model of a `ModelProgram`, or freeze it";
-                Var::new(self, self.fail(Error::new("param", Rule::NotReplayable { why: why.into() })))
+                Var::new(self, self.fail(Error::new("param", ErrorKind::NotReplayable { why: why.into() })))
             }
             None => self.know_param(param),
         }
@@ -104,7 +104,7 @@ impl<T: Float> Tape<T> {
         let fits = params.len() == handles.len();
         let unfit = (!fits).then(|| {
             let (expected, found) = (params.len(), handles.len());
-            let rule = Rule::Custom(format!("{found} handles are given for {expected} parameters"));
+            let rule = ErrorKind::Custom(format!("{found} handles are given for {expected} parameters"));
             self.fail(Error::at_line("with_params", rule, site))
         });
         let mut scope = Scope { tape: self, before: Vec::with_capacity(params.len()) };
@@ -123,9 +123,9 @@ impl<T: Float> Tape<T> {
     ///
     /// # Errors
     /// When the handle does not fit the parameter.
-    fn substitute(&self, param: &Param<T>, handle: Var<'_, T>, name: impl Fn() -> String) -> Result<u32, Rule> {
+    fn substitute(&self, param: &Param<T>, handle: Var<'_, T>, name: impl Fn() -> String) -> Result<u32, ErrorKind> {
         if !std::ptr::eq(handle.tape, self) {
-            return Err(Rule::TwoTapes);
+            return Err(ErrorKind::TwoTapes);
         }
         if handle.is_failed() {
             return Ok(handle.slot);
@@ -134,7 +134,7 @@ impl<T: Float> Tape<T> {
         if found != *expected {
             let name =
                 Some(name()).filter(|name| !name.is_empty()).map_or(String::new(), |name| format!(" for {name}"));
-            return Err(Rule::Custom(format!("the handle{name} must have shape {expected}, found {found}")));
+            return Err(ErrorKind::Custom(format!("the handle{name} must have shape {expected}, found {found}")));
         }
         Ok(handle.slot)
     }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::layout::Layout;
 use super::{Tensor, refused};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::{Element, Float};
 use crate::shape::Shape;
 
@@ -38,7 +38,7 @@ impl<E: Element> Tensor<E> {
     }
 
     /// As [`from_fn`](Self::from_fn), unless memory has no room.
-    pub(crate) fn tabulated(shape: Shape, mut f: impl FnMut(&[usize]) -> E) -> Result<Self, Rule> {
+    pub(crate) fn tabulated(shape: Shape, mut f: impl FnMut(&[usize]) -> E) -> Result<Self, ErrorKind> {
         let mut index = vec![0; shape.rank()];
         Self::build(shape.clone(), |elements| {
             for x in elements {
@@ -51,12 +51,12 @@ impl<E: Element> Tensor<E> {
     /// The numbers in `elements`, in row-major order.
     ///
     /// # Errors
-    /// [`Rule::ValueCount`] when the shape has another number of elements.
+    /// [`ErrorKind::ValueCount`] when the shape has another number of elements.
     #[track_caller]
     pub fn from_vec(shape: impl Into<Shape>, elements: Vec<E>) -> Result<Self> {
         let shape = shape.into();
         if shape.len() != elements.len() {
-            return Err(Error::new("from_vec", Rule::ValueCount { found: elements.len(), shape }));
+            return Err(Error::new("from_vec", ErrorKind::ValueCount { found: elements.len(), shape }));
         }
         let layout = Layout::contiguous(shape);
         Ok(Self { layout, ..Self::from(elements) })
@@ -102,7 +102,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Argument`] when the step is zero or not a number, or the count is not finite; [`Rule::Memory`].
+    /// [`ErrorKind::Argument`] when the step is zero or not a number, or the count is not finite; [`ErrorKind::Memory`].
     #[track_caller]
     pub fn arange(start: T, end: T, step: T) -> Result<Self> {
         let (start, end, step) = (start.to_f64(), end.to_f64(), step.to_f64());
@@ -110,7 +110,7 @@ impl<T: Float> Tensor<T> {
         // 2⁵³ numbers are more than any memory, and not finite counts end here too.
         if step == 0.0 || count.is_nan() || count >= 2f64.powi(53) {
             let found = format!("{start}..{end} step {step}");
-            return Err(Error::new("arange", Rule::Argument { name: "range", must: "a countable range", found }));
+            return Err(Error::new("arange", ErrorKind::Argument { name: "range", must: "a countable range", found }));
         }
         let fill = |elements: &mut [T]| {
             let places = elements.iter_mut().enumerate();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::buffer::{Buffer, has_room};
 use super::layout::Layout;
 use super::{Tensor, View, refused};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Element;
 use crate::kernel;
 use crate::shape::{Axes, Shape};
@@ -45,18 +45,18 @@ impl<E: Element> Tensor<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::ElementCount`] when the shapes differ in their number of elements.
+    /// [`ErrorKind::ElementCount`] when the shapes differ in their number of elements.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
         if shape.len() != self.len() {
-            let rule = Rule::ElementCount { from: self.shape().clone(), to: shape };
+            let rule = ErrorKind::ElementCount { from: self.shape().clone(), to: shape };
             return Err(Error::new("reshape", rule));
         }
         self.reshaped(shape).map_err(Error::at("reshape"))
     }
 
-    pub(crate) fn reshaped(&self, shape: Shape) -> Result<Self, Rule> {
+    pub(crate) fn reshaped(&self, shape: Shape) -> Result<Self, ErrorKind> {
         match self.layout.reshape(&shape) {
             Some(layout) => Ok(self.with_layout(layout)),
             None => Ok(Self { layout: Layout::contiguous(shape), ..self.to_contiguous()? }),
@@ -74,24 +74,24 @@ impl<E: Element> Tensor<E> {
     }
 
     /// As [`contiguous`](Self::contiguous), unless memory has no room for the copy.
-    pub(crate) fn in_order(&self) -> Result<Self, Rule> {
+    pub(crate) fn in_order(&self) -> Result<Self, ErrorKind> {
         if self.layout.is_contiguous() { Ok(self.clone()) } else { self.to_contiguous() }
     }
 
     /// The axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.
     ///
     /// # Errors
-    /// [`Rule::AxisCount`], [`Rule::Axis`] or [`Rule::RepeatedAxis`] unless every axis is named once.
+    /// [`ErrorKind::AxisCount`], [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`] unless every axis is named once.
     #[track_caller]
     pub fn permute(&self, axes: impl Into<Axes>) -> Result<Self> {
         let order = self.order(&axes.into()).map_err(Error::at("permute"))?;
         Ok(self.with_layout(self.layout.permute(&order)))
     }
 
-    fn order(&self, axes: &Axes) -> Result<SmallVec<[usize; 4]>, Rule> {
+    fn order(&self, axes: &Axes) -> Result<SmallVec<[usize; 4]>, ErrorKind> {
         self.shape().axes(axes)?;
         if axes.len() != self.rank() {
-            return Err(Rule::AxisCount { axes: axes.len(), shape: self.shape().clone() });
+            return Err(ErrorKind::AxisCount { axes: axes.len(), shape: self.shape().clone() });
         }
         axes.iter().map(|&axis| self.shape().axis(axis)).collect()
     }
@@ -99,7 +99,7 @@ impl<E: Element> Tensor<E> {
     /// Axes `a` and `b` swapped.
     ///
     /// # Errors
-    /// [`Rule::Axis`].
+    /// [`ErrorKind::Axis`].
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Result<Self> {
         self.swapped(a, b).map_err(Error::at("transpose"))
@@ -108,13 +108,13 @@ impl<E: Element> Tensor<E> {
     /// The last two axes swapped: each matrix transposed.
     ///
     /// # Errors
-    /// [`Rule::Axis`] when there are less than two axes.
+    /// [`ErrorKind::Axis`] when there are less than two axes.
     #[track_caller]
     pub fn t(&self) -> Result<Self> {
         self.swapped(-2, -1).map_err(Error::at("t"))
     }
 
-    fn swapped(&self, a: isize, b: isize) -> Result<Self, Rule> {
+    fn swapped(&self, a: isize, b: isize) -> Result<Self, ErrorKind> {
         let mut order: SmallVec<[usize; 4]> = (0..self.rank()).collect();
         order.swap(self.shape().axis(a)?, self.shape().axis(b)?);
         Ok(self.with_layout(self.layout.permute(&order)))
@@ -123,7 +123,7 @@ impl<E: Element> Tensor<E> {
     /// Without the axis `axis`, if it has size one.
     ///
     /// # Errors
-    /// [`Rule::Axis`].
+    /// [`ErrorKind::Axis`].
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Result<Self> {
         let position = self.shape().axis(axis).map_err(Error::at("squeeze"))?;
@@ -136,7 +136,7 @@ impl<E: Element> Tensor<E> {
     /// With a new axis of size one that becomes `axis` of the result.
     ///
     /// # Errors
-    /// [`Rule::Axis`] when the result has no such axis.
+    /// [`ErrorKind::Axis`] when the result has no such axis.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Result<Self> {
         let position = self.shape().new_axis(axis).map_err(Error::at("unsqueeze"))?;
@@ -146,18 +146,18 @@ impl<E: Element> Tensor<E> {
     /// Stretched to `shape` as in NumPy: new axes in front, and axes of size one repeated.
     ///
     /// # Errors
-    /// [`Rule::BroadcastTo`] when an axis of another size would have to change.
+    /// [`ErrorKind::BroadcastTo`] when an axis of another size would have to change.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Self> {
         self.stretched(&shape.into()).map_err(Error::at("broadcast_to"))
     }
 
     /// A view has no more elements than memory has room for: what works on it may have to copy it.
-    pub(crate) fn stretched(&self, shape: &Shape) -> Result<Self, Rule> {
+    pub(crate) fn stretched(&self, shape: &Shape) -> Result<Self, ErrorKind> {
         let layout = self.layout.broadcast_to(shape)?;
         match Buffer::<E>::has_room(shape.len()) {
             true => Ok(self.with_layout(layout)),
-            false => Err(Rule::Memory { shape: shape.clone() }),
+            false => Err(ErrorKind::Memory { shape: shape.clone() }),
         }
     }
 
@@ -171,7 +171,7 @@ impl<E: Element> Tensor<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Rule::Axis`], or [`Rule::Range`] when the range ends behind the axis or before it starts.
+    /// [`ErrorKind::Axis`], or [`ErrorKind::Range`] when the range ends behind the axis or before it starts.
     #[track_caller]
     pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Result<Self> {
         self.sliced(axis, range, 1).map_err(Error::at("slice"))
@@ -180,17 +180,17 @@ impl<E: Element> Tensor<E> {
     /// Every `step`-th element along `axis` of those in `range`, starting with the first.
     ///
     /// # Errors
-    /// As [`slice`](Self::slice), and [`Rule::Range`] when the step is zero.
+    /// As [`slice`](Self::slice), and [`ErrorKind::Range`] when the step is zero.
     #[track_caller]
     pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Result<Self> {
         self.sliced(axis, range, step).map_err(Error::at("slice_step"))
     }
 
-    fn sliced(&self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Result<Self, Rule> {
+    fn sliced(&self, axis: isize, range: impl RangeBounds<usize>, step: usize) -> Result<Self, ErrorKind> {
         let axis = self.shape().axis(axis)?;
         let (start, end) = limits(range, self.shape()[axis]);
         if start > end || end > self.shape()[axis] || step == 0 {
-            return Err(Rule::Range { start, end, step, axis, shape: self.shape().clone() });
+            return Err(ErrorKind::Range { start, end, step, axis, shape: self.shape().clone() });
         }
         Ok(self.with_layout(self.layout.slice(axis, start, end, step)))
     }
@@ -198,12 +198,12 @@ impl<E: Element> Tensor<E> {
     /// The elements at `index` along `axis`, without that axis (`select` in PyTorch).
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::Index`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::Index`].
     #[track_caller]
     pub fn index_axis(&self, axis: isize, index: usize) -> Result<Self> {
         let axis = self.shape().axis(axis).map_err(Error::at("index_axis"))?;
         if index >= self.shape()[axis] {
-            return Err(Error::new("index_axis", Rule::Index { index, axis, shape: self.shape().clone() }));
+            return Err(Error::new("index_axis", ErrorKind::Index { index, axis, shape: self.shape().clone() }));
         }
         Ok(self.with_layout(self.layout.slice(axis, index, index + 1, 1).without(axis)))
     }
@@ -227,10 +227,10 @@ impl<E: Element> Tensor<E> {
         let error = Error::at("index_select");
         let axis = self.shape().axis(axis).map_err(&error)?;
         if index.rank() > 1 {
-            return Err(error(Rule::Rank { what: "the index", expected: 1, found: index.shape().clone() }));
+            return Err(error(ErrorKind::Rank { what: "the index", expected: 1, found: index.shape().clone() }));
         }
         if let Some(index) = index.iter().find(|&index| index >= self.shape()[axis]) {
-            return Err(error(Rule::Index { index, axis, shape: self.shape().clone() }));
+            return Err(error(ErrorKind::Index { index, axis, shape: self.shape().clone() }));
         }
         let (index, shape) = (index.contiguous(), self.shape().with(axis, index.len()));
         let rows = index.as_slice().unwrap_or(&[]);
@@ -240,18 +240,18 @@ impl<E: Element> Tensor<E> {
     /// Pieces of `size` along `axis`, in order; the last is smaller when the axis does not divide.
     ///
     /// # Errors
-    /// [`Rule::Axis`], or [`Rule::Argument`] when the size is zero.
+    /// [`ErrorKind::Axis`], or [`ErrorKind::Argument`] when the size is zero.
     #[track_caller]
     pub fn split(&self, size: usize, axis: isize) -> Result<Vec<Self>> {
         let axis = self.shape().axis(axis).map_err(Error::at("split"))?;
         if size == 0 {
-            let rule = Rule::Argument { name: "size", must: "at least 1", found: size.to_string() };
+            let rule = ErrorKind::Argument { name: "size", must: "at least 1", found: size.to_string() };
             return Err(Error::new("split", rule));
         }
         let total = self.shape()[axis];
         let count = total.div_ceil(size).max(1);
         if !has_room(count.saturating_mul(size_of::<Self>())) {
-            return Err(Error::new("split", Rule::Results { count }));
+            return Err(Error::new("split", ErrorKind::Results { count }));
         }
         let piece = |start| self.layout.slice(axis, start, total.min(start.saturating_add(size)), 1);
         // An axis of size zero is one empty piece, as in PyTorch.
@@ -261,7 +261,7 @@ impl<E: Element> Tensor<E> {
     /// In reverse order along each of `axes`.
     ///
     /// # Errors
-    /// [`Rule::Axis`] or [`Rule::RepeatedAxis`].
+    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
     #[track_caller]
     pub fn flip(&self, axes: impl Into<Axes>) -> Result<Self> {
         let axes = self.shape().axes(&axes.into()).map_err(Error::at("flip"))?;

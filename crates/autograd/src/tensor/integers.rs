@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use super::layout::Layout;
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::shape::Shape;
 
 /// Integers that are all smaller than a bound, so that whether they are indices along an axis is known without a look at each.
@@ -35,12 +35,15 @@ impl Integers {
     }
 
     /// The same integers arranged by `f`.
-    pub fn arranged(&self, f: impl FnOnce(&Tensor<usize>) -> Result<Tensor<usize>, Rule>) -> Result<Self, Rule> {
+    pub fn arranged(
+        &self,
+        f: impl FnOnce(&Tensor<usize>) -> Result<Tensor<usize>, ErrorKind>,
+    ) -> Result<Self, ErrorKind> {
         Ok(Integers { list: f(&self.list)?, below: self.below })
     }
 
     /// In row-major order without gaps.
-    pub fn in_order(&self) -> Result<Self, Rule> {
+    pub fn in_order(&self) -> Result<Self, ErrorKind> {
         self.arranged(Tensor::in_order)
     }
 
@@ -51,8 +54,8 @@ impl Integers {
     }
 
     /// The rule that the first one breaks which is no index along `axis` of `shape`.
-    pub fn must_index(&self, axis: usize, shape: &Shape) -> Result<(), Rule> {
-        self.must_be_below(shape[axis]).map_err(|index| Rule::Index { index, axis, shape: shape.clone() })
+    pub fn must_index(&self, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
+        self.must_be_below(shape[axis]).map_err(|index| ErrorKind::Index { index, axis, shape: shape.clone() })
     }
 
     /// The first one that is not below `size`, if there is one.

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::shape::Shape;
 
 /// Distances in elements between neighbours along each axis; zero along a broadcast axis, negative along a flipped one.
@@ -79,7 +79,7 @@ impl Layout {
     }
 
     /// Stretched to `to`, with stride zero along new and stretched axes. `to` must have a countable number of elements.
-    pub fn broadcast_to(&self, to: &Shape) -> Result<Layout, Rule> {
+    pub fn broadcast_to(&self, to: &Shape) -> Result<Layout, ErrorKind> {
         self.shape.must_broadcast_to(to)?;
         to.must_be_countable()?;
         let skip = to.rank() - self.shape.rank();

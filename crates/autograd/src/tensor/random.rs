@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use rand::{Rng, RngExt};
 
 use super::{Tensor, refused};
-use crate::error::Rule;
+use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::shape::Shape;
 
@@ -25,7 +25,12 @@ impl<T: Float> Tensor<T> {
         Self::drawn_uniform(shape.into(), low, high, rng).unwrap_or_else(refused)
     }
 
-    pub(crate) fn drawn_uniform(shape: Shape, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Rule> {
+    pub(crate) fn drawn_uniform(
+        shape: Shape,
+        low: T,
+        high: T,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Self, ErrorKind> {
         let (low, high) = (low.to_f64(), high.to_f64());
         let mut draw = || T::from_f64(low + (high - low) * rng.random::<f64>());
         Self::build(shape, |elements| elements.fill_with(&mut draw))
@@ -38,7 +43,12 @@ impl<T: Float> Tensor<T> {
         Self::drawn_normal(shape.into(), mean, std, rng).unwrap_or_else(refused)
     }
 
-    pub(crate) fn drawn_normal(shape: Shape, mean: T, std: T, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Rule> {
+    pub(crate) fn drawn_normal(
+        shape: Shape,
+        mean: T,
+        std: T,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Self, ErrorKind> {
         let (mean, std) = (mean.to_f64(), std.to_f64());
         Self::build(shape, |elements| {
             for pair in elements.chunks_mut(2) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::float::Float;
-use crate::handle::{Data, Handle};
+use crate::handle::{Handle, NoGrad};
 use crate::indices::Indices;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 use crate::var::Var;
 
 /// Arguments of a differentiated function: numbers, tensors, indices, and arrays, vectors, tuples, options and ordered maps of
-/// such; `()` for none. Derivatives are taken of all but indices and [`Data`].
+/// such; `()` for none. Derivatives are taken of all but indices and [`NoGrad`].
 ///
 /// `#[derive(Inputs)]` makes a struct one that is generic in what it holds: inside of the function, handles stand in its fields.
 ///
@@ -322,15 +322,15 @@ impl<T: Float, K: Ord + Clone, X: Inputs<T>> Inputs<T> for BTreeMap<K, X> {
     }
 }
 
-impl<T: Float, X: Inputs<T>> Inputs<T> for Data<X> {
+impl<T: Float, X: Inputs<T>> Inputs<T> for NoGrad<X> {
     type Handles<'t>
-        = Data<X::Handles<'t>>
+        = NoGrad<X::Handles<'t>>
     where
         T: 't;
 
     #[track_caller]
-    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Data<X::Handles<'t>> {
-        Data(self.0.record_by(&mut Recorder { tape: recorder.tape, as_data: true, given: None }))
+    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> NoGrad<X::Handles<'t>> {
+        NoGrad(self.0.record_by(&mut Recorder { tape: recorder.tape, as_data: true, given: None }))
     }
     fn has_form_of(&self, other: &Self) -> bool {
         self.0.has_form_of(&other.0)

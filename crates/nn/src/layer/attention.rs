@@ -1,6 +1,6 @@
 //! Attention with several heads.
 
-use autograd::{AttentionOptions, Float, Param, Result, Rule, Shape, Tensor, Var};
+use autograd::{AttentionOptions, ErrorKind, Float, Param, Result, Shape, Tensor, Var};
 use rand::Rng;
 
 use super::{Dropout, Linear, optional};
@@ -171,12 +171,12 @@ impl<T: Float> MultiheadAttention<T> {
         }
         if self.heads == 0 || !width.is_multiple_of(self.heads) {
             let found = format!("{} for width {width}", self.heads);
-            return query.fail(NAME, Rule::Argument { name: "heads", must: "a divisor of the width", found });
+            return query.fail(NAME, ErrorKind::Argument { name: "heads", must: "a divisor of the width", found });
         }
         let rank = query.rank();
         if let Some(odd) = qkv.iter().find(|x| !matches!(x.rank(), 2 | 3) || x.rank() != rank) {
             let (must, found) = ("sequences of vectors or batches of them", odd.shape().to_string());
-            return query.fail(NAME, Rule::Argument { name: "operands", must, found });
+            return query.fail(NAME, ErrorKind::Argument { name: "operands", must, found });
         }
         let (apart, together): (&[isize], &[isize]) = match (rank, self.batch_first) {
             (2, _) => (&[1, 0, 2], &[1, 0, 2]),
@@ -187,7 +187,7 @@ impl<T: Float> MultiheadAttention<T> {
         let (q, k, v) = (self.in_heads(q, apart), self.in_heads(k, apart), self.in_heads(v, apart));
         let options = match mask.options(query) {
             Ok(options) => options,
-            Err(error) => return query.fail(NAME, error.rule),
+            Err(error) => return query.fail(NAME, error.kind),
         };
         let (dropout, seed) = self.dropout.now(query);
         let found = q.scaled_dot_product_attention(k, v, &AttentionOptions { dropout, seed, ..options });

@@ -1,6 +1,6 @@
 //! Dropout.
 
-use autograd::{Float, Generator, Indices, Mode, Seed, Var};
+use autograd::{Float, Generator, Indices, Seed, Var, module::Mode};
 use rand::Rng;
 
 use super::layer;

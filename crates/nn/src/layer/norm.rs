@@ -1,6 +1,8 @@
 //! Normalisation.
 
-use autograd::{BatchStatistics, Buffer, Counter, Float, Mode, Param, Rule, Shape, Tape, Tensor, Term, Var};
+use autograd::{
+    BatchStatistics, Buffer, Counter, ErrorKind, Float, Param, Shape, Tape, Tensor, Term, Var, module::Mode,
+};
 
 use super::{layer, optional};
 
@@ -61,7 +63,7 @@ macro_rules! batch_norm {
                 let shape = x.shape();
                 if !matches!(shape.rank(), $($rank)|+) && !x.is_failed() {
                     let found = shape.to_string();
-                    return x.fail($name, Rule::Argument { name: "the input", must: $shape, found });
+                    return x.fail($name, ErrorKind::Argument { name: "the input", must: $shape, found });
                 }
                 let (weight, bias) = (Some(x.param(&self.weight)), Some(x.param(&self.bias)));
                 if self.mode == Mode::Eval {
@@ -71,7 +73,7 @@ macro_rules! batch_norm {
                 let channels = shape.get(1).copied().unwrap_or(0);
                 if shape.len() == channels && channels > 0 {
                     let must = "a batch with more than one number for each channel";
-                    return x.fail($name, Rule::Argument { name: "the input", must, found: shape.to_string() });
+                    return x.fail($name, ErrorKind::Argument { name: "the input", must, found: shape.to_string() });
                 }
                 let (y, statistics) = x.batch_norm(weight, bias, self.epsilon);
                 if !y.is_failed() {

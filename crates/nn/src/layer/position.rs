@@ -1,6 +1,6 @@
 //! Positions in a sequence, which attention does not see by itself.
 
-use autograd::{Float, Param, Rule, Shape, Tensor, Var};
+use autograd::{ErrorKind, Float, Param, Shape, Tensor, Var};
 use rand::Rng;
 
 use super::layer;
@@ -128,7 +128,7 @@ impl RotaryPositions {
         };
         if !width.is_multiple_of(2) {
             let found = width.to_string();
-            return x.fail("rotary_positions", Rule::Argument { name: "the width", must: "even", found });
+            return x.fail("rotary_positions", ErrorKind::Argument { name: "the width", must: "even", found });
         }
         let table = |f: fn(f64) -> f64| {
             let turn = |i: &[usize]| T::from_f64(f(angle(start + i[0], i[1], width)));
@@ -150,7 +150,7 @@ fn sequence<'t, T: Float>(x: Var<'t, T>, op: &'static str) -> Result<[usize; 2],
     let shape = x.shape();
     match shape[..] {
         [.., length, width] => Ok([length, width]),
-        _ => Err(x.fail(op, Rule::MinRank { what: "the sequence", least: 2, found: shape })),
+        _ => Err(x.fail(op, ErrorKind::MinRank { what: "the sequence", least: 2, found: shape })),
     }
 }
 

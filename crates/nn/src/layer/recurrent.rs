@@ -3,8 +3,8 @@
 mod layers;
 
 use autograd::{
-    Float, Generator, Leaf, Mode, Module, Param, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule,
-    Setting, Shape, Tensor, Var, Visitor, VisitorMut,
+    ErrorKind, Float, Generator, Module, Param, RecurrentOptions, RecurrentWeights, RnnActivation, Shape, Tensor, Var,
+    module::{Leaf, Mode, Path, Setting, Visitor, VisitorMut},
 };
 use layers::{Gated, Layers, LongShortTerm, Network};
 use rand::Rng;
@@ -53,9 +53,9 @@ impl<T: Float> RecurrentParams<T> {
     }
 
     /// An input has `rank` axes, the last with as many features as the weight takes.
-    fn check_input(&self, x: &Shape, rank: usize) -> Result<(), Rule> {
+    fn check_input(&self, x: &Shape, rank: usize) -> Result<(), ErrorKind> {
         match (&x[..], &self.weight_ih.shape()[..]) {
-            (x, _) if x.len() != rank => Err(Rule::Rank { what: "the input", expected: rank, found: x.into() }),
+            (x, _) if x.len() != rank => Err(ErrorKind::Rank { what: "the input", expected: rank, found: x.into() }),
             ([samples @ .., _], &[_, inputs]) => {
                 let expected: Shape = samples.iter().copied().chain([inputs]).collect();
                 x.must_be("the input", &expected)

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use autograd::{Float, Module, Path, Var, Visitor, VisitorMut};
+use autograd::{
+    Float, Module, Var,
+    module::{Path, Visitor, VisitorMut},
+};
 
 use super::{Layer, layer};
 

@@ -8,7 +8,7 @@ use autograd::{Float, Indices, Tensor, Var};
 #[derive(Debug, Clone)]
 pub enum Target<'t, T: Float = f32> {
     /// Data.
-    Data(Tensor<T>),
+    NoGrad(Tensor<T>),
     /// A tensor on the tape.
     Var(Var<'t, T>),
 }
@@ -18,7 +18,7 @@ impl<'t, T: Float> Target<'t, T> {
     #[track_caller]
     pub(super) fn meet(self, prediction: Var<'t, T>, loss: &'static str) -> [Var<'t, T>; 2] {
         let target = match self {
-            Target::Data(data) => prediction.tape().constant(data),
+            Target::NoGrad(data) => prediction.tape().constant(data),
             Target::Var(var) => var,
         };
         match target.shape().must_be("the target", &prediction.shape()) {
@@ -30,13 +30,13 @@ impl<'t, T: Float> Target<'t, T> {
 
 impl<T: Float> From<Tensor<T>> for Target<'_, T> {
     fn from(data: Tensor<T>) -> Self {
-        Target::Data(data)
+        Target::NoGrad(data)
     }
 }
 
 impl<T: Float> From<&Tensor<T>> for Target<'_, T> {
     fn from(data: &Tensor<T>) -> Self {
-        Target::Data(data.clone())
+        Target::NoGrad(data.clone())
     }
 }
 

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 
-use autograd::{Conv2dOptions, Leaf, Padding, Path, Tape, Tensor, Var, cat};
+use autograd::{
+    Conv2dOptions, Padding, Tape, Tensor, Var, cat,
+    module::{Leaf, Path},
+};
 use nn::loss::cross_entropy;
 use nn::{AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Embedding, Flatten, LayerNorm, Linear, Module, ModuleExt};
 use optim::Sgd;

@@ -68,7 +68,7 @@ impl Cut {
         groups.retain(|(_, key), members: &mut Vec<Value>| {
             let Key::Action(action) = *key else { return true };
             let action = &code.actions[action as usize];
-            let (ActionKind::Rule(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else {
+            let (ActionKind::TensorOp(Op::Sum(sum)), [x]) = (&action.kind, &action.operands[..]) else {
                 return true;
             };
             let shape = code.shapes.get(code.extents[*x as usize] as usize);

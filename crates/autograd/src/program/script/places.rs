@@ -129,7 +129,7 @@ impl<T: Float> Places<T> {
             }
         }
         let operands: SmallVec<[Place; 4]> = found.operands.iter().map(|&value| self.of(code, value)).collect();
-        if let (ActionKind::Rule(op), &[Place::Tensor(x)], &[Place::Tensor(y)]) =
+        if let (ActionKind::TensorOp(op), &[Place::Tensor(x)], &[Place::Tensor(y)]) =
             (&found.kind, &operands[..], &results[..])
             && op.is_view()
         {

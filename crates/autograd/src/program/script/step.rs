@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::store::{Place, Store};
 use crate::engine::{Factor, elementwise};
-use crate::error::{Error, Result, Rule};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::{Op, Operands, Saved, Value};
 use crate::program::code::ActionKind;
@@ -44,17 +44,17 @@ impl<T: Float> Step<T> {
 impl<T: Float> ActionKind<T> {
     fn name(&self) -> &'static str {
         match self {
-            ActionKind::Rule(op) => op.name(),
+            ActionKind::TensorOp(op) => op.name(),
             ActionKind::Integers(op) => op.name(),
             ActionKind::Custom(rule) => rule.name(),
             _ => "program",
         }
     }
 
-    fn run(&self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), Rule> {
+    fn run(&self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), ErrorKind> {
         let Some(&result) = results.first() else { return Ok(()) };
         let value = match self {
-            ActionKind::Rule(op) => {
+            ActionKind::TensorOp(op) => {
                 let (tensors, integers) = (store.operands(operands), store.integers(operands));
                 let Value { tensor, saved } = value(op, Operands { tensors: &tensors, integers: &integers })?;
                 match (results.get(1), saved) {
@@ -68,13 +68,13 @@ impl<T: Float> ActionKind<T> {
                 let found = match (store.operands(operands).first(), store.integers(operands).first()) {
                     (Some(x), _) => op.of_tensor(x)?,
                     (None, Some(x)) => op.of_integers(x)?,
-                    (None, None) => return Err(Rule::NoOperands),
+                    (None, None) => return Err(ErrorKind::NoOperands),
                 };
                 store.put_integers(result, found);
                 return Ok(());
             }
             ActionKind::Custom(rule) => {
-                let values = rule.value(&store.operands(operands)).map_err(|error| error.rule)?;
+                let values = rule.value(&store.operands(operands)).map_err(|error| error.kind)?;
                 for (&place, value) in results.iter().zip(values) {
                     store.put(place, value);
                 }
@@ -102,12 +102,12 @@ impl<T: Float> ActionKind<T> {
 }
 
 /// The value of an operation that no region can take.
-fn value<T: Float>(op: &Op, x: Operands<'_, T>) -> Result<Value<T>, Rule> {
+fn value<T: Float>(op: &Op, x: Operands<'_, T>) -> Result<Value<T>, ErrorKind> {
     match op {
         Op::Elementwise(op) => {
             let factors: SmallVec<[Factor<'_, T>; 3]> = x.iter().map(Factor::Tensor).collect();
             Ok(elementwise(*op, &factors)?.into())
         }
-        _ => op.of(x).unwrap_or(Err(Rule::NoOperands)),
+        _ => op.of(x).unwrap_or(Err(ErrorKind::NoOperands)),
     }
 }

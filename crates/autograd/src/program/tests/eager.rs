@@ -112,19 +112,19 @@ fn two_paths_in_turn_are_both_replayed() -> Result<()> {
 /// Whatever the order of inputs is, results are those of the plain tape, and of replays, in every kind.
 #[test]
 fn no_result_tells_whether_it_was_replayed() -> Result<()> {
-    type X = (Vec<f64>, Data<f64>);
-    fn f<R: Real>((x, Data(scale)): (Vec<R>, Data<R>)) -> R {
+    type X = (Vec<f64>, NoGrad<f64>);
+    fn f<R: Real>((x, NoGrad(scale)): (Vec<R>, NoGrad<R>)) -> R {
         relax(&x[..4]) * scale + x[4] * x[0]
     }
     let inputs: Vec<X> =
-        irregular(60, 2).into_iter().map(|x| (x[..5].iter().map(|x| x * 0.3).collect(), Data(x[6]))).collect();
+        irregular(60, 2).into_iter().map(|x| (x[..5].iter().map(|x| x * 0.3).collect(), NoGrad(x[6]))).collect();
     let first = &inputs[0];
     let programs = || -> Result<_> {
         let number = Program::record(first, |_, x| f(x))?;
-        let few = Program::record_vector(first, |tape, x: (Vec<_>, Data<_>)| {
+        let few = Program::record_vector(first, |tape, x: (Vec<_>, NoGrad<_>)| {
             tape.from_scalars(&[f(x.clone()), x.0[1] * x.0[2]])
         })?;
-        let many = Program::record_vector(first, |tape, x: (Vec<_>, Data<_>)| {
+        let many = Program::record_vector(first, |tape, x: (Vec<_>, NoGrad<_>)| {
             let y = f(x.clone());
             tape.from_scalars(&[y, y * x.0[0], y.sin(), x.0[1] * x.0[2], y + x.0[3], y / x.0[4], y * y])
         })?;
@@ -323,7 +323,7 @@ fn what_is_refused_does_not_depend_on_what_came_before() -> Result<()> {
         let mut program = how.map_or_else(|| Program::record(&1.0, f), |how| Ok(program.forced(how)))?;
         assert_eq!(program.value(&3.0)?, 9.0);
         let error = program.value(&-1.0).unwrap_err();
-        assert!(matches!(error.rule, Rule::NotReplayable { .. }), "{error}");
+        assert!(matches!(error.kind, ErrorKind::NotReplayable { .. }), "{error}");
         assert_eq!(program.value(&2.0)?, 4.0);
     }
     Ok(())

@@ -3,8 +3,8 @@
 use std::io::{Cursor, Write};
 
 use autograd::{
-    Float, Generator, Mode, Module, Path, RecurrentOptions, RecurrentWeights, RnnActivation, Rule, Tensor, Var,
-    Visitor, VisitorMut, cat,
+    ErrorKind, Float, Generator, Module, RecurrentOptions, RecurrentWeights, RnnActivation, Tensor, Var, cat,
+    module::{Mode, Path, Visitor, VisitorMut},
 };
 
 use super::{RecurrentConfig, RecurrentParams};
@@ -131,14 +131,14 @@ impl<T: Float> Layers<'_, T> {
         (if self.config.batch_first { y.transpose(0, 1) } else { y }, last.unwrap_or([y; S]))
     }
 
-    fn check<const S: usize>(&self, x: Var<'_, T>, states: &Option<[Var<'_, T>; S]>) -> Result<(), Rule> {
+    fn check<const S: usize>(&self, x: Var<'_, T>, states: &Option<[Var<'_, T>; S]>) -> Result<(), ErrorKind> {
         if self.params.is_empty() {
-            return Err(Rule::Argument { name: "layers", must: "at least 1", found: "0".into() });
+            return Err(ErrorKind::Argument { name: "layers", must: "at least 1", found: "0".into() });
         }
         let (layers, directions) = (self.config.layers, self.config.directions());
         if self.params.len() != layers.saturating_mul(directions) {
             let found = format!("{} for {layers} layers in {directions} directions", self.params.len());
-            return Err(Rule::Argument { name: "params", must: "one for each layer and direction", found });
+            return Err(ErrorKind::Argument { name: "params", must: "one for each layer and direction", found });
         }
         self.params[0].check_input(&x.shape(), 3)?;
         let batch = x.size(if self.config.batch_first { 0 } else { 1 });
