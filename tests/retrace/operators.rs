@@ -219,3 +219,14 @@ fn a_choice_fails_with_any_operand() {
         assert!(chosen.value().is_err());
     }
 }
+
+/// Plain numbers of any `Float` have the functions of the algebra as methods.
+#[test]
+fn functions_are_methods_in_code_for_any_float() {
+    fn f<T: Float>(x: T) -> T {
+        x.exp().sqrt() + x.abs().ln() + x.sin() * x.tanh() + x.powi(2)
+    }
+    let expected = 1.0_f64.exp() + 2.0_f64.ln() + 2.0_f64.sin() * 2.0_f64.tanh() + 4.0;
+    assert!((f(2.0_f64) - expected).abs() < 1e-14);
+    assert!((f(2.0_f32) - expected as f32).abs() < 1e-6);
+}

@@ -27,71 +27,72 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-/// The functions of one floating-point type; the names are the standard library's, PyTorch's where it has none.
+/// The functions of one floating-point type; the names are the standard library's, PyTorch's where it has none. None is a method, so
+/// that `x.exp()` for any [`Float`](crate::Float) is that of the algebra.
 pub trait Math: Copy {
-    fn exp(self) -> Self;
-    fn exp2(self) -> Self;
-    fn expm1(self) -> Self;
-    fn ln(self) -> Self;
-    fn log2(self) -> Self;
-    fn log10(self) -> Self;
-    fn log1p(self) -> Self;
-    fn sin(self) -> Self;
-    fn cos(self) -> Self;
+    fn exp(x: Self) -> Self;
+    fn exp2(x: Self) -> Self;
+    fn expm1(x: Self) -> Self;
+    fn ln(x: Self) -> Self;
+    fn log2(x: Self) -> Self;
+    fn log10(x: Self) -> Self;
+    fn log1p(x: Self) -> Self;
+    fn sin(x: Self) -> Self;
+    fn cos(x: Self) -> Self;
     /// The bits of `sin` and of `cos`.
-    fn sin_cos(self) -> (Self, Self);
-    fn tan(self) -> Self;
-    fn asin(self) -> Self;
-    fn acos(self) -> Self;
-    fn atan(self) -> Self;
-    fn sinh(self) -> Self;
-    fn cosh(self) -> Self;
-    fn tanh(self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
-    fn sqrt(self) -> Self;
-    fn abs(self) -> Self;
-    fn floor(self) -> Self;
-    fn ceil(self) -> Self;
+    fn sin_cos(x: Self) -> (Self, Self);
+    fn tan(x: Self) -> Self;
+    fn asin(x: Self) -> Self;
+    fn acos(x: Self) -> Self;
+    fn atan(x: Self) -> Self;
+    fn sinh(x: Self) -> Self;
+    fn cosh(x: Self) -> Self;
+    fn tanh(x: Self) -> Self;
+    fn asinh(x: Self) -> Self;
+    fn acosh(x: Self) -> Self;
+    fn atanh(x: Self) -> Self;
+    fn sqrt(x: Self) -> Self;
+    fn abs(x: Self) -> Self;
+    fn floor(x: Self) -> Self;
+    fn ceil(x: Self) -> Self;
     /// To the nearest integer, halves to the even one.
-    fn round(self) -> Self;
-    fn trunc(self) -> Self;
+    fn round(x: Self) -> Self;
+    fn trunc(x: Self) -> Self;
     /// 1 / (1 + e⁻ˣ)
-    fn sigmoid(self) -> Self;
+    fn sigmoid(x: Self) -> Self;
     /// ln(1 + eˣ)
-    fn softplus(self) -> Self;
-    fn erf(self) -> Self;
-    fn erfc(self) -> Self;
-    fn erfinv(self) -> Self;
+    fn softplus(x: Self) -> Self;
+    fn erf(x: Self) -> Self;
+    fn erfc(x: Self) -> Self;
+    fn erfinv(x: Self) -> Self;
     /// ln |Γ(x)|
-    fn lgamma(self) -> Self;
-    fn digamma(self) -> Self;
+    fn lgamma(x: Self) -> Self;
+    fn digamma(x: Self) -> Self;
     /// The n-th derivative of digamma; NaN unless n is a whole number from 0 on.
-    fn polygamma(self, n: Self) -> Self;
-    fn pow(self, y: Self) -> Self;
-    /// The angle of the point (x, self).
-    fn atan2(self, x: Self) -> Self;
-    fn hypot(self, y: Self) -> Self;
-    fn copysign(self, sign: Self) -> Self;
-    /// The remainder with the sign of self, as C's `fmod`.
-    fn fmod(self, y: Self) -> Self;
+    fn polygamma(x: Self, n: Self) -> Self;
+    fn pow(x: Self, y: Self) -> Self;
+    /// The angle of the point (x, y).
+    fn atan2(y: Self, x: Self) -> Self;
+    fn hypot(x: Self, y: Self) -> Self;
+    fn copysign(x: Self, sign: Self) -> Self;
+    /// The remainder with the sign of x, as C's `fmod`.
+    fn fmod(x: Self, y: Self) -> Self;
 }
 
-/// Writes `name(x, ...)` as the method `name`, computed by the path given.
-macro_rules! methods {
+/// Writes `name(x, ...)` as the function `name`, computed by the path given.
+macro_rules! functions {
     ($float:ident: $($name:ident($($argument:ident),*) = $path:expr;)*) => {
         $(#[inline(always)]
-        fn $name(self $(, $argument: $float)*) -> $float {
-            $path(self $(, $argument)*)
+        fn $name(first: $float $(, $argument: $float)*) -> $float {
+            $path(first $(, $argument)*)
         })*
     };
 }
 
 /// What is written once, in `elementary` or by the processor.
-macro_rules! common_methods {
+macro_rules! common_functions {
     ($float:ident, $module:ident) => {
-        methods! { $float:
+        functions! { $float:
             exp() = $module::exp;
             exp2() = $module::exp2;
             expm1() = $module::expm1;
@@ -120,16 +121,16 @@ macro_rules! common_methods {
         }
 
         #[inline(always)]
-        fn sin_cos(self) -> ($float, $float) {
-            $module::sin_cos(self)
+        fn sin_cos(x: $float) -> ($float, $float) {
+            $module::sin_cos(x)
         }
     };
 }
 
 impl Math for f32 {
-    common_methods!(f32, single);
+    common_functions!(f32, single);
 
-    methods! { f32:
+    functions! { f32:
         tan() = libm::tanf;
         asin() = libm::asinf;
         acos() = libm::acosf;
@@ -147,9 +148,9 @@ impl Math for f32 {
 }
 
 impl Math for f64 {
-    common_methods!(f64, double);
+    common_functions!(f64, double);
 
-    methods! { f64:
+    functions! { f64:
         tan() = libm::tan;
         asin() = libm::asin;
         acos() = libm::acos;
