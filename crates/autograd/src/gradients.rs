@@ -23,8 +23,8 @@ pub struct Gradients<T: Float = f32> {
     /// The adjoint of every entry up to the root; zero at the places of nodes.
     pub(crate) scalars: Tensor<T>,
     pub(crate) found: Found<T>,
-    /// Where the lists go back to.
-    pub(crate) spare: Spare<T>,
+    /// Where the lists go back to, if there were any.
+    pub(crate) spare: Option<Spare<T>>,
 }
 
 /// The gradients that were found, by node and by parameter, both ascending.
@@ -251,6 +251,8 @@ impl<T: Float> Gradients<T> {
 
 impl<T: Float> Drop for Gradients<T> {
     fn drop(&mut self) {
-        self.spare.give_back(std::mem::take(&mut self.found));
+        if let Some(spare) = &self.spare {
+            spare.give_back(std::mem::take(&mut self.found));
+        }
     }
 }

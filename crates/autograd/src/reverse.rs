@@ -60,13 +60,15 @@ pub(crate) fn numeric<T: Float>(tape: &Tape<T>, seed: Seed<T>, kept: &[u32], unt
         }
     };
     let mut scalars = Tensor::zeros([root + 1]);
+    // Without tensors no list is filled, and small recordings of scalars need not look for one.
     let (mut adjoints, spare) = {
         let mut workspace = tape.workspace.borrow_mut();
-        (std::mem::take(&mut workspace.adjoints), workspace.spare.clone())
+        let spare = (tape.node_count() > 0).then(|| workspace.spare.clone());
+        (std::mem::take(&mut workspace.adjoints), spare)
     };
     adjoints.clear();
     adjoints.resize_with(tape.node_count(), || None);
-    let mut found = spare.take();
+    let mut found = spare.as_ref().map(Spare::take).unwrap_or_default();
     match root_node {
         Some((slot, gradient)) => adjoints[slot as usize] = Some(gradient),
         None => scalars.as_mut_slice()[root] = T::ONE,

@@ -178,8 +178,12 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         });
         found.params.sort_unstable_by_key(|(id, _)| *id);
         let value = results.numbers[0];
-        let gradients =
-            Gradients { recording: RecordingId::NONE, scalars: Tensor::zeros([0]), found, spare: self.spare.clone() };
+        let gradients = Gradients {
+            recording: RecordingId::NONE,
+            scalars: Tensor::zeros([0]),
+            found,
+            spare: Some(self.spare.clone()),
+        };
         Ok((value, gradients))
     }
 
