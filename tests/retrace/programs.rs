@@ -365,3 +365,51 @@ fn what_cannot_be_replayed_is_an_error() {
     });
     assert_eq!(sweep.map(drop).unwrap_err().op, "backward");
 }
+
+/// Whether inputs are replayed in lanes or run one by one, those with tensors are refused, never taken for the first.
+#[test]
+fn many_inputs_at_once_are_of_numbers() {
+    let x = |k: f64| (k, Tensor::from([k, 2.0 * k]));
+    let mut program = Program::record(&x(1.0), |_, (a, v)| (v * a).sum()).unwrap();
+    let xs = [x(1.0), x(2.0), x(3.0)];
+    for _ in 0..4 {
+        let mut found = [0.0; 3];
+        let error = program.batch(&xs).value(&mut found).unwrap_err();
+        assert!(error.to_string().contains("an argument is a tensor of shape [2]"), "{error}");
+        let mut found = xs.clone();
+        assert!(program.batch(&xs).gradient(&mut found).is_err());
+        assert!(program.batch(&xs).hvp(&xs, &mut [(); 3].map(|()| (x(0.0), x(0.0)))).is_err());
+    }
+    let mut picks = Program::record(&(2.0_f64, Tensor::from([1_usize])), |tape, (a, list)| {
+        (tape.constant([1.0, 2.0]).index_select(0, list) * a).sum()
+    })
+    .unwrap();
+    let xs = [(1.0_f64, Tensor::from([0_usize])), (1.0, Tensor::from([1]))];
+    assert!(picks.batch(&xs).value(&mut [0.0; 2]).is_err());
+}
+
+/// A result that is a tensor and not gathered numbers.
+#[test]
+fn many_inputs_at_once_have_tensors_as_results_or_are_refused() {
+    let f = |tape: &autograd::Tape<f64>, x: f64, y: f64| {
+        tape.constant([[x, y], [y, x]]).matmul(tape.constant([1.0, x])).value()
+    };
+    let record = || {
+        Program::record_vector(&[1.0_f64, 2.0], |tape, [x, y]| {
+            tape.from_scalars(&[x, y, y, x]).reshape([2, 2]).matmul(tape.from_scalars(&[x * 0.0 + 1.0, x]))
+        })
+    };
+    let (xs, tape) = ([[1.0, 2.0], [0.5, -1.0], [3.0, 0.1]], autograd::Tape::new());
+    let expected: Vec<f64> = xs.iter().flat_map(|&[x, y]| f(&tape, x, y).unwrap().to_vec()).collect();
+    for mut program in [record().unwrap(), record().unwrap().always_replayed()] {
+        for _ in 0..4 {
+            let mut found = [0.0; 6];
+            match program.batch(&xs).values(&mut found) {
+                Ok(()) => assert_eq!(found[..], expected[..]),
+                Err(error) => assert!(error.to_string().contains("tensors do not run in lanes"), "{error}"),
+            }
+            let mut found = [0.0; 12];
+            let _ = program.batch(&xs).jvp(&xs, &mut found);
+        }
+    }
+}

@@ -347,6 +347,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
         }
         let Some(first) = xs.first() else { return Ok(()) };
         program.read(first, directions.first())?;
+        program.forms.data.must_be_numbers()?;
         require_form("batch", xs.iter().chain(directions), first)?;
         let n = count(first);
         let load = |i: usize, numbers: &mut Vec<T>| {
@@ -365,7 +366,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let at = match begun {
                 Begun::On(at) => at,
                 Begun::Done(results) => {
-                    store(&mut out[inputs.start * each..][..each], varies, &results.numbers);
+                    store(&mut out[inputs.start * each..][..each], varies, &results.elements());
                     next += 1;
                     continue;
                 }
@@ -399,7 +400,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
                         Err(ordinal) => strays.push((inputs[k], ordinal)),
                     });
                 }
-                Rerun::Done(i, results) => store(&mut out[i * each..][..each], varies, &results.numbers),
+                Rerun::Done(i, results) => store(&mut out[i * each..][..each], varies, &results.elements()),
             })?;
         }
         Ok(())

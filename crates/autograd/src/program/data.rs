@@ -1,5 +1,6 @@
 //! The arguments and results of a program, taken apart into numbers and tensors.
 
+use std::borrow::Cow;
 use std::panic::Location;
 
 use smallvec::{SmallVec, smallvec};
@@ -72,6 +73,29 @@ impl<T: Float> Data<T> {
             Part::Tensor(tensor) => self.tensors.push(tensor.clone()),
             Part::Indices(list) => self.integers.push(list.clone()),
         });
+    }
+}
+
+impl<T: Float> Data<T> {
+    /// All numbers, also those in tensors, one tensor after the other.
+    pub fn elements(&self) -> Cow<'_, [T]> {
+        match &self.tensors[..] {
+            [] => Cow::Borrowed(&self.numbers),
+            tensors => Cow::Owned(self.numbers.iter().copied().chain(tensors.iter().flat_map(Tensor::iter)).collect()),
+        }
+    }
+
+    /// # Errors
+    /// When there is a tensor among arguments of which many are taken at once.
+    #[track_caller]
+    pub fn must_be_numbers(&self) -> Result<()> {
+        match self.tensors.first().map(Tensor::shape).or(self.integers.first().map(Tensor::shape)) {
+            None => Ok(()),
+            Some(shape) => {
+                let why = format!("an argument is a tensor of shape {shape}: many inputs at once are of numbers");
+                Err(Error::new("program", ErrorKind::NotReplayable { why }))
+            }
+        }
     }
 }
 
