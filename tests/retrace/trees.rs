@@ -200,5 +200,21 @@ fn results_beside_the_loss_that_fail_or_change_their_form_are_refused() -> Resul
     let error: Error = program.value_aux(&weight, &-1.0).unwrap_err();
     assert!(matches!(error.kind, ErrorKind::NotReplayable { .. }), "{error}");
     assert_eq!(program.value_aux(&weight, &3.0)?, (9.0, Some(9.0)));
+
+    // As many results, in other places: refused every time, and never taken for those of another path.
+    for always in [false, true] {
+        let program: ModelProgram<_, _, _, [Option<f64>; 2]> =
+            ModelProgram::record_aux(&weight, &1.0, |weight: &Param<f64>, tape, x| {
+                let loss = tape.param(weight).sum() * x;
+                (loss, if x > 0.0 { [Some(loss), None] } else { [None, Some(loss)] })
+            })?;
+        let mut program = if always { program.always_replayed() } else { program };
+        for k in 1..8 {
+            let x = f64::from(k);
+            assert!(program.value_aux(&weight, &-x).is_err());
+            assert_eq!(program.value_aux(&weight, &x)?, (3.0 * x, [Some(3.0 * x), None]));
+            assert!(program.value_and_gradients_aux(&weight, &-x).is_err());
+        }
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::handle::{Leaf, Source, Wrt};
 use crate::kernel::accumulate::accumulate;
+use crate::ops::Op;
 use crate::param::Param;
 use crate::scalar::Scalar;
 use crate::tape::{RecordingId, Tape};
@@ -228,7 +229,8 @@ impl<T: Float> Gradients<T> {
     fn missing_tensor(&self, x: Var<'_, T>) -> Option<&'static str> {
         match self.missing_recording(x.tape) {
             None if !x.tape.with_node(x.slot, |node| node.tracked) => Some("it is a constant"),
-            None => self.missing_node(x.slot),
+            None if x.tape.with_node(x.slot, |node| matches!(node.op, Op::Leaf)) => self.missing_node(x.slot),
+            None => self.missing_node(x.slot).map(|_| "it is no variable: name it in `backward_keeping`"),
             why => why,
         }
     }

@@ -336,7 +336,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
         Ok(program)
     }
 
-    /// Many inputs at once, in lanes of vector instructions and on threads.
+    /// Many inputs at once, in lanes of vector instructions and on threads. They are of numbers, without tensors or indices, and of one form.
     pub fn batch<'p>(&'p mut self, xs: &'p [X]) -> Batch<'p, 'f, T, X, Y>
     where
         X: Send + Sync,

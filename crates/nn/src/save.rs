@@ -19,6 +19,9 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View}
 
 use crate::state::{LoadReport, Mismatch, Value, assign, repeated, state};
 
+/// What the header of a file has besides tensors.
+const RESERVED: &str = "__metadata__";
+
 /// Why a model was not saved or loaded.
 ///
 /// In a function that returns [`autograd::Result`], `?` makes it an [`autograd::Error`] with the same text and the line of
@@ -72,6 +75,9 @@ pub enum FileError {
         /// The name.
         name: String,
     },
+    /// A tensor of the model has a name that the format keeps for itself.
+    #[error("a tensor of the model is named {RESERVED:?}, which the format keeps for itself")]
+    ReservedName,
 }
 
 impl fmt::Debug for FileError {
@@ -231,6 +237,9 @@ fn may_lack(name: &str) -> bool {
 fn stored<T: Float>(model: &impl Module<T>) -> Result<Vec<(String, Stored)>, FileError> {
     let mut all = state(model);
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if all.iter().any(|(name, _)| name == RESERVED) {
+        return Err(FileError::ReservedName);
+    }
     match repeated(&all) {
         Some(name) => Err(FileError::Name { name: name.into() }),
         None => Ok(all.into_iter().map(|(name, value)| (name, Stored::new(&value))).collect()),

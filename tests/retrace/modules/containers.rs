@@ -90,6 +90,8 @@ fn keys_with_dots_and_empty_ones_are_saved_where_their_names_are_their_own() {
     let meet = BTreeMap::from([("a", nested("b.c")), ("a.b", nested("c"))]);
     let text = save(&path, &meet).unwrap_err().to_string();
     assert_eq!(text, "two tensors of the model are named \"a.b.c\"");
+    let text = save(&path, &nested("__metadata__")).unwrap_err().to_string();
+    assert_eq!(text, "a tensor of the model is named \"__metadata__\", which the format keeps for itself");
     std::fs::remove_file(&path).unwrap();
 }
 

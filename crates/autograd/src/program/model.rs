@@ -1,6 +1,7 @@
 //! `ModelProgram`: the loss of a model and its gradients, recorded once.
 
 use std::cell::RefCell;
+use std::panic::Location;
 
 use super::Report;
 use super::account::Forced;
@@ -228,26 +229,21 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         data.take(x);
         each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
-        let (function, form) = (&self.function, RefCell::new(None));
+        let (function, form, site) = (&self.function, RefCell::new(self.auxiliary.take()), Location::caller());
         let recorded: &super::Recorded<'_, T, X> = &|tape, x| {
             let (loss, auxiliary) = function(model, tape, x);
             let ends = Ends::loss(loss, &auxiliary)?;
-            *form.borrow_mut() = Some(auxiliary.read_from(&Source::Form));
-            Ok(ends)
+            let found = auxiliary.read_from(&Source::Form);
+            // No path is kept whose results would be read in the form of others.
+            if form.borrow_mut().get_or_insert_with(|| found.clone()).has_form_of(&found) {
+                return Ok(ends);
+            }
+            let why = "the results beside the loss are others than at first: as many are expected, in the same places";
+            Err(Error::at_line("program", ErrorKind::NotReplayable { why: why.into() }, site))
         };
-        self.forms.run_after(kind, &|tape| put_on(tape, model), recorded)?;
-        match (&self.auxiliary, form.into_inner()) {
-            (Some(known), Some(found)) if !known.has_form_of(&found) => {
-                let why =
-                    "the results beside the loss are others than at first: as many are expected, in the same places";
-                Err(Error::new("program", ErrorKind::NotReplayable { why: why.into() }))
-            }
-            (None, found) => {
-                self.auxiliary = found;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let ran = self.forms.run_after(kind, &|tape| put_on(tape, model), recorded).map(|_| ());
+        self.auxiliary = form.into_inner();
+        ran
     }
 
     /// Gives the buffers that the run has changed their new values, counters what it has counted, and takes from generators what it
