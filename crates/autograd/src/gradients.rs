@@ -48,7 +48,12 @@ impl<T: Float> Found<T> {
     /// Where the gradient of a parameter is.
     fn place(&self, id: u64) -> Option<usize> {
         let param = self.params.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.nodes.binary_search_by_key(&self.params[param].1, |(slot, _)| *slot).ok()
+        self.at(self.params[param].1)
+    }
+
+    /// Where the gradient of a node is.
+    fn at(&self, slot: u32) -> Option<usize> {
+        self.nodes.binary_search_by_key(&slot, |(slot, _)| *slot).ok()
     }
 
     fn of_params(&self) -> impl Iterator<Item = (u64, &Tensor<T>)> {
@@ -181,8 +186,7 @@ impl<T: Float> Gradients<T> {
 
     /// The gradient of a variable, if one arrived.
     pub(crate) fn tensor(&self, x: Var<'_, T>) -> Option<Tensor<T>> {
-        let found = self.found.nodes.binary_search_by_key(&x.slot, |(slot, _)| *slot).ok()?;
-        Some(self.found.nodes[found].1.clone())
+        self.found.at(x.slot).map(|place| self.found.nodes[place].1.clone())
     }
 
     fn must_have(&self, leaf: Leaf<'_, '_, T>, site: &'static Location<'static>) -> Result<()> {
@@ -246,8 +250,7 @@ impl<T: Float> Gradients<T> {
     }
 
     fn missing_node(&self, slot: u32) -> Option<&'static str> {
-        let found = self.found.nodes.binary_search_by_key(&slot, |(slot, _)| *slot);
-        found.is_err().then_some("the result does not depend on it, or only through a constant")
+        self.found.at(slot).is_none().then_some("the result does not depend on it, or only through a constant")
     }
 }
 

@@ -35,6 +35,20 @@
 
 #![warn(missing_docs)]
 
+/// Writes an implementation for tuples of one to eight, each part with a name for its type and its place.
+macro_rules! tuples {
+    ($tuple:ident) => {
+        $tuple!(A 0);
+        $tuple!(A 0, B 1);
+        $tuple!(A 0, B 1, C 2);
+        $tuple!(A 0, B 1, C 2, D 3);
+        $tuple!(A 0, B 1, C 2, D 3, E 4);
+        $tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+        $tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+        $tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+    };
+}
+
 pub mod check;
 mod engine;
 mod error;

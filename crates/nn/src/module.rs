@@ -55,13 +55,10 @@ pub trait ModuleExt<T: Float>: Module<T> {
 
     /// Every parameter with its name, in the order of the fields.
     fn named_parameters(&self) -> Vec<(String, &Param<T>)> {
-        let mut found = Vec::new();
-        self.visit(&Path::root(), &mut |path: &Path<'_>, leaf| {
-            if let Leaf::Param(param) = leaf {
-                found.push((path.to_string(), param));
-            }
-        });
-        found
+        named(self, |leaf| match leaf {
+            Leaf::Param(param) => Some(param),
+            _ => None,
+        })
     }
 
     /// Every parameter with its name, in the order of the fields, to be changed.
@@ -81,13 +78,10 @@ pub trait ModuleExt<T: Float>: Module<T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn named_parameters_mut(&mut self) -> Vec<(String, &mut Param<T>)> {
-        let mut found = Vec::new();
-        self.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf| {
-            if let LeafMut::Param(param) = leaf {
-                found.push((path.to_string(), param));
-            }
-        });
-        found
+        named_mut(self, |leaf| match leaf {
+            LeafMut::Param(param) => Some(param),
+            _ => None,
+        })
     }
 
     /// The parameter of this name, if there is one: `"layers.0.weight"`.
@@ -116,24 +110,18 @@ pub trait ModuleExt<T: Float>: Module<T> {
 
     /// Every buffer with its name, in the order of the fields.
     fn named_buffers(&self) -> Vec<(String, &Buffer<T>)> {
-        let mut found = Vec::new();
-        self.visit(&Path::root(), &mut |path: &Path<'_>, leaf| {
-            if let Leaf::Buffer(buffer) = leaf {
-                found.push((path.to_string(), buffer));
-            }
-        });
-        found
+        named(self, |leaf| match leaf {
+            Leaf::Buffer(buffer) => Some(buffer),
+            _ => None,
+        })
     }
 
     /// Every buffer with its name, in the order of the fields, to be changed in place.
     fn named_buffers_mut(&mut self) -> Vec<(String, &mut Buffer<T>)> {
-        let mut found = Vec::new();
-        self.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf| {
-            if let LeafMut::Buffer(buffer) = leaf {
-                found.push((path.to_string(), buffer));
-            }
-        });
-        found
+        named_mut(self, |leaf| match leaf {
+            LeafMut::Buffer(buffer) => Some(buffer),
+            _ => None,
+        })
     }
 
     /// Gives every parameter, buffer and counter the value that has its name in another model: what
@@ -209,6 +197,30 @@ pub trait ModuleExt<T: Float>: Module<T> {
 }
 
 impl<T: Float, M: Module<T> + ?Sized> ModuleExt<T> for M {}
+
+/// The leaves of one kind with their names, in the order of the fields.
+fn named<'m, T: Float, L>(
+    module: &'m (impl Module<T> + ?Sized),
+    pick: fn(Leaf<'m, T>) -> Option<L>,
+) -> Vec<(String, L)> {
+    let mut found = Vec::new();
+    module.visit(&Path::root(), &mut |path: &Path<'_>, leaf| {
+        found.extend(pick(leaf).map(|leaf| (path.to_string(), leaf)));
+    });
+    found
+}
+
+/// The same, to be changed.
+fn named_mut<'m, T: Float, L>(
+    module: &'m mut (impl Module<T> + ?Sized),
+    pick: fn(LeafMut<'m, T>) -> Option<L>,
+) -> Vec<(String, L)> {
+    let mut found = Vec::new();
+    module.visit_mut(&Path::root(), &mut |path: &Path<'_>, leaf| {
+        found.extend(pick(leaf).map(|leaf| (path.to_string(), leaf)));
+    });
+    found
+}
 
 fn set_mode<T: Float>(module: &mut (impl Module<T> + ?Sized), mode: Mode) {
     module.visit_mut(&Path::root(), &mut |_: &Path<'_>, leaf: LeafMut<'_, T>| {

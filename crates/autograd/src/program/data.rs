@@ -10,6 +10,7 @@ use crate::float::Float;
 use crate::handle::{Leaf, Wrt};
 use crate::indices::Indices;
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::transform::{Inputs, Part, PartMut};
 use crate::var::Var;
@@ -91,12 +92,16 @@ impl<T: Float> Data<T> {
     pub fn must_be_numbers(&self) -> Result<()> {
         match self.tensors.first().map(Tensor::shape).or(self.integers.first().map(Tensor::shape)) {
             None => Ok(()),
-            Some(shape) => {
-                let why = format!("an argument is a tensor of shape {shape}: many inputs at once are of numbers");
-                Err(Error::new("program", ErrorKind::NotReplayable { why }))
-            }
+            Some(shape) => refuse_tensor(shape),
         }
     }
+}
+
+/// Refuses a tensor among arguments of which many are taken at once.
+#[track_caller]
+fn refuse_tensor(shape: &Shape) -> Result<()> {
+    let why = format!("an argument is a tensor of shape {shape}: many inputs at once are of numbers");
+    Err(Error::new("program", ErrorKind::NotReplayable { why }))
 }
 
 impl<'t, T: Float> Ends<'t, T> {
@@ -329,9 +334,6 @@ pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Resul
     });
     match tensor {
         None => Ok(()),
-        Some(shape) => {
-            let why = format!("an argument is a tensor of shape {shape}: many inputs at once are of numbers");
-            Err(Error::new("program", ErrorKind::NotReplayable { why }))
-        }
+        Some(shape) => refuse_tensor(&shape),
     }
 }

@@ -372,9 +372,7 @@ fn numbers<T: Float>(found: &Option<Gradients<T>>) -> &[T] {
 }
 
 fn tensor<T: Float>(found: &Option<Gradients<T>>, x: Var<'_, T>) -> Option<Tensor<T>> {
-    let nodes = &found.as_ref()?.found.nodes;
-    let place = nodes.binary_search_by_key(&x.slot, |(slot, _)| *slot).ok()?;
-    Some(nodes[place].1.clone())
+    found.as_ref()?.tensor(x)
 }
 
 fn put_values<T: Float>(y: &Ends<'_, T>, out: &mut Data<T>) {
