@@ -386,6 +386,7 @@ impl<T: Float> Tape<T> {
         self.saved.borrow_mut().truncate(saved);
         self.gathered.borrow_mut().truncate(gathered);
         self.sites.borrow_mut().truncate(entries);
+        self.guards.borrow_mut().tracked.truncate(entries);
         self.sections.borrow_mut().truncate(sections);
         // A look through a whole map is for the few rules that added to it.
         if self.names.borrow().len() > names {

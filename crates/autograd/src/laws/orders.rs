@@ -2,6 +2,7 @@
 
 use super::{operands, record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::handle::NoGrad;
 use crate::kernel::samples::Draws;
 use crate::ops::elementwise::Elementwise;
 use crate::program::Program;
@@ -136,6 +137,31 @@ fn derivatives_of_constants_are_zeros_that_work_further() {
         assert_eq!(by_x.grad(x).grad(v).value().unwrap(), Tensor::zeros([2]));
         assert_eq!(by_v.grad(x, v).value(), Ok(0.0));
         assert_eq!(by_v.jvp(x, 1.0).unwrap(), Tensor::zeros([2]));
+    }
+}
+
+/// On a tape these are plain numbers; in a program, whose next run may have others, they have entries.
+#[test]
+fn derivatives_by_constants_are_zeros_on_a_tape_and_in_a_program() {
+    fn by_constants<'t>(tape: &'t Tape<f64>, x: Scalar<'t, f64>, NoGrad(data): NoGrad<Scalar<'t, f64>>) -> Var<'t, f64> {
+        let chosen = Scalar::constant(1.0).select(data * 2.0, data);
+        let all = constants(tape, x).into_iter().chain([data, data.exp() + 1.0, data * x.detach(), chosen]);
+        let derivatives = all.flat_map(|c| {
+            let (gathered, loss) = (tape.from_scalars(&[c, c]), (x * c + c.sin()).square());
+            let by_gathered = (gathered * x).sum().grad(gathered);
+            let by_gathered_number = (gathered * x).sum().grad(c);
+            [loss.grad(c), loss.grad(x).grad(c), c.grad(c), by_gathered.sum(), by_gathered_number, loss.grad(x)]
+        });
+        tape.from_scalars(&derivatives.collect::<Vec<_>>())
+    }
+    let mut program = Program::record_vector(&(2.0_f64, NoGrad(3.0_f64)), |tape, (x, data)| by_constants(tape, x, data)).unwrap();
+    for (x, data) in [(2.0, 3.0), (-1.5, 0.25)] {
+        let tape = Tape::new();
+        let eager = by_constants(&tape, tape.scalar(x), NoGrad(Scalar::constant(data))).value().unwrap();
+        for (k, derivative) in eager.iter().enumerate() {
+            assert_eq!(derivative == 0.0, k % 6 < 5, "{k}: {derivative}");
+        }
+        assert_eq!(program.values(&(x, NoGrad(data))).unwrap(), eager);
     }
 }
 

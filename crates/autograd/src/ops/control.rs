@@ -141,7 +141,7 @@ impl<'t, T: Float> Tape<T> {
             return Var::new(self, self.fail(Error::new("from_scalars", ErrorKind::TwoTapes)));
         }
         let (start, len) = self.gather(scalars.iter().map(|scalar| scalar.index));
-        let tracked = scalars.iter().any(|scalar| scalar.index < LIMIT);
+        let tracked = scalars.iter().any(|scalar| self.is_tracked_number(scalar.index));
         Var::new(
             self,
             self.push_node(Node {

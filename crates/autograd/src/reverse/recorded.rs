@@ -151,8 +151,8 @@ impl<'t, T: Float> Adjoints<'t, T> {
     /// The adjoint of a scalar; zero if no gradient arrived.
     pub fn of_scalar(&self, x: Scalar<'t, T>) -> Scalar<'t, T> {
         match self.scalars.get(x.index as usize).copied().flatten() {
-            Some(g) => self.unsigned(g),
-            None => Scalar::constant(T::ZERO),
+            Some(g) if self.tape.is_tracked_number(x.index) => self.unsigned(g),
+            _ => Scalar::constant(T::ZERO),
         }
     }
 
@@ -215,6 +215,9 @@ impl<'t, T: Float> Adjoints<'t, T> {
         g: Scalar<'t, T>,
         slope: impl FnOnce() -> Scalar<'t, T>,
     ) {
+        if !self.tape.is_tracked_number(to) {
+            return;
+        }
         match op.facts().constant[operand] {
             Some(0.0) => {}
             Some(1.0) if self.apart => self.add_scalar(to, g * T::ONE),
@@ -292,7 +295,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
             Op::Leaf | Op::Constant | Op::Detach => {}
             Op::FromScalars { start, len } => {
                 for (k, index) in self.tape.gathered(start, len).into_iter().enumerate() {
-                    if index < LIMIT {
+                    if self.tape.is_tracked_number(index) {
                         self.add_scalar(index, g[0].at([k]));
                     }
                 }

@@ -187,6 +187,9 @@ impl<T: Float> Tape<T> {
         if mode.sites {
             self.sites.borrow_mut().push(site);
         }
+        if mode.guarding {
+            self.remember_tracked(argument, operand, step);
+        }
         let index = (entries.len() - 1) as u32;
         match mode.recording || matches!(step, Step::Node | Step::Integers | Step::Leaf) {
             true => index,

@@ -67,6 +67,8 @@ pub(crate) struct Guards<T: Float> {
     pub read: HashMap<u32, Tensor<T>>,
     /// Leaves that stand for entries without their history, with those entries.
     pub detached: Vec<(u32, u32)>,
+    /// Whether derivatives are taken of each entry. On other tapes a number that they are not taken of has no entry.
+    pub tracked: Vec<bool>,
     /// The buffers of the model that is an argument, with their nodes.
     pub buffers: Vec<(*const Buffer<T>, u32)>,
     /// Buffers that get another value, by their place in the list, with the node that holds it.
@@ -93,6 +95,7 @@ impl<T: Float> Default for Guards<T> {
             outcomes: Vec::new(),
             read: HashMap::new(),
             detached: Vec::new(),
+            tracked: Vec::new(),
             buffers: Vec::new(),
             written: Vec::new(),
             counters: Vec::new(),
@@ -107,6 +110,7 @@ impl<T: Float> Guards<T> {
         self.outcomes.clear();
         self.read.clear();
         self.detached.clear();
+        self.tracked.clear();
         self.buffers.clear();
         self.written.clear();
         self.counters.clear();
@@ -297,9 +301,45 @@ impl<T: Float> Tape<T> {
         if !self.is_guarding() {
             return CONSTANT;
         }
-        let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
-        self.guards.borrow_mut().detached.push((leaf, index));
+        let leaf = self.data(number);
+        if leaf < LIMIT {
+            self.guards.borrow_mut().detached.push((leaf, index));
+        }
         leaf
+    }
+
+    /// The index of a number that no derivative is taken of, as [`detached`](Self::detached).
+    #[inline]
+    #[track_caller]
+    pub(crate) fn data(&self, number: T) -> u32 {
+        if !self.is_guarding() {
+            return CONSTANT;
+        }
+        let leaf = self.push(number, 0, CONSTANT, Step::Leaf);
+        if let Some(tracked) = self.guards.borrow_mut().tracked.get_mut(leaf as usize) {
+            *tracked = false;
+        }
+        leaf
+    }
+
+    /// Remembers, for a program, whether derivatives are taken of the entry that is written last.
+    pub(super) fn remember_tracked(&self, argument: u64, operand: u32, step: Step) {
+        let mut guards = self.guards.borrow_mut();
+        let is_tracked = |index: u32| guards.tracked[index as usize];
+        let tracked = match step {
+            Step::Leaf | Step::Node => true,
+            Step::Integers => false,
+            Step::Element => self.with_node(operand, |node| node.tracked),
+            Step::Unary(_) | Step::Right(_) | Step::Left(_) => is_tracked(operand),
+            Step::Both(_) => is_tracked(operand) || is_tracked(argument as u32),
+        };
+        guards.tracked.push(tracked);
+    }
+
+    /// Whether derivatives are taken of a number.
+    #[inline]
+    pub(crate) fn is_tracked_number(&self, index: u32) -> bool {
+        index < LIMIT && (!self.is_guarding() || self.guards.borrow().tracked[index as usize])
     }
 
     pub(crate) fn guards(&self) -> Ref<'_, Guards<T>> {

@@ -102,7 +102,7 @@ impl<'t, T: Float> Recorder<'_, 't, T> {
     fn number(&mut self, number: T) -> Scalar<'t, T> {
         match self.given() {
             Some(given) => given.item(),
-            None if self.as_data && !self.tape.is_guarding() => Scalar::constant(number),
+            None if self.as_data => Scalar { tape: Some(self.tape), number, index: self.tape.data(number) },
             None => self.tape.scalar(number),
         }
     }
