@@ -172,7 +172,7 @@ fn adjoints<'t, T: Float, H: Handle<'t, T>>(
         Ok(())
     });
     match tape {
-        Some(tape) => wrt.replace_by(&Replacement::Failed(tape, tape.fail(Error { earlier: None, ..error }))),
+        Some(tape) => wrt.replace_by(&Replacement::Failed(tape, tape.fail(error))),
         // Only what is on a tape can fail.
         None => wrt.replace_by(&Replacement::Adjoints(None)),
     }

@@ -190,10 +190,21 @@ fn scopes_nest_and_end_also_by_a_panic() {
         (inner, panicked.unwrap_err().downcast_ref().copied(), now())
     });
     assert_eq!((found, now()), ((3.0, Some(3.0), 2.0), 1.0));
-    // What is shown twice is as before, too.
-    let twice = Twice(param);
-    tape.with_params(&twice, &[two, three], || ());
-    assert_eq!(tape.param(&twice.0).value().unwrap().to_vec(), [1.0]);
+}
+
+#[test]
+fn a_parameter_that_is_shown_twice_has_one_handle() {
+    let twice = Twice(Param::new([1.0]));
+    let tape = Tape::new();
+    assert_eq!(tape.params(&twice).len(), 1);
+    let (two, three) = (tape.constant([2.0]), tape.constant([3.0]));
+    let now = || tape.param(&twice.0).value();
+    assert_eq!(tape.with_params(&twice, &[two], now).unwrap().to_vec(), [2.0]);
+    let error = tape.with_params(&twice, &[two, three], now).unwrap_err().to_string();
+    assert!(error.starts_with("with_params: 2 handles are given for 1 parameters, at "), "{error}");
+    let error = tape.with_params(&twice, &[tape.constant([2.0, 3.0])], now).unwrap_err().to_string();
+    assert!(error.contains("the handle for one must have shape [1], found [2]"), "{error}");
+    assert_eq!(now().unwrap().to_vec(), [1.0]);
 }
 
 /// A module that shows its parameter under two names.

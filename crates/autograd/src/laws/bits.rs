@@ -146,18 +146,13 @@ macro_rules! scalar_law {
             let points: Vec<Vec<$float>> = (0..9).map(|_| (0..INPUTS).map(|_| number(draws)).collect()).collect();
             let mut program = Program::record(&points[0], |tape, x| run(&steps, tape, &x)).unwrap();
             let mut batch = vec![(0.0, vec![0.0; INPUTS]); points.len()];
-            // Tensors do not run in lanes.
-            let runs_in_lanes = !steps.iter().any(|step| matches!(step, Step::Tensor(_)));
-            if runs_in_lanes {
-                program.batch(&points).value_and_gradient(&mut batch).unwrap();
-            }
+            program.batch(&points).value_and_gradient(&mut batch).unwrap();
             for (x, (value, gradient)) in points.iter().zip(&batch) {
                 let in_lanes = [&[*value], &gradient[..]].concat();
                 let [numeric, recorded] = on_tape(&steps, x);
                 let (value, gradient) = program.value_and_gradient(x).unwrap();
                 let replayed = [&[value], &gradient[..]].concat();
-                let in_lanes = if runs_in_lanes { &in_lanes } else { &replayed };
-                for (found, how) in [(&recorded, "recorded"), (&replayed, "replayed"), (in_lanes, "in lanes")] {
+                for (found, how) in [(&recorded, "recorded"), (&replayed, "replayed"), (&in_lanes, "in lanes")] {
                     let what = format!("{seed} {steps:?} at {x:?}: {found:?} {how}, {numeric:?} on numbers");
                     assert_eq!(bits(found), bits(&numeric), "{what}");
                 }

@@ -143,7 +143,11 @@ fn derivatives_of_constants_are_zeros_that_work_further() {
 /// On a tape these are plain numbers; in a program, whose next run may have others, they have entries.
 #[test]
 fn derivatives_by_constants_are_zeros_on_a_tape_and_in_a_program() {
-    fn by_constants<'t>(tape: &'t Tape<f64>, x: Scalar<'t, f64>, NoGrad(data): NoGrad<Scalar<'t, f64>>) -> Var<'t, f64> {
+    fn by_constants<'t>(
+        tape: &'t Tape<f64>,
+        x: Scalar<'t, f64>,
+        NoGrad(data): NoGrad<Scalar<'t, f64>>,
+    ) -> Var<'t, f64> {
         let chosen = Scalar::constant(1.0).select(data * 2.0, data);
         let all = constants(tape, x).into_iter().chain([data, data.exp() + 1.0, data * x.detach(), chosen]);
         let derivatives = all.flat_map(|c| {
@@ -154,7 +158,8 @@ fn derivatives_by_constants_are_zeros_on_a_tape_and_in_a_program() {
         });
         tape.from_scalars(&derivatives.collect::<Vec<_>>())
     }
-    let mut program = Program::record_vector(&(2.0_f64, NoGrad(3.0_f64)), |tape, (x, data)| by_constants(tape, x, data)).unwrap();
+    let mut program =
+        Program::record_vector(&(2.0_f64, NoGrad(3.0_f64)), |tape, (x, data)| by_constants(tape, x, data)).unwrap();
     for (x, data) in [(2.0, 3.0), (-1.5, 0.25)] {
         let tape = Tape::new();
         let eager = by_constants(&tape, tape.scalar(x), NoGrad(Scalar::constant(data))).value().unwrap();

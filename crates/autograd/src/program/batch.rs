@@ -243,7 +243,7 @@ where
                     continue;
                 }
             };
-            let Some(ready) = paths.in_lanes(at, Kind::Sum) else { return Err(not_in_lanes()) };
+            let ready = paths.must_run_in_lanes(at, Kind::Sum)?;
             let inputs = together(paths.trusted(at, Kind::Sum), inputs, |few| {
                 let (mut strays, mut unused) = (0, sums.clone());
                 let mut stray = |_, ordinal| strays += usize::from(paths.is_new(Kind::Sum, at, ordinal));
@@ -299,12 +299,6 @@ fn together(trusted: usize, inputs: Range<usize>, strays: impl FnOnce(Range<usiz
         true => inputs,
         false => few,
     }
-}
-
-#[track_caller]
-pub(super) fn not_in_lanes() -> Error {
-    let why = "tensors do not run in lanes, with many inputs at once".into();
-    Error::new("program", ErrorKind::NotReplayable { why })
 }
 
 /// How many results there are for one input, of so many values and so many variables.
@@ -371,7 +365,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
                     continue;
                 }
             };
-            let Some(ready) = paths.in_lanes(at, kind) else { return Err(not_in_lanes()) };
+            let ready = paths.must_run_in_lanes(at, kind)?;
             let inputs = together(paths.trusted(at, kind), inputs, |few| {
                 let mut strays = 0;
                 ready.each(few, &rows(&load), &mut |_, results| {

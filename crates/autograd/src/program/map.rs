@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use smallvec::{SmallVec, smallvec};
 
 use super::account::Account;
-use super::batch::not_in_lanes;
 use super::columns::{self, Operand, Out};
 use super::compiled::compiled;
 use super::data::{Data, Ends};
@@ -130,7 +129,7 @@ impl<T: Float, const N: usize> Map<T, N> {
                 paths.record(kind, &numbers, &mut function, account)?
             }
         };
-        let Some(ready) = paths.in_lanes(at, kind) else { return Err(not_in_lanes()) };
+        let ready = paths.must_run_in_lanes(at, kind)?;
         let strays = Mutex::new(Strays::new());
         let mut slices: SmallVec<[Out<'_, T>; 4]> = out.iter_mut().map(|out| Out::Each(out.as_mut_slice())).collect();
         columns::run(ready, &columns, (0, len), &mut slices, &strays);

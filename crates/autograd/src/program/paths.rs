@@ -123,8 +123,8 @@ pub(super) struct Paths<T: Float> {
     /// What it costs to record the path of the last input, if it ran on the tape and has come so often that this is worth it.
     due: [Option<u64>; KINDS],
     seen: Seen,
-    /// Room for those of an input.
-    numbers: Vec<T>,
+    /// Room for one of many inputs.
+    alone: Data<T>,
     results: Data<T>,
     /// The path that gave the last results.
     taken: Option<(usize, Kind)>,
@@ -165,7 +165,7 @@ impl<T: Float> Default for Paths<T> {
             pauses: [Pause::default(); KINDS],
             due: [None; KINDS],
             seen: Seen::default(),
-            numbers: Vec::new(),
+            alone: Data::default(),
             results: Data::default(),
             taken: None,
             targets: Targets::default(),
@@ -332,6 +332,13 @@ impl<T: Float> Paths<T> {
             Body::Numbers(ready) => Some(ready),
             Body::Tensors(_) => None,
         }
+    }
+
+    /// # Errors
+    /// As [`in_lanes`](Self::in_lanes) has none.
+    #[track_caller]
+    pub fn must_run_in_lanes(&self, at: usize, kind: Kind) -> Result<&Ready<T>> {
+        self.in_lanes(at, kind).ok_or_else(|| not_replayable("it computes with tensors, which do not run in lanes"))
     }
 
     /// The path of the last input, if it has code for `kind`.

@@ -49,8 +49,6 @@ pub enum EagerReason {
     Irregular,
     /// Its path, or the form of its arguments, is new, and has not come so often that it is worth a recording.
     Rare,
-    /// It computes with tensors, and was given many inputs at once, which lanes take of numbers alone.
-    Tensors,
 }
 
 impl std::fmt::Display for EagerReason {
@@ -59,7 +57,6 @@ impl std::fmt::Display for EagerReason {
             EagerReason::Slow => "a replay would take longer than the tape",
             EagerReason::Irregular => "inputs left all known paths too often",
             EagerReason::Rare => "new paths or forms came too seldom to be worth a recording",
-            EagerReason::Tensors => "tensors do not run in lanes, with many inputs at once",
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::tape::{CONSTANT, LIMIT};
 /// The index of what depends on the first failure.
 const FIRST: u32 = CONSTANT - 1;
 /// So many failures keep an error of their own: code that goes on in a loop does not fill the memory with them.
-const KEPT: usize = 16;
+const KEPT: usize = 256;
 
 const _: () = assert!(FIRST - KEPT as u32 >= LIMIT);
 
@@ -31,7 +31,7 @@ impl<T: Float> Tape<T> {
     }
 
     /// The operations that failed by themselves, not because an operand had failed, in the order in which they did; of more
-    /// than 16 different ones the first 16.
+    /// than 256 different ones the first 256.
     ///
     /// ```
     /// use autograd::{Tape, Tensor};
@@ -54,13 +54,14 @@ impl<T: Float> Tape<T> {
 
     /// Marks the tape and gives the index of a failed handle.
     ///
-    /// What has failed before in the same way, as in a loop, is no new failure. One that finds no room counts as the first.
+    /// What has failed before in the same way, as in a loop, is no new failure. Those that find no room share an index.
     #[cold]
     pub(crate) fn fail(&self, error: Error) -> u32 {
+        let error = Error { earlier: None, ..error };
         let mut failures = self.failures.borrow_mut();
         let place = match failures.iter().position(|known| *known == error) {
             Some(known) => known,
-            None if failures.len() == KEPT => 0,
+            None if failures.len() == KEPT => KEPT,
             None => {
                 failures.push(error);
                 failures.len() - 1
@@ -88,13 +89,18 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub(crate) fn failure_of(&self, index: u32) -> Error {
         let failures = self.failures.borrow();
-        match (failures.first(), (FIRST - index) as usize) {
-            (Some(first), place @ 1..) if place < failures.len() => {
-                Error { earlier: Some(Box::new(first.clone())), ..failures[place].clone() }
+        let place = (FIRST - index) as usize;
+        let failure = match failures.get(place) {
+            Some(failure) => failure.clone(),
+            None if place == KEPT => {
+                let why =
+                    format!("an operation failed after {KEPT} others on the same tape, which keeps no more errors");
+                Error::new("value", ErrorKind::Custom(why))
             }
-            (Some(first), _) => first.clone(),
-            (None, _) => Error::new("value", ErrorKind::NoTape),
-        }
+            None => Error::new("value", ErrorKind::NoTape),
+        };
+        let earlier = failures.first().filter(|_| place > 0).cloned().map(Box::new);
+        Error { earlier, ..failure }
     }
 
     /// The failure that stopped a handle, as a result.

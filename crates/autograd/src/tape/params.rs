@@ -1,5 +1,6 @@
 //! The handles of parameters: leaves of the recording, or what a scope puts in their place.
 
+use std::collections::HashSet;
 use std::panic::Location;
 
 use super::{LIMIT, Tape};
@@ -33,7 +34,7 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// The handles of all parameters of a module, in the order of its fields: what [`param`](Self::param) gives for each.
+    /// The handles of all parameters of a module, in the order of its fields, each parameter once: what [`param`](Self::param) gives for each.
     ///
     /// Shapes: each is that of its parameter.
     ///
@@ -62,7 +63,7 @@ impl<T: Float> Tape<T> {
     /// Runs `f`, in which each parameter of a module is a handle that was computed, instead of a leaf of the recording: layers run
     /// with weights that are a function of something else, unchanged.
     ///
-    /// The handles stand in the order of the module's fields, as [`params`](Self::params) gives them. Gradients flow to what
+    /// The handles stand in the order of the module's fields, one for each parameter, as [`params`](Self::params) gives them. Gradients flow to what
     /// they were computed from, through any operations and in any order of derivative, and not to the parameters, unless one of the
     /// handles was computed from these. So weight normalisation, an inner step of meta-learning or a network that makes the
     /// weights of another are plain code; also in a [`ModelProgram`](crate::ModelProgram).
@@ -110,7 +111,7 @@ impl<T: Float> Tape<T> {
         let mut scope = Scope { tape: self, before: Vec::with_capacity(params.len()) };
         for (place, param) in params.iter().enumerate() {
             let substitute = match (unfit, handles.get(place)) {
-                (None, Some(&handle)) => self.substitute(param, handle, || name_of(module, place)),
+                (None, Some(&handle)) => self.substitute(param, handle, || name_of(module, param.id())),
                 (unfit, _) => Ok(unfit.unwrap_or_default()),
             };
             let slot = substitute.unwrap_or_else(|rule| self.fail(Error::at_line("with_params", rule, site)));
@@ -177,8 +178,7 @@ impl<T: Float> Scope<'_, T> {
 impl<T: Float> Drop for Scope<'_, T> {
     fn drop(&mut self) {
         let mut substitutes = self.tape.substitutes.borrow_mut();
-        // Backwards, since a module may show a parameter twice.
-        for (param, before) in self.before.drain(..).rev() {
+        for (param, before) in self.before.drain(..) {
             match before {
                 Some(slot) => _ = substitutes.insert(param, slot),
                 None => _ = substitutes.remove(&param),
@@ -187,23 +187,25 @@ impl<T: Float> Drop for Scope<'_, T> {
     }
 }
 
+/// The parameters in their order; one that a module shows in several places where it stands first.
 fn params_of<T: Float>(module: &(impl Module<T> + ?Sized)) -> Vec<&Param<T>> {
-    let mut params = Vec::new();
+    let (mut params, mut known) = (Vec::new(), HashSet::new());
     module.visit(&Path::root(), &mut |_: &Path<'_>, leaf| {
-        if let Leaf::Param(param) = leaf {
+        if let Leaf::Param(param) = leaf
+            && known.insert(param.id())
+        {
             params.push(param);
         }
     });
     params
 }
 
-/// The name of the parameter at this place.
-fn name_of<T: Float>(module: &(impl Module<T> + ?Sized), place: usize) -> String {
-    let mut names = Vec::new();
-    module.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| {
-        if let Leaf::Param(_) = leaf {
-            names.push(path.to_string());
-        }
+/// The name of a parameter of a module: the first place in which it stands.
+fn name_of<T: Float>(module: &(impl Module<T> + ?Sized), id: u64) -> String {
+    let mut name = None;
+    module.visit(&Path::root(), &mut |path: &Path<'_>, leaf: Leaf<'_, T>| match leaf {
+        Leaf::Param(param) if param.id() == id && name.is_none() => name = Some(path.to_string()),
+        _ => {}
     });
-    names.swap_remove(place)
+    name.unwrap_or_default()
 }

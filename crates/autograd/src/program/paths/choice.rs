@@ -29,15 +29,15 @@ impl<T: Float> Paths<T> {
 
     /// What to do with the next inputs, of which so many run together in lanes.
     pub fn choose_together(&mut self, kind: Kind, inputs: usize, account: &Account) -> Choice {
-        let has_tensors = |at: usize, kind: Kind| self.code(at, kind).is_some() && self.in_lanes(at, kind).is_none();
-        let expected = self.expected(kind).map(|(at, _)| at);
-        if [(expected, kind), (Some(self.last[Kind::Value as usize]), Kind::Value)]
-            .into_iter()
-            .any(|(at, kind)| at.is_some_and(|at| has_tensors(at, kind)))
-        {
-            return Choice::Run(EagerReason::Tensors);
-        }
         self.choose_for(kind, &|costs| costs.in_lanes(inputs), account)
+    }
+
+    /// Whether the next inputs probably compute with tensors, which do not run in lanes.
+    pub(super) fn expects_tensors(&self, kind: Kind) -> bool {
+        let has_tensors = |at: usize, kind: Kind| self.code(at, kind).is_some() && self.in_lanes(at, kind).is_none();
+        let value = (self.last[Kind::Value as usize], Kind::Value);
+        let expected = self.expected(kind).map(|(at, _)| (at, kind));
+        expected.into_iter().chain([value]).any(|(at, kind)| has_tensors(at, kind))
     }
 
     /// What to do with inputs whose replays cost as much as `cost` says.

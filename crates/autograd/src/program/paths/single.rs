@@ -71,13 +71,29 @@ impl<T: Float> Paths<T> {
         function: &mut dyn Function<T>,
         account: &mut Account,
     ) -> Result<&Data<T>> {
-        let mut choice = match again {
-            Again::Held => return Ok(&self.results),
-            Again::Left(at, _) => Choice::Replay(at),
-            Again::Untried => self.choose(kind, account),
-        };
+        match again {
+            Again::Held => Ok(&self.results),
+            Again::Left(at, ordinal) => {
+                self.follow_choice(kind, (Choice::Replay(at), Some(ordinal)), data, function, account)
+            }
+            Again::Untried => {
+                let choice = self.choose(kind, account);
+                self.follow_choice(kind, (choice, None), data, function, account)
+            }
+        }
+    }
+
+    /// The results on one input by what was chosen, told where it leaves the path on which it is replayed, if that is known.
+    #[track_caller]
+    pub(super) fn follow_choice(
+        &mut self,
+        kind: Kind,
+        (mut choice, left): (Choice, Option<u32>),
+        data: &Data<T>,
+        function: &mut dyn Function<T>,
+        account: &mut Account,
+    ) -> Result<&Data<T>> {
         if let Choice::Replay(at) = choice {
-            let left = if let Again::Left(_, ordinal) = again { Some(ordinal) } else { None };
             choice = match self.replay(kind, (at, left), data, account)? {
                 Replayed::Held(at) => return self.take_results(kind, at),
                 Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, account),

@@ -6,10 +6,9 @@ use smallvec::{SmallVec, smallvec};
 
 use super::super::Data;
 use super::super::account::Account;
-use super::super::report::EagerReason;
 use super::body::Ready;
 use super::choice::Choice;
-use super::single::Tried;
+use super::single::{Again, Tried};
 use super::{Function, Kind, Paths};
 use crate::error::Result;
 use crate::float::Float;
@@ -56,26 +55,40 @@ impl<T: Float> Paths<T> {
         function: &mut dyn Function<T>,
         account: &mut Account,
     ) -> Result<Begun<'_, T>> {
-        let mut choice = self.choose_together(kind, inputs.len(), account);
-        if let Choice::Replay(at) = choice {
+        let mut choice = match self.expects_tensors(kind) {
+            true => self.choose(kind, account),
+            false => self.choose_together(kind, inputs.len(), account),
+        };
+        let runs_in_lanes = |paths: &Self, choice| match choice {
+            Choice::Replay(at) => paths.in_lanes(at, kind).map(|_| at),
+            _ => None,
+        };
+        if let Some(at) = runs_in_lanes(self, choice) {
             return Ok(Begun::On(at));
         }
-        let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.clear();
-        load(inputs.start, &mut numbers);
+        let data = self.load(inputs.start, load);
         if let Choice::Record = choice {
-            let at = self.record(kind, &numbers, function, account)?;
-            if self.in_lanes(at, kind).is_some() {
-                self.numbers = numbers;
-                return Ok(Begun::On(at));
+            choice = Choice::Replay(self.record(kind, &data.numbers, function, account)?);
+        }
+        match runs_in_lanes(self, choice) {
+            Some(at) => {
+                self.alone = data;
+                Ok(Begun::On(at))
             }
-            choice = Choice::Run(EagerReason::Tensors);
+            None => {
+                self.follow_choice(kind, (choice, None), &data, function, account)?;
+                self.alone = data;
+                Ok(Begun::Done(&self.results))
+            }
         }
-        if let Choice::Run(reason) = choice {
-            self.run_eagerly((kind, kind), &numbers, reason, function, account)?;
-        }
-        self.numbers = numbers;
-        Ok(Begun::Done(&self.results))
+    }
+
+    /// The numbers of one of many inputs.
+    fn load(&mut self, input: usize, load: &mut LoadOne<'_, T>) -> Data<T> {
+        let mut data = std::mem::take(&mut self.alone);
+        data.clear();
+        load(input, &mut data.numbers);
+        data
     }
 
     /// How many inputs have stayed on a path, since others left it.
@@ -133,7 +146,9 @@ impl<T: Float> Paths<T> {
                 // It has tensors, or was forgotten meanwhile.
                 None => {
                     for input in inputs {
-                        self.alone(kind, Choice::Run(EagerReason::Tensors), (input, load), function, account)?;
+                        let data = self.load(input, load);
+                        self.run((kind, Again::Untried), &data, function, account)?;
+                        self.alone = data;
                         rerun(Rerun::Done(input, &self.results));
                     }
                 }
@@ -142,7 +157,7 @@ impl<T: Float> Paths<T> {
             let first = waiting.len();
             for (input, ordinal) in strays.drain(..) {
                 let choice = self.choose_after(kind, (at, ordinal), &tried, account);
-                match self.alone(kind, choice, (input, load), function, account)? {
+                match self.run_or_record(kind, choice, (input, load), function, account)? {
                     None => rerun(Rerun::Done(input, &self.results)),
                     Some(next) => match waiting[first..].iter_mut().find(|group| group.next == next) {
                         Some(group) => group.inputs.push(input),
@@ -170,7 +185,7 @@ impl<T: Float> Paths<T> {
     }
 
     /// Records one of many inputs, or runs it on the tape. The path that it is to run on; none if it has run.
-    fn alone(
+    fn run_or_record(
         &mut self,
         kind: Kind,
         choice: Choice,
@@ -181,14 +196,14 @@ impl<T: Float> Paths<T> {
         if let Choice::Replay(next) = choice {
             return Ok(Some(next));
         }
-        let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.clear();
-        load(input, &mut numbers);
+        let data = self.load(input, load);
         let next = match choice {
-            Choice::Run(reason) => self.run_eagerly((kind, kind), &numbers, reason, function, account).map(|()| None),
-            _ => self.record(kind, &numbers, function, account).map(Some),
+            Choice::Run(reason) => {
+                self.run_eagerly((kind, kind), &data.numbers, reason, function, account).map(|()| None)
+            }
+            _ => self.record(kind, &data.numbers, function, account).map(Some),
         };
-        self.numbers = numbers;
+        self.alone = data;
         next
     }
 }
