@@ -231,7 +231,7 @@ impl<T: Float> Tape<T> {
     /// Data that is one number everywhere.
     #[track_caller]
     pub(crate) fn filled(&self, shape: impl Into<Shape>, number: T) -> Var<'_, T> {
-        self.constant(if self.is_hollow() { Tensor::absent(&shape.into()) } else { Tensor::full(shape, number) })
+        self.constant(if self.is_of_shapes() { Tensor::absent(&shape.into()) } else { Tensor::full(shape, number) })
     }
 
     /// A node with the value of `x` that derivatives are taken through, whether or not they are taken of `x`.
@@ -251,7 +251,7 @@ impl<T: Float> Tape<T> {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
     }
 
-    /// Runs `f`, whose operations on tensors get no values: only shapes.
+    /// Runs `f`, whose operations on tensors get no values, only shapes; constants have theirs.
     pub(crate) fn hollow<R>(&self, f: impl FnOnce() -> R) -> R {
         self.in_mode(Mode { hollow: true, ..self.mode.get() }, f)
     }
@@ -260,6 +260,17 @@ impl<T: Float> Tape<T> {
     #[inline]
     pub(crate) fn is_hollow(&self) -> bool {
         self.mode.get().hollow
+    }
+
+    /// Whether this was made by [`of_shapes`](Self::of_shapes), and constants have no elements either.
+    #[inline]
+    pub(crate) fn is_of_shapes(&self) -> bool {
+        self.is_hollow() && !self.is_guarding()
+    }
+
+    /// Whether a derivative of what is recorded may look at values: only users' rules may.
+    pub(crate) fn has_rules_that_look(&self) -> bool {
+        self.customs.borrow().iter().any(|rule| rule.may_look())
     }
 
     /// # Errors

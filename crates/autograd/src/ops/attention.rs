@@ -60,13 +60,13 @@ impl Attention {
             true => scores.masked_fill(&hidden(&scores.shape()), number(T::NEG_INFINITY)),
             false => scores,
         };
-        match bias.and_then(|_| blind_queries(scores)) {
-            None => scores.softmax(-1),
-            Some(blind) => {
-                let without = |x: Var<'t, T>| blind.select(number(T::ZERO), x);
-                without(without(scores).softmax(-1))
-            }
+        if bias.is_none() {
+            return scores.softmax(-1);
         }
+        // A bias may hide all keys from a query; without them it has weights of zero.
+        let is_blind = scores.detach().amax_keepdim(-1).eq(number(T::NEG_INFINITY));
+        let seen = |x: Var<'t, T>| is_blind.select(number(T::ZERO), x);
+        seen(seen(scores).softmax(-1))
     }
 
     /// What dropout multiplies weights of this shape by: 1 where there is none.
@@ -80,16 +80,6 @@ impl Attention {
 /// The seed of dropout, where there is one.
 fn seed_of(integers: &[Integers]) -> u64 {
     integers.first().and_then(|seed| seed.list.iter().next()).map_or(0, |seed| seed as u64)
-}
-
-/// 1 where all scores of a query are −∞, else 0, with size one along the keys; nothing if that is so nowhere.
-fn blind_queries<T: Float>(scores: Var<'_, T>) -> Option<Var<'_, T>> {
-    let sees = |scores: Var<'_, T>| scores.is_failed() || scores.tape().all(scores.slot, |x| x != T::NEG_INFINITY);
-    if sees(scores) {
-        return None;
-    }
-    let largest = scores.detach().amax_keepdim(-1);
-    (!sees(largest)).then(|| largest.eq(Term::Number(T::NEG_INFINITY)))
 }
 
 /// The sizes of a head: queries, keys, width of a key, width of a value.

@@ -10,6 +10,7 @@ use crate::engine::Factor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::{OPERANDS, Op};
+use crate::shape::Shape;
 use crate::tape::{Input, Inputs, Node, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -30,6 +31,14 @@ pub(crate) trait CustomRule<T: Float> {
     /// Whether the derivative, where it is not differentiated again, is computed on plain tensors.
     fn is_numeric(&self) -> bool {
         !self.is_differentiable_again()
+    }
+    /// The shapes of the outputs, where a rule says so apart from their values.
+    fn shapes(&self, _: &[Tensor<T>]) -> Option<SmallVec<[Shape; 2]>> {
+        None
+    }
+    /// Whether what it does on handles may depend on their values.
+    fn may_look(&self) -> bool {
+        false
     }
 }
 
@@ -66,6 +75,10 @@ impl<T: Float> CustomRule<T> for NumericAdjoint<T> {
         let (x, outputs) = handles.split_at(self.operands);
         let (y, g) = outputs.split_at(outputs.len() / 2);
         tape.no_grad(|| self.rule.vjp(x, y, g))?.into_iter().map(Var::value).collect()
+    }
+
+    fn shapes(&self, x: &[Tensor<T>]) -> Option<SmallVec<[Shape; 2]>> {
+        Some(x[..self.operands].iter().map(|x| x.shape().clone()).collect())
     }
 
     fn vjp<'t>(&self, _: &[Var<'t, T>], _: &[Var<'t, T>], _: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
@@ -112,6 +125,10 @@ where
     }
 
     fn is_differentiable_again(&self) -> bool {
+        true
+    }
+
+    fn may_look(&self) -> bool {
         true
     }
 }
@@ -300,7 +317,11 @@ pub(crate) fn record_rule<'t, T: Float>(
     site: &'static Location<'static>,
 ) -> Result<Handles<'t, T>> {
     let operand = |input: &Input<T>| Factor::of(&tape.nodes(), input).to_tensor();
-    let values = rule.value(&inputs.iter().map(operand).collect::<SmallVec<[Tensor<T>; 3]>>())?;
+    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(operand).collect();
+    let values = match rule.shapes(&operands).filter(|_| tape.is_hollow()) {
+        Some(shapes) => shapes.iter().map(Tensor::absent).collect(),
+        None => rule.value(&operands)?,
+    };
     let is_tracked =
         |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
     let (tracked, outputs) = (inputs.iter().any(is_tracked), values.len());

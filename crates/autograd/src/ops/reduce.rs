@@ -6,8 +6,8 @@ use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
-use crate::kernel::math::Math;
-use crate::ops::pad::PadMode;
+use crate::kernel::scan::Direction;
+use crate::ops::scan::CumProd;
 use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
 use crate::tensor::{Tensor, View};
@@ -56,45 +56,32 @@ impl TensorRule for Prod {
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let (x, y, g) = (rule.x[0], rule.y, rule.g);
-        rule.only(if divide(x, y) { g * y / x } else { g * others(x, &self.axes) })
+        rule.only(rule.g * others(rule.x[0], &self.axes))
     }
 }
 
-/// Whether quotients of these products and factors are the products of the other factors: a zero, an underflow or an
-/// overflow has eaten them, and a factor below the normal numbers has no finite reciprocal.
-pub(super) fn divide<T: Float>(x: Var<'_, T>, y: Var<'_, T>) -> bool {
-    let is_normal = |z: T| z.is_finite() && Math::abs(z) >= T::MIN_POSITIVE;
-    [y, x].into_iter().all(|z| !z.is_failed() && z.tape().all(z.slot, is_normal))
-}
-
-/// For each element the product of the others over `axes`.
+/// For each element the product of the others over `axes`: of those before it and of those behind it. There is no quotient, so
+/// zeros do no harm to derivatives of any order.
 fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+    if let &[axis] = axes {
+        return others_along(x, axis);
+    }
     let shape = x.shape();
     let order = to_end(shape.rank(), axes);
     let at_end: Shape = order.iter().map(|&axis| shape[axis]).collect();
     let back: Axes = (0..order.len()).map(|axis| order.iter().position(|&k| k == axis).unwrap_or(0) as isize).collect();
-    others_in_rows(x.in_rows(axes)).reshape(at_end).permute(back)
+    others_along(x.in_rows(axes), 1).reshape(at_end).permute(back)
+}
+
+fn others_along<'t, T: Float>(x: Var<'t, T>, axis: usize) -> Var<'t, T> {
+    let [before, behind] = [Direction::Forward, Direction::Backward]
+        .map(|direction| x.record(CumProd { axis, direction }, &[]).shifted(axis as isize, direction, 1.0));
+    before.masked_mul(behind)
 }
 
 /// The axes in the order that puts `axes` behind the others.
 fn to_end(rank: usize, axes: &[usize]) -> SmallVec<[usize; 4]> {
     (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect()
-}
-
-/// For each element the product of the others in its row of `[lines, length]`.
-///
-/// Pairs are multiplied up a tree, and what lies outside of a pair comes down it again: products only, so that zeros do
-/// no harm to derivatives of any order, in as many steps as the tree is high.
-fn others_in_rows<'t, T: Float>(x: Var<'t, T>) -> Var<'t, T> {
-    let [lines, length] = x.dims();
-    if length <= 1 {
-        return x.tape().filled([lines, length], T::ONE);
-    }
-    let odd = length % 2;
-    let pairs = x.pad(&[(0, 0), (0, odd as isize)], PadMode::Constant(1.0)).reshape([lines, length / 2 + odd, 2]);
-    let outside = others_in_rows(pairs.index_axis(-1, 0) * pairs.index_axis(-1, 1));
-    (outside.unsqueeze(-1) * pairs.flip(-1)).reshape([lines, length + odd]).slice(1, ..length)
 }
 
 /// # Sums, means, products

@@ -1,6 +1,5 @@
 //! Running sums, products and extremes along an axis, differences and integrals.
 
-use super::reduce::divide;
 use super::search::Search;
 use super::softmax::line_axis;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
@@ -39,10 +38,11 @@ impl TensorRule for CumSum {
     }
 }
 
-/// Running products along an axis, forwards.
+/// Running products along an axis.
 #[derive(Debug, Clone)]
 pub(crate) struct CumProd {
     pub axis: usize,
+    pub direction: Direction,
 }
 
 impl TensorRule for CumProd {
@@ -53,32 +53,22 @@ impl TensorRule for CumProd {
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, Direction::Forward, out);
+        let scan = |out: &mut [T]| scan::cumprod(x[0].view(), self.axis, self.direction, out);
         Ok(Tensor::build(shape, scan)?.into())
     }
 
+    /// That of the recurrence yᵢ = xᵢ·yᵢ₋₁ with 1 before the first: without a quotient, so that zeros do no harm to derivatives
+    /// of any order.
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, y, g) = (rule.x[0], rule.y, rule.g);
-        if divide(x, y) || x.rank() == 0 {
-            let sums = CumSum { axis: self.axis, direction: Direction::Backward };
-            return rule.only(if x.rank() == 0 { g } else { (g * y).record(sums, &[]) / x });
+        if x.rank() == 0 {
+            return rule.only(g);
         }
-        rule.only(by_doubling(x, g, self.axis as isize, 1))
+        let axis = self.axis as isize;
+        let back = Recurrence { axis: self.axis, direction: opposite(self.direction) };
+        let t = x.shifted(axis, back.direction, 0.0).record(back, &[g]);
+        rule.only(t * y.shifted(axis, self.direction, 1.0))
     }
-}
-
-/// The gradient of a running product with products alone, so that zeros do no harm to derivatives of any order.
-///
-/// Joining each element with the one `distance` before it, for distances 1, 2, 4, …, makes running products; the gradient
-/// goes back through these steps.
-fn by_doubling<'t, T: Float>(x: Var<'t, T>, g: Var<'t, T>, axis: isize, distance: usize) -> Var<'t, T> {
-    let length = x.size(axis);
-    if distance >= length {
-        return g;
-    }
-    let before = x.slice(axis, ..length - distance).pad_axis(axis, (distance, 0), 1.0);
-    let g = by_doubling(x * before, g, axis, 2 * distance);
-    g * before + (g * x).slice(axis, distance..).pad_axis(axis, (0, distance), 0.0)
 }
 
 /// ln of running sums of exponentials along an axis.
@@ -149,8 +139,8 @@ impl TensorRule for Recurrence {
         let (a, s, g) = (rule.x[0], rule.y, rule.g);
         let axis = self.axis as isize;
         let back = Recurrence { axis: self.axis, direction: opposite(self.direction) };
-        let t = a.shifted(axis, back.direction).record(back, &[g]);
-        rule.both(|| t * s.shifted(axis, self.direction), || t)
+        let t = a.shifted(axis, back.direction, 0.0).record(back, &[g]);
+        rule.both(|| t * s.shifted(axis, self.direction, 0.0), || t)
     }
 }
 
@@ -205,7 +195,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn cumprod(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
-            Ok(axis) => self.record(CumProd { axis }, &[]),
+            Ok(axis) => self.record(CumProd { axis, direction: Direction::Forward }, &[]),
             Err(rule) => self.fail("cumprod", rule),
         }
     }
@@ -349,12 +339,13 @@ impl<'t, T: Float> Var<'t, T> {
         sums * Term::Number(T::from_f64(0.5))
     }
 
-    /// The elements moved one place along `axis` in the direction, with 0 coming in.
-    fn shifted(self, axis: isize, direction: Direction) -> Self {
+    /// The elements moved one place along `axis` in the direction, with `value` coming in.
+    pub(super) fn shifted(self, axis: isize, direction: Direction, value: f64) -> Self {
         let length = self.size(axis);
         match direction {
-            Direction::Forward => self.slice(axis, ..length - 1).pad_axis(axis, (1, 0), 0.0),
-            Direction::Backward => self.slice(axis, 1..).pad_axis(axis, (0, 1), 0.0),
+            _ if length == 0 => self,
+            Direction::Forward => self.slice(axis, ..length - 1).pad_axis(axis, (1, 0), value),
+            Direction::Backward => self.slice(axis, 1..).pad_axis(axis, (0, 1), value),
         }
     }
 

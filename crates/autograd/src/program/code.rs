@@ -101,8 +101,8 @@ pub(crate) struct TensorGuard<T: Float> {
 /// What code wanted to know of a tensor.
 #[derive(Clone, Debug)]
 pub(crate) enum Look<T: Float> {
-    /// Whether all elements pass a test, and whether they did.
-    All(fn(T) -> bool, bool),
+    /// Nothing; but it must have been computed, since that may fail.
+    Computed,
     /// The elements themselves.
     Elements(Tensor<T>),
     /// Integers themselves.

@@ -14,7 +14,7 @@ use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
-use crate::reverse::recorded::{Adjoints, Root, apart, last, once, recorded};
+use crate::reverse::recorded::{Adjoints, Root, apart, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
 use crate::tensor::Tensor;
@@ -112,39 +112,18 @@ pub(super) fn derived<'t, T: Float>(
     given: Given<'_, 't, T>,
     y: Ends<'t, T>,
 ) -> Result<Recording<T>> {
-    let Given { inputs, x, others, params, shared } = given;
     if let Some(error) = tape.failure() {
         return Err(error);
     }
+    let Given { inputs, x, shared, .. } = given;
     let of_function = tape.node_count() as u32;
     // A plain tape has no entries for comparisons.
     let function = Size::of(tape).without(inputs.numbers.len() + tape.guards().outcomes.len());
     let rows = y.count().min(x.numbers.len());
-    let mut reached = Vec::new();
-    let mut results = match kind {
-        Kind::Value => y,
-        Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, last)?.and(y),
-        Kind::Weighted => gradient(tape, dot(others, &y), x, last)?,
-        Kind::Params => {
-            let mut tensors: SmallVec<[_; 1]> = SmallVec::new();
-            if y.numbers[0].index < LIMIT {
-                let adjoints = last(tape, Root::Scalar(y.numbers[0]))?;
-                let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
-                (reached, tensors) = (0..params.len()).filter_map(found).unzip();
-            }
-            tensors.extend(y.tensors);
-            Ends { numbers: y.numbers, tensors, integers: y.integers }
-        }
-        Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
-        Kind::Jvp => along(tape, &y, x, others, last)?.and(y),
-        Kind::Hvp => {
-            let slopes = gradient(tape, sum(&y), x, recorded)?;
-            gradient(tape, dot(&slopes, others), x, last)?.and(slopes)
-        }
-        Kind::Hessian => {
-            let slopes = gradient(tape, sum(&y), x, recorded)?;
-            Ends::numbers(jacobian(tape, &slopes.numbers, x)?)
-        }
+    // The code is made of operations and constants: nothing reads a value of the derivatives, unless a user's rule does.
+    let (mut results, reached) = match tape.has_rules_that_look() {
+        true => differentiated(tape, kind, &given, y)?,
+        false => tape.hollow(|| differentiated(tape, kind, &given, y))?,
     };
     if let Some(error) = tape.failure() {
         return Err(error);
@@ -165,7 +144,44 @@ pub(super) fn derived<'t, T: Float>(
     })
 }
 
-/// A recorded sweep: `recorded`, `once` or `last`.
+/// y with the derivatives that `kind` asks for, and the parameters that gradients of a loss have reached.
+fn differentiated<'t, T: Float>(
+    tape: &'t Tape<T>,
+    kind: Kind,
+    given: &Given<'_, 't, T>,
+    y: Ends<'t, T>,
+) -> Result<(Ends<'t, T>, Vec<u32>)> {
+    let &Given { x, others, params, .. } = given;
+    let mut reached = Vec::new();
+    let results = match kind {
+        Kind::Value => y,
+        Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, once)?.and(y),
+        Kind::Weighted => gradient(tape, dot(others, &y), x, once)?,
+        Kind::Params => {
+            let mut tensors: SmallVec<[_; 1]> = SmallVec::new();
+            if y.numbers[0].index < LIMIT {
+                let adjoints = once(tape, Root::Scalar(y.numbers[0]))?;
+                let found = |k: usize| adjoints.found(params[k]).map(|gradient| (k as u32, gradient));
+                (reached, tensors) = (0..params.len()).filter_map(found).unzip();
+            }
+            tensors.extend(y.tensors);
+            Ends { numbers: y.numbers, tensors, integers: y.integers }
+        }
+        Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
+        Kind::Jvp => along(tape, &y, x, others, once)?.and(y),
+        Kind::Hvp => {
+            let slopes = gradient(tape, sum(&y), x, recorded)?;
+            gradient(tape, dot(&slopes, others), x, once)?.and(slopes)
+        }
+        Kind::Hessian => {
+            let slopes = gradient(tape, sum(&y), x, recorded)?;
+            Ends::numbers(jacobian(tape, &slopes.numbers, x)?)
+        }
+    };
+    Ok((results, reached))
+}
+
+/// A recorded sweep: `recorded` or `once`.
 type Sweep<'t, T> = fn(&'t Tape<T>, Root<'t, T>) -> Result<Adjoints<'t, T>>;
 
 /// dy/dx by a sweep.

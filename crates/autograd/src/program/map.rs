@@ -230,6 +230,10 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
         Ok(self.columns(Kind::Weighted, &operands, N)?.into_iter().map(|gradient| tape.constant(gradient)).collect())
     }
 
+    fn shapes(&self, x: &[Tensor<T>]) -> Option<SmallVec<[Shape; 2]>> {
+        Some(smallvec![x[0].shape().clone()])
+    }
+
     fn is_differentiable_again(&self) -> bool {
         true
     }

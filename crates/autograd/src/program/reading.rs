@@ -47,7 +47,7 @@ impl<T: Float> Code<T> {
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
         let subjects = guards.outcomes.iter().map(|outcome| match outcome.subject {
             Subject::Comparison(entry) => entry,
-            Subject::Tensor(slot) | Subject::All(slot, _) => entry_of(slot),
+            Subject::Tensor(slot) => entry_of(slot),
             Subject::Integers(slot) => tape.with_integers(slot, |node| node.entry),
         });
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
@@ -83,9 +83,8 @@ impl<T: Float> Code<T> {
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
             reading.guard(ordinal as u32, outcome.subject, outcome.holds);
         }
-        // A guard that always holds, so that the operation runs.
         let ordinal = guards.outcomes.len() as u32;
-        unused.iter().for_each(|&slot| reading.guard(ordinal, Subject::All(slot, |_| true), true));
+        unused.iter().for_each(|&slot| reading.guard_tensor(ordinal, slot, Look::Computed));
         reading.code
     }
 }
@@ -387,7 +386,7 @@ impl<T: Float> Reading<'_, T> {
         filled
     }
 
-    fn guard(&mut self, ordinal: u32, subject: Subject<T>, holds: bool) {
+    fn guard(&mut self, ordinal: u32, subject: Subject, holds: bool) {
         match subject {
             Subject::Comparison(entry) => {
                 let comparison = self.known[entry as usize];
@@ -395,15 +394,9 @@ impl<T: Float> Reading<'_, T> {
                     self.code.guards.push(Guard { ordinal, comparison, holds });
                 }
             }
-            Subject::Tensor(slot) | Subject::All(slot, _) => {
-                let tensor = self.tensor(slot);
-                if !self.code.is_constant(tensor) {
-                    let look = match subject {
-                        Subject::All(_, test) => Look::All(test, holds),
-                        _ => Look::Elements(self.tape.guards().read[&slot].clone()),
-                    };
-                    self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
-                }
+            Subject::Tensor(slot) => {
+                let elements = self.tape.guards().read[&slot].clone();
+                self.guard_tensor(ordinal, slot, Look::Elements(elements));
             }
             Subject::Integers(slot) => {
                 let (entry, list) = self.tape.with_integers(slot, |node| (node.entry, node.value.list.clone()));
@@ -412,6 +405,13 @@ impl<T: Float> Reading<'_, T> {
                     self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look: Look::Integers(list) });
                 }
             }
+        }
+    }
+
+    fn guard_tensor(&mut self, ordinal: u32, slot: u32, look: Look<T>) {
+        let tensor = self.tensor(slot);
+        if !self.code.is_constant(tensor) {
+            self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
         }
     }
 

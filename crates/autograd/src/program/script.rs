@@ -174,7 +174,7 @@ impl<T: Float> Script<T> {
 impl<T: Float> Look<T> {
     fn is_same(&self, store: &Store<T>, place: Place) -> bool {
         match (self, store.tensor(place), store.integers_at(place)) {
-            (Look::All(test, outcome), Some(tensor), _) => tensor.iter().all(test) == *outcome,
+            (Look::Computed, ..) => true,
             (Look::Elements(expected), Some(tensor), _) => {
                 let bits = |x: T| x.to_f64().to_bits();
                 expected.shape() == tensor.shape() && expected.iter().map(bits).eq(tensor.iter().map(bits))

@@ -1,9 +1,7 @@
 //! The reverse sweep on handles: what it computes is recorded, so it can be differentiated again. It adds what comes to an
 //! adjoint in the order of the numeric sweep, so that both have the same bits.
 
-use std::ops::Range;
-
-use super::{node_vjp, outputs, sloped};
+use super::{node_vjp, outputs};
 use crate::error::Result;
 use crate::float::Float;
 use crate::ops::custom::Handles;
@@ -11,7 +9,7 @@ use crate::ops::elementwise::Elementwise;
 use crate::ops::{Embed, Op};
 use crate::real::Algebra;
 use crate::scalar::Scalar;
-use crate::tape::{CONSTANT, Input, LIMIT, Step, Tape};
+use crate::tape::{CONSTANT, Input, Step, Tape};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
@@ -20,36 +18,8 @@ pub struct Adjoints<'t, T: Float> {
     tape: &'t Tape<T>,
     scalars: Vec<Option<Scalar<'t, T>>>,
     nodes: Vec<Option<Var<'t, T>>>,
-    waiting: Option<Waiting>,
     /// Whether every gradient has an entry of its own, also where it is that of another.
     apart: bool,
-}
-
-/// Which nodes hold gradients that the sweep has still to hand on.
-#[derive(Default)]
-struct Waiting {
-    /// How many gradients each node is.
-    uses: Vec<u32>,
-    /// Nodes that were a gradient, and may be none any more.
-    replaced: Vec<u32>,
-}
-
-impl Waiting {
-    fn replace(&mut self, before: Option<u32>, now: Option<u32>) {
-        if let Some(now) = now.filter(|&now| now < LIMIT) {
-            let len = self.uses.len().max(now as usize + 1);
-            self.uses.resize(len, 0);
-            self.uses[now as usize] += 1;
-        }
-        if let Some(before) = before.filter(|&before| before < LIMIT) {
-            self.uses[before as usize] -= 1;
-            self.replaced.push(before);
-        }
-    }
-
-    fn is_used(&self, slot: u32) -> bool {
-        self.uses.get(slot as usize).is_some_and(|&uses| uses > 0)
-    }
 }
 
 /// What the sweep starts from, with its gradient.
@@ -60,34 +30,20 @@ pub(crate) enum Root<'t, T: Float> {
 
 /// The reverse sweep from `root` to the beginning.
 pub(crate) fn recorded<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    sweep(tape, root, 0, None)
+    sweep(tape, root, 0)
 }
 
 /// As [`recorded`], for gradients that are differentiated with respect to those of the root: every gradient that an operation
 /// hands on has an entry of its own, so that this derivative adds up, operation by operation, what a forward sweep does.
 pub(crate) fn apart<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    sweep_with(Adjoints { apart: true, ..Adjoints::new(tape, None) }, root, 0)
+    sweep_with(Adjoints { apart: true, ..Adjoints::new(tape) }, root, 0)
 }
 
 /// As [`recorded`], for gradients that are not differentiated again: rules may use what their operations kept.
 pub(crate) fn once<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    undifferentiated(tape, root, None)
-}
-
-/// As [`once`], after which nothing looks at a value of the recording, since only its operations matter: each value is let go
-/// when the sweep is past its last reader.
-pub(crate) fn last<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>) -> Result<Adjoints<'t, T>> {
-    undifferentiated(tape, root, Some(Waiting::default()))
-}
-
-fn undifferentiated<'t, T: Float>(
-    tape: &'t Tape<T>,
-    root: Root<'t, T>,
-    waiting: Option<Waiting>,
-) -> Result<Adjoints<'t, T>> {
     match tape.node_count() {
         0 => recorded(tape, root),
-        _ => tape.no_grad(|| sweep(tape, root, 0, waiting)),
+        _ => tape.no_grad(|| sweep(tape, root, 0)),
     }
 }
 
@@ -103,7 +59,7 @@ pub(crate) fn pullback<'t, T: Float>(
         let x: Handles<'t, T> = x.iter().map(|&x| tape.tracked_copy(x)).collect();
         let until = tape.len() as u32;
         let y = f(&x);
-        match y.and(g).ensure().and_then(|()| sweep(tape, Root::Var(y, g), until, None)) {
+        match y.and(g).ensure().and_then(|()| sweep(tape, Root::Var(y, g), until)) {
             Ok(adjoints) => x.iter().map(|&x| adjoints.of_var(x)).collect(),
             Err(error) => x.iter().map(|_| Var::new(tape, tape.fail(error.clone()))).collect(),
         }
@@ -111,13 +67,8 @@ pub(crate) fn pullback<'t, T: Float>(
 }
 
 /// The reverse sweep from `root` back to the entry `until`.
-fn sweep<'t, T: Float>(
-    tape: &'t Tape<T>,
-    root: Root<'t, T>,
-    until: u32,
-    waiting: Option<Waiting>,
-) -> Result<Adjoints<'t, T>> {
-    sweep_with(Adjoints::new(tape, waiting), root, until)
+fn sweep<'t, T: Float>(tape: &'t Tape<T>, root: Root<'t, T>, until: u32) -> Result<Adjoints<'t, T>> {
+    sweep_with(Adjoints::new(tape), root, until)
 }
 
 fn sweep_with<'t, T: Float>(mut adjoints: Adjoints<'t, T>, root: Root<'t, T>, until: u32) -> Result<Adjoints<'t, T>> {
@@ -136,16 +87,14 @@ fn sweep_with<'t, T: Float>(mut adjoints: Adjoints<'t, T>, root: Root<'t, T>, un
         }
     };
     for index in (until..=last).rev() {
-        let written = tape.node_count() as u32;
         adjoints.entry(index)?;
-        adjoints.let_go(index, written);
     }
     Ok(adjoints)
 }
 
 impl<'t, T: Float> Adjoints<'t, T> {
-    fn new(tape: &'t Tape<T>, waiting: Option<Waiting>) -> Self {
-        Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()], waiting, apart: false }
+    fn new(tape: &'t Tape<T>) -> Self {
+        Adjoints { tape, scalars: Vec::new(), nodes: vec![None; tape.node_count()], apart: false }
     }
 
     /// The adjoint of a scalar; zero if no gradient arrived.
@@ -234,43 +183,8 @@ impl<'t, T: Float> Adjoints<'t, T> {
 
     fn add_node(&mut self, slot: u32, g: Var<'t, T>) {
         if self.tape.with_node(slot, |node| node.tracked) {
-            let before = self.nodes[slot as usize];
-            self.put(slot, Some(before.map_or(g, |sum| sum + g)));
-        }
-    }
-
-    fn put(&mut self, slot: u32, g: Option<Var<'t, T>>) {
-        let before = std::mem::replace(&mut self.nodes[slot as usize], g);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.replace(before.map(|g| g.slot), g.map(|g| g.slot));
-        }
-    }
-
-    /// After an entry of a last sweep: its value, the gradient that it handed on and what its rule computed on the way have
-    /// no reader any more, unless they are gradients of others.
-    fn let_go(&mut self, index: u32, written: u32) {
-        if self.waiting.is_none() {
-            return;
-        }
-        let (tape, passed) = (self.tape, self.passed(index));
-        passed.clone().for_each(|slot| self.put(slot, None));
-        let Some(waiting) = &mut self.waiting else { return };
-        let replaced = std::mem::take(&mut waiting.replaced);
-        let replaced = replaced.into_iter().filter(|&slot| tape.with_node(slot, |node| node.entry >= index));
-        for slot in replaced.chain(passed).chain(written..tape.node_count() as u32) {
-            if !waiting.is_used(slot) {
-                tape.let_go(slot);
-            }
-        }
-    }
-
-    /// The nodes that nothing before an entry reads, now that its rule has run.
-    fn passed(&self, index: u32) -> Range<u32> {
-        let entry = self.tape.entry(index as usize);
-        let is_passed = |op: &Op| !matches!(op, Op::Leaf | Op::Output { .. });
-        match entry.step() == Step::Node && self.tape.with_node(entry.operand, |node| is_passed(&node.op)) {
-            true => outputs(self.tape, entry.operand),
-            false => 0..0,
+            let adjoint = &mut self.nodes[slot as usize];
+            *adjoint = Some(adjoint.map_or(g, |sum| sum + g));
         }
     }
 
@@ -313,27 +227,6 @@ impl<'t, T: Float> Adjoints<'t, T> {
         Ok(())
     }
 
-    /// g·slope with the value that the numeric sweep gives it: what the slope is composed of gets none, as nobody would look.
-    fn completed(
-        &self,
-        slot: u32,
-        op: Elementwise,
-        operand: usize,
-        g: Var<'t, T>,
-        record: impl FnOnce() -> Term<'t, T>,
-    ) -> Result<Var<'t, T>> {
-        let tape = self.tape;
-        let gradient = tape.hollow(record).on(tape);
-        gradient.and(g).ensure()?;
-        let nodes = tape.nodes();
-        let node = &nodes[slot as usize];
-        let value =
-            sloped(&nodes, node, op, operand, &nodes[g.slot as usize].value).map_err(|rule| node.error(rule))?;
-        drop(nodes);
-        tape.complete(gradient.slot, value);
-        Ok(gradient)
-    }
-
     fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) -> Result<()> {
         let y = Term::Var(Var::new(self.tape, slot));
         let x: Vec<Term<'t, T>> = inputs
@@ -360,7 +253,6 @@ impl<'t, T: Float> Adjoints<'t, T> {
                 (_, Some(1.0)) if self.apart => Term::Var(copy(g)),
                 (_, Some(1.0)) => Term::Var(g),
                 (_, Some(-1.0)) => Term::Var(-g),
-                _ if self.waiting.is_some() => Term::Var(self.completed(slot, op, operand, g, product)?),
                 _ => product(),
             };
             let shape = self.tape.with_node(to, |node| node.value.shape().clone());

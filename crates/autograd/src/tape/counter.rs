@@ -49,7 +49,7 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub fn count(&self, counter: &Counter) {
-        if self.is_hollow() {
+        if self.is_of_shapes() {
             return;
         }
         if !self.is_for_program() {

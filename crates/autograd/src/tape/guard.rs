@@ -21,8 +21,8 @@ use crate::var::Var;
 
 /// A comparison that code branched on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome<T> {
-    pub subject: Subject<T>,
+pub(crate) struct Outcome {
+    pub subject: Subject,
     pub holds: bool,
     /// The number that was taken out of the recording, or a hash of the elements, if that is what the comparison is with.
     pub read: Option<u64>,
@@ -30,18 +30,16 @@ pub(crate) struct Outcome<T> {
 
 /// What was compared.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Subject<T> {
+pub(crate) enum Subject {
     /// An entry that is a comparison.
     Comparison(u32),
     /// The elements of a node, with themselves.
     Tensor(u32),
-    /// Whether all elements of a node pass a test.
-    All(u32, fn(T) -> bool),
     /// Integers, with themselves.
     Integers(u32),
 }
 
-impl<T> Subject<T> {
+impl Subject {
     /// Whether both are the same elements that were read.
     fn is_read_of(&self, other: &Self) -> bool {
         match (self, other) {
@@ -62,7 +60,7 @@ fn hash(elements: impl Iterator<Item = impl Hash>) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Guards<T: Float> {
     /// In the order of execution.
-    pub outcomes: Vec<Outcome<T>>,
+    pub outcomes: Vec<Outcome>,
     /// Tensors that code looked at, by node.
     pub read: HashMap<u32, Tensor<T>>,
     /// Leaves that stand for entries without their history, with those entries.
@@ -122,8 +120,10 @@ impl<T: Float> Tape<T> {
     /// The value of a buffer of a model, as data.
     #[track_caller]
     pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
-        match self.guards.borrow().buffers.iter().find(|(known, _)| std::ptr::eq(*known, buffer)) {
-            Some(&(_, slot)) => Var::new(self, slot),
+        let known =
+            self.guards.borrow().buffers.iter().find(|(known, _)| std::ptr::eq(*known, buffer)).map(|known| known.1);
+        match known {
+            Some(slot) => Var::new(self, slot),
             None => self.leaf(buffer.value(), false, Location::caller()),
         }
     }
@@ -134,7 +134,7 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub fn set_buffer(&self, buffer: &Buffer<T>, value: Var<'_, T>) {
-        if value.is_failed() || self.is_hollow() {
+        if value.is_failed() || self.is_of_shapes() {
             return;
         }
         let mut guards = self.guards.borrow_mut();
@@ -170,7 +170,7 @@ impl<T: Float> Tape<T> {
     /// In a program of which the model is no argument.
     #[track_caller]
     pub(crate) fn draw_from(&self, generator: &Generator) -> Indices<'_, T> {
-        if self.is_hollow() {
+        if self.is_of_shapes() {
             let absent = Integers::absent(&Shape::default());
             return Indices {
                 tape: self,
@@ -236,20 +236,11 @@ impl<T: Float> Tape<T> {
     }
 
     /// Remembers once that the path holds for what was read, by its hash.
-    fn guard_read(&self, subject: Subject<T>, hash: impl FnOnce() -> u64) {
+    fn guard_read(&self, subject: Subject, hash: impl FnOnce() -> u64) {
         let outcomes = &mut self.guards.borrow_mut().outcomes;
         if !outcomes.iter().any(|outcome| outcome.subject.is_read_of(&subject)) {
             outcomes.push(Outcome { subject, holds: true, read: Some(hash()) });
         }
-    }
-
-    /// Whether all elements of a node pass a test: what a rule may branch on. Where there are none they do.
-    pub(crate) fn all(&self, slot: u32, test: fn(T) -> bool) -> bool {
-        let holds = self.is_hollow() || self.with_node(slot, |node| node.value.iter().all(test));
-        if self.is_guarding() {
-            self.guards.borrow_mut().outcomes.push(Outcome { subject: Subject::All(slot, test), holds, read: None });
-        }
-        holds
     }
 
     /// Remembers that code took a number out of the recording: its path holds for that very number.

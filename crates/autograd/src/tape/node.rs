@@ -84,30 +84,9 @@ impl<T: Float> Tape<T> {
         self.with_node(slot, |node| node.value.clone())
     }
 
-    /// Lets go of the elements of a node and of what its operation keeps: for a recording of which only the operations
-    /// matter. What these are made of, constants and gathered numbers, stays.
-    pub(crate) fn let_go(&self, slot: u32) {
-        let node = &mut self.nodes.borrow_mut()[slot as usize];
-        if matches!(node.op, Op::Leaf | Op::Constant | Op::FromScalars { .. }) {
-            return;
-        }
-        node.value = Tensor::absent(node.value.shape());
-        let mut saved = self.saved.borrow_mut();
-        if let Ok(found) = saved.binary_search_by_key(&slot, |(slot, _)| *slot)
-            && let Saved::Tensor(_) = saved[found].1
-        {
-            saved[found].1 = Saved::Nothing;
-        }
-    }
-
     /// Has later sweeps find no gradient of a leaf.
     pub(crate) fn untrack(&self, slot: u32) {
         self.nodes.borrow_mut()[slot as usize].tracked = false;
-    }
-
-    /// Gives a node that was recorded without a value the one that it has.
-    pub(crate) fn complete(&self, slot: u32, value: Tensor<T>) {
-        self.nodes.borrow_mut()[slot as usize].value = value;
     }
 
     pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
