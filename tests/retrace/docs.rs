@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Methods that give a handle and compute nothing, each with what it gives: no derivative and no shape to speak of.
-const NO_OPERATION: [(&str, &str); 5] = [
+const NO_OPERATION: [(&str, &str); 6] = [
     ("Var::param", "brings a parameter onto the tape"),
     ("Var::named", "gives back the handle that it names"),
     ("Var::fail", "gives back a failed handle"),
+    ("Mask::fail", "gives back a failed handle"),
     ("Scalar::constant", "a plain number"),
     ("Tape::seed", "an integer"),
 ];
@@ -39,7 +40,8 @@ impl Item {
     /// Whether the answer is on a tape, so that derivatives pass.
     fn is_differentiable(&self) -> bool {
         let is_handle = ["Self", "Var<", "Scalar<"].iter().any(|handle| self.answer.contains(handle));
-        self.is_block() || is_handle && !["Tensor", "Indices", "Tape", "AttentionOptions"].contains(&&*self.owner)
+        self.is_block()
+            || is_handle && !["Tensor", "Indices", "Mask", "Tape", "AttentionOptions"].contains(&&*self.owner)
     }
 
     fn has_shapes(&self) -> bool {
@@ -48,7 +50,7 @@ impl Item {
             _ if self.is_block() => &[],
             "Scalar" | "AttentionOptions" => &[],
             "Tensor" => &["Self", "Tensor<"],
-            _ => &["Self", "Var<", "Scalar<", "Indices<"],
+            _ => &["Self", "Var<", "Scalar<", "Indices<", "Mask<"],
         };
         answers.iter().any(|answer| self.answer.contains(answer))
     }
@@ -182,10 +184,10 @@ fn assert_none(offenders: &[String]) {
 }
 
 /// The types a user meets; methods of others are inside of the crate.
-const PUBLIC: [&str; 7] = ["", "Var", "Scalar", "Tensor", "Tape", "Indices", "AttentionOptions"];
+const PUBLIC: [&str; 8] = ["", "Var", "Scalar", "Tensor", "Tape", "Indices", "Mask", "AttentionOptions"];
 
 fn operations() -> Vec<Item> {
-    let own = ["ops", "var.rs", "scalar.rs", "indices.rs"].map(|path| format!("crates/autograd/src/{path}"));
+    let own = ["ops", "var.rs", "scalar.rs", "indices.rs", "mask.rs"].map(|path| format!("crates/autograd/src/{path}"));
     let files = sources(&own.each_ref().map(String::as_str));
     let items = files.iter().flat_map(|(path, text)| items(path, text));
     items.filter(|item| PUBLIC.contains(&&*item.owner)).collect()
@@ -203,7 +205,7 @@ fn operations_say_what_they_compute() {
 
 #[test]
 fn methods_stand_under_headings() {
-    let types = ["Var", "Scalar", "Tensor"];
+    let types = ["Var", "Scalar", "Tensor", "Mask"];
     let mut offenders = Vec::new();
     for (path, text) in sources(&["crates/autograd/src"]) {
         let lines: Vec<&str> = text.lines().collect();

@@ -59,8 +59,20 @@ fn operations_on_handles_name_the_rule_and_the_line() {
             "atan2: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
         |t| zeros(t, [2, 3]).clamp_min(zeros(t, [2])).value() =>
             "clamp_min: shapes do not broadcast: [2, 3] and [2] (3 ≠ 2 at axis −1)";
-        |t| zeros(t, [2]).select(zeros(t, [3]), 0.0).value() =>
+        |t| t.mask([true, false]).select(zeros(t, [3]), 0.0).value() =>
             "select: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| zeros(t, [2]).masked_fill([true; 3], 0.0).value() =>
+            "masked_fill: shapes do not broadcast: [3] and [2] (3 ≠ 2 at axis −1)";
+        |t| (t.mask([true, false]) & [true; 3]).value() =>
+            "and: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| (t.mask([true, false]) | [true; 3]).value() =>
+            "or: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| (t.mask([true, false]) ^ [true; 3]).value() =>
+            "xor: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| zeros(t, [2]).lt(zeros(t, [3])).value() =>
+            "lt: shapes do not broadcast: [2] and [3] (2 ≠ 3 at axis −1)";
+        |t| t.mask([true, false]).any_axes(1).value() =>
+            "any_axes: axis 1 is out of range for shape [2]";
         |t| zeros(t, [2, 3]).broadcast_to([3, 2]).value() =>
             "broadcast_to: [2, 3] does not broadcast to [3, 2]";
         |t| zeros(t, [2, 3]).reshape([4]).value() =>

@@ -36,6 +36,12 @@ impl Fallible for Indices<'_, N> {
     }
 }
 
+impl Fallible for Mask<'_, N> {
+    fn error(self) -> Option<Error> {
+        self.value().err()
+    }
+}
+
 impl Fallible for Scalar<'_, N> {
     fn error(self) -> Option<Error> {
         self.value().err()
@@ -110,6 +116,7 @@ fn index(i: usize) -> Tensor<usize> {
 #[rustfmt::skip]
 fn of_tensors() {
     let (a, b) = (Tensor::<N>::ones([2, 3]), Tensor::<N>::ones([4]));
+    let mask = Tensor::from([[true; 3]; 2]);
     let none = Tensor::<N>::zeros([0, 3]);
     let huge = 1 << 46;
     at_their_lines! {
@@ -145,8 +152,8 @@ fn of_tensors() {
         |_t| a.mul(&b);
         |_t| a.atan2(&b);
         |_t| a.gt(&b);
-        |_t| a.select(&b, 1.0);
-        |_t| a.select(1.0, &b);
+        |_t| mask.select(&b, 1.0);
+        |_t| mask.select(1.0, &b);
         |_t| a.matmul(&a);
         |_t| a.dot(&b);
         |_t| a.sum_axes(5);
@@ -185,7 +192,21 @@ fn of_handles() {
         |t| x(t) + t.constant([1.0, 2.0]);
         |t| x(t).maximum(foreign);
         |t| x(t).clamp(0.0, foreign);
-        |t| x(t).select(foreign, 0.0);
+        |t| t.mask(true).select(foreign, 0.0);
+        |t| x(t).gt(foreign);
+        |t| t.mask(true) & x(&other).gt(0.0);
+        |t| t.mask([true, false]) | [true; 3];
+        |t| t.mask([true, false]).any_axes(5);
+        |t| t.mask([true, false]).all_axes(5);
+        |t| t.mask([true, false]).count_axes(5);
+        |t| t.mask([true, false]).reshape([3]);
+        |t| t.mask([true, false]).broadcast_to([3]);
+        |t| t.mask([true, false]).unsqueeze(5);
+        |t| t.mask([true, false]).squeeze(5);
+        |t| t.mask([true, false]).permute([1]);
+        |t| t.mask([true, false]).transpose(0, 1);
+        |t| t.mask([true, false]).slice(0, 3..);
+        |t| t.mask([true, false]).index_axis(0, 2);
         |t| x(t).lerp(foreigns[1], 0.5);
         |t| x(t).addcmul(foreigns[2], x(t), 1.0);
         |t| x(t).addcdiv(x(t), foreign, 1.0);
@@ -248,7 +269,7 @@ fn of_handles() {
         |t| x(t).index_select(0, index(5));
         |t| x(t).index_add(0, index(5), x(t));
         |t| x(t).embedding(index(5));
-        |t| x(t).masked_fill(&Tensor::full([5], true), 0.0);
+        |t| x(t).masked_fill([true; 5], 0.0);
         |t| x(t).sum_axes(5);
         |t| x(t).sum_keepdim([0, 0]);
         |t| x(t).mean_axes(5);

@@ -7,6 +7,7 @@ mod fuzz;
 mod indices;
 mod lines;
 mod looks;
+mod masks;
 mod memory;
 mod modules;
 mod operators;

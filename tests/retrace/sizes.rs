@@ -241,8 +241,8 @@ const OTHER_METHODS: &[Method] = &methods! {
     |x, _, _| vec![x.conv1d(x, None, Conv1dOptions::default()), x.conv_transpose1d(x, None, ConvTranspose1dOptions::default())];
     |x, _, _| vec![x.scaled_dot_product_attention(x, x, &AttentionOptions::default())];
     |x, n, axis| vec![x.scatter_add(axis, Tensor::full([0, 1], n), x), x.index_add(axis, Tensor::full([0], n), x)];
-    |x, n, _| vec![x.embedding(Tensor::from([n])), x.masked_fill(&Tensor::full(x.shape(), true), 1.0)];
-    |x, _, _| vec![(x * 2.0 + x).tanh() * x, x.select(x, x), x.clamp(x, 1.0)];
+    |x, n, _| vec![x.embedding(Tensor::from([n])), x.masked_fill(Tensor::full(x.shape(), true), 1.0)];
+    |x, _, _| vec![(x * 2.0 + x).tanh() * x, x.gt(x).select(x, x), x.clamp(x, 1.0)];
 };
 
 #[test]

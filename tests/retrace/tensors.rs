@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use autograd::{Indices, Result, Scalar, Shape, SortOrder, Tape, Tensor, Var};
+use autograd::{Indices, Mask, Result, Scalar, Shape, SortOrder, Tape, Tensor, Var};
 
 /// What a method returns, as a tensor or an error.
 trait Outcome {
@@ -64,6 +64,18 @@ impl Outcome for Scalar<'_, f64> {
 impl Outcome for Vec<Var<'_, f64>> {
     fn outcome(self) -> Result<Tensor<f64>> {
         self.into_iter().map(Var::value).collect::<Result<Vec<_>>>()?.outcome()
+    }
+}
+
+impl Outcome for Tensor<bool> {
+    fn outcome(self) -> Result<Tensor<f64>> {
+        Ok(self.map(|holds| f64::from(u8::from(holds))))
+    }
+}
+
+impl Outcome for Mask<'_, f64> {
+    fn outcome(self) -> Result<Tensor<f64>> {
+        self.value().outcome()
     }
 }
 
@@ -145,10 +157,13 @@ fn functions_of_elements() {
     for x in &shapes() {
         assert_same! { x;
             abs() exp() ln() tanh() sigmoid() relu() floor()
-            maximum(0.5) minimum(0.5) pow(2.0) gt(0.0) le(0.0) eq(0.5) atan2(1.0) leaky_relu(0.1) select(1.0, 0.0)
+            maximum(0.5) minimum(0.5) pow(2.0) gt(0.0) le(0.0) eq(0.5) atan2(1.0) leaky_relu(0.1)
         }
         for y in &shapes() {
             assert_same_of_two! { x, y; maximum hypot pow lt matmul dot add sub mul div }
+            let (tape, mask) = (Tape::new(), x.gt(0.5).unwrap());
+            assert_same("select", x.shape(), mask.select(y, 0.25), tape.mask(&mask).select(tape.var(y), 0.25));
+            assert_same("select", x.shape(), mask.select(0.25, x), tape.mask(&mask).select(0.25, tape.var(x)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Arguments and results are trees of numbers, tensors and indices: what is true of a tensor is true of each in its place.
+//! Arguments and results are trees of numbers, tensors, indices and masks: what is true of a tensor is true of each in its place.
 
 use std::collections::BTreeMap;
 use std::thread;

@@ -203,6 +203,10 @@ impl<T: Float> Gradients<T> {
                 list.ensure()?;
                 ("the list", Some("no derivative is taken of integers"))
             }
+            Leaf::Mask(mask) => {
+                mask.numbers.ensure()?;
+                ("the mask", Some("no derivative is taken of truth values"))
+            }
             Leaf::Param(param) => ("the parameter", self.missing_param(param)),
         };
         match why {

@@ -8,6 +8,7 @@ use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
 use crate::indices::Indices;
+use crate::mask::Mask;
 use crate::param::Param;
 use crate::reverse::recorded::Adjoints;
 use crate::scalar::Scalar;
@@ -67,6 +68,7 @@ pub enum Leaf<'p, 't, T: Float> {
     Number(Scalar<'t, T>),
     Tensor(Var<'t, T>),
     Indices(Indices<'t, T>),
+    Mask(Mask<'t, T>),
     Param(&'p Param<T>),
 }
 
@@ -77,6 +79,7 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
             Leaf::Number(x) => x.tape,
             Leaf::Tensor(x) => Some(x.tape),
             Leaf::Indices(list) => Some(list.tape),
+            Leaf::Mask(mask) => Some(mask.tape()),
             Leaf::Param(_) => None,
         }
     }
@@ -93,6 +96,7 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
             Leaf::Number(x) => x.ensure().map(|()| x.recorded_on()),
             Leaf::Tensor(x) => x.ensure().map(|()| Some(x.tape)),
             Leaf::Indices(list) => list.ensure().map(|()| Some(list.tape)),
+            Leaf::Mask(mask) => mask.numbers.ensure().map(|()| Some(mask.tape())),
             Leaf::Param(_) => Ok(None),
         };
         match (own?, tape) {
@@ -150,6 +154,14 @@ impl<T: Float> Source<'_, T> {
         }
     }
 
+    fn mask(&self, mask: Mask<'_, T>) -> Tensor<bool> {
+        match self {
+            Source::Own => mask.value().unwrap_or_else(|_| Tensor::zeros([0])),
+            Source::Form => Tensor::zeros([0]),
+            Source::Tangents(_) | Source::Gradients(_) => Tensor::zeros(mask.shape()),
+        }
+    }
+
     fn param(&self, param: &Param<T>) -> Tensor<T> {
         match self {
             Source::Own => param.value().clone(),
@@ -196,6 +208,15 @@ impl<'t, T: Float> Replacement<'_, 't, T> {
         match *self {
             Replacement::Adjoints(_) => list.tape.indices(Tensor::zeros(list.shape())),
             Replacement::Failed(tape, slot) => Indices { tape, slot },
+        }
+    }
+
+    /// Nor is one taken of masks: false everywhere.
+    #[track_caller]
+    fn mask(&self, mask: Mask<'t, T>) -> Mask<'t, T> {
+        match *self {
+            Replacement::Adjoints(_) => mask.tape().mask(Tensor::zeros(mask.shape())),
+            Replacement::Failed(tape, slot) => Mask::of(Var::new(tape, slot)),
         }
     }
 }
@@ -257,10 +278,6 @@ impl<'t, T: Float> Wrt<'t, T> for Var<'t, T> {
     leaf!(Tensor<T>, Tensor, tensor);
 }
 
-impl<'t, T: Float> Wrt<'t, T> for Indices<'t, T> {
-    leaf!(Tensor<usize>, Indices, indices);
-}
-
 impl<'t, T: Float> Handle<'t, T> for Scalar<'t, T> {
     fn replace_by(self, by: &Replacement<'_, 't, T>) -> Self {
         by.number(self)
@@ -285,15 +302,26 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
     }
 }
 
-impl<'t, T: Float> Handle<'t, T> for Indices<'t, T> {
-    #[track_caller]
-    fn replace_by(self, by: &Replacement<'_, 't, T>) -> Self {
-        by.indices(self)
-    }
-    fn set_tangents(self, _: Tensor<usize>, _: &mut Direction<'_, T>) -> Result<()> {
-        Ok(())
-    }
+/// The handles of data that no derivative is taken of.
+macro_rules! data {
+    ($($handle:ident, $element:ty, $method:ident);*) => {$(
+        impl<'t, T: Float> Wrt<'t, T> for $handle<'t, T> {
+            leaf!(Tensor<$element>, $handle, $method);
+        }
+
+        impl<'t, T: Float> Handle<'t, T> for $handle<'t, T> {
+            #[track_caller]
+            fn replace_by(self, by: &Replacement<'_, 't, T>) -> Self {
+                by.$method(self)
+            }
+            fn set_tangents(self, _: Tensor<$element>, _: &mut Direction<'_, T>) -> Result<()> {
+                Ok(())
+            }
+        }
+    )*};
 }
+
+data!(Indices, usize, indices; Mask, bool, mask);
 
 impl<'t, T: Float, H: Wrt<'t, T>, const N: usize> Wrt<'t, T> for [H; N] {
     type Value = [H::Value; N];

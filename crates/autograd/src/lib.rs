@@ -62,6 +62,7 @@ mod indices;
 mod kernel;
 #[cfg(test)]
 mod laws;
+mod mask;
 mod operation;
 mod ops;
 mod param;
@@ -97,6 +98,7 @@ pub use gradients::Gradients;
 pub use handle::{Handle, NoGrad, Wrt};
 pub use indices::{AsIndices, Indices};
 pub use kernel::sort::SortOrder;
+pub use mask::{AsMask, Mask};
 pub use nn_derive::Inputs;
 pub use ops::attention::AttentionOptions;
 pub use ops::batch_norm::BatchStatistics;

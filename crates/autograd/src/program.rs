@@ -57,7 +57,7 @@ pub use report::{EagerReason, Report};
 
 /// A function, recorded: its values and derivatives on new inputs, without recording it again.
 ///
-/// `X` is the form of the arguments, as for [`gradient`](crate::gradient): numbers, tensors, indices. The result is a number, or
+/// `X` is the form of the arguments, as for [`gradient`](crate::gradient): numbers, tensors, indices, masks. The result is a number, or
 /// for [`record_vector`](Program::record_vector) a tensor. Functions of numbers run many times faster than on a tape; of
 /// tensors, chains of elementwise operations run as one pass, and memory is used again as soon as nobody needs it. Arguments
 /// of other shapes are recorded again, and kept. For the loss of a model see [`ModelProgram`].
@@ -81,8 +81,8 @@ pub use report::{EagerReason, Report};
 /// - **refused**, where the tape can tell that it would go stale: a [`Param`](crate::Param) that is trained and no part of that
 ///   model, a buffer or counter to be changed that is not, a generator that is borrowed or no part of it, a sweep on
 ///   numbers, a report;
-/// - **frozen** otherwise, as it was when the path was recorded, without notice: plain numbers and tensors that a closure has
-///   captured, also after the closure's owner changes them (`Cell`, `Rc<RefCell<…>>`, atomics); frozen parameters, and
+/// - **frozen** otherwise, as it was when the path was recorded, without notice: plain numbers, tensors, indices and masks that a
+///   closure has captured, also after the closure's owner changes them (`Cell`, `Rc<RefCell<…>>`, atomics); frozen parameters, and
 ///   buffers and counters, that are no part of the model; the plain tensors and numbers of [`Param::value`](crate::Param::value),
 ///   [`Buffer::value`](crate::Buffer::value) and [`Counter::get`](crate::Counter::get), even of the model; fields that a module
 ///   does not show (`#[module(skip)]`); clocks, files and the environment. What a function does besides, such as to print or

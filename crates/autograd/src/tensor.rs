@@ -225,6 +225,22 @@ impl<E: Element> Tensor<E> {
             None => into.iter_mut().zip(self.iter()).for_each(|(y, x)| *y = f(x)),
         })
     }
+
+    /// As [`map`](Self::map); what a broadcast repeats stays a view.
+    pub(crate) fn map_distinct<U: Element>(&self, f: impl FnMut(E) -> U) -> Tensor<U> {
+        let once = self.distinct().map(f);
+        match once.layout.broadcast_to(self.shape()) {
+            Ok(layout) => once.with_layout(layout),
+            Err(rule) => refused(rule),
+        }
+    }
+}
+
+impl Tensor<bool> {
+    /// 1 for true and 0 for false.
+    pub(crate) fn to_numbers<T: Float>(&self) -> Tensor<T> {
+        self.map_distinct(|holds| if holds { T::ONE } else { T::ZERO })
+    }
 }
 
 /// # Number types
@@ -236,11 +252,12 @@ impl<T: Float> Tensor<T> {
     /// assert_eq!(Tensor::from([0.5_f64, 1e300]).cast::<f32>(), Tensor::from([0.5, f32::INFINITY]));
     /// ```
     pub fn cast<U: Float>(&self) -> Tensor<U> {
-        let once = self.distinct().map(|x| U::from_f64(x.to_f64()));
-        match once.layout.broadcast_to(self.shape()) {
-            Ok(layout) => once.with_layout(layout),
-            Err(rule) => refused(rule),
-        }
+        self.map_distinct(|x| U::from_f64(x.to_f64()))
+    }
+
+    /// Where the elements are not 0.
+    pub(crate) fn to_truths(&self) -> Tensor<bool> {
+        self.map_distinct(|x| x != T::ZERO)
     }
 }
 

@@ -237,8 +237,8 @@ pub fn value_and_gradient<T: Float, X: Inputs<T>>(
 
 /// f(x), what f returns beside it, and ∇f(x), from one recording: predictions, parts of a loss, metrics.
 ///
-/// The type `A` of what comes beside the value is what its handles stand for: numbers, tensors, indices, and trees of them. It must be
-/// written, as the compiler cannot find it from the handles.
+/// The type `A` of what comes beside the value is what its handles stand for: numbers, tensors, indices, masks, and trees of them. It
+/// must be written, as the compiler cannot find it from the handles.
 ///
 /// ```
 /// use autograd::{Tensor, value_and_gradient_aux};

@@ -75,9 +75,8 @@ use crate::tensor::Tensor;
 ///   [`maximum`](Self::maximum), [`minimum`](Self::minimum), [`fmax`](Self::fmax), [`fmin`](Self::fmin),
 ///   [`clamp_min`](Self::clamp_min), [`clamp_max`](Self::clamp_max), [`copysign`](Self::copysign),
 ///   [`fmod`](Self::fmod), [`rem`](Self::rem)
-/// - Powers, bounds, choices: [`powi`](Self::powi), [`polygamma`](Self::polygamma), [`clamp`](Self::clamp),
-///   [`select`](Self::select)
-/// - Comparisons: [`eq`](Self::eq), [`ne`](Self::ne), [`gt`](Self::gt), [`ge`](Self::ge), [`lt`](Self::lt),
+/// - Powers and bounds: [`powi`](Self::powi), [`polygamma`](Self::polygamma), [`clamp`](Self::clamp)
+/// - Comparisons, whose [`Mask`](crate::Mask) chooses with [`select`](crate::Mask::select): [`eq`](Self::eq), [`ne`](Self::ne), [`gt`](Self::gt), [`ge`](Self::ge), [`lt`](Self::lt),
 ///   [`le`](Self::le)
 /// - Exponentials and logarithms: [`exp`](Self::exp), [`exp2`](Self::exp2), [`expm1`](Self::expm1), [`ln`](Self::ln),
 ///   [`log2`](Self::log2), [`log10`](Self::log10), [`log1p`](Self::log1p), [`logit`](Self::logit),
@@ -385,7 +384,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// # Powers, bounds, choices
+/// # Powers and bounds
 impl<'t, T: Float> Var<'t, T> {
     /// xⁿ for an integer n, element by element.
     ///
@@ -444,26 +443,6 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
         self.clamp_min(low).clamp_max(high).called("clamp")
-    }
-
-    /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.
-    ///
-    /// Derivative: the gradient goes to the operand that was taken; the other gets exactly 0, even where its own
-    /// derivative is infinite.
-    /// Shapes: the three broadcast.
-    ///
-    /// ```
-    /// use autograd::Tape;
-    ///
-    /// let tape = Tape::new();
-    /// let x = tape.var([-1.0_f32, 0.0, 4.0]);
-    /// let root = x.gt(0.0).select(x.sqrt(), 0.0);
-    /// assert_eq!(root.sum().backward()?.of(x)?.to_vec(), [0.0, 0.0, 0.25]);
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn select(self, x: impl Into<Term<'t, T>>, y: impl Into<Term<'t, T>>) -> Self {
-        Term::elementwise(Elementwise::select, [Term::Var(self), x.into(), y.into()]).on(self.tape)
     }
 }
 

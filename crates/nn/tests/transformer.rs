@@ -43,11 +43,12 @@ impl Transformer {
         padding: &Tensor<bool>,
         mask: &Tensor<bool>,
     ) -> Var<'t, f64> {
-        let padded = AttentionMask { key_padding_mask: Some(padding.clone()), ..AttentionMask::default() };
+        let [padding, mask] = [padding, mask].map(|mask| source.tape().mask(mask));
+        let padded = AttentionMask { key_padding_mask: Some(padding), ..AttentionMask::default() };
         let memory = self.encoder.forward_with(source, &padded);
         let x = self.decoder.forward_with(target, memory.transpose(0, 1), &AttentionMask::causal(), &padded);
         let x = x.transpose(0, 1);
-        let masked = AttentionMask { attn_mask: Some(mask.clone()), ..padded };
+        let masked = AttentionMask { attn_mask: Some(mask), ..padded };
         let found = self.attention.forward_with(x, memory, source, &masked);
         self.group_norm.forward(self.rms_norm.forward(x + found))
     }

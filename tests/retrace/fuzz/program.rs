@@ -40,7 +40,7 @@ macro_rules! choose {
         let name = all[$rng.random_range(0..all.len())];
         (name, match name {
             $(stringify!($name) => $x.$name $arguments,)*
-            _ => $x,
+            _ => unreachable!(),
         })
     }};
 }
@@ -104,7 +104,7 @@ impl<'t, 'p> Program<'t, 'p> {
         let y = self.fitting(broadcasts, rng);
         let number = rng.random_range(-2.0..2.0);
         let scalar = *self.scalars.choose(rng).expect("a program starts with a scalar");
-        let (name, result) = match rng.random_range(0..8) {
+        let (name, result) = match rng.random_range(0..9) {
             0 => ("mul by a number", number * x),
             1 => ("sub from a scalar", scalar - x),
             2 => choose!(rng, x, (number), maximum minimum clamp_min clamp_max pow atan2 leaky_relu elu celu softplus),
@@ -112,11 +112,15 @@ impl<'t, 'p> Program<'t, 'p> {
                 choose!(rng, x, (scalar), maximum minimum pow hypot xlogy rem logaddexp prelu hardshrink softshrink threshold)
             }
             4 => ("clamp", x.clamp(-1.0, y)),
-            5 => ("select", x.select(y, self.fitting(broadcasts, rng))),
-            6 => ("powi", x.powi(*[0, 1, 2, 3, -1, -2, i32::MIN, i32::MAX].choose(rng).expect("a power"))),
+            5 => ("select", x.gt(number).select(y, self.fitting(broadcasts, rng))),
+            6 => {
+                let (name, mask) = choose!(rng, x, (y), eq ne gt ge lt le);
+                (name, mask.to_float())
+            }
+            7 => ("powi", x.powi(*[0, 1, 2, 3, -1, -2, i32::MIN, i32::MAX].choose(rng).expect("a power"))),
             _ => choose!(rng, x, (y),
                 atan2 hypot maximum minimum fmax fmin clamp_min clamp_max copysign fmod rem logaddexp logaddexp2 xlogy xlog1py
-                masked_mul pow eq ne gt ge lt le leaky_relu prelu elu celu softplus hardshrink softshrink threshold),
+                masked_mul pow leaky_relu prelu elu celu softplus hardshrink softshrink threshold),
         };
         let result = match rng.random_range(0..5) {
             0 => result + y,
@@ -286,7 +290,7 @@ impl<'t, 'p> Program<'t, 'p> {
     fn attention(&self, rng: &mut StdRng) -> AttentionOptions<'t, f64> {
         AttentionOptions {
             bias: rng.random_bool(0.2).then(|| self.var(rng)),
-            mask: rng.random_bool(0.2).then(|| Tensor::from_fn(shape(rng), |_| rng.random_bool(0.7))),
+            mask: rng.random_bool(0.2).then(|| self.tape.mask(Tensor::from_fn(shape(rng), |_| rng.random_bool(0.7)))),
             causal: rng.random_bool(0.3),
             scale: rng.random_bool(0.2).then_some(-0.5),
             dropout: if rng.random_bool(0.2) { 0.4 } else { 0.0 },
@@ -312,7 +316,7 @@ impl<'t, 'p> Program<'t, 'p> {
             4 => x.index_select(axis, list),
             5 => x.index_add(axis, list, source),
             6 => x.embedding(&index),
-            7 => x.masked_fill(&index.map(|i| i % 2 == 0), 0.25),
+            7 => x.masked_fill(index.map(|i| i % 2 == 0), 0.25),
             _ => Tensor::one_hot(&index, count(rng)).map_or(x, |hot| x.tape().constant(hot)),
         };
         (format!("index {choice} axis {axis} of {}", index.shape()), vec![result])

@@ -282,9 +282,9 @@ fn argument<'t>(call: &Call<'_, 't>, x: V<'t>, along: fn(V<'t>, isize) -> Indice
 }
 
 macro_rules! table {
-    (unary: $($unary:ident)*; binary: $($binary:ident)*; $($name:literal => |$call:ident, $x:ident| $outputs:expr,)*) => {
+    (unary: $($unary:ident)*; binary: $($binary:ident)*; comparisons: $($comparison:ident)*; $($name:literal => |$call:ident, $x:ident| $outputs:expr,)*) => {
         /// The ops that are called.
-        pub const NAMES: &[&str] = &[$(stringify!($unary),)* $(stringify!($binary),)* $($name,)*];
+        pub const NAMES: &[&str] = &[$(stringify!($unary),)* $(stringify!($binary),)* $(stringify!($comparison),)* $($name,)*];
 
         /// The outputs of a case.
         pub fn call<'t>(call: &Call<'_, 't>) -> Result<Vec<V<'t>>, Error> {
@@ -292,6 +292,7 @@ macro_rules! table {
             match &*call.case.op {
                 $(stringify!($unary) => Ok(vec![x[0].$unary()]),)*
                 $(stringify!($binary) => Ok(vec![x[0].$binary(x[1])]),)*
+                $(stringify!($comparison) => Ok(vec![x[0].$comparison(x[1]).to_float()]),)*
                 $($name => {
                     let ($call, $x) = (call, &x[..]);
                     Ok($outputs)
@@ -308,8 +309,9 @@ table! {
         ln log10 log1p log2 rad2deg reciprocal round rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh trunc
         hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink;
     binary:
-        rem fmod pow atan2 hypot copysign logaddexp logaddexp2 xlogy xlog1py maximum minimum fmax fmin eq ne lt le gt ge
+        rem fmod pow atan2 hypot copysign logaddexp logaddexp2 xlogy xlog1py maximum minimum fmax fmin
         matmul mv bmm outer;
+    comparisons: eq ne lt le gt ge;
     "neg" => |_c, x| vec![-x[0]],
     "polygamma" => |c, x| vec![x[0].polygamma(c.int("n", 0) as u32)],
     "logit" => |c, x| vec![c.param("eps").map_or_else(|| x[0].logit(), |eps| x[0].logit_clamped(number(eps)))],
@@ -349,7 +351,7 @@ table! {
     "softplus" => |c, x| vec![x[0].softplus(c.number("beta", 1.0))],
     "threshold" => |c, x| vec![{
         let bound = c.number("threshold", 0.0);
-        x[0].threshold(bound) + x[0].le(bound) * c.number("value", 0.0)
+        x[0].threshold(bound) + x[0].le(bound).to_float() * c.number("value", 0.0)
     }],
     "add" => |c, x| vec![x[0] + x[1] * c.number("alpha", 1.0)],
     "sub" => |c, x| vec![x[0] - x[1] * c.number("alpha", 1.0)],
@@ -359,8 +361,8 @@ table! {
         "trunc" => (x[0] / x[1]).trunc(),
         _ => x[0] / x[1],
     }],
-    "where" => |_c, x| vec![x[0].select(x[1], x[2])],
-    "masked_fill" => |c, x| vec![x[0].masked_fill(&c.case.inputs[1].tensor().map(|x| x != 0.0), c.number("value", 0.0))],
+    "where" => |_c, x| vec![x[0].ne(0.0).select(x[1], x[2])],
+    "masked_fill" => |c, x| vec![x[0].masked_fill(c.case.inputs[1].tensor().map(|x| x != 0.0), c.number("value", 0.0))],
     "prelu" => |_c, x| vec![x[0].prelu(if x[0].rank() > 2 { x[1].unsqueeze(-1) } else { x[1] })],
     "sum" => |c, x| vec![reduced(c, x[0], V::sum, V::sum_axes, V::sum_keepdim)],
     "mean" => |c, x| vec![reduced(c, x[0], V::mean, V::mean_axes, V::mean_keepdim)],
@@ -416,7 +418,7 @@ table! {
     ],
     "instance_norm" => |c, x| vec![x[0].instance_norm(c.named("weight"), c.named("bias"), c.number("eps", 1e-5))],
     "scaled_dot_product_attention" => |c, x| vec![{
-        let mask = c.named("mask").map(|mask| mask.value().map(|mask| mask.map(|x| x != 0.0))).transpose()?;
+        let mask = c.named("mask").map(|mask| mask.ne(0.0));
         let scale = c.param("scale").map(number);
         let options = AttentionOptions { bias: c.named("bias"), mask, causal: c.flag("is_causal"), scale, ..Default::default() };
         x[0].scaled_dot_product_attention(x[1], x[2], &options)

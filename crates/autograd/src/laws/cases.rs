@@ -3,12 +3,14 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use super::draw;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::samples::Draws;
 use crate::kernel::scan::Direction;
+use crate::mask::Mask;
 use crate::operation::{Kind, Operation, Part};
 use crate::ops::attention::AttentionOptions;
 use crate::ops::conv::{ConvOptions, ConvTransposeOptions, Padding};
@@ -458,39 +460,91 @@ fn written_by_users<T: Float>() -> Vec<Formula<T>> {
     ]
 }
 
-/// A formula of variables of these shapes, and of indices.
-pub(super) struct FormulaOfIndices<T: Float> {
+/// What no derivative is taken of: indices and truth values.
+pub(super) type Given = (Tensor<usize>, Tensor<bool>);
+
+/// A formula of variables of these shapes, and of what no derivative is taken of.
+pub(super) struct FormulaOfGiven<T: Float> {
     shapes: Vec<Shape>,
     indices: Shape,
-    /// All indices are smaller.
-    below: usize,
-    f: Box<FunctionOfIndices<T>>,
+    /// All indices are in it.
+    range: Range<usize>,
+    mask: Shape,
+    f: Box<FunctionOfGiven<T>>,
 }
 
-type FunctionOfIndices<T> = dyn for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T>;
+type FunctionOfGiven<T> = dyn for<'t> Fn(&[Var<'t, T>], &(Indices<'t, T>, Mask<'t, T>)) -> Var<'t, T>;
 
-impl<T: Float> FormulaOfIndices<T> {
-    /// Values for its variables, and indices.
-    pub fn point(&self, draws: &mut Draws) -> (Vec<Tensor<T>>, Tensor<usize>) {
+impl<T: Float> FormulaOfGiven<T> {
+    fn new(
+        shapes: &[&[usize]],
+        (indices, range): (&[usize], Range<usize>),
+        mask: &[usize],
+        f: impl for<'t> Fn(&[Var<'t, T>], &(Indices<'t, T>, Mask<'t, T>)) -> Var<'t, T> + 'static,
+    ) -> Self {
+        let shapes = shapes.iter().map(|&shape| Shape::from(shape)).collect();
+        FormulaOfGiven { shapes, indices: indices.into(), range, mask: mask.into(), f: Box::new(f) }
+    }
+
+    /// Values for its variables, and what is given.
+    pub fn point(&self, draws: &mut Draws) -> (Vec<Tensor<T>>, Given) {
         let x = self.shapes.iter().map(|shape| spread::<T>(shape, draws)).collect();
-        (x, Tensor::from_fn(&self.indices, |_| draws.below(self.below)))
+        let Range { start, end } = self.range;
+        let indices = Tensor::from_fn(&self.indices, |_| start + draws.below(end - start));
+        (x, (indices, Tensor::from_fn(&self.mask, |_| draws.below(3) > 0)))
     }
 
     /// Its value.
-    pub fn of<'t>(&self, x: &[Var<'t, T>], indices: &Indices<'t, T>) -> Var<'t, T> {
-        (self.f)(x, indices)
+    pub fn of<'t>(&self, x: &[Var<'t, T>], given: &(Indices<'t, T>, Mask<'t, T>)) -> Var<'t, T> {
+        (self.f)(x, given)
     }
 }
 
+/// Every operation that takes a mask.
+pub(super) fn formulas_of_masks<T: Float>() -> Vec<FormulaOfGiven<T>> {
+    fn of<T: Float>(
+        shapes: &[&[usize]],
+        mask: &[usize],
+        f: impl for<'t> Fn(&[Var<'t, T>], Mask<'t, T>) -> Var<'t, T> + 'static,
+    ) -> FormulaOfGiven<T> {
+        FormulaOfGiven::new(shapes, (&[0], 0..1), mask, move |x, (_, mask)| f(x, *mask))
+    }
+    fn attend<'t, T: Float>(x: &[Var<'t, T>], mask: Mask<'t, T>, causal: bool) -> Var<'t, T> {
+        let bias = x.get(3).copied();
+        let options = AttentionOptions { bias, mask: Some(mask), causal, ..AttentionOptions::default() };
+        x[0].scaled_dot_product_attention(x[1], x[2], &options)
+    }
+    vec![
+        of(&[&[2, 3], &[3]], &[2, 3], |x, mask| mask.select(x[0].square(), x[1])),
+        of(&[&[2, 3], &[3]], &[2, 1], |x, mask| mask.select(x[0].sin(), x[1].exp())),
+        of(&[&[3]], &[0, 1], |x, mask| mask.select(x[0], x[0].square())),
+        of(&[&[2, 3]], &[], |x, mask| x[0].square().masked_fill(mask, T::from_f64(0.5))),
+        of(&[&[2, 3]], &[2, 3], |x, mask| mask.to_float() * x[0].square() + mask.count()),
+        of(&[&[2, 3]], &[2, 3], |x, mask| ((mask & x[0].gt(T::ZERO)) | !mask).select(x[0].square(), x[0])),
+        of(&[&[2, 3]], &[2, 3], |x, mask| (mask ^ mask.index_axis(0, 1)).select(x[0].square(), x[0])),
+        of(&[&[2, 3]], &[3, 2], |x, mask| {
+            let rows = mask.transpose(0, 1).any_axes(1).unsqueeze(1);
+            rows.select(x[0].square(), mask.count_axes(1).sin()).masked_fill(mask.all(), T::ONE)
+        }),
+        of(&[&[6]], &[3, 1, 2], |x, mask| {
+            let flat = mask.permute([2, 0, 1]).squeeze(-1).reshape([6]);
+            (flat | mask.slice(0, 1..).any().broadcast_to([6])).select(x[0].square(), x[0])
+        }),
+        of(&[&[3, 2], &[4, 2], &[4, 3]], &[3, 4], |x, mask| attend(x, mask, false)),
+        of(&[&[2, 3, 2], &[2, 4, 2], &[2, 4, 1]], &[2, 1, 4], |x, mask| attend(x, mask, true)),
+        of(&[&[2, 2], &[3, 2], &[3, 2], &[2, 3]], &[3], |x, mask| attend(x, mask, false)),
+        of(&[&[2, 2], &[0, 2], &[0, 3]], &[0], |x, mask| attend(x, mask, false)),
+    ]
+}
+
 /// Every operation that takes indices.
-pub(super) fn formulas_of_indices<T: Float>() -> Vec<FormulaOfIndices<T>> {
+pub(super) fn formulas_of_indices<T: Float>() -> Vec<FormulaOfGiven<T>> {
     fn of<T: Float>(
         shapes: &[&[usize]],
         (indices, below): (&[usize], usize),
-        f: impl for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T> + 'static,
-    ) -> FormulaOfIndices<T> {
-        let shapes = shapes.iter().map(|&shape| Shape::from(shape)).collect();
-        FormulaOfIndices { shapes, indices: indices.into(), below, f: Box::new(f) }
+        f: impl for<'t> Fn(&[Var<'t, T>], Indices<'t, T>) -> Var<'t, T> + 'static,
+    ) -> FormulaOfGiven<T> {
+        FormulaOfGiven::new(shapes, (indices, 0..below), &[0], move |x, (indices, _)| f(x, *indices))
     }
     let mut all = vec![
         of(&[&[3, 4]], (&[2, 4], 3), |x, i| x[0].square().gather(0, i)),

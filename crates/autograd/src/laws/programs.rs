@@ -1,13 +1,15 @@
-//! The law of programs: run again at other points, and with other indices, they are the function itself.
+//! The law of programs: run again at other points, and with other indices and masks, they are the function itself.
 
 use std::fmt::Debug;
 
 use super::bits::same_bits;
-use super::cases::{formulas, formulas_of_indices};
+use super::cases::{FormulaOfGiven, Given, formulas, formulas_of_indices, formulas_of_masks};
 use super::{directions, draw, inners, operands, record, same, shapes};
+use crate::float::Element;
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::samples::Draws;
+use crate::mask::Mask;
 use crate::ops::elementwise::Elementwise;
 use crate::program::{Forced, Program};
 use crate::scalar::Scalar;
@@ -33,13 +35,13 @@ fn weighted<'t, T: Float>(tape: &'t Tape<T>, y: Var<'t, T>, weights: &Tensor<T>)
     (y * tape.constant(weights)).sum()
 }
 
-/// Tensors, and indices that some functions take.
-type X<T> = (Vec<Tensor<T>>, Tensor<usize>);
+/// Tensors, and the indices and masks that some functions take.
+type X<T> = (Vec<Tensor<T>>, Given);
 
 /// Points and directions.
 type Draw<'d, T> = dyn FnMut() -> [X<T>; 2] + 'd;
 
-type Function<'f, T> = dyn for<'t> Fn(&[Var<'t, T>], &Indices<'t, T>) -> Var<'t, T> + 'f;
+type Function<'f, T> = dyn for<'t> Fn(&[Var<'t, T>], &(Indices<'t, T>, Mask<'t, T>)) -> Var<'t, T> + 'f;
 
 /// Records `f` at one point, and runs it at others, for which it is not recorded again; or on a plain tape.
 fn law<T: Float>(f: &Function<'_, T>, point: &mut Draw<'_, T>, what: impl Debug + Copy) {
@@ -110,24 +112,24 @@ fn programs_of_every_operation_are_their_recordings() {
         let mut point = || {
             let x = formula.point(&mut draws);
             let v = x.iter().map(|x| draw(x.shape(), &mut draws)).collect();
-            [x, v].map(|x| (x, Tensor::zeros([0])))
+            [x, v].map(|x| (x, (Tensor::zeros([0]), Tensor::zeros([0]))))
         };
         law(&|x, _| formula.of(x), &mut point, ("formula", k));
     }
 }
 
-/// The same indices: on their own, in the middle of a buffer, with another order of the axes, or with gaps.
-fn arranged(list: &Tensor<usize>, kind: usize) -> Tensor<usize> {
+/// The same elements: on their own, in the middle of a buffer, with another order of the axes, or with gaps.
+fn arranged<E: Element>(list: &Tensor<E>, other: E, kind: usize) -> Tensor<E> {
     let shape = list.shape().clone();
     let all = match kind % 4 {
         0 => return list.clone(),
-        1 => [vec![7; 3], list.to_vec(), vec![8; 2]].concat(),
+        1 => [vec![other; 3], list.to_vec(), vec![other; 2]].concat(),
         2 => {
             let axes = || (0..list.rank() as isize).rev().collect::<Axes>();
             let turned = list.permute(axes()).unwrap();
             return Tensor::from_vec(turned.shape(), turned.to_vec()).unwrap().permute(axes()).unwrap();
         }
-        _ => list.iter().flat_map(|index| [index, 9]).collect(),
+        _ => list.iter().flat_map(|index| [index, other]).collect(),
     };
     let step = if kind % 4 == 3 { 2 } else { 1 };
     let start = if step == 1 { 3 } else { 0 };
@@ -135,19 +137,28 @@ fn arranged(list: &Tensor<usize>, kind: usize) -> Tensor<usize> {
     taken.reshape(shape).unwrap()
 }
 
-#[test]
-fn programs_take_other_indices() {
-    for (k, formula) in formulas_of_indices::<f64>().iter().enumerate() {
+fn law_of_given(formulas: &[FormulaOfGiven<f64>], what: &str) {
+    for (k, formula) in formulas.iter().enumerate() {
         let (mut draws, mut turn) = (Draws(k as u64), 0);
         let mut point = || {
-            let (x, indices) = formula.point(&mut draws);
+            let (x, (indices, mask)) = formula.point(&mut draws);
             let v = x.iter().map(|x| draw(x.shape(), &mut draws)).collect();
             turn += 1;
-            let indices = arranged(&indices, turn);
-            [(x, indices.clone()), (v, indices)]
+            let given = (arranged(&indices, 9, turn), arranged(&mask, turn % 3 == 0, turn));
+            [(x, given.clone()), (v, given)]
         };
-        law(&|x, indices| formula.of(x, indices), &mut point, ("formula of indices", k));
+        law(&|x, given| formula.of(x, given), &mut point, (what, k));
     }
+}
+
+#[test]
+fn programs_take_other_indices() {
+    law_of_given(&formulas_of_indices(), "formula of indices");
+}
+
+#[test]
+fn programs_take_other_masks() {
+    law_of_given(&formulas_of_masks(), "formula of a mask");
 }
 
 #[test]
@@ -158,7 +169,7 @@ fn programs_of_every_elementwise_operation_are_their_recordings() {
             let mut point = || {
                 let x = operands::<f64>(op, shapes, &mut draws);
                 let v = directions(op, &x, &mut draws);
-                [x, v].map(|x| (x, Tensor::zeros([0])))
+                [x, v].map(|x| (x, (Tensor::zeros([0]), Tensor::zeros([0]))))
             };
             law(&|x, _| record(op, x), &mut point, (op, k));
         }

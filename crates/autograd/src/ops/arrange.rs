@@ -262,9 +262,9 @@ impl<'t, T: Float> Var<'t, T> {
         let [.., rows, columns] = *shape else {
             return self.fail(op, ErrorKind::MinRank { what: "a matrix", least: 2, found: shape });
         };
-        let mark = |i: &[usize]| if holds(i[0] as isize, i[1] as isize) { T::ONE } else { T::ZERO };
+        let mark = |i: &[usize]| holds(i[0] as isize, i[1] as isize);
         match Tensor::tabulated([rows, columns].into(), mark) {
-            Ok(mask) => self.tape.constant(mask).select(self, Term::Number(T::ZERO)),
+            Ok(mask) => self.tape.mask(mask).select(self, Term::Number(T::ZERO)),
             Err(rule) => self.fail(op, rule),
         }
     }

@@ -9,6 +9,7 @@ use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel::attention::{Dropout, Heads, gradient_sizes};
 use crate::kernel::matmul::Batch;
+use crate::mask::Mask;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
@@ -20,7 +21,7 @@ pub struct AttentionOptions<'t, T: Float = f32> {
     /// Added to the scaled products: it broadcasts to `[.., queries, keys]`, and gradients flow to it.
     pub bias: Option<Var<'t, T>>,
     /// Which keys a query sees, true for those it does; it broadcasts to `[.., queries, keys]`.
-    pub mask: Option<Tensor<bool>>,
+    pub mask: Option<Mask<'t, T>>,
     /// Query i sees keys 0 to i alone.
     pub causal: bool,
     /// What products of queries and keys are multiplied by: 1/√width if it is not given.
@@ -57,14 +58,14 @@ impl Attention {
         let hidden =
             |shape: &Shape| Tensor::from_fn([shape[shape.rank() - 2], shape[shape.rank() - 1]], |i| i[1] > i[0]);
         let scores = match self.causal {
-            true => scores.masked_fill(&hidden(&scores.shape()), number(T::NEG_INFINITY)),
+            true => scores.masked_fill(hidden(&scores.shape()), number(T::NEG_INFINITY)),
             false => scores,
         };
         if bias.is_none() {
             return scores.softmax(-1);
         }
         // A bias may hide all keys from a query; without them it has weights of zero.
-        let is_blind = scores.detach().amax_keepdim(-1).eq(number(T::NEG_INFINITY));
+        let is_blind = scores.eq(number(T::NEG_INFINITY)).all_axes(-1).unsqueeze(-1);
         let seen = |x: Var<'t, T>| is_blind.select(number(T::ZERO), x);
         seen(seen(scores).softmax(-1))
     }
@@ -264,14 +265,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// arXiv:2205.14135, for the derivative without the matrix of weights.
     #[track_caller]
     pub fn scaled_dot_product_attention(self, keys: Self, values: Self, options: &AttentionOptions<'t, T>) -> Self {
-        let operands = [keys, values].into_iter().chain(options.bias);
+        let operands = [keys, values].into_iter().chain(options.bias).chain(options.mask.map(Mask::to_float));
         let failed = operands.fold(self, Self::and);
         let stacks = match Stacks::new(&self.shape(), &keys.shape(), &values.shape()) {
             Ok(stacks) if !failed.is_failed() => stacks,
             Ok(_) => return failed,
             Err(rule) => return failed.fail(Attention::NAME, rule),
         };
-        let bias = match options.score_bias(self, &stacks.weights) {
+        let bias = match options.score_bias(&stacks.weights) {
             Ok(bias) => bias,
             Err(rule) => return self.fail(Attention::NAME, rule),
         };
@@ -329,10 +330,9 @@ impl<'t, T: Float> AttentionOptions<'t, T> {
     /// What is added to the scores: the bias, and −∞ where the mask hides a key.
     #[track_caller]
     #[allow(clippy::manual_map)] // A closure would forget the caller's line.
-    fn score_bias(&self, x: Var<'t, T>, weights: &Shape) -> Result<Option<Var<'t, T>>, ErrorKind> {
-        let hide = |sees: bool| if sees { T::ZERO } else { T::NEG_INFINITY };
-        let mask = match &self.mask {
-            Some(mask) => Some(x.tape.constant(mask.map(hide))),
+    fn score_bias(&self, weights: &Shape) -> Result<Option<Var<'t, T>>, ErrorKind> {
+        let mask = match self.mask {
+            Some(mask) => Some(mask.select(Term::Number(T::ZERO), Term::Number(T::NEG_INFINITY))),
             None => None,
         };
         for shape in [self.bias, mask].into_iter().flatten().map(Var::shape) {
@@ -385,9 +385,9 @@ mod tests {
         }
         let sees = |i: &[usize]| !options.causal || i[1] <= i[0];
         let seen = Tensor::from_fn([scores.size(-2), scores.size(-1)], sees);
-        scores = scores.masked_fill(&seen.map(|sees| !sees), f64::NEG_INFINITY);
-        if let Some(mask) = &options.mask {
-            scores = scores.masked_fill(&mask.map(|sees| !sees), f64::NEG_INFINITY);
+        scores = scores.masked_fill(seen.map(|sees| !sees), f64::NEG_INFINITY);
+        if let Some(mask) = options.mask {
+            scores = scores.masked_fill(!mask, f64::NEG_INFINITY);
         }
         scores.softmax(-1).matmul(x[2])
     }
@@ -400,11 +400,10 @@ mod tests {
             let [queries, keys] = weights_shape(shapes);
             let bias = tape.var(sample(&[queries, 1], 7));
             // The first key is always seen.
-            let mask = Tensor::from_fn([queries, keys], |i| (i[0] + i[1]) % 3 != 1 || i[1] == 0);
-            for (bias, mask) in [(None, None), (Some(bias), None), (None, Some(mask.clone())), (Some(bias), Some(mask))]
-            {
+            let mask = tape.mask(Tensor::from_fn([queries, keys], |i| (i[0] + i[1]) % 3 != 1 || i[1] == 0));
+            for (bias, mask) in [(None, None), (Some(bias), None), (None, Some(mask)), (Some(bias), Some(mask))] {
                 for (causal, scale) in [(false, None), (true, None), (true, Some(-0.3))] {
-                    let options = AttentionOptions { bias, mask: mask.clone(), causal, scale, ..Default::default() };
+                    let options = AttentionOptions { bias, mask, causal, scale, ..Default::default() };
                     let found = x[0].scaled_dot_product_attention(x[1], x[2], &options).value().unwrap();
                     found.close_to(&composed(&x, &options).value().unwrap(), 1e-14, 1e-14).unwrap();
                 }
@@ -466,7 +465,7 @@ mod tests {
     fn a_query_that_sees_nothing_gets_zeros_and_sends_nothing() {
         let mask = Tensor::from([[true, false, true], [false, false, false]]);
         fn with<'t>(bias: Var<'t, f64>, mask: &Tensor<bool>) -> AttentionOptions<'t, f64> {
-            AttentionOptions { bias: Some(bias), mask: Some(mask.clone()), ..Default::default() }
+            AttentionOptions { bias: Some(bias), mask: Some(bias.tape().mask(mask)), ..Default::default() }
         }
         let x = [sample(&[2, 2], 1), sample(&[3, 2], 2), sample(&[3, 2], 3), sample(&[2, 3], 4)];
         assert_gradient(|x| x[0].scaled_dot_product_attention(x[1], x[2], &with(x[3], &mask)), &x);
@@ -539,7 +538,7 @@ mod tests {
         let attention = |shapes: [&[usize]; 3], bias: Option<&[usize]>, mask: Option<&[usize]>| {
             failure(&shapes, |x| {
                 let bias = bias.map(|shape| x[0].tape().constant(Tensor::zeros(shape)));
-                let mask = mask.map(|shape| Tensor::full(shape, true));
+                let mask = mask.map(|shape| x[0].tape().mask(Tensor::full(shape, true)));
                 x[0].scaled_dot_product_attention(x[1], x[2], &AttentionOptions { bias, mask, ..Default::default() })
             })
         };

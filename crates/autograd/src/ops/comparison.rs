@@ -1,4 +1,4 @@
-//! Comparisons: 1 where they hold, 0 where not. They carry no gradient; [`select`](crate::Var::select) reads them.
+//! Comparisons of tensors are masks, whose [`select`](crate::Mask::select) chooses; of scalars 1 and 0. They carry no gradient.
 
 use super::elementwise::{Elementwise, binary, family};
 use crate::error::Result;
@@ -11,11 +11,8 @@ macro_rules! comparison {
     ($(#[$doc:meta])* $name:ident: $operator:tt $(#[$example:meta])*) => {
         binary! {
             $(#[$doc])*
-            ///
-            /// Derivative: 0.
-            $name(x, y) {
-                value: if x $operator y { T::ONE } else { T::ZERO },
-                constant slopes: [0.0, 0.0],
+            $name(x, y) -> bool {
+                holds: x $operator y,
                 domain: [(-3.0, 3.0), (-3.0, 3.0)],
                 kinks: [y],
                 $(#[$example])*
@@ -25,7 +22,7 @@ macro_rules! comparison {
 }
 
 comparison! {
-    /// 1 where x = y, else 0.
+    /// Whether x = y.
     eq: ==
     /// ```
     /// use autograd::Tape;
@@ -33,12 +30,12 @@ comparison! {
     /// let tape = Tape::new();
     /// let found = tape.constant([2.0_f64, 0.0, 1.0, 1.0]);
     /// let labels = tape.constant([2.0, 0.0, 2.0, 1.0]);
-    /// let accuracy = found.eq(labels).mean();
+    /// let accuracy = found.eq(labels).to_float().mean();
     /// assert_eq!(accuracy, 0.75);
     /// ```
 }
 comparison! {
-    /// 1 where x ≠ y (or either is not a number), else 0.
+    /// Whether x ≠ y, or either is not a number.
     ne: !=
     /// ```
     /// use autograd::Tape;
@@ -46,36 +43,36 @@ comparison! {
     /// let tape = Tape::new();
     /// // NaN alone differs from itself.
     /// let x = tape.constant([1.0_f64, f64::NAN]);
-    /// assert_eq!(x.ne(x).value()?.to_vec(), [0.0, 1.0]);
+    /// assert_eq!(x.ne(x).value()?.to_vec(), [false, true]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
 }
 comparison! {
-    /// 1 where x > y, else 0.
+    /// Whether x > y.
     gt: >
     /// ```
     /// use autograd::Tape;
     ///
     /// let tape = Tape::new();
     /// let probability = tape.constant([0.2_f64, 0.5, 0.9]);
-    /// assert_eq!(probability.gt(0.5).value()?.to_vec(), [0.0, 0.0, 1.0]);
+    /// assert_eq!(probability.gt(0.5).value()?.to_vec(), [false, false, true]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
 }
 comparison! {
-    /// 1 where x ≥ y, else 0.
+    /// Whether x ≥ y.
     ge: >=
     /// ```
     /// use autograd::Tape;
     ///
     /// let tape = Tape::new();
     /// let probability = tape.constant([0.2_f64, 0.5, 0.9]);
-    /// assert_eq!(probability.ge(0.5).value()?.to_vec(), [0.0, 1.0, 1.0]);
+    /// assert_eq!(probability.ge(0.5).value()?.to_vec(), [false, true, true]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
 }
 comparison! {
-    /// 1 where x < y, else 0.
+    /// Whether x < y.
     lt: <
     /// ```
     /// use autograd::Tape;
@@ -83,11 +80,11 @@ comparison! {
     /// let tape = Tape::new();
     /// // How many errors are small.
     /// let errors = tape.constant([0.5_f64, -2.0, 0.25]);
-    /// assert_eq!(errors.abs().lt(1.0).sum(), 2.0);
+    /// assert_eq!(errors.abs().lt(1.0).count(), 2.0);
     /// ```
 }
 comparison! {
-    /// 1 where x ≤ y, else 0.
+    /// Whether x ≤ y.
     le: <=
     /// ```
     /// use autograd::Tape;
@@ -95,14 +92,14 @@ comparison! {
     /// let tape = Tape::new();
     /// // Which positions a causal mask lets the third one see.
     /// let positions = tape.constant([0.0_f64, 1.0, 2.0, 3.0]);
-    /// assert_eq!(positions.le(2.0).value()?.to_vec(), [1.0, 1.0, 1.0, 0.0]);
+    /// assert_eq!(positions.le(2.0).value()?.to_vec(), [true, true, true, false]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
 }
 
 /// # Choices
-impl<T: Float> Tensor<T> {
-    /// `x` where this is not zero, else `y`: the `where` of PyTorch and NumPy.
+impl Tensor<bool> {
+    /// `x` where this is true, else `y`: the `where` of PyTorch and NumPy.
     ///
     /// Shapes: the three broadcast; a plain number fits every shape.
     ///
@@ -117,7 +114,7 @@ impl<T: Float> Tensor<T> {
     /// # Errors
     /// When the shapes do not broadcast.
     #[track_caller]
-    pub fn select(&self, x: impl Into<Self>, y: impl Into<Self>) -> Result<Self> {
-        Elementwise::select.of_tensors([self, &x.into(), &y.into()])
+    pub fn select<T: Float>(&self, x: impl Into<Tensor<T>>, y: impl Into<Tensor<T>>) -> Result<Tensor<T>> {
+        Elementwise::select.of_tensors([&self.to_numbers(), &x.into(), &y.into()])
     }
 }

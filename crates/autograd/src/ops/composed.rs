@@ -136,7 +136,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn logit_clamped(self, epsilon: T) -> Self {
         let [low, high] = [epsilon, T::ONE - epsilon].map(Term::Number);
-        let outside = self.lt(low) + self.gt(high);
+        let outside = self.lt(low) | self.gt(high);
         outside.select(self.detach().clamp(low, high), self).logit().called("logit_clamped")
     }
 

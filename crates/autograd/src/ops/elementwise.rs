@@ -167,6 +167,19 @@ macro_rules! unary {
 }
 
 macro_rules! binary {
+    // A predicate: 1 where it holds and 0 where not, which of tensors is a mask.
+    ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) -> bool {
+        holds: $holds:expr,
+        domain: $domain:expr,
+        kinks: [$($kink:expr),*],
+        $(#[$example:meta])*
+    }) => {
+        binary!(@rule $name, $x, $y, _z, if $holds { T::ONE } else { T::ZERO }, [R::of(0.0), R::of(0.0)], [Some(0.0), Some(0.0)],
+            $domain, [$($kink),*]);
+        binary!(@scalar [$(#[$doc])* #[doc = "\n1 if so, else 0.\n\nDerivative: 0."]] $name($y));
+        binary!(@var [$(#[$doc])* #[doc = "\nDerivative: none."]] [$(#[$example])*] $name($y) -> crate::mask::Mask<'t, T>, crate::mask::Mask::of);
+        binary!(@tensor [$(#[$doc])*] [#[doc = crate::ops::elementwise::see!($name)]] $name($y) -> crate::tensor::Tensor<bool>, |x: crate::tensor::Tensor<T>| x.to_truths());
+    };
     ($(#[$doc:meta])* $name:ident($x:ident, $y:ident) -> $z:ident {
         value: $value:expr,
         slopes: $slopes:expr,
@@ -225,7 +238,12 @@ macro_rules! binary {
     // Their second operand is an integer by type.
     (@methods [$($doc:tt)*] [$($example:tt)*] powi($y:ident)) => {};
     (@methods [$($doc:tt)*] [$($example:tt)*] polygamma($y:ident)) => {};
-    (@methods [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident)) => {
+    (@methods [$($doc:tt)*] [$($example:tt)*] $name:ident($y:ident)) => {
+        binary!(@scalar [$($doc)*] $name($y));
+        binary!(@var [$($doc)*] [$($example)*] $name($y) -> Self, |y| y);
+        binary!(@tensor [$($doc)*] [#[doc = crate::ops::elementwise::see!($name)]] $name($y));
+    };
+    (@scalar [$(#[$doc:meta])*] $name:ident($y:ident)) => {
         impl<'t, T: crate::float::Float> crate::scalar::Scalar<'t, T> {
             $(#[$doc])*
             ///
@@ -237,7 +255,8 @@ macro_rules! binary {
                 self.apply_with::<$name>($y.into())
             }
         }
-
+    };
+    (@var [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident) -> $answer:ty, $of:expr) => {
         impl<'t, T: crate::float::Float> crate::var::Var<'t, T> {
             $(#[$doc])*
             ///
@@ -246,14 +265,15 @@ macro_rules! binary {
             $(#[$example])*
             #[track_caller]
             #[allow(clippy::should_implement_trait)]
-            pub fn $name(self, $y: impl Into<crate::var::Term<'t, T>>) -> Self {
-                self.elementwise2(crate::ops::elementwise::Elementwise::$name, $y.into())
+            pub fn $name(self, $y: impl Into<crate::var::Term<'t, T>>) -> $answer {
+                $of(self.elementwise2(crate::ops::elementwise::Elementwise::$name, $y.into()))
             }
         }
-
-        binary!(@tensor [$(#[$doc])*] [#[doc = crate::ops::elementwise::see!($name)]] $name($y));
     };
-    (@tensor [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident)) => {
+    (@tensor [$($doc:tt)*] [$($example:tt)*] $name:ident($y:ident)) => {
+        binary!(@tensor [$($doc)*] [$($example)*] $name($y) -> Self, |y| y);
+    };
+    (@tensor [$(#[$doc:meta])*] [$(#[$example:meta])*] $name:ident($y:ident) -> $answer:ty, $of:expr) => {
         impl<T: crate::float::Float> crate::tensor::Tensor<T> {
             $(#[$doc])*
             ///
@@ -264,8 +284,8 @@ macro_rules! binary {
             /// # Errors
             /// When the shapes do not broadcast.
             #[track_caller]
-            pub fn $name(&self, $y: impl Into<Self>) -> crate::error::Result<Self> {
-                crate::ops::elementwise::Elementwise::$name.of_tensors([self, &$y.into()])
+            pub fn $name(&self, $y: impl Into<Self>) -> crate::error::Result<$answer> {
+                crate::ops::elementwise::Elementwise::$name.of_tensors([self, &$y.into()]).map($of)
             }
         }
     };

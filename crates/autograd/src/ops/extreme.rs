@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::kernel;
+use crate::mask::Mask;
 use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
 use crate::tensor::{Tensor, View};
@@ -72,8 +73,9 @@ pub(super) fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), ErrorKi
     if shape.contains(&0) && !left.contains(&0) { Err(ErrorKind::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
-/// The gradient of an extreme, in equal shares to all elements that attain it: `attains` is 1 for them.
-pub(crate) fn shared_by_ties<'t, T: Float>(attains: Var<'t, T>, g: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+/// The gradient of an extreme, in equal shares to all elements that attain it.
+pub(crate) fn shared_by_ties<'t, T: Float>(attains: Mask<'t, T>, g: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+    let attains = attains.to_float();
     let axes: Axes = axes.iter().map(|&axis| axis as isize).collect();
     attains.masked_mul(g / attains.sum_keepdim(axes))
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::AsIndices;
 use crate::kernel;
+use crate::mask::{AsMask, Mask};
 use crate::shape::Shape;
 use crate::tensor::integers::Integers;
 use crate::tensor::layout::Layout;
@@ -367,7 +368,7 @@ impl<'t, T: Float> Var<'t, T> {
         let op = Scatter { axis, to: shape };
         let put = source.record_with(op.clone(), &[], &[index]);
         let is_named = self.tape.filled(source.shape(), T::ONE).record_with(op, &[], &[index]);
-        is_named.select(put, self).called("scatter")
+        Mask::of(is_named).select(put, self).called("scatter")
     }
 
     /// The rows at `index` along `axis`, in the order of the index and as often as they are named.
@@ -473,7 +474,7 @@ impl<'t, T: Float> Var<'t, T> {
         let rows = self.embedding(index).called("embedding_padded");
         let ones = self.tape.filled(index.shape(), T::ONE);
         let stands_for_something = ones.record_with(Except { this: padding }, &[], &[index]).unsqueeze(-1);
-        stands_for_something.select(rows, rows.detach()).called("embedding_padded")
+        Mask::of(stands_for_something).select(rows, rows.detach()).called("embedding_padded")
     }
 
     /// `value` where the mask is true, else this.
@@ -482,19 +483,18 @@ impl<'t, T: Float> Var<'t, T> {
     /// Shapes: the mask broadcasts with this.
     ///
     /// ```
-    /// use autograd::{Tape, Tensor};
+    /// use autograd::Tape;
     ///
     /// let tape = Tape::new();
     /// let scores = tape.var([[1.0_f32, 2.0], [3.0, 4.0]]);
-    /// let future = Tensor::from([[false, true], [false, false]]);
-    /// let weights = scores.masked_fill(&future, f32::NEG_INFINITY).softmax(-1);
+    /// let future = [[false, true], [false, false]];
+    /// let weights = scores.masked_fill(future, f32::NEG_INFINITY).softmax(-1);
     /// assert_eq!(weights.at([0, 1]).value()?, 0.0);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn masked_fill(self, mask: &Tensor<bool>, value: impl Into<Term<'t, T>>) -> Self {
-        let mask = self.tape.constant(mask.map(|is_set| if is_set { T::ONE } else { T::ZERO }));
-        mask.select(value, self).called("masked_fill")
+    pub fn masked_fill(self, mask: impl AsMask<'t, T>, value: impl Into<Term<'t, T>>) -> Self {
+        mask.on(self.tape).select(value, self).called("masked_fill")
     }
 }
 
@@ -554,7 +554,7 @@ mod tests {
         assert_gradient(|x| x[0].t().square().index_select(0, [1]), x);
         assert_gradient(|x| x[0].square().index_add(0, [1, 1], x[1].square()), x);
         assert_gradient(|x| x[0].square().embedding(index), x);
-        assert_gradient(|x| x[0].square().masked_fill(&Tensor::from([true, false, true]), 2.0), x);
+        assert_gradient(|x| x[0].square().masked_fill([true, false, true], 2.0), x);
         assert_gradient(|x| x[1].square().unsqueeze(0).take_along_dim(Tensor::from([[[1]], [[0]]]), 1), x);
     }
 
@@ -571,7 +571,7 @@ mod tests {
         assert_eq!(value((zeros + 9.0).scatter(1, &index, x)), [3.0, 9.0, 2.0, 9.0, 6.0, 9.0]);
         assert_eq!(value(x.index_select(1, [2, 2])), [3.0, 3.0, 6.0, 6.0]);
         assert_eq!(value(zeros.index_add(1, [1, 1, 0], x)), [3.0, 3.0, 0.0, 6.0, 9.0, 0.0]);
-        assert_eq!(value(x.masked_fill(&Tensor::from([[true], [false]]), 0.0)), [0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
+        assert_eq!(value(x.masked_fill([[true], [false]], 0.0)), [0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
         assert_eq!(value(x.embedding(Tensor::scalar(1))), [4.0, 5.0, 6.0]);
     }
 

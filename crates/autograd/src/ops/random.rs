@@ -9,6 +9,7 @@ use crate::engine::engine;
 use crate::error::{Error, ErrorKind};
 use crate::float::Float;
 use crate::indices::Indices;
+use crate::mask::Mask;
 use crate::param::Generator;
 use crate::shape::Shape;
 use crate::tape::Tape;
@@ -222,7 +223,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// let y = x.alpha_dropout(0.5, &mut StdRng::seed_from_u64(1));
     /// // Two values: of what was kept, and of what was dropped.
     /// let (low, high) = (y.min(), y.max());
-    /// assert_eq!((y.eq(low) + y.eq(high)).sum(), 100.0);
+    /// assert_eq!((y.eq(low) | y.eq(high)).count(), 100.0);
     /// ```
     ///
     /// Reference: G. Klambauer et al., Self-Normalizing Neural Networks, arXiv:1706.02515.
@@ -236,7 +237,7 @@ impl<'t, T: Float> Var<'t, T> {
         let mask = Distribution::Mask { dropped: p, kept: 1.0 };
         let kept = self.tape.drawn(mask, self.shape(), seed.on(self.tape)).called("alpha_dropout");
         let number = |x: f64| Term::Number(T::from_f64(x));
-        self * (kept * number(scale)) + kept.select(number(shift), number(scale * SATURATED + shift))
+        self * (kept * number(scale)) + Mask::of(kept).select(number(shift), number(scale * SATURATED + shift))
     }
 
     #[track_caller]

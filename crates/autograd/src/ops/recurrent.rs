@@ -215,8 +215,7 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         for time in (0..sequence.steps).map(|turn| sequence.time(turn)) {
             let hidden = states[0].linear(weight, hidden_bias);
             let (_, after) = self.cell.step(gates(projected.index_axis(0, time)), gates(hidden), states.map(Term::Var));
-            let has = |sample: &[usize]| if sequence.has(time, sample[0]) { T::ONE } else { T::ZERO };
-            let has = tape.constant(Tensor::from_fn([batch, 1], has));
+            let has = tape.mask(Tensor::from_fn([batch, 1], |sample| sequence.has(time, sample[0])));
             let after = after.map(|state| state.on(tape));
             y[time] = has.select(after[0], Term::Number(T::ZERO));
             states = from_fn(|state| has.select(after[state], states[state]));
@@ -396,7 +395,7 @@ impl<'t, T: Float> Var<'t, T> {
         let others: Handles<'t, T> =
             [states, weights.input, weights.hidden].into_iter().chain(biases.into_iter().flatten()).collect();
         let x = match &options.lengths {
-            Some(lengths) => self.tape().constant(within(lengths, steps)).select(self, Term::Number(T::ZERO)),
+            Some(lengths) => self.tape().mask(within(lengths, steps)).select(self, Term::Number(T::ZERO)),
             None => self,
         };
         let all = x.record(Recurrent::new(cell, options), &others);
@@ -408,11 +407,10 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// 1 at the steps that a sample has and 0 behind them: what stands in the padding may be anything.
-fn within<T: Float>(lengths: &Tensor<usize>, steps: usize) -> Tensor<T> {
+/// Which steps a sample has: what stands in the padding may be anything.
+fn within(lengths: &Tensor<usize>, steps: usize) -> Tensor<bool> {
     let lengths = lengths.to_vec();
-    let has = |place: &[usize]| if place[0] < lengths[place[1]] { T::ONE } else { T::ZERO };
-    Tensor::from_fn([steps, lengths.len(), 1], has)
+    Tensor::from_fn([steps, lengths.len(), 1], |place| place[0] < lengths[place[1]])
 }
 
 fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(

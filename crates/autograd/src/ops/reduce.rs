@@ -303,7 +303,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn nanmean(self) -> Scalar<'t, T> {
-        self.nansum() / self.eq(self).sum()
+        self.nansum() / self.eq(self).count()
     }
 
     /// The sum over `axes`, which are dropped, with NaN counted as 0.
@@ -342,7 +342,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn nanmean_axes(self, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
         let sum = self.numbers_else_zero().reduce("nanmean_axes", axes.clone(), Keep::Drop, |axes| Sum { axes });
-        sum / self.eq(self).sum_axes(axes)
+        sum / self.eq(self).count_axes(axes)
     }
 
     #[track_caller]
@@ -365,7 +365,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn count_nonzero(self) -> Scalar<'t, T> {
-        self.ne(Term::Number(T::ZERO)).sum()
+        self.ne(Term::Number(T::ZERO)).count()
     }
 
     /// How many elements over `axes` are not zero; the axes are dropped.
@@ -383,8 +383,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn count_nonzero_axes(self, axes: impl Into<Axes>) -> Self {
-        let counted = self.ne(Term::Number(T::ZERO));
-        counted.reduce("count_nonzero_axes", axes.into(), Keep::Drop, |axes| Sum { axes })
+        self.ne(Term::Number(T::ZERO)).count_axes(axes).called("count_nonzero_axes")
     }
 
     /// `[lines, n]`: what a reduction over `axes` sees, one line for each element of its result.

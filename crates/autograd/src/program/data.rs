@@ -73,6 +73,7 @@ impl<T: Float> Data<T> {
             Part::Numbers(part) => self.numbers.extend_from_slice(part),
             Part::Tensor(tensor) => self.tensors.push(tensor.clone()),
             Part::Indices(list) => self.integers.push(list.clone()),
+            Part::Mask(mask) => self.tensors.push(mask.to_numbers()),
         });
     }
 }
@@ -125,6 +126,7 @@ impl<'t, T: Float> Ends<'t, T> {
                 Leaf::Number(x) => ends.numbers.push(x),
                 Leaf::Tensor(x) => ends.tensors.push(x),
                 Leaf::Indices(list) => ends.integers.push(list),
+                Leaf::Mask(mask) => ends.tensors.push(mask.numbers),
                 Leaf::Param(_) => {}
             }
             leaf.ensure("program", None, Location::caller())
@@ -164,7 +166,7 @@ impl Varies {
         let mut all = Varies { numbers: Vec::new(), tensors: Vec::new() };
         x.parts(&mut |part, varies| match part {
             Part::Numbers(part) => all.numbers.resize(all.numbers.len() + part.len(), varies),
-            Part::Tensor(_) => all.tensors.push(varies),
+            Part::Tensor(_) | Part::Mask(_) => all.tensors.push(varies),
             Part::Indices(_) => {}
         });
         all
@@ -206,8 +208,9 @@ pub(super) fn put_found<T: Float, X: Inputs<T>>(x: &mut X, varies: &Varies, numb
     }
     let (mut found, mut varies) = (tensors.iter(), varies.tensors.iter());
     x.parts_mut(&mut |part| {
+        let varies = matches!(part, PartMut::Tensor(_) | PartMut::Mask(_)) && varies.next() == Some(&true);
         if let PartMut::Tensor(tensor) = part
-            && varies.next() == Some(&true)
+            && varies
             && let Some(found) = found.next()
         {
             *tensor = found.clone();
@@ -253,6 +256,11 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
                 *list = found.clone();
             }
         }
+        PartMut::Mask(mask) => {
+            if let Some(found) = tensors.next() {
+                *mask = found.to_truths();
+            }
+        }
     });
 }
 
@@ -287,7 +295,7 @@ pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: 
     x.parts(&mut |part, _| match part {
         Part::Numbers(part) => all.extend_from_slice(part),
         Part::Tensor(tensor) => all.extend(tensor.iter()),
-        Part::Indices(_) => {}
+        Part::Indices(_) | Part::Mask(_) => {}
     });
     numbers.extend(places.iter().map(|&place| all[place]));
 }
@@ -300,7 +308,7 @@ pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, place: usize) -> X {
         let elements = match part {
             PartMut::Numbers(part) => part,
             PartMut::Tensor(tensor) => tensor.as_mut_slice(),
-            PartMut::Indices(_) => return,
+            PartMut::Indices(_) | PartMut::Mask(_) => return,
         };
         if let Some(one) = place.checked_sub(before).and_then(|place| elements.get_mut(place)) {
             *one = T::ONE;
@@ -331,6 +339,7 @@ pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Resul
         Part::Numbers(part) => numbers.extend_from_slice(part),
         Part::Tensor(found) => tensor = Some(found.shape().clone()),
         Part::Indices(found) => tensor = Some(found.shape().clone()),
+        Part::Mask(found) => tensor = Some(found.shape().clone()),
     });
     match tensor {
         None => Ok(()),

@@ -82,9 +82,9 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
     /// metrics. No derivative is taken of them; [`value_aux`](Self::value_aux) and
     /// [`value_and_gradients_aux`](Self::value_and_gradients_aux) hand them out.
     ///
-    /// Their type `A` is what the handles stand for (numbers, tensors, indices, and trees of them); it must be written, as the
-    /// compiler cannot find it from the handles. Each run has as many of them, in the same places; tensors among them may have another
-    /// shape in each run.
+    /// Their type `A` is what the handles stand for (numbers, tensors, indices, masks, and trees of them); it must be written,
+    /// as the compiler cannot find it from the handles. Each run has as many of them, in the same places; tensors among them
+    /// may have another shape in each run.
     ///
     /// ```
     /// use autograd::{ModelProgram, Param, Tensor};

@@ -1,17 +1,18 @@
-//! What a function can be differentiated with respect to: a tree of numbers, tensors and indices.
+//! What a function can be differentiated with respect to: a tree of numbers, tensors, indices and masks.
 
 use std::collections::BTreeMap;
 
 use crate::float::Float;
 use crate::handle::{Handle, NoGrad};
 use crate::indices::Indices;
+use crate::mask::Mask;
 use crate::scalar::Scalar;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
-/// Arguments of a differentiated function: numbers, tensors, indices, and arrays, vectors, tuples, options and ordered maps of
-/// such; `()` for none. Derivatives are taken of all but indices and [`NoGrad`].
+/// Arguments of a differentiated function: numbers, tensors, indices, masks, and arrays, vectors, tuples, options and ordered maps
+/// of such; `()` for none. Derivatives are taken of all but indices, masks and [`NoGrad`].
 ///
 /// `#[derive(Inputs)]` makes a struct one that is generic in what it holds: inside of the function, handles stand in its fields.
 ///
@@ -35,7 +36,7 @@ pub trait Inputs<T: Float>: Clone {
     where
         T: 't;
 
-    /// Puts every number, tensor and index on a tape.
+    /// Puts every part on a tape.
     #[doc(hidden)]
     #[track_caller]
     fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Self::Handles<'t>;
@@ -44,7 +45,7 @@ pub trait Inputs<T: Float>: Clone {
     #[doc(hidden)]
     fn has_form_of(&self, other: &Self) -> bool;
 
-    /// Shows every number, tensor and index in order, and whether derivatives are taken of it.
+    /// Shows every part in order, and whether derivatives are taken of it.
     #[doc(hidden)]
     fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool));
 
@@ -76,6 +77,7 @@ pub trait Inputs<T: Float>: Clone {
             PartMut::Numbers(numbers) => numbers.fill(T::ZERO),
             PartMut::Tensor(tensor) => *tensor = Tensor::zeros(tensor.shape()),
             PartMut::Indices(list) => *list = Tensor::zeros(list.shape()),
+            PartMut::Mask(mask) => *mask = Tensor::zeros(mask.shape()),
         });
         zeros
     }
@@ -124,6 +126,7 @@ pub enum Part<'x, T: Float> {
     Numbers(&'x [T]),
     Tensor(&'x Tensor<T>),
     Indices(&'x Tensor<usize>),
+    Mask(&'x Tensor<bool>),
 }
 
 impl<T: Float> Part<'_, T> {
@@ -132,7 +135,7 @@ impl<T: Float> Part<'_, T> {
         match self {
             Part::Numbers(numbers) => numbers.len(),
             Part::Tensor(tensor) => tensor.len(),
-            Part::Indices(_) => 0,
+            Part::Indices(_) | Part::Mask(_) => 0,
         }
     }
 }
@@ -143,6 +146,7 @@ pub enum PartMut<'x, T: Float> {
     Numbers(&'x mut [T]),
     Tensor(&'x mut Tensor<T>),
     Indices(&'x mut Tensor<usize>),
+    Mask(&'x mut Tensor<bool>),
 }
 
 macro_rules! number {
@@ -194,26 +198,33 @@ impl<T: Float> Inputs<T> for Tensor<T> {
     }
 }
 
-impl<T: Float> Inputs<T> for Tensor<usize> {
-    type Handles<'t>
-        = Indices<'t, T>
-    where
-        T: 't;
+/// Data that no derivative is taken of, and the method of a tape that makes its handle.
+macro_rules! data {
+    ($($element:ty, $handle:ident, $method:ident);*) => {$(
+        impl<T: Float> Inputs<T> for Tensor<$element> {
+            type Handles<'t>
+                = $handle<'t, T>
+            where
+                T: 't;
 
-    #[track_caller]
-    fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> Indices<'t, T> {
-        recorder.tape.indices(self.clone())
-    }
-    fn has_form_of(&self, other: &Self) -> bool {
-        self.shape() == other.shape()
-    }
-    fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
-        show(Part::Indices(self), false);
-    }
-    fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
-        show(PartMut::Indices(self));
-    }
+            #[track_caller]
+            fn record_by<'t>(&self, recorder: &mut Recorder<'_, 't, T>) -> $handle<'t, T> {
+                recorder.tape.$method(self.clone())
+            }
+            fn has_form_of(&self, other: &Self) -> bool {
+                self.shape() == other.shape()
+            }
+            fn parts<'x>(&'x self, show: &mut dyn FnMut(Part<'x, T>, bool)) {
+                show(Part::$handle(self), false);
+            }
+            fn parts_mut(&mut self, show: &mut dyn FnMut(PartMut<'_, T>)) {
+                show(PartMut::$handle(self));
+            }
+        }
+    )*};
 }
+
+data!(usize, Indices, indices; bool, Mask, mask);
 
 /// A list shows its numbers as one part.
 macro_rules! list {

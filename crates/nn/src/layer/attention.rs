@@ -1,6 +1,6 @@
 //! Attention with several heads.
 
-use autograd::{AttentionOptions, ErrorKind, Float, Param, Result, Shape, Tensor, Var};
+use autograd::{AttentionOptions, ErrorKind, Float, Mask, Param, Shape, Var};
 use rand::Rng;
 
 use super::{Dropout, Linear, optional};
@@ -10,15 +10,30 @@ use crate::init;
 ///
 /// In the masks true *hides*, as in PyTorch's layers. (In the options of the operation behind the layer it shows, as in
 /// PyTorch's function.)
-#[derive(Debug, Clone, Default)]
+///
+/// ```
+/// use autograd::{ModelProgram, Tensor};
+/// use nn::{AttentionMask, MultiheadAttention};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// // Each batch has its own padding.
+/// let model = MultiheadAttention::<f64>::new(4, 2, &mut StdRng::seed_from_u64(0)).batch_first();
+/// let batch = |padding| (Tensor::<f64>::ones([1, 3, 4]), Tensor::from([padding]));
+/// let mut step = ModelProgram::record(&model, &batch([false, false, true]), |model, _, (x, padding)| {
+///     model.forward_self(x, &AttentionMask { key_padding_mask: Some(padding), ..AttentionMask::default() }).sum()
+/// })?;
+/// step.value_and_gradients(&model, &batch([false, true, true]))?;
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
 pub struct AttentionMask<'t, T: Float = f32> {
     /// Query i sees keys 0 to i alone.
     pub causal: bool,
     /// Pairs of queries and keys that do not meet: `[queries, keys]`, or any shape that broadcasts to
     /// `[batch, heads, queries, keys]`.
-    pub attn_mask: Option<Tensor<bool>>,
+    pub attn_mask: Option<Mask<'t, T>>,
     /// Keys that only fill up a batch: `[batch, keys]`, or `[keys]` without a batch.
-    pub key_padding_mask: Option<Tensor<bool>>,
+    pub key_padding_mask: Option<Mask<'t, T>>,
     /// Added to the scaled products of queries and keys; it broadcasts as `attn_mask` does, and gradients flow to it.
     pub bias: Option<Var<'t, T>>,
 }
@@ -29,19 +44,29 @@ impl<'t, T: Float> AttentionMask<'t, T> {
         Self { causal: true, attn_mask: None, key_padding_mask: None, bias: None }
     }
 
-    /// As the operation wants it, for operands on the tape of `x`.
+    /// As the operation wants it.
     #[track_caller]
-    fn options(&self, x: Var<'t, T>) -> Result<AttentionOptions<'t, T>> {
-        let hide = |hidden: bool| if hidden { T::NEG_INFINITY } else { T::ZERO };
-        let hidden = self.attn_mask.as_ref().map(|mask| x.tape().constant(mask.map(hide)));
-        let bias = match (self.bias, hidden) {
-            (Some(bias), Some(hidden)) => Some(bias + hidden),
-            (bias, hidden) => bias.or(hidden),
+    #[allow(clippy::manual_map)] // A closure would forget the caller's line.
+    fn options(&self) -> AttentionOptions<'t, T> {
+        let hidden = match (self.attn_mask, self.padding()) {
+            (Some(attn_mask), Some(padding)) => Some(attn_mask | padding),
+            (attn_mask, padding) => attn_mask.or(padding),
         };
-        // [.., keys] → [.., 1, 1, keys], for all heads and queries.
-        let for_all = |padding: &Tensor<bool>| padding.map(|is_padding| !is_padding).unsqueeze(-2)?.unsqueeze(-2);
-        let mask = self.key_padding_mask.as_ref().map(for_all).transpose()?;
-        Ok(AttentionOptions { bias, mask, causal: self.causal, ..AttentionOptions::default() })
+        let mask = match hidden {
+            Some(hidden) => Some(!hidden),
+            None => None,
+        };
+        AttentionOptions { bias: self.bias, mask, causal: self.causal, ..AttentionOptions::default() }
+    }
+
+    /// Which keys are padding, for all heads and queries: `[.., keys]` → `[.., 1, 1, keys]`.
+    #[track_caller]
+    fn padding(&self) -> Option<Mask<'t, T>> {
+        let padding = self.key_padding_mask?;
+        Some(match padding.rank() {
+            0 => padding.fail(NAME, ErrorKind::MinRank { what: "the padding mask", least: 1, found: padding.shape() }),
+            _ => padding.unsqueeze(-2).unsqueeze(-2),
+        })
     }
 }
 
@@ -185,10 +210,7 @@ impl<T: Float> MultiheadAttention<T> {
         };
         let [q, k, v] = qkv;
         let (q, k, v) = (self.in_heads(q, apart), self.in_heads(k, apart), self.in_heads(v, apart));
-        let options = match mask.options(query) {
-            Ok(options) => options,
-            Err(error) => return query.fail(NAME, error.kind),
-        };
+        let options = mask.options();
         let (dropout, seed) = self.dropout.now(query);
         let found = q.scaled_dot_product_attention(k, v, &AttentionOptions { dropout, seed, ..options });
         self.out_proj.forward(found.permute(together).reshape(query.shape()))
@@ -201,7 +223,7 @@ const NAME: &str = "multihead_attention";
 mod tests {
     use super::*;
     use crate::ModuleExt;
-    use autograd::Tape;
+    use autograd::{Tape, Tensor};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -242,9 +264,9 @@ mod tests {
         let x = tape.constant(Tensor::normal([2, 4, 6], 0.0, 1.0, &mut rng()));
         let short = x.narrow(1, 0, 3);
         let expected = layer().forward(x, short, short).value().unwrap();
-        let last = Tensor::from([[false, false, false, true]; 2]);
-        let padded = AttentionMask { key_padding_mask: Some(last.clone()), ..AttentionMask::default() };
-        let masked = AttentionMask { attn_mask: Some(last.index_axis(0, 0).unwrap()), ..AttentionMask::default() };
+        let last = tape.mask([[false, false, false, true]; 2]);
+        let padded = AttentionMask { key_padding_mask: Some(last), ..AttentionMask::default() };
+        let masked = AttentionMask { attn_mask: Some(last.index_axis(0, 0)), ..AttentionMask::default() };
         for mask in [padded, masked] {
             let found = layer().forward_with(x, x, x, &mask).value().unwrap();
             found.close_to(&expected, 1e-14, 1e-14).unwrap();
@@ -275,8 +297,8 @@ mod tests {
         assert!(text(layer(), &[2, 5, 7]).starts_with("linear: inner sizes differ"));
         let tape = Tape::new();
         let x = tape.constant(Tensor::zeros([5, 6]));
-        let mask = AttentionMask { key_padding_mask: Some(Tensor::scalar(true)), ..AttentionMask::default() };
+        let mask = AttentionMask { key_padding_mask: Some(tape.mask(true)), ..AttentionMask::default() };
         let found = layer().forward_self(x, &mask).value().unwrap_err().to_string();
-        assert!(found.starts_with("multihead_attention: axis -2 is out of range"), "{found}");
+        assert!(found.starts_with("multihead_attention: the padding mask must have rank 1 or more"), "{found}");
     }
 }
