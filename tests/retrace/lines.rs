@@ -541,7 +541,7 @@ fn of_losses_layers_and_rules() {
         |t| loss::weighted_mean(x(t), &wrong);
         |t| lstm.forward(x(t));
         |t| lstm.forward_with_state(x(t), None);
-        |t| lstm.forward_with_lengths(x(t), &index(5), None);
+        |t| lstm.forward_with_lengths(x(t), index(5), None);
         |t| stacked.forward(x(t));
         |t| attention.forward(x(t), x(t), x(t));
         |t| attention.forward_self(x(t), &nn::AttentionMask::causal());

@@ -5,6 +5,7 @@ mod docs;
 mod errors;
 mod fuzz;
 mod indices;
+mod lengths;
 mod lines;
 mod looks;
 mod masks;

@@ -18,7 +18,14 @@ use rand::{SeedableRng, rngs::StdRng};
 type V<'t> = Var<'t, f64>;
 
 /// A recurrent network: its gates, its states, and all that it computes, from x, both weights, both biases and the states.
-type Network = for<'t> fn(&[V<'t>], &RecurrentOptions) -> Vec<V<'t>>;
+type Network = for<'t> fn(&[V<'t>], &RecurrentOptions<'t, f64>) -> Vec<V<'t>>;
+
+/// Whether a network runs backwards, and the lengths of the samples.
+type Way = (bool, Option<Tensor<usize>>);
+
+fn options<'t>(tape: &'t Tape<f64>, (reverse, lengths): &Way) -> RecurrentOptions<'t, f64> {
+    RecurrentOptions { reverse: *reverse, lengths: lengths.as_ref().map(|lengths| tape.indices(lengths)) }
+}
 
 fn weights<'t>(x: &[V<'t>]) -> RecurrentWeights<'t, f64> {
     RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[4]]) }
@@ -52,12 +59,12 @@ fn operands([steps, batch, inputs, width]: [usize; 4], gates: usize, states: usi
 }
 
 /// The values, the gradients of all operands, and their gradients again, each in one list.
-fn all_orders(x: &[Tensor<f64>], network: Network, options: &RecurrentOptions, is_data: bool) -> [Vec<Tensor<f64>>; 3] {
+fn all_orders(x: &[Tensor<f64>], network: Network, way: &Way, is_data: bool) -> [Vec<Tensor<f64>>; 3] {
     let tape = Tape::new();
     let first = |x: Tensor<f64>| if is_data { tape.constant(x) } else { tape.var(x) };
     let mut x = x.iter().cloned();
     let x: Vec<V<'_>> = x.next().map(first).into_iter().chain(x.map(|x| tape.var(x))).collect();
-    let y = network(&x, options);
+    let y = network(&x, &options(&tape, way));
     let loss = y.iter().map(|y| y.square().sum()).reduce(|a, b| a + b).unwrap();
     let of = |found: &autograd::Gradients<f64>, x: V<'_>| found.of(x).unwrap_or_else(|_| Tensor::zeros(x.shape()));
     let found = loss.backward().unwrap();
@@ -83,20 +90,18 @@ fn recurrent_networks_take_sizes_of_zero() {
     for size in [[2, 3, 2, 5], [1, 1, 2, 5]].iter().flat_map(|&size| (0..16).map(move |zeros| zeroed(size, zeros))) {
         let [steps, batch, inputs, width] = size;
         let lengths = [None, Some((0..batch).map(|k| 1 + k % steps.max(1)).collect::<Tensor<usize>>())];
-        let options = lengths
-            .into_iter()
-            .flat_map(|lengths| [false, true].map(|reverse| RecurrentOptions { reverse, lengths: lengths.clone() }));
-        for (options, (gates, states, network)) in options.flat_map(|o| NETWORKS.map(|network| (o.clone(), network))) {
+        let ways = lengths.into_iter().flat_map(|lengths| [false, true].map(|reverse| (reverse, lengths.clone())));
+        for (way, (gates, states, network)) in ways.flat_map(|way| NETWORKS.map(|network| (way.clone(), network))) {
             let x = operands(size, gates, states);
             if steps == 0 {
                 let tape = Tape::new();
                 let x: Vec<V<'_>> = x.into_iter().map(|x| tape.var(x)).collect();
-                let error = network(&x, &options)[0].value().unwrap_err().to_string();
+                let error = network(&x, &options(&tape, &way))[0].value().unwrap_err().to_string();
                 assert!(error.contains("must be a sequence of at least one step"), "{error}");
                 continue;
             }
             for is_data in [false, true] {
-                let [values, first, second] = all_orders(&x, network, &options, is_data);
+                let [values, first, second] = all_orders(&x, network, &way, is_data);
                 assert_eq!(values[0].shape()[..], [steps, batch, width]);
                 assert!(values[1..].iter().all(|y| y.shape()[..] == [batch, width]));
                 for found in [&first, &second] {
@@ -107,7 +112,7 @@ fn recurrent_networks_take_sizes_of_zero() {
                     let mut wide = operands([steps, batch, 1, width], gates, states);
                     wide[2..].clone_from_slice(&x[2..]);
                     (wide[0], wide[1]) = (Tensor::zeros(wide[0].shape()), Tensor::zeros(wide[1].shape()));
-                    let [_, g, h] = all_orders(&wide, network, &options, true);
+                    let [_, g, h] = all_orders(&wide, network, &way, true);
                     for k in 2..x.len() {
                         first[k].close_to(&g[k], 1e-12, 1e-12).unwrap();
                         second[k].close_to(&h[k], 1e-12, 1e-12).unwrap();
@@ -435,7 +440,7 @@ const SIZE_METHODS: &[Method] = &methods! {
     |x, n, _| vec![x.nll(Tensor::full([2], n), &CrossEntropy::default())];
     |x, n, _| vec![(x + 1.0).mvlgamma(n as u32), x.polygamma(n as u32), x.powi(n as i32)];
     |x, n, _| vec![x.tensordot(x, n as isize, n as isize), x.rot90(n as isize, [n as isize, 0]), x.movedim(n as isize, 0)];
-    |x, n, _| vec![x.lstm(&recurrent(x), None, &RecurrentOptions { lengths: Some(Tensor::full([3], n)), reverse: true }).0];
+    |x, n, _| vec![x.lstm(&recurrent(x), None, &RecurrentOptions { lengths: Some(x.tape().indices(Tensor::full([3], n))), reverse: true }).0];
 };
 
 fn recurrent<'t>(x: V<'t>) -> RecurrentWeights<'t, f64> {

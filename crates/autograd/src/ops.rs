@@ -362,6 +362,7 @@ ops! {
     batch_norm::BatchNormAdjoint
     batch_norm::BatchNormSums
     random::Draw
+    recurrent::WithinLengths
     recurrent::Lstm
     recurrent::LstmAdjoint
     recurrent::Gru

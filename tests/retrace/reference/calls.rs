@@ -224,9 +224,9 @@ impl<'c, 't> Call<'c, 't> {
         self.x(0).conv2d(self.x(1), self.named("bias"), options)
     }
 
-    fn recurrent(&self) -> (RecurrentWeights<'t, f64>, RecurrentOptions) {
+    fn recurrent(&self) -> (RecurrentWeights<'t, f64>, RecurrentOptions<'t, f64>) {
         let bias = self.named("bias_ih").zip(self.named("bias_hh")).map(|(ih, hh)| [ih, hh]);
-        let lengths = self.param("lengths").map(|_| self.sizes("lengths").into_iter().collect());
+        let lengths = self.param("lengths").map(|_| self.x(0).tape().indices(self.sizes("lengths").to_vec()));
         let options = RecurrentOptions { reverse: self.flag("reverse"), lengths };
         (RecurrentWeights { input: self.x(1), hidden: self.x(2), bias }, options)
     }

@@ -19,7 +19,7 @@ use crate::ops::custom::{custom, custom_many};
 use crate::ops::pad::PadMode;
 use crate::ops::pool::{AvgPoolOptions, MaxPoolOptions};
 use crate::ops::recurrent::{RecurrentOptions, RecurrentWeights, RnnActivation};
-use crate::ops::{DropWeights, Except, Op, Recurrence, cat::cat};
+use crate::ops::{DropWeights, Except, Op, Recurrence, WithinLengths, cat::cat};
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -383,16 +383,25 @@ fn repeated<T: Float>() -> Vec<Formula<T>> {
     fn weights<'t, T: Float>(x: &[Var<'t, T>]) -> RecurrentWeights<'t, T> {
         RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[3]]) }
     }
+    fn options<'t, T: Float>(x: &[Var<'t, T>], lengths: Option<[usize; 2]>) -> RecurrentOptions<'t, T> {
+        let reverse = lengths.is_some();
+        RecurrentOptions { lengths: lengths.map(|lengths| x[0].tape().indices(lengths)), reverse }
+    }
     let mut all = Vec::new();
     for (steps, lengths) in [(1, None), (2, Some([2, 1])), (3, Some([2, 3]))] {
-        let options = move || RecurrentOptions { lengths: lengths.map(Tensor::from), reverse: lengths.is_some() };
         let x: &[usize] = &[steps, 2, 2];
-        all.push(of(&[x, &[8, 2], &[8, 2], &[8]], move |x| x[0].lstm(&weights(x), None, &options()).0));
-        all.push(of(&[x, &[6, 2], &[6, 2], &[6]], move |x| x[0].gru(&weights(x), None, &options()).0));
+        all.push(of(&[x, &[8, 2], &[8, 2], &[8]], move |x| x[0].lstm(&weights(x), None, &options(x, lengths)).0));
+        all.push(of(&[x, &[6, 2], &[6, 2], &[6]], move |x| x[0].gru(&weights(x), None, &options(x, lengths)).0));
         all.push(of(&[x, &[2, 2], &[2, 2], &[2]], move |x| {
-            x[0].rnn(&weights(x), None, RnnActivation::Tanh, &options()).0
+            x[0].rnn(&weights(x), None, RnnActivation::Tanh, &options(x, lengths)).0
         }));
     }
+    fn within<'t, T: Float>(x: Var<'t, T>, lengths: &[usize]) -> Var<'t, T> {
+        x.record_with(WithinLengths, &[], &[x.tape().indices(lengths)])
+    }
+    all.push(of(&[&[2, 3, 2]], |x| within(x[0].transpose(0, 1), &[3, 1])));
+    all.push(of(&[&[2, 0, 3]], |x| within(x[0], &[])));
+    all.push(of(&[&[2, 3, 0]], |x| within(x[0], &[1, 2, 2])));
     all
 }
 
@@ -535,6 +544,30 @@ pub(super) fn formulas_of_masks<T: Float>() -> Vec<FormulaOfGiven<T>> {
         of(&[&[2, 2], &[3, 2], &[3, 2], &[2, 3]], &[3], |x, mask| attend(x, mask, false)),
         of(&[&[2, 2], &[0, 2], &[0, 3]], &[0], |x, mask| attend(x, mask, false)),
     ]
+}
+
+/// Every operation that takes the lengths of sequences.
+pub(super) fn formulas_of_lengths<T: Float>() -> Vec<FormulaOfGiven<T>> {
+    type Network<T> = for<'t> fn(&[Var<'t, T>], &RecurrentOptions<'t, T>) -> Var<'t, T>;
+    fn weights<'t, T: Float>(x: &[Var<'t, T>]) -> RecurrentWeights<'t, T> {
+        RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[3]]) }
+    }
+    let networks: [(usize, Network<T>); 3] = [
+        (4, |x, options| x[0].lstm(&weights(x), None, options).1[1]),
+        (3, |x, options| x[0].gru(&weights(x), None, options).0),
+        (1, |x, options| x[0].rnn(&weights(x), None, RnnActivation::Tanh, options).0),
+    ];
+    let mut all = Vec::new();
+    for (gates, network) in networks {
+        for (batch, reverse) in [(3, false), (2, true), (0, false)] {
+            let rows = 2 * gates;
+            let shapes: [&[usize]; 4] = [&[4, batch, 2], &[rows, 2], &[rows, 2], &[rows]];
+            all.push(FormulaOfGiven::new(&shapes, (&[batch], 1..5), &[0], move |x, (lengths, _)| {
+                network(x, &RecurrentOptions { lengths: Some(*lengths), reverse })
+            }));
+        }
+    }
+    all
 }
 
 /// Every operation that takes indices.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::bits::same_bits;
-use super::cases::{FormulaOfGiven, Given, formulas, formulas_of_indices, formulas_of_masks};
+use super::cases::{FormulaOfGiven, Given, formulas, formulas_of_indices, formulas_of_lengths, formulas_of_masks};
 use super::{directions, draw, inners, operands, record, same, shapes};
 use crate::float::Element;
 use crate::float::Float;
@@ -154,6 +154,11 @@ fn law_of_given(formulas: &[FormulaOfGiven<f64>], what: &str) {
 #[test]
 fn programs_take_other_indices() {
     law_of_given(&formulas_of_indices(), "formula of indices");
+}
+
+#[test]
+fn programs_take_other_lengths() {
+    law_of_given(&formulas_of_lengths(), "formula of lengths");
 }
 
 #[test]

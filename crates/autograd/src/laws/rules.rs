@@ -355,6 +355,7 @@ const NOT_FOR_USERS: &[&str] = &[
     "batch_norm_sums",
     "scaled_dot_product_attention_adjoint",
     "drop_weights",
+    "within_lengths",
     "lstm_adjoint",
     "gru_adjoint",
     "rnn_adjoint",

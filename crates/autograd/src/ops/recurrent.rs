@@ -9,13 +9,16 @@ use smallvec::SmallVec;
 use super::{Cotangents, KeptShape, OPERANDS, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::ErrorKind;
 use crate::float::Float;
+use crate::indices::Indices;
 use crate::kernel::recurrent::{self, Cell, Incoming, Sequence, Weights};
 use crate::kernel::scan::Direction;
+use crate::mask::Mask;
 use crate::ops::cat::{cat, stack};
 use crate::ops::custom::Handles;
 use crate::reverse::pullback;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::tensor::integers::Integers;
 use crate::var::{Term, Var};
 
 pub use cell::RnnActivation;
@@ -35,29 +38,30 @@ pub struct RecurrentWeights<'t, T: Float = f32> {
 /// How a recurrent network goes through a sequence.
 ///
 /// ```
-/// use autograd::{RecurrentOptions, Tensor};
+/// use autograd::{RecurrentOptions, Tape};
 ///
-/// let padded = RecurrentOptions { lengths: Some(Tensor::from([5, 3])), ..RecurrentOptions::default() };
+/// let tape = Tape::<f32>::new();
+/// let padded = RecurrentOptions { lengths: Some(tape.indices([5, 3])), ..RecurrentOptions::default() };
 /// assert!(!padded.reverse);
 /// ```
-#[derive(Debug, Clone, Default)]
-pub struct RecurrentOptions {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecurrentOptions<'t, T: Float = f32> {
     /// From the last step to the first.
     pub reverse: bool,
     /// How many steps each sample has: `[batch]`, from one to all. Behind them the output is 0, and the state stays.
-    pub lengths: Option<Tensor<usize>>,
+    pub lengths: Option<Indices<'t, T>>,
 }
 
 /// The steps of a recurrent network with G gates, K numbers kept of each step, and S states.
 ///
 /// Operands: the input `[steps, batch, inputs]`, the initial states `[S, batch, H]`, the weights of input and hidden state
 /// `[G·H, inputs]` and `[G·H, H]`, and if there are biases `[G·H]`, one of both projections or, where they are separate, one of
-/// each. The value has the hidden state after each step and then the last states: `[steps + S, batch, H]`.
+/// each; and the lengths of the samples, where they have some. The value has the hidden state after each step and then the
+/// last states: `[steps + S, batch, H]`.
 #[derive(Debug, Clone)]
 pub(crate) struct Recurrent<C, const G: usize, const K: usize, const S: usize> {
     cell: C,
     direction: Direction,
-    lengths: Option<Tensor<usize>>,
 }
 
 /// The gradients of all operands of [`Recurrent`], but for an input that wants none, one behind the other, from these operands,
@@ -87,12 +91,19 @@ where
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let (tensor, kept) = self.run(&x, shape)?;
+        let steps = x[0].shape()[0];
+        if let Some(length) =
+            lengths(x)?.iter().flat_map(Integers::as_slice).find(|length| !(1..=steps).contains(*length))
+        {
+            let must = "between 1 and the number of steps";
+            return Err(ErrorKind::Argument { name: "a length", must, found: length.to_string() });
+        }
+        let (tensor, kept) = self.run(x, shape)?;
         Ok(Value { tensor, saved: Saved::Tensor(kept) })
     }
 
     fn kept_shape(&self, x: Shapes<'_>, _: &Shape) -> KeptShape {
-        KeptShape::Tensor(Shape::from(self.sequence(x[0], x[1][2]).len(K + S)))
+        KeptShape::Tensor(Shape::from(self.sequence(x[0], x[1][2], None).len(K + S)))
     }
 
     /// On numbers the gradients come from what the run kept. When they are recorded, they depend on the operands alone.
@@ -102,8 +113,11 @@ where
             // Without a node, whose operands would not fit into it.
             Saved::Tensor(kept) if !tape.is_recording() && !tape.is_guarding() => {
                 let operands: Tensors<T> = x.iter().map(|x| tape.node_value(x.slot)).collect();
+                let integers =
+                    tape.values_of(&rule.integers.iter().map(|list| list.slot).collect::<SmallVec<[u32; 1]>>());
                 let shape = packed(operands.iter().map(Tensor::shape), wants_input);
-                match self.adjoint(&operands, kept, &tape.node_value(g.slot), wants_input, shape) {
+                let operands = Operands { tensors: &operands, integers: &integers };
+                match self.adjoint(operands, kept, &tape.node_value(g.slot), wants_input, shape) {
                     Ok(packed) => tape.constant(packed),
                     Err(broken) => rule.g.fail(C::ADJOINT, broken),
                 }
@@ -111,7 +125,8 @@ where
             _ => {
                 let kept = rule.kept();
                 let others: Handles<'t, T> = x[1..].iter().copied().chain([g]).chain(kept).collect();
-                x[0].record(RecurrentAdjoint { of: self.clone(), wants_input, from_kept: kept.is_some() }, &others)
+                let adjoint = RecurrentAdjoint { of: self.clone(), wants_input, from_kept: kept.is_some() };
+                x[0].record_with(adjoint, &others, rule.integers)
             }
         };
         let mut start = 0;
@@ -137,10 +152,14 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRul
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let Some((last, x)) = x.split_last() else { return Err(ErrorKind::NoOperands) };
-        let (g, x, kept) = match (self.from_kept, x.split_last()) {
-            (true, Some((g, x))) => (g, x, last.clone()),
-            _ => (last, x, self.of.run(x, self.of.output(x[0].shape(), x[1].shape()))?.1),
+        let Operands { tensors, integers } = x;
+        let Some((last, tensors)) = tensors.split_last() else { return Err(ErrorKind::NoOperands) };
+        let (g, x, kept) = match (self.from_kept, tensors.split_last()) {
+            (true, Some((g, tensors))) => (g, Operands { tensors, integers }, last.clone()),
+            _ => {
+                let x = Operands { tensors, integers };
+                (last, x, self.of.run(x, self.of.output(x[0].shape(), x[1].shape()))?.1)
+            }
         };
         Ok(self.of.adjoint(x, &kept, g, self.wants_input, shape)?.into())
     }
@@ -149,7 +168,8 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRul
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let gradients = |x: &[Var<'t, T>]| {
             let Some((&g, x)) = x[..x.len() - usize::from(self.from_kept)].split_last() else { return rule.g };
-            let parts = pullback(x, g, |x| self.of.composed(x)).into_iter().skip(usize::from(!self.wants_input));
+            let parts =
+                pullback(x, g, |x| self.of.composed(x, rule.integers)).into_iter().skip(usize::from(!self.wants_input));
             cat(&parts.map(Var::flatten).collect::<Handles<'t, T>>(), 0)
         };
         pullback(rule.x, rule.g, gradients).into_iter().map(Some).collect()
@@ -157,9 +177,8 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> TensorRul
 }
 
 impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent<C, G, K, S> {
-    fn new(cell: C, options: &RecurrentOptions) -> Self {
-        let direction = if options.reverse { Direction::Backward } else { Direction::Forward };
-        Self { cell, direction, lengths: options.lengths.as_ref().map(Tensor::contiguous) }
+    fn new(cell: C, reverse: bool) -> Self {
+        Self { cell, direction: if reverse { Direction::Backward } else { Direction::Forward } }
     }
 
     /// The shape of the value for an input and initial states of these shapes.
@@ -167,15 +186,15 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
         Shape::from([x[0].saturating_add(S), x[1], states[2]])
     }
 
-    fn sequence(&self, x: &Shape, width: usize) -> Sequence<'_> {
-        let lengths = self.lengths.as_ref().and_then(Tensor::as_slice);
+    fn sequence<'a>(&self, x: &Shape, width: usize, lengths: Option<&'a Integers>) -> Sequence<'a> {
+        let lengths = lengths.map(Integers::as_slice);
         Sequence { steps: x[0], batch: x[1], inputs: x[2], width, direction: self.direction, lengths }
     }
 
     /// The value, and what its derivative wants to find again.
-    fn run<T: Float>(&self, x: &[Tensor<T>], shape: Shape) -> Result<(Tensor<T>, Tensor<T>), ErrorKind> {
-        let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
-        let sequence = self.sequence(x[0].shape(), shape[2]);
+    fn run<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<(Tensor<T>, Tensor<T>), ErrorKind> {
+        let (operands, lengths): (Tensors<T>, _) = (x.iter().map(Tensor::contiguous).collect(), lengths(x)?);
+        let sequence = self.sequence(x[0].shape(), shape[2], lengths.as_ref());
         let mut value = Err(ErrorKind::NoOperands);
         let kept = Tensor::build(Shape::from(sequence.len(K + S)), |kept| {
             value = Tensor::build(shape, |out| {
@@ -189,14 +208,14 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
     /// The gradients of all operands, but for an input that wants none, one behind the other.
     fn adjoint<T: Float>(
         &self,
-        x: &[Tensor<T>],
+        x: Operands<'_, T>,
         kept: &Tensor<T>,
         g: &Tensor<T>,
         wants_input: bool,
         shape: Shape,
     ) -> Result<Tensor<T>, ErrorKind> {
-        let operands: Tensors<T> = x.iter().map(Tensor::contiguous).collect();
-        let sequence = self.sequence(x[0].shape(), x[1].shape()[2]);
+        let (operands, lengths): (Tensors<T>, _) = (x.iter().map(Tensor::contiguous).collect(), lengths(x)?);
+        let sequence = self.sequence(x[0].shape(), x[1].shape()[2], lengths.as_ref());
         let (kept, g) = (kept.contiguous(), g.contiguous());
         let (x, kept, g) = (elements(&operands[0]), elements(&kept), elements(&g));
         let incoming = Incoming { x, weights: weights(&operands), kept, g };
@@ -204,24 +223,66 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
     }
 
     /// The definition, step by step.
-    fn composed<'t, T: Float>(&self, x: &[Var<'t, T>]) -> Var<'t, T> {
+    fn composed<'t, T: Float>(&self, x: &[Var<'t, T>], lengths: &[Indices<'t, T>]) -> Var<'t, T> {
         let (states, weight, bias, hidden_bias) = (x[1], x[3], x.get(4).copied(), x.get(5).copied());
         let (projected, tape) = (x[0].linear(x[2], bias), x[0].tape());
         let [_, batch, width] = states.dims();
-        let sequence = self.sequence(&x[0].shape(), width);
+        let sequence = self.sequence(&x[0].shape(), width, None);
+        let ones = tape.filled([sequence.steps, batch, 1], T::ONE);
+        let within = (!lengths.is_empty()).then(|| Mask::of(ones.record_with(WithinLengths, &[], lengths)));
         let gates = |x: Var<'t, T>| from_fn(|gate| Term::Var(x.narrow(1, gate * width, width)));
         let mut states: [Var<'t, T>; S] = from_fn(|state| states.index_axis(0, state));
         let mut y = vec![projected; sequence.steps];
         for time in (0..sequence.steps).map(|turn| sequence.time(turn)) {
             let hidden = states[0].linear(weight, hidden_bias);
             let (_, after) = self.cell.step(gates(projected.index_axis(0, time)), gates(hidden), states.map(Term::Var));
-            let has = tape.mask(Tensor::from_fn([batch, 1], |sample| sequence.has(time, sample[0])));
             let after = after.map(|state| state.on(tape));
+            let Some(has) = within.map(|within| within.index_axis(0, time)) else {
+                (y[time], states) = (after[0], after);
+                continue;
+            };
             y[time] = has.select(after[0], Term::Number(T::ZERO));
             states = from_fn(|state| has.select(after[state], states[state]));
         }
         y.extend(states);
         stack(&y, 0)
+    }
+}
+
+/// The lengths of the samples, in order, where they have some.
+fn lengths<T: Float>(x: Operands<'_, T>) -> Result<Option<Integers>, ErrorKind> {
+    x.integers.first().map(Integers::in_order).transpose()
+}
+
+/// The steps `[steps, batch, ..]` that samples of these lengths have, and zeros behind them: what stands in the padding may be
+/// anything.
+#[derive(Debug, Clone)]
+pub(crate) struct WithinLengths;
+
+impl TensorRule for WithinLengths {
+    const NAME: &'static str = "within_lengths";
+    const MULTILINEAR: bool = true;
+
+    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
+        x.integers[0].must_be("the lengths", &x[0][1..2])?;
+        Ok(x[0].clone())
+    }
+
+    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
+        let (mut within, lengths) = (x[0].to_contiguous()?, x.integers[0].in_order()?);
+        let width = shape[2..].iter().product::<usize>();
+        if width > 0 {
+            for (place, row) in within.make_mut().chunks_exact_mut(width).enumerate() {
+                if place / shape[1] >= lengths.as_slice()[place % shape[1]] {
+                    row.fill(T::ZERO);
+                }
+            }
+        }
+        Ok(within.into())
+    }
+
+    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        rule.only(rule.g.record_with(self.clone(), &[], rule.integers))
     }
 }
 
@@ -280,7 +341,7 @@ impl<'t, T: Float> Var<'t, T> {
         self,
         weights: &RecurrentWeights<'t, T>,
         state: Option<[Self; 2]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Self, [Self; 2]) {
         self.recurrent(cell::Lstm, weights, state, options)
     }
@@ -319,7 +380,7 @@ impl<'t, T: Float> Var<'t, T> {
         self,
         weights: &RecurrentWeights<'t, T>,
         state: Option<Self>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Self, Self) {
         let (y, [h]) = self.recurrent(cell::Gru, weights, state.map(|h| [h]), options);
         (y, h)
@@ -359,7 +420,7 @@ impl<'t, T: Float> Var<'t, T> {
         weights: &RecurrentWeights<'t, T>,
         state: Option<Self>,
         activation: RnnActivation,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Self, Self) {
         let (y, [h]) = self.recurrent(activation, weights, state.map(|h| [h]), options);
         (y, h)
@@ -371,15 +432,18 @@ impl<'t, T: Float> Var<'t, T> {
         cell: C,
         weights: &RecurrentWeights<'t, T>,
         states: Option<[Self; S]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Self, [Self; S])
     where
         Op: From<Recurrent<C, G, K, S>>,
     {
         let shape = self.shape();
-        if let Err(rule) = check::<G, T>(&shape, weights, states.iter().flatten(), options) {
+        let lengths: SmallVec<[Indices<'t, T>; 1]> = options.lengths.into_iter().collect();
+        if let Err(rule) = check::<G, T>(&shape, weights, states.iter().flatten(), &lengths) {
             let operands = [weights.input, weights.hidden].into_iter().chain(weights.bias.into_iter().flatten());
-            let failed = operands.chain(states.into_iter().flatten()).fold(self, Self::and).fail(C::NAME, rule);
+            let failed = operands.chain(states.into_iter().flatten()).fold(self, Self::and);
+            let failed =
+                lengths.iter().fold(failed, |failed, &lengths| failed.and_indices(lengths)).fail(C::NAME, rule);
             return (failed, [failed; S]);
         }
         let (steps, batch, width) = (shape[0], shape[1], weights.hidden.size(1));
@@ -394,12 +458,15 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let others: Handles<'t, T> =
             [states, weights.input, weights.hidden].into_iter().chain(biases.into_iter().flatten()).collect();
-        let x = match &options.lengths {
-            Some(lengths) => self.tape().mask(within(lengths, steps)).select(self, Term::Number(T::ZERO)),
-            None => self,
+        let x = match lengths.is_empty() {
+            true => self,
+            false => self.record_with(WithinLengths, &[], &lengths),
         };
-        let all = x.record(Recurrent::new(cell, options), &others);
+        let all = x.record_with(Recurrent::new(cell, options.reverse), &others, &lengths);
         let mut last = [all; S];
+        if all.is_failed() {
+            return (all, last);
+        }
         for (state, place) in last.iter_mut().zip(steps..) {
             *state = all.index_axis(0, place);
         }
@@ -407,17 +474,11 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// Which steps a sample has: what stands in the padding may be anything.
-fn within(lengths: &Tensor<usize>, steps: usize) -> Tensor<bool> {
-    let lengths = lengths.to_vec();
-    Tensor::from_fn([steps, lengths.len(), 1], |place| place[0] < lengths[place[1]])
-}
-
 fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
     x: &Shape,
     weights: &RecurrentWeights<'t, T>,
     mut states: impl Iterator<Item = &'v Var<'t, T>>,
-    options: &RecurrentOptions,
+    lengths: &[Indices<'t, T>],
 ) -> Result<(), ErrorKind> {
     let &[steps, batch, inputs] = &x[..] else {
         return Err(ErrorKind::Rank { what: "the input", expected: 3, found: x.clone() });
@@ -443,15 +504,7 @@ fn check<'v, 't: 'v, const G: usize, T: Float + 'v>(
         bias.shape().must_be(what, &[G * width])?;
     }
     states.try_for_each(|state| state.shape().must_be("a state", &[batch, width]))?;
-    let Some(lengths) = &options.lengths else { return Ok(()) };
-    lengths.shape().must_be("the lengths", &[batch])?;
-    match lengths.iter().find(|length| !(1..=steps).contains(length)) {
-        Some(length) => {
-            let must = "between 1 and the number of steps";
-            Err(ErrorKind::Argument { name: "a length", must, found: length.to_string() })
-        }
-        None => Ok(()),
-    }
+    lengths.iter().try_for_each(|lengths| lengths.shape().must_be("the lengths", &[batch]))
 }
 
 #[cfg(test)]
@@ -483,15 +536,15 @@ mod tests {
         RecurrentWeights { input: x[1], hidden: x[2], bias: Some([x[3], x[4]]) }
     }
 
-    fn all_options() -> Vec<RecurrentOptions> {
-        let lengths = [None, Some(Tensor::from([1, 3]))];
-        let both = |lengths: Option<Tensor<usize>>| {
-            [false, true].map(|reverse| RecurrentOptions { reverse, lengths: lengths.clone() })
-        };
-        lengths.into_iter().flat_map(both).collect()
+    /// Both directions, each with and without lengths.
+    const WAYS: [(bool, Option<[usize; 2]>); 4] =
+        [(false, None), (true, None), (false, Some([1, 3])), (true, Some([1, 3]))];
+
+    fn options<'t>(tape: &'t Tape<f64>, (reverse, lengths): (bool, Option<[usize; 2]>)) -> RecurrentOptions<'t, f64> {
+        RecurrentOptions { reverse, lengths: lengths.map(|lengths| tape.indices(lengths)) }
     }
 
-    type Network = for<'t> fn(&[Var<'t, f64>], &RecurrentOptions) -> Var<'t, f64>;
+    type Network = for<'t> fn(&[Var<'t, f64>], &RecurrentOptions<'t, f64>) -> Var<'t, f64>;
 
     /// Every network with its number of gates, as one tensor of all that it computes.
     fn networks() -> [(usize, Network); 4] {
@@ -521,21 +574,23 @@ mod tests {
     #[test]
     fn all_have_their_derivatives_in_both_directions_and_with_lengths() {
         for (gates, network) in networks() {
-            for options in all_options() {
-                assert_gradient(|x| network(x, &options), &operands(SIZES, gates));
+            for way in WAYS {
+                assert_gradient(|x| network(x, &options(x[0].tape(), way)), &operands(SIZES, gates));
             }
         }
     }
 
     #[test]
     fn biases_and_states_may_be_left_out() {
-        let options = RecurrentOptions::default();
         fn without<'t>(x: &[Var<'t, f64>]) -> RecurrentWeights<'t, f64> {
             RecurrentWeights { bias: None, ..weights(x) }
         }
-        assert_gradient(|x| x[0].lstm(&without(x), None, &options).1[1], &operands(SIZES, 4));
-        assert_gradient(|x| x[0].gru(&without(x), None, &options).0, &operands(SIZES, 3));
-        assert_gradient(|x| x[0].rnn(&without(x), None, RnnActivation::Tanh, &options).0, &operands(SIZES, 1));
+        assert_gradient(|x| x[0].lstm(&without(x), None, &RecurrentOptions::default()).1[1], &operands(SIZES, 4));
+        assert_gradient(|x| x[0].gru(&without(x), None, &RecurrentOptions::default()).0, &operands(SIZES, 3));
+        assert_gradient(
+            |x| x[0].rnn(&without(x), None, RnnActivation::Tanh, &RecurrentOptions::default()).0,
+            &operands(SIZES, 1),
+        );
     }
 
     /// Widths around the length of a block, batches that are cut, several stretches of steps, no inputs, sums in another order.
@@ -547,10 +602,9 @@ mod tests {
             Op: From<Recurrent<C, G, K, S>>,
         {
             for [steps, batch, inputs, width] in [[1, 1, 1, 1], [4, 3, 0, 5], [2, 33, 40, 70], [20, 17, 2, 3]] {
-                let lengths = (0..batch).map(|sample| 1 + sample % steps).collect();
-                let options = RecurrentOptions { lengths: Some(lengths), reverse: batch % 2 == 0 };
-                let op = Recurrent::new(cell, &options);
+                let op = Recurrent::new(cell, batch % 2 == 0);
                 let tape = Tape::new();
+                let lengths = &[tape.indices((0..batch).map(|sample| 1 + sample % steps).collect::<Tensor<usize>>())];
                 let gates = G * width;
                 let shapes: [&[usize]; 6] = [
                     &[steps, batch, inputs],
@@ -562,7 +616,7 @@ mod tests {
                 ];
                 let x: Vec<_> = shapes.iter().zip(1..).map(|(shape, seed)| tape.var(sample(shape, seed))).collect();
                 let x = &x[..if C::SEPARATE { 6 } else { 5 }];
-                let (fused, composed) = (x[0].record(op.clone(), &x[1..]), op.composed(x));
+                let (fused, composed) = (x[0].record_with(op.clone(), &x[1..], lengths), op.composed(x, lengths));
                 fused.value().unwrap().close_to(&composed.value().unwrap(), 1e-13, 1e-13).unwrap();
                 let g = sample(&fused.shape(), 9);
                 let [fused, composed] = [fused, composed].map(|y| y.vjp(g.clone()).unwrap());
@@ -579,9 +633,9 @@ mod tests {
 
     #[test]
     fn samples_end_with_their_length() {
-        let options = RecurrentOptions { lengths: Some(Tensor::from([1, 3])), reverse: false };
         let x = operands(SIZES, 4);
         let tape = Tape::new();
+        let options = options(&tape, (false, Some([1, 3])));
         let handles: Vec<_> = x.iter().map(|x| tape.constant(x.clone())).collect();
         let (y, states) = handles[0].lstm(&weights(&handles), Some([handles[5], handles[6]]), &options);
         assert_eq!(y.slice(0, 1..).slice(1, ..1).value().unwrap().to_vec(), [0.0; 4]);
@@ -682,9 +736,11 @@ mod tests {
             assert_eq!(lstm(shapes), expected);
         }
         let gru = |lengths: &[usize]| {
-            let options = RecurrentOptions { lengths: Some(lengths.iter().copied().collect()), reverse: false };
             let shapes: [&[usize]; 7] = [&[3, 2, 2], &[9, 2], &[9, 3], &[9], &[9], &[2, 3], &[2, 3]];
-            failure(&shapes, |x| x[0].gru(&weights(x), None, &options).0)
+            failure(&shapes, |x| {
+                let lengths = Some(x[0].tape().indices(lengths));
+                x[0].gru(&weights(x), None, &RecurrentOptions { lengths, reverse: false }).0
+            })
         };
         assert_eq!(gru(&[1]), "gru: the lengths must have shape [2], found [1]");
         assert_eq!(gru(&[0, 1]), "gru: a length must be between 1 and the number of steps, found 0");

@@ -3,7 +3,8 @@
 mod layers;
 
 use autograd::{
-    ErrorKind, Float, Generator, Module, Param, RecurrentOptions, RecurrentWeights, RnnActivation, Shape, Tensor, Var,
+    AsIndices, ErrorKind, Float, Generator, Indices, Module, Param, RecurrentOptions, RecurrentWeights, RnnActivation,
+    Shape, Var,
     module::{Leaf, Mode, Path, Setting, Visitor, VisitorMut},
 };
 use layers::{Gated, Layers, LongShortTerm, Network};
@@ -212,10 +213,10 @@ macro_rules! recurrent {
             pub fn forward_with_lengths<'t>(
                 &self,
                 x: Var<'t, T>,
-                lengths: &Tensor<usize>,
+                lengths: impl AsIndices<'t, T>,
                 state: Option<$State>,
             ) -> (Var<'t, T>, $State) {
-                self.run(x, state, Some(lengths))
+                self.run(x, state, Some(lengths.on(x.tape())))
             }
 
             #[track_caller]
@@ -223,7 +224,7 @@ macro_rules! recurrent {
                 &self,
                 x: Var<'t, T>,
                 state: Option<$State>,
-                lengths: Option<&Tensor<usize>>,
+                lengths: Option<Indices<'t, T>>,
             ) -> (Var<'t, T>, $State) {
                 let $this = self;
                 let Self { params, config, mode, masks, .. } = self;
@@ -341,7 +342,7 @@ recurrent! {
     /// let gru: Gru = Gru::new(3, 8, &mut StdRng::seed_from_u64(0));
     /// let tape = Tape::new();
     /// let x = tape.constant(Tensor::ones([10, 2, 3]));
-    /// let (y, h) = gru.forward_with_lengths(x, &Tensor::from([10, 4]), None);
+    /// let (y, h) = gru.forward_with_lengths(x, [10, 4], None);
     /// assert_eq!((y.shape(), h.shape()), ([10, 2, 8].into(), [1, 2, 8].into()));
     /// assert_eq!(y.index_axis(0, 3).index_axis(0, 1).value()?, h.index_axis(0, 0).index_axis(0, 1).value()?);
     /// # Ok::<(), autograd::Error>(())
@@ -421,7 +422,7 @@ recurrent! {
 mod tests {
     use super::*;
     use crate::ModuleExt;
-    use autograd::Tape;
+    use autograd::{Tape, Tensor};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

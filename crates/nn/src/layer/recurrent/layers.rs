@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 
 use autograd::{
-    ErrorKind, Float, Generator, Module, RecurrentOptions, RecurrentWeights, RnnActivation, Tensor, Var, cat,
+    ErrorKind, Float, Generator, Indices, Module, RecurrentOptions, RecurrentWeights, RnnActivation, Var, cat,
     module::{Mode, Path, Visitor, VisitorMut},
 };
 
@@ -20,7 +20,7 @@ pub(super) trait Network<T: Float, const S: usize> {
         x: Var<'t, T>,
         weights: &RecurrentWeights<'t, T>,
         states: Option<[Var<'t, T>; S]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Var<'t, T>, [Var<'t, T>; S]);
 }
 
@@ -37,7 +37,7 @@ impl<T: Float> Network<T, 2> for LongShortTerm {
         x: Var<'t, T>,
         weights: &RecurrentWeights<'t, T>,
         states: Option<[Var<'t, T>; 2]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Var<'t, T>, [Var<'t, T>; 2]) {
         x.lstm(weights, states, options)
     }
@@ -56,7 +56,7 @@ impl<T: Float> Network<T, 1> for Gated {
         x: Var<'t, T>,
         weights: &RecurrentWeights<'t, T>,
         states: Option<[Var<'t, T>; 1]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Var<'t, T>, [Var<'t, T>; 1]) {
         let (y, h) = x.gru(weights, states.map(|[h]| h), options);
         (y, [h])
@@ -73,7 +73,7 @@ impl<T: Float> Network<T, 1> for RnnActivation {
         x: Var<'t, T>,
         weights: &RecurrentWeights<'t, T>,
         states: Option<[Var<'t, T>; 1]>,
-        options: &RecurrentOptions,
+        options: &RecurrentOptions<'t, T>,
     ) -> (Var<'t, T>, [Var<'t, T>; 1]) {
         let (y, h) = x.rnn(weights, states.map(|[h]| h), *self, options);
         (y, [h])
@@ -96,14 +96,14 @@ impl<T: Float> Layers<'_, T> {
         network: &N,
         x: Var<'t, T>,
         states: Option<[Var<'t, T>; S]>,
-        lengths: Option<&Tensor<usize>>,
+        lengths: Option<Indices<'t, T>>,
     ) -> (Var<'t, T>, [Var<'t, T>; S]) {
         if let Err(rule) = self.check(x, &states) {
             let failed = x.fail(N::NAME, rule);
             return (failed, [failed; S]);
         }
         let mut y = if self.config.batch_first { x.transpose(0, 1) } else { x };
-        let mut options = RecurrentOptions { lengths: lengths.cloned(), reverse: false };
+        let mut options = RecurrentOptions { lengths, reverse: false };
         let mut last: Option<[Var<'t, T>; S]> = None;
         let directions = self.config.directions();
         for (layer, params) in self.params.chunks(directions).enumerate() {
