@@ -65,13 +65,13 @@ fn programs_take_other_masks_and_take_no_derivative_of_them() -> Result<()> {
 fn masks_stand_in_trees() -> Result<()> {
     #[derive(Clone, Debug, PartialEq, Inputs)]
     struct Batch<X, M> {
-        x: X,
         seen: M,
+        x: X,
     }
     type X = (Batch<Tensor<f64>, Tensor<bool>>, Vec<NoGrad<Tensor<bool>>>, BTreeMap<u8, Option<Tensor<bool>>>);
     let at = |k: usize| -> X {
         let mask = |i: usize| masks()[(k + i) % 7].clone();
-        let batch = Batch { x: x(k), seen: mask(0) };
+        let batch = Batch { seen: mask(0), x: x(k) };
         (batch, vec![NoGrad(mask(1)), NoGrad(mask(2))], BTreeMap::from([(0, Some(mask(3))), (1, None)]))
     };
     fn f<'t>((batch, list, map): <X as Inputs<f64>>::Handles<'t>) -> Scalar<'t, f64> {
@@ -85,6 +85,22 @@ fn masks_stand_in_trees() -> Result<()> {
         assert_eq!(program.value_and_gradient(&at(k))?, (value, &slope));
         assert_eq!(slope.1[1].0, Tensor::zeros([3]));
     }
+    Ok(())
+}
+
+#[test]
+fn masks_of_another_shape_are_another_form_and_many_at_once_are_refused() -> Result<()> {
+    fn f<'t>((mask, x): (M<'t>, Scalar<'t, f64>)) -> Scalar<'t, f64> {
+        x * x * mask.count()
+    }
+    let at = |k: usize| (Tensor::from_fn([1 + k % 3, 2], |i| (i[0] + i[1] + k).is_multiple_of(2)), k as f64);
+    let mut program = Program::record(&at(0), |_, x| f(x))?.always_replayed();
+    for k in 0..12 {
+        let (value, slope) = value_and_gradient(|_, x| f(x), at(k))?;
+        assert_eq!(program.value_and_gradient(&at(k))?, (value, &slope));
+    }
+    let error = program.batch(&[at(0), at(3)]).value(&mut [0.0; 2]).unwrap_err().to_string();
+    assert!(error.contains("an argument is a tensor of shape [1, 2]: many inputs at once are of numbers"), "{error}");
     Ok(())
 }
 

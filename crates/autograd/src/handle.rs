@@ -30,7 +30,7 @@ pub trait Wrt<'t, T: Float> {
     fn read_from(self, source: &Source<'_, T>) -> Self::Value;
 }
 
-/// A [`Scalar`], a [`Var`], or an array, vector, tuple, option or ordered map of such.
+/// A [`Scalar`], a [`Var`], [`Indices`], a [`Mask`], or an array, vector, tuple, option or ordered map of such.
 pub trait Handle<'t, T: Float>: Wrt<'t, T> + Clone {
     /// Other handles in the form of this.
     #[doc(hidden)]

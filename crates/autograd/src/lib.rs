@@ -21,7 +21,7 @@
 //! # What to read
 //!
 //! - [`Tensor`]: plain data; [`Tape`], [`Scalar`] and [`Var`]: a recording and its handles, which have every operation as a
-//!   method; [`Param`] and [`Module`]: what a model holds.
+//!   method; [`Indices`] and [`Mask`]: whole numbers and truth values on it; [`Param`] and [`Module`]: what a model holds.
 //! - [`Scalar::backward`], [`Scalar::grad`], [`Var::vjp`], [`Var::jvp`]: derivatives on a recording;
 //!   [`gradient`], [`value_and_gradient_aux`], [`vjp()`], [`jvp()`], [`hvp`], [`jacobian`], [`hessian`]: of a function.
 //! - [`Real`] and [`Dual`]: functions of numbers, run plain, forward, reverse or nested.

@@ -88,8 +88,8 @@ pub use report::{EagerReason, Report};
 ///   does not show (`#[module(skip)]`); clocks, files and the environment. What a function does besides, such as to print or
 ///   to count, happens when it is recorded and not in other runs.
 ///
-/// What may change belongs in the arguments: [`NoGrad`](crate::NoGrad) is one that no derivative is taken of, and so is the seed of
-/// a draw, a `Tensor<usize>` of one element.
+/// What may change belongs in the arguments: [`NoGrad`](crate::NoGrad) is one that no derivative is taken of, and so are indices,
+/// labels and lengths (`Tensor<usize>`), masks (`Tensor<bool>`), and the seed of a draw, a `Tensor<usize>` of one element.
 ///
 /// ```
 /// use autograd::{Program, Tensor};
