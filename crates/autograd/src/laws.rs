@@ -5,6 +5,7 @@
 
 mod bits;
 mod cases;
+mod given;
 mod hessians;
 mod orders;
 mod points;

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use super::bits::same_bits;
-use super::cases::{FormulaOfGiven, Given, formulas, formulas_of_indices, formulas_of_lengths, formulas_of_masks};
+use super::cases::formulas;
+use super::given::{FormulaOfGiven, Given, formulas_of_indices, formulas_of_lengths, formulas_of_masks};
 use super::{directions, draw, inners, operands, record, same, shapes};
 use crate::float::Element;
 use crate::float::Float;
