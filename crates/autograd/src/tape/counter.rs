@@ -18,7 +18,8 @@ pub(crate) struct Counting {
 }
 
 impl<T: Float> Tape<T> {
-    /// The count of a model's counter, as data.
+    /// The count of a model's counter, as data, rounded to the type of number: beyond 2²⁴ counts in `f32`, whose last bit then
+    /// may differ between a tape and a program.
     ///
     /// Shapes: no axes.
     #[track_caller]
