@@ -1,36 +1,25 @@
 //! `Program`: a function recorded once and run again on new arguments, numbers one or many at a time, and tensors.
 //!
-//! A recording is straight-line code. `reading.rs` folds constants and merges equal operations. Code on numbers: `chain.rs` finds
-//! long sums, `plan.rs` puts what is left in groups, `layout.rs` gives every number its place, `kernel/replay.rs` runs it. Code
-//! with tensors is a `script.rs`, whose functions of elements are such plans. Derivatives are recorded on the same tape before,
-//! so the code of a gradient is code like any other.
+//! A recording is straight-line code. The folders stand in the order of the work: `trace/` records the function and the
+//! derivatives asked for, on one tape, so the code of a gradient is code like any other; `ir/` reads the tape into instructions,
+//! folds constants and merges equal ones; `schedule/` puts instructions on numbers into groups and slots, which
+//! `kernel/replay.rs` runs; `fusion/` gathers operations on elements into passes over memory; `execution/` runs it all.
 //!
 //! A branch of the user's code is followed as recorded. What decided it is a guard: an input on which a comparison comes out
 //! differently is on another path, which is recorded when it is met and kept beside the others.
 //!
 //! Invariant: a result is returned only from a path all of whose guards held.
 
-mod account;
-mod batch;
-mod chain;
-mod code;
-mod columns;
 mod compiled;
 mod data;
-mod derived;
-mod eager;
-mod forms;
-mod lanes;
-mod layout;
+mod execution;
+mod fusion;
+mod ir;
 mod map;
 mod model;
-mod paths;
-mod plan;
-mod reading;
-mod region;
 mod report;
-mod script;
-mod tree;
+mod schedule;
+mod trace;
 
 use std::marker::PhantomData;
 
@@ -46,14 +35,14 @@ use crate::tensor::Tensor;
 use crate::transform::{Inputs, unit};
 use crate::var::Var;
 
-pub(crate) use account::Forced;
-pub use batch::Batch;
 use data::{Data, Ends, flatten, has_tensors, one_at, places, put_found, release, variables};
-use forms::Forms;
+pub use execution::batch::Batch;
 pub use map::Map;
 pub use model::ModelProgram;
-use paths::Kind;
 pub use report::{EagerReason, Report};
+pub(crate) use trace::budget::Forced;
+use trace::cache::Kind;
+use trace::signature::Forms;
 
 /// A function, recorded: its values and derivatives on new inputs, without recording it again.
 ///

@@ -1,16 +1,16 @@
 //! The parts of a program that know no form of arguments, compiled here for both types of number: a user's crate compiles shells
 //! that take its arguments apart.
 
-use super::account::Account;
-use super::data::{Data, Ends};
-use super::derived::{Given, derived};
-use super::eager::{Asked, Variables};
-use super::paths::{Again, Function, Kind, Paths, Ran, Recording, Targets};
 use crate::error::Result;
 use crate::float::{Family, Float};
+use crate::program::data::{Data, Ends};
+use crate::program::trace::budget::Account;
+use crate::program::trace::cache::{Again, Function, Kind, Paths, Ran, Recording, Targets};
+use crate::program::trace::eager::{Asked, Variables};
+use crate::program::trace::record::{Given, derived};
 use crate::tape::Tape;
 
-pub(super) struct Compiled<T: Float> {
+pub(in crate::program) struct Compiled<T: Float> {
     /// [`Paths::again`].
     pub again: Retry<T>,
     /// [`Paths::run`].
@@ -44,7 +44,7 @@ impl Family for Both {
     type Of<T: Float> = Compiled<T>;
 }
 
-pub(super) fn compiled<T: Float>() -> &'static Compiled<T> {
+pub(in crate::program) fn compiled<T: Float>() -> &'static Compiled<T> {
     static SINGLE: Compiled<f32> = Compiled::new();
     static DOUBLE: Compiled<f64> = Compiled::new();
     T::pick::<Both>(&SINGLE, &DOUBLE)

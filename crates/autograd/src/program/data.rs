@@ -17,7 +17,7 @@ use crate::var::Var;
 
 /// Numbers and tensors, each in their order.
 #[derive(Clone, Debug)]
-pub(super) struct Data<T: Float> {
+pub(in crate::program) struct Data<T: Float> {
     pub numbers: Vec<T>,
     pub tensors: Vec<Tensor<T>>,
     pub integers: Vec<Tensor<usize>>,
@@ -27,7 +27,7 @@ pub(super) struct Data<T: Float> {
 
 /// The same, seen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parts<'d, T: Float> {
+pub(in crate::program) struct Parts<'d, T: Float> {
     pub numbers: &'d [T],
     pub tensors: &'d [Tensor<T>],
     pub integers: &'d [Tensor<usize>],
@@ -35,7 +35,7 @@ pub(super) struct Parts<'d, T: Float> {
 
 /// The same on a recording.
 #[derive(Clone, Debug)]
-pub(super) struct Ends<'t, T: Float> {
+pub(in crate::program) struct Ends<'t, T: Float> {
     pub numbers: SmallVec<[Scalar<'t, T>; 1]>,
     pub tensors: SmallVec<[Var<'t, T>; 1]>,
     pub integers: SmallVec<[Indices<'t, T>; 1]>,
@@ -156,7 +156,7 @@ impl<'t, T: Float> Ends<'t, T> {
 
 /// Of which arguments derivatives are taken.
 #[derive(Clone, Debug)]
-pub(super) struct Varies {
+pub(in crate::program) struct Varies {
     pub numbers: Vec<bool>,
     pub tensors: Vec<bool>,
 }
@@ -186,7 +186,7 @@ impl Varies {
 }
 
 /// Lets go of the elements of tensors; their shapes stay.
-pub(super) fn release<T: Float, X: Inputs<T>>(x: &mut X) {
+pub(in crate::program) fn release<T: Float, X: Inputs<T>>(x: &mut X) {
     x.parts_mut(&mut |part| {
         if let PartMut::Tensor(tensor) = part {
             let zero = Tensor::scalar(T::ZERO);
@@ -196,12 +196,17 @@ pub(super) fn release<T: Float, X: Inputs<T>>(x: &mut X) {
 }
 
 /// How many of the numbers derivatives are taken of.
-pub(super) fn variables(varies: &[bool]) -> usize {
+pub(in crate::program) fn variables(varies: &[bool]) -> usize {
     varies.iter().filter(|&&varies| varies).count()
 }
 
 /// Writes what was found for the variables among arguments of this form, and zeros in the place of data.
-pub(super) fn put_found<T: Float, X: Inputs<T>>(x: &mut X, varies: &Varies, numbers: &[T], tensors: &[Tensor<T>]) {
+pub(in crate::program) fn put_found<T: Float, X: Inputs<T>>(
+    x: &mut X,
+    varies: &Varies,
+    numbers: &[T],
+    tensors: &[Tensor<T>],
+) {
     put_numbers(x, &varies.numbers, numbers);
     if tensors.is_empty() {
         return;
@@ -219,7 +224,7 @@ pub(super) fn put_found<T: Float, X: Inputs<T>>(x: &mut X, varies: &Varies, numb
 }
 
 /// Writes numbers into the variables among arguments of the same form, and zeros into data.
-pub(super) fn put_numbers<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool], mut numbers: &[T]) {
+pub(in crate::program) fn put_numbers<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool], mut numbers: &[T]) {
     x.parts_mut(&mut |part| {
         if let PartMut::Numbers(part) = part {
             let vary = varies.split_off(..part.len().min(varies.len())).unwrap_or_default();
@@ -238,7 +243,7 @@ pub(super) fn put_numbers<T: Float, X: Inputs<T>>(x: &mut X, mut varies: &[bool]
 }
 
 /// Writes numbers, tensors and indices into arguments of their form.
-pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
+pub(in crate::program) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
     let (mut numbers, mut tensors, mut integers) = (data.numbers, data.tensors.iter(), data.integers.iter());
     x.parts_mut(&mut |part| match part {
         PartMut::Numbers(part) => {
@@ -265,21 +270,21 @@ pub(super) fn put<T: Float, X: Inputs<T>>(x: &mut X, data: Parts<'_, T>) {
 }
 
 /// How many numbers there are, in tensors too.
-pub(super) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
+pub(in crate::program) fn count<T: Float, X: Inputs<T>>(x: &X) -> usize {
     let mut count = 0;
     x.parts(&mut |part, _| count += part.count());
     count
 }
 
 /// Whether there is anything else than numbers.
-pub(super) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
+pub(in crate::program) fn has_tensors<T: Float, X: Inputs<T>>(x: &X) -> bool {
     let mut found = false;
     x.parts(&mut |part, _| found |= !matches!(part, Part::Numbers(_)));
     found
 }
 
 /// Of all numbers of the arguments, in their order, the places of those that derivatives are taken of.
-pub(super) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
+pub(in crate::program) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
     let (mut places, mut before) = (Vec::new(), 0);
     x.parts(&mut |part, varies| {
         let next = before + part.count();
@@ -290,7 +295,7 @@ pub(super) fn places<T: Float, X: Inputs<T>>(x: &X) -> Vec<usize> {
 }
 
 /// Appends the numbers at these places, which ascend.
-pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: &mut Vec<T>) {
+pub(in crate::program) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: &mut Vec<T>) {
     let mut all = Vec::new();
     x.parts(&mut |part, _| match part {
         Part::Numbers(part) => all.extend_from_slice(part),
@@ -301,7 +306,7 @@ pub(super) fn flatten<T: Float, X: Inputs<T>>(x: &X, places: &[usize], numbers: 
 }
 
 /// One for one of all numbers of the arguments, zero for the others.
-pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, place: usize) -> X {
+pub(in crate::program) fn one_at<T: Float, X: Inputs<T>>(x: &X, place: usize) -> X {
     let mut unit = x.zeros();
     let mut before = 0;
     unit.parts_mut(&mut |part| {
@@ -320,7 +325,7 @@ pub(super) fn one_at<T: Float, X: Inputs<T>>(x: &X, place: usize) -> X {
 
 /// Refuses arguments of another form.
 #[track_caller]
-pub(super) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
+pub(in crate::program) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
     op: &'static str,
     xs: impl IntoIterator<Item = &'x X>,
     form: &X,
@@ -333,7 +338,7 @@ pub(super) fn require_form<'x, T: Float, X: Inputs<T> + 'x>(
 
 /// Appends the numbers of arguments without tensors.
 #[track_caller]
-pub(super) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Result<()> {
+pub(in crate::program) fn take<T: Float, X: Inputs<T>>(x: &X, numbers: &mut Vec<T>) -> Result<()> {
     let mut tensor = None;
     x.parts(&mut |part, _| match part {
         Part::Numbers(part) => numbers.extend_from_slice(part),

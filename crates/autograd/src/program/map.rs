@@ -6,17 +6,17 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::account::Account;
-use super::columns::{self, Operand, Out};
-use super::compiled::compiled;
-use super::data::{Data, Ends};
-use super::derived::{Given, gradient};
-use super::eager;
-use super::lanes::{into_inner, rows};
-use super::paths::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::custom::{self, CustomRule, Handles};
+use crate::program::compiled::compiled;
+use crate::program::data::{Data, Ends};
+use crate::program::execution::lanes::{into_inner, rows};
+use crate::program::fusion::kernel::{self, Operand, Out};
+use crate::program::trace::budget::Account;
+use crate::program::trace::cache::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
+use crate::program::trace::eager;
+use crate::program::trace::record::{Given, gradient};
 use crate::reverse::recorded;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -132,13 +132,13 @@ impl<T: Float, const N: usize> Map<T, N> {
         let ready = paths.must_run_in_lanes(at, kind)?;
         let strays = Mutex::new(Strays::new());
         let mut slices: SmallVec<[Out<'_, T>; 4]> = out.iter_mut().map(|out| Out::Each(out.as_mut_slice())).collect();
-        columns::run(ready, &columns, (0, len), &mut slices, &strays);
+        kernel::run(ready, &columns, (0, len), &mut slices, &strays);
         drop(slices);
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
         let mut store = |i: usize, results: &[T]| {
             slices.iter_mut().zip(results).for_each(|(out, &result)| out[i] = result);
         };
-        let tools = (&mut function as &mut dyn paths::Function<T>, account);
+        let tools = (&mut function as &mut dyn cache::Function<T>, account);
         paths.regroup(kind, (at, len), into_inner(strays), &mut { load }, tools, &mut |rerun| match rerun {
             Rerun::On(ready, inputs, strays) => {
                 let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
@@ -169,7 +169,7 @@ struct Of<'m, T: Float, const N: usize> {
     tape: &'m mut Tape<T>,
 }
 
-impl<T: Float, const N: usize> paths::Function<T> for Of<'_, T, N> {
+impl<T: Float, const N: usize> cache::Function<T> for Of<'_, T, N> {
     fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
         let tape = Tape::guarding();
         let inputs: Vec<_> = numbers.iter().map(|&number| tape.scalar(number)).collect();

@@ -3,17 +3,17 @@
 use std::cell::RefCell;
 use std::panic::Location;
 
-use super::Report;
-use super::account::Forced;
-use super::data::{Data, Ends, Parts, put};
-use super::forms::Forms;
-use super::paths::{Kind, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, Spare};
 use crate::handle::{Source, Wrt};
 use crate::operation::no_operand;
 use crate::param::{Generator, Leaf, Mode, Module, Param, Path};
+use crate::program::Report;
+use crate::program::data::{Data, Ends, Parts, put};
+use crate::program::trace::budget::Forced;
+use crate::program::trace::cache::{Kind, Targets};
+use crate::program::trace::signature::Forms;
 use crate::scalar::Scalar;
 use crate::tape::counter::count;
 use crate::tape::{RecordingId, Tape};
@@ -230,7 +230,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
         let (function, form, site) = (&self.function, RefCell::new(self.auxiliary.take()), Location::caller());
-        let recorded: &super::Recorded<'_, T, X> = &|tape, x| {
+        let recorded: &crate::program::Recorded<'_, T, X> = &|tape, x| {
             let (loss, auxiliary) = function(model, tape, x);
             let ends = Ends::loss(loss, &auxiliary)?;
             let found = auxiliary.read_from(&Source::Form);

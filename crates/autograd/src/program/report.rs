@@ -63,7 +63,7 @@ impl std::fmt::Display for EagerReason {
 
 impl Report {
     /// What two parts of a program are and did.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(in crate::program) fn and(self, other: Self) -> Self {
         Report {
             forms: self.forms + other.forms,
             paths: self.paths + other.paths,
@@ -78,7 +78,7 @@ impl Report {
     }
 
     /// What one part is, and what two parts did.
-    pub(super) fn and_runs(self, other: Self) -> Self {
+    pub(in crate::program) fn and_runs(self, other: Self) -> Self {
         Report {
             hits: self.hits + other.hits,
             misses: self.misses + other.misses,

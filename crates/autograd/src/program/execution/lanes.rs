@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::paths::Ready;
 use crate::float::Float;
 use crate::kernel::replay::{Column, LANES, Numbers, WIDEST};
 use crate::kernel::simd::{Kernel, dispatch};
+use crate::program::execution::executable::Ready;
 
 /// The most lanes, where results are taken lane by lane.
 const MOST_LANES: usize = 512;
@@ -15,10 +15,10 @@ const MOST_LANES: usize = 512;
 const CACHE: usize = 48 << 10;
 
 /// Puts the numbers of some inputs into the lanes.
-pub(super) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
+pub(in crate::program) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
 
 /// Receives the results for one input, or the first comparison that came out differently.
-pub(super) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
+pub(in crate::program) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
 
 impl<T: Float> Ready<T> {
     /// How many inputs run at once.
@@ -127,11 +127,11 @@ impl<T: Float> Ready<T> {
     }
 }
 
-pub(super) fn lock<X>(list: &Mutex<Vec<X>>) -> MutexGuard<'_, Vec<X>> {
+pub(in crate::program) fn lock<X>(list: &Mutex<Vec<X>>) -> MutexGuard<'_, Vec<X>> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn into_inner<X>(list: Mutex<Vec<X>>) -> Vec<X> {
+pub(in crate::program) fn into_inner<X>(list: Mutex<Vec<X>>) -> Vec<X> {
     list.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -188,7 +188,7 @@ fn total<T: Float>(lanes: &[T]) -> T {
 }
 
 /// Loads inputs whose numbers `row` appends to a list.
-pub(super) fn rows<'l, T: Float>(
+pub(in crate::program) fn rows<'l, T: Float>(
     row: impl Fn(usize, &mut Vec<T>) + Sync + 'l,
 ) -> impl Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l {
     move |inputs, numbers| {

@@ -5,15 +5,15 @@ use std::panic::Location;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::Recorded;
-use super::account::Size;
-use super::code::Code;
-use super::compiled::compiled;
-use super::data::{Ends, Parts, Varies, put};
-use super::paths::{Kind, Recording, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
+use crate::program::Recorded;
+use crate::program::compiled::compiled;
+use crate::program::data::{Ends, Parts, Varies, put};
+use crate::program::ir::Code;
+use crate::program::trace::budget::Size;
+use crate::program::trace::cache::{Kind, Recording, Targets};
 use crate::reverse::recorded::{Adjoints, Root, apart, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
@@ -22,11 +22,11 @@ use crate::transform::Inputs;
 use crate::var::Var;
 
 /// Puts on the tape what a function takes besides its arguments; derivatives are taken of what is tracked.
-pub(super) type Prelude<'p, T> = dyn Fn(&Tape<T>) + 'p;
+pub(in crate::program) type Prelude<'p, T> = dyn Fn(&Tape<T>) + 'p;
 
 /// Records the function at some arguments, with the derivatives that `kind` asks for. How many numbers are shared matters for
 /// a sum; all recordings must have as many results as the first.
-pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
+pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     (form, varies): (&mut X, &Varies),
     data: Parts<'_, T>,
     kind: Kind,
@@ -59,7 +59,7 @@ pub(super) fn record<'f, T: Float, X: Inputs<T> + 'f>(
 }
 
 /// Notes how many results the function has; refuses another number of them.
-pub(super) fn same_count<T: Float>(
+pub(in crate::program) fn same_count<T: Float>(
     y: &Ends<'_, T>,
     results: &mut Option<usize>,
     site: &'static Location<'static>,
@@ -74,7 +74,7 @@ pub(super) fn same_count<T: Float>(
 }
 
 /// The tensors among some entries that derivatives are taken of.
-pub(super) fn tracked<T: Float>(tape: &Tape<T>, entries: Range<usize>) -> impl Iterator<Item = Var<'_, T>> {
+pub(in crate::program) fn tracked<T: Float>(tape: &Tape<T>, entries: Range<usize>) -> impl Iterator<Item = Var<'_, T>> {
     let nodes = entries.map(|index| tape.entry(index)).filter(|entry| entry.step() == Step::Node);
     nodes.map(|entry| Var::new(tape, entry.operand)).filter(|x| tape.with_node(x.slot, |node| node.tracked))
 }
@@ -94,7 +94,7 @@ fn leaves<T: Float>(tape: &Tape<T>) -> Ends<'_, T> {
 }
 
 /// What a recording is a function of.
-pub(super) struct Given<'x, 't, T: Float> {
+pub(in crate::program) struct Given<'x, 't, T: Float> {
     pub inputs: &'x Ends<'t, T>,
     /// What derivatives are taken of.
     pub x: &'x Ends<'t, T>,
@@ -106,7 +106,7 @@ pub(super) struct Given<'x, 't, T: Float> {
 }
 
 /// The code of y, with the derivatives that `kind` asks for.
-pub(super) fn derived<'t, T: Float>(
+pub(in crate::program) fn derived<'t, T: Float>(
     tape: &'t Tape<T>,
     kind: Kind,
     given: Given<'_, 't, T>,
@@ -185,7 +185,7 @@ fn differentiated<'t, T: Float>(
 type Sweep<'t, T> = fn(&'t Tape<T>, Root<'t, T>) -> Result<Adjoints<'t, T>>;
 
 /// dy/dx by a sweep.
-pub(super) fn gradient<'t, T: Float>(
+pub(in crate::program) fn gradient<'t, T: Float>(
     tape: &'t Tape<T>,
     y: Scalar<'t, T>,
     x: &Ends<'t, T>,
@@ -239,13 +239,13 @@ fn along<'t, T: Float>(
     gradient(tape, dot(&slopes, direction), &u, sweep)
 }
 
-pub(super) fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {
+pub(in crate::program) fn dot<'t, T: Float>(x: &Ends<'t, T>, y: &Ends<'t, T>) -> Scalar<'t, T> {
     let numbers = x.numbers.iter().zip(&y.numbers).map(|(&x, &y)| x * y);
     numbers.chain(x.tensors.iter().zip(&y.tensors).map(|(&x, &y)| (x * y).sum())).sum()
 }
 
 /// The only result, or the sum of all.
-pub(super) fn sum<'t, T: Float>(y: &Ends<'t, T>) -> Scalar<'t, T> {
+pub(in crate::program) fn sum<'t, T: Float>(y: &Ends<'t, T>) -> Scalar<'t, T> {
     match (&y.numbers[..], &y.tensors[..]) {
         (&[y], []) => y,
         (numbers, tensors) => numbers.iter().copied().chain(tensors.iter().map(|y| y.sum())).sum(),

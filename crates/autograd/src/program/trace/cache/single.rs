@@ -2,17 +2,17 @@
 
 use smallvec::SmallVec;
 
-use super::super::Data;
-use super::super::account::{Account, Forced};
-use super::body::Body;
-use super::choice::Choice;
-use super::{Function, Kind, Paths, forgotten, not_replayable};
 use crate::error::Result;
 use crate::float::Float;
+use crate::program::Data;
+use crate::program::execution::executable::Body;
+use crate::program::trace::budget::{Account, Forced};
+use crate::program::trace::cache::choice::Choice;
+use crate::program::trace::cache::{Function, Kind, Paths, forgotten, not_replayable};
 
 /// What became of an input on the path of the last one.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Again {
+pub(in crate::program) enum Again {
     /// It stayed on it; the results are there.
     Held,
     /// It left this path at this outcome.
@@ -30,7 +30,7 @@ enum Replayed {
 }
 
 /// Paths that inputs have left.
-pub(super) type Tried = SmallVec<[usize; 4]>;
+pub(in crate::program) type Tried = SmallVec<[usize; 4]>;
 
 impl<T: Float> Paths<T> {
     /// Replays an input on the path of the last one, if that is of numbers and nothing speaks against it. A small function takes
@@ -85,7 +85,7 @@ impl<T: Float> Paths<T> {
 
     /// The results on one input by what was chosen, told where it leaves the path on which it is replayed, if that is known.
     #[track_caller]
-    pub(super) fn follow_choice(
+    pub(in crate::program) fn follow_choice(
         &mut self,
         kind: Kind,
         (mut choice, left): (Choice, Option<u32>),
@@ -149,7 +149,13 @@ impl<T: Float> Paths<T> {
 
     /// A path with code for `kind`, but for those that were tried, that agrees with `at` before an outcome and not there, and what
     /// a run of it costs. The longest one: where an input leaves it tells most about the input.
-    pub(super) fn turned(&self, kind: Kind, at: usize, ordinal: u32, tried: &[usize]) -> Option<(usize, u64)> {
+    pub(in crate::program) fn turned(
+        &self,
+        kind: Kind,
+        at: usize,
+        ordinal: u32,
+        tried: &[usize],
+    ) -> Option<(usize, u64)> {
         let mut longest = None;
         self.tree.turned(at, ordinal as usize, |path, len| {
             if let Some(run) = self.code(path, kind).filter(|_| !tried.contains(&path)) {

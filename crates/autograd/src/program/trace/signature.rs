@@ -2,15 +2,15 @@
 
 use std::panic::Location;
 
-use super::account::Account;
-use super::compiled::compiled;
-use super::data::{Data, Parts, Varies, require_form};
-use super::derived::{Prelude, record};
-use super::eager::{Asked, Once};
-use super::paths::{Again, Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
-use super::{Recorded, Report};
 use crate::error::Result;
 use crate::float::Float;
+use crate::program::compiled::compiled;
+use crate::program::data::{Data, Parts, Varies, require_form};
+use crate::program::trace::budget::Account;
+use crate::program::trace::cache::{Again, Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
+use crate::program::trace::eager::{Asked, Once};
+use crate::program::trace::record::{Prelude, record};
+use crate::program::{Recorded, Report};
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -20,7 +20,7 @@ use crate::transform::Inputs;
 const MOST: usize = 16;
 
 /// What is known of a function, by the form of its arguments.
-pub(super) struct Forms<T: Float, X> {
+pub(in crate::program) struct Forms<T: Float, X> {
     /// The arguments in parts, and after them those of a direction.
     pub data: Data<T>,
     /// What is known of arguments of the last form.
@@ -50,7 +50,7 @@ struct Known<T: Float, X> {
 }
 
 /// The function, at arguments of one form.
-pub(super) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
+pub(in crate::program) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
     form: &'p mut X,
     varies: &'p Varies,
     tensors: &'p [Tensor<T>],
@@ -91,7 +91,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
 }
 
 /// What runs work on, apart from each other.
-pub(super) struct Work<'p, 'f, T: Float, X: Inputs<T>> {
+pub(in crate::program) struct Work<'p, 'f, T: Float, X: Inputs<T>> {
     pub paths: &'p mut Paths<T>,
     /// The numbers of the arguments.
     pub numbers: &'p mut Vec<T>,

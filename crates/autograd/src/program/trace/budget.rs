@@ -5,15 +5,15 @@
 //! slower than the tape, whatever the inputs are. A recording costs as much as some hundred runs of a function of numbers, so
 //! it must be expected to be used: by a path or form that has come often, or as one of the first.
 
-use super::paths::{KINDS, Kind};
-use super::report::EagerReason;
 use crate::float::Float;
 use crate::kernel::replay::LANES;
 use crate::ops::Op;
+use crate::program::report::EagerReason;
+use crate::program::trace::cache::{KINDS, Kind};
 use crate::tape::{Node, Tape};
 
 /// An operation on numbers on a plain tape, recorded or swept; the other costs are measured against it.
-pub(super) const OPERATION: u64 = 4;
+pub(in crate::program) const OPERATION: u64 = 4;
 
 /// An operation on tensors of some hundred elements, of which most is what comes before and after its loop. On larger ones it
 /// takes longer, and so does a replay.
@@ -66,7 +66,7 @@ const MOST_FAILURES: u32 = 10;
 
 /// How many operations a recording has. Its arguments are none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Size {
+pub(in crate::program) struct Size {
     pub numbers: u64,
     pub tensors: u64,
 }
@@ -91,14 +91,14 @@ impl Size {
 
 /// What a run on a plain tape costs, of a function with derivatives by recorded sweeps up to the whole, and so many sweeps over
 /// that on numbers.
-pub(super) fn eager(function: Size, whole: Size, sweeps: u64) -> u64 {
+pub(in crate::program) fn eager(function: Size, whole: Size, sweeps: u64) -> u64 {
     let recorded = (whole.numbers - function.numbers) * (RECORDED - OPERATION);
     RUN + whole.cost() * (1 + sweeps) + recorded
 }
 
 /// What the code of a path costs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Costs {
+pub(in crate::program) struct Costs {
     /// To make it.
     pub recording: u64,
     /// A run of the function on a plain tape instead.
@@ -147,7 +147,7 @@ impl Costs {
 }
 
 /// What a program has earned and spent.
-pub(super) struct Account {
+pub(in crate::program) struct Account {
     credit: i64,
     /// More is not saved.
     most: i64,
@@ -245,7 +245,7 @@ impl Account {
 
 /// When to try replays again that were given up: after twice as many runs each time.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pause {
+pub(in crate::program) struct Pause {
     runs: u32,
     failures: u32,
 }
@@ -291,7 +291,7 @@ impl Pause {
 ///
 /// J. Misra, D. Gries, Finding repeated elements, Science of Computer Programming 2 (1982).
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<(u64, u64)>);
+pub(in crate::program) struct Seen(Vec<(u64, u64)>);
 
 impl Seen {
     const MOST: usize = 32;

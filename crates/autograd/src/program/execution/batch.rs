@@ -5,15 +5,15 @@ use std::sync::Mutex;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::data::{count, put_numbers, require_form, take, variables};
-use super::forms::Work;
-use super::lanes::{into_inner, lock, rows};
-use super::paths::{Begun, Function, Kind, Rerun};
-use super::{Number, Program, Vector, halves};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::replay::LANES;
+use crate::program::data::{count, put_numbers, require_form, take, variables};
+use crate::program::execution::lanes::{into_inner, lock, rows};
+use crate::program::trace::cache::{Begun, Function, Kind, Rerun};
+use crate::program::trace::signature::Work;
+use crate::program::{Number, Program, Vector, halves};
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
@@ -308,7 +308,7 @@ type Size<'s> = dyn Fn(usize, usize) -> usize + 's;
 type Store<'s, T, O> = dyn Fn(&mut [O], &[bool], &[T]) + Sync + 's;
 
 impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y> {
-    pub(super) fn new(program: &'p mut Program<'f, T, X, Y>, xs: &'p [X]) -> Self {
+    pub(in crate::program) fn new(program: &'p mut Program<'f, T, X, Y>, xs: &'p [X]) -> Self {
         Batch { program, xs }
     }
 

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::sink::Sinking;
 use crate::float::Float;
 use crate::ops::Op;
-use crate::program::code::{ActionKind, Code, Definition, Extent, Value};
+use crate::program::fusion::sink::Sinking;
+use crate::program::ir::{ActionKind, Code, Definition, Extent, Value};
 
 /// Which step a value belongs to, within its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(in crate::program) enum Key {
     Action(u32),
     Region(Extent),
 }
 
 /// A stage and a step in it.
-pub(super) type Step = (u32, Key);
+pub(in crate::program) type Step = (u32, Key);
 
 /// The values that are needed, by stage and step.
-pub(super) struct Cut {
+pub(in crate::program) struct Cut {
     pub groups: BTreeMap<Step, Vec<Value>>,
     /// The sum of all elements of a value that nothing else needs: the pass that makes the value makes the sum.
     pub sums: BTreeMap<Value, Value>,

@@ -2,18 +2,18 @@
 
 use std::sync::Mutex;
 
-use super::super::account::{Costs, Size};
-use super::super::lanes::lock;
-use super::super::plan::Plan;
-use super::super::script::Script;
-use super::super::{Data, Report};
-use super::{Kind, Recording, Targets};
 use crate::error::Result;
 use crate::float::Float;
 use crate::kernel::replay::Numbers;
+use crate::program::execution::lanes::lock;
+use crate::program::execution::steps::Script;
+use crate::program::schedule::Plan;
+use crate::program::trace::budget::{Costs, Size};
+use crate::program::trace::cache::{Kind, Recording, Targets};
+use crate::program::{Data, Report};
 
 /// Code of a path.
-pub(super) struct Run<T: Float> {
+pub(in crate::program) struct Run<T: Float> {
     pub body: Body<T>,
     pub targets: Targets,
     pub costs: Costs,
@@ -24,13 +24,13 @@ pub(super) struct Run<T: Float> {
 }
 
 /// What runs the code of a path.
-pub(super) enum Body<T: Float> {
+pub(in crate::program) enum Body<T: Float> {
     Numbers(Box<Ready<T>>),
     Tensors(Box<Script<T>>),
 }
 
 /// A plan with the numbers it runs on.
-pub(in super::super) struct Ready<T: Float> {
+pub(in crate::program) struct Ready<T: Float> {
     pub plan: Plan<T>,
     single: Numbers<T>,
     /// For many inputs at once, by threads that are not running now.

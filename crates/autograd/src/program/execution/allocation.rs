@@ -4,17 +4,17 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::cut::Cut;
-use super::step::{Step, Work};
-use super::store::Place;
 use crate::float::Float;
-use crate::program::code::{ActionKind, Code, Definition, Extent, INTEGERS, NUMBER, Value};
-use crate::program::region::Region;
+use crate::program::execution::step::{Step, Work};
+use crate::program::execution::store::Place;
+use crate::program::fusion::partition::Cut;
+use crate::program::fusion::region::Region;
+use crate::program::ir::{ActionKind, Code, Definition, Extent, INTEGERS, NUMBER, Value};
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 
 /// Where values stand.
-pub(super) struct Places<T: Float> {
+pub(in crate::program) struct Places<T: Float> {
     /// By value.
     known: Vec<Option<Place>>,
     pub numbers: Vec<T>,

@@ -6,14 +6,15 @@ use std::sync::Mutex;
 
 use smallvec::SmallVec;
 
-use super::lanes::lock;
-use super::paths::{Ready, Strays};
-use super::plan::Plan;
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, chunk_sum};
 use crate::kernel::replay::{Column, Numbers, WIDE};
 use crate::kernel::runs::Runs;
+use crate::program::execution::executable::Ready;
+use crate::program::execution::lanes::lock;
+use crate::program::schedule::Plan;
+use crate::program::trace::cache::Strays;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
@@ -24,7 +25,7 @@ const PIECE: usize = 1 << 14;
 const MOST: usize = 1 << 12;
 
 /// The numbers of one operand.
-pub(super) enum Operand<'x, T> {
+pub(in crate::program) enum Operand<'x, T> {
     Each(&'x [T]),
     /// One for all elements.
     Same(T),
@@ -66,7 +67,7 @@ impl<'x, T: Float> Operand<'x, T> {
 }
 
 /// What becomes of a result.
-pub(super) enum Out<'o, T> {
+pub(in crate::program) enum Out<'o, T> {
     /// It is stored for every element.
     Each(&'o mut [T]),
     /// It is summed: chunk by chunk, as `kernel::reduce` sums.
@@ -90,7 +91,7 @@ impl<T> Out<'_, T> {
 }
 
 /// Runs `len` elements from `start` on.
-pub(super) fn run<T: Float>(
+pub(in crate::program) fn run<T: Float>(
     ready: &Ready<T>,
     columns: &[Operand<'_, T>],
     (start, len): (usize, usize),

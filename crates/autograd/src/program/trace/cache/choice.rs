@@ -1,13 +1,13 @@
 //! What to do with the next inputs: replay them, record their path, or run them on a plain tape.
 
-use super::super::account::{Account, Costs, Forced};
-use super::super::report::EagerReason;
-use super::{Kind, Paths};
 use crate::float::Float;
+use crate::program::report::EagerReason;
+use crate::program::trace::budget::{Account, Costs, Forced};
+use crate::program::trace::cache::{Kind, Paths};
 
 /// What to do with inputs.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Choice {
+pub(in crate::program) enum Choice {
     /// Replay them on this path.
     Replay(usize),
     /// Record the path of the first.
@@ -33,7 +33,7 @@ impl<T: Float> Paths<T> {
     }
 
     /// Whether the next inputs probably compute with tensors, which do not run in lanes.
-    pub(super) fn expects_tensors(&self, kind: Kind) -> bool {
+    pub(in crate::program) fn expects_tensors(&self, kind: Kind) -> bool {
         let has_tensors = |at: usize, kind: Kind| self.code(at, kind).is_some() && self.in_lanes(at, kind).is_none();
         let value = (self.last[Kind::Value as usize], Kind::Value);
         let expected = self.expected(kind).map(|(at, _)| (at, kind));
@@ -66,7 +66,7 @@ impl<T: Float> Paths<T> {
     }
 
     /// What to do with an input that has left all paths that were tried.
-    pub(super) fn choose_for_stray(&mut self, kind: Kind, may_be_known: bool, account: &Account) -> Choice {
+    pub(in crate::program) fn choose_for_stray(&mut self, kind: Kind, may_be_known: bool, account: &Account) -> Choice {
         match account.forced {
             Some(Forced::Replay) => return Choice::Record,
             _ if may_be_known => return Choice::Run(EagerReason::Irregular),

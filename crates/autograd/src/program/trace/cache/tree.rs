@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 /// How a comparison came out, and with which number if it was taken out of the recording.
-pub(super) type Outcome = (bool, Option<u64>);
+pub(in crate::program) type Outcome = (bool, Option<u64>);
 
 const ROOT: u32 = 0;
 
@@ -25,7 +25,7 @@ struct Node {
 
 /// Paths, by the outcomes on them.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(in crate::program) struct Tree {
     nodes: Vec<Node>,
     free: Vec<u32>,
     /// Where each path ends.

@@ -5,15 +5,15 @@ use std::sync::Mutex;
 
 use smallvec::SmallVec;
 
-use super::code::{Code, Definition, NUMBER, Value};
-use super::columns::{self, Operand, Out};
-use super::paths::Ready;
-use super::plan::Plan;
-use super::script::{Place, Store};
 use crate::engine::{Factor, elementwise};
 use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::reduce::{CHUNK, sum_of_chunks};
+use crate::program::execution::executable::Ready;
+use crate::program::execution::store::{Place, Store};
+use crate::program::fusion::kernel::{self, Operand, Out};
+use crate::program::ir::{Code, Definition, NUMBER, Value};
+use crate::program::schedule::Plan;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -22,7 +22,7 @@ use crate::tensor::layout::Layout;
 const FEW: usize = 2;
 
 /// Code on the elements of tensors of one shape, or on numbers where there is no shape.
-pub(super) struct Region<T: Float> {
+pub(in crate::program) struct Region<T: Float> {
     body: Body<T>,
     shape: Option<Shape>,
     numbers: Vec<T>,
@@ -125,7 +125,7 @@ impl<T: Float> Region<T> {
                     None => Out::Each(out.as_mut_slice()),
                 })
                 .collect();
-            columns::run(ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
+            kernel::run(ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
         }
         for ((&place, out), sum) in results.iter().zip(out).zip(&self.sums) {
             store.put(

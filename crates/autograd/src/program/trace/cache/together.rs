@@ -4,23 +4,23 @@ use std::ops::Range;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::super::Data;
-use super::super::account::Account;
-use super::body::Ready;
-use super::choice::Choice;
-use super::single::{Again, Tried};
-use super::{Function, Kind, Paths};
 use crate::error::Result;
 use crate::float::Float;
+use crate::program::Data;
+use crate::program::execution::executable::Ready;
+use crate::program::trace::budget::Account;
+use crate::program::trace::cache::choice::Choice;
+use crate::program::trace::cache::single::{Again, Tried};
+use crate::program::trace::cache::{Function, Kind, Paths};
 
 /// Inputs with the first comparison that came out differently on the path that they ran on.
-pub(in super::super) type Strays = Vec<(usize, u32)>;
+pub(in crate::program) type Strays = Vec<(usize, u32)>;
 
 /// Appends the numbers of one of many inputs.
-pub(super) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
+pub(in crate::program) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
 
 /// Inputs that left a path.
-pub(in super::super) enum Rerun<'r, T: Float> {
+pub(in crate::program) enum Rerun<'r, T: Float> {
     /// To be run on another; those that leave it too are added to the last list.
     On(&'r Ready<T>, &'r [usize], &'r mut Strays),
     /// One that was run alone, with its results.
@@ -35,7 +35,7 @@ struct Group {
 }
 
 /// How some inputs begin.
-pub(in super::super) enum Begun<'r, T: Float> {
+pub(in crate::program) enum Begun<'r, T: Float> {
     /// They may be on this path.
     On(usize),
     /// The first was run alone, with these results.

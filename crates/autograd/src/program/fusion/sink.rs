@@ -5,9 +5,9 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::cut::{Key, Step};
 use crate::float::Float;
-use crate::program::code::{Code, NUMBER, Value};
+use crate::program::fusion::partition::{Key, Step};
+use crate::program::ir::{Code, NUMBER, Value};
 
 /// So many operations go together at most.
 const MOST: usize = 8;
@@ -15,7 +15,7 @@ const MOST: usize = 8;
 type Values = SmallVec<[Value; MOST]>;
 
 /// Which values may go where.
-pub(super) struct Sinking<'c, T: Float> {
+pub(in crate::program) struct Sinking<'c, T: Float> {
     code: &'c Code<T>,
     /// The operations that read each value.
     users: Vec<SmallVec<[Value; 2]>>,

@@ -5,16 +5,19 @@
 //! leaves far fewer groups, that of the recording. Of every stretch of the order, equal operations that do not depend on each
 //! other become one group.
 
+mod reduction;
+mod slots;
+
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::chain::{Chain, chains};
-use super::code::{Code, Definition, Value};
-use super::layout::Layout;
 use crate::float::Float;
 use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, Terms, span_of};
 use crate::ops::elementwise::Elementwise;
+use crate::program::ir::{Code, Definition, Value};
+use crate::program::schedule::reduction::{Chain, chains};
+use crate::program::schedule::slots::Layout;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
 const STRETCH: usize = 1024;
@@ -253,14 +256,14 @@ impl SortOrder {
 }
 
 /// Equal operations that can run together.
-pub(super) struct Together {
+pub(in crate::program) struct Together {
     sort: Sort,
     pub results: Vec<Value>,
     operands: Vec<SmallVec<[Value; 3]>>,
 }
 
 /// All operations, in groups.
-pub(super) struct Groups {
+pub(in crate::program) struct Groups {
     pub once: Vec<Together>,
     pub guards: Vec<Together>,
     /// What is summed is complete with the groups of its stretch.

@@ -4,17 +4,17 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::store::{Place, Store};
 use crate::engine::{Factor, elementwise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::{Op, Operands, Saved, Value};
-use crate::program::code::ActionKind;
-use crate::program::region::Region;
+use crate::program::execution::store::{Place, Store};
+use crate::program::fusion::region::Region;
+use crate::program::ir::ActionKind;
 use crate::tensor::Tensor;
 
 /// One step with the places of its operands and results.
-pub(super) struct Step<T: Float> {
+pub(in crate::program) struct Step<T: Float> {
     pub work: Work<T>,
     pub operands: SmallVec<[Place; 4]>,
     pub results: SmallVec<[Place; 2]>,
@@ -23,7 +23,7 @@ pub(super) struct Step<T: Float> {
     pub site: &'static Location<'static>,
 }
 
-pub(super) enum Work<T: Float> {
+pub(in crate::program) enum Work<T: Float> {
     Region(Box<Region<T>>),
     Action(ActionKind<T>),
 }

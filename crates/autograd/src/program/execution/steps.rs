@@ -4,22 +4,16 @@
 //! elements, with intermediate results in the first cache. Every other operation is a step of its own. A value's stage
 //! says how many regions and steps it waits for, so steps in the order of their stages run after what they need.
 
-mod cut;
-mod places;
-mod sink;
-mod step;
-mod store;
-
-use super::code::{Code, Guard, Look, TensorGuard};
-use super::region::Region;
-use super::{Data, Report};
 use crate::error::Result;
 use crate::float::Float;
+use crate::program::execution::allocation::Places;
+use crate::program::execution::step::{Step, Work};
+use crate::program::execution::store::{Place, Store};
+use crate::program::fusion::partition::{Cut, Key};
+use crate::program::fusion::region::Region;
+use crate::program::ir::{Code, Guard, Look, TensorGuard};
+use crate::program::{Data, Report};
 use crate::tensor::integers::Integers;
-use cut::{Cut, Key};
-use places::Places;
-use step::{Step, Work};
-pub(super) use store::{Place, Store};
 
 /// A guard with the place of what it looks at, and how many steps it takes to have that.
 struct Check<L> {
@@ -30,7 +24,7 @@ struct Check<L> {
 }
 
 /// A function of numbers and tensors.
-pub(super) struct Script<T: Float> {
+pub(in crate::program) struct Script<T: Float> {
     steps: Vec<Step<T>>,
     /// How many numbers, tensors and integers are given; they stand first.
     inputs: [usize; 3],

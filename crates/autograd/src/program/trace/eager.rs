@@ -8,17 +8,17 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::Recorded;
-use super::account::{Size, eager};
-use super::compiled::compiled;
-use super::data::{Data, Ends, Parts, Varies, put, release, variables};
-use super::derived::{Prelude, dot, gradient, same_count, sum, tracked};
-use super::paths::{Kind, Ran, Targets};
 use crate::engine::engine;
 use crate::error::Result;
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::gradients::Gradients;
+use crate::program::Recorded;
+use crate::program::compiled::compiled;
+use crate::program::data::{Data, Ends, Parts, Varies, put, release, variables};
+use crate::program::trace::budget::{Size, eager};
+use crate::program::trace::cache::{Kind, Ran, Targets};
+use crate::program::trace::record::{Prelude, dot, gradient, same_count, sum, tracked};
 use crate::reverse::{Seed, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
@@ -31,7 +31,7 @@ const SAMPLES: usize = 64;
 const SPARSE: usize = 16;
 
 /// What is asked of a function at some arguments.
-pub(super) struct Asked<'r, T: Float> {
+pub(in crate::program) struct Asked<'r, T: Float> {
     pub kind: Kind,
     pub varies: &'r Varies,
     /// The arguments, and behind them a direction or weights.
@@ -41,7 +41,7 @@ pub(super) struct Asked<'r, T: Float> {
 }
 
 /// What is to be run.
-pub(super) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
+pub(in crate::program) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
     pub asked: Asked<'r, T>,
     /// How many results there are, once that is known.
     pub count: &'r mut Option<usize>,
@@ -191,7 +191,7 @@ impl<T: Float> Asked<'_, T> {
 }
 
 /// The arguments on a tape that derivatives are taken of: the first entries, without data.
-pub(super) struct Variables<'t, T: Float> {
+pub(in crate::program) struct Variables<'t, T: Float> {
     tape: &'t Tape<T>,
     arguments: usize,
     /// The entries of the parameters, behind them.
@@ -342,7 +342,7 @@ impl<T: Float> End<'_, T> {
 }
 
 /// Appends the gradient of a number with respect to the first entries.
-pub(super) fn gradient_of<'t, T: Float>(
+pub(in crate::program) fn gradient_of<'t, T: Float>(
     tape: &'t Tape<T>,
     arguments: usize,
     y: Scalar<'t, T>,
@@ -353,7 +353,7 @@ pub(super) fn gradient_of<'t, T: Float>(
 }
 
 /// What it was to run the function that is recorded, and so many sweeps.
-pub(super) fn ran<T: Float>(tape: &Tape<T>, sweeps: u64) -> Ran {
+pub(in crate::program) fn ran<T: Float>(tape: &Tape<T>, sweeps: u64) -> Ran {
     let size = Size::of(tape);
     Ran { cost: eager(size, size, sweeps), signature: signature(tape) }
 }

@@ -1,9 +1,9 @@
 //! Chains of additions, each run as one operation: a sum of numbers or of products, in the order of the recording.
 
-use super::code::{Code, Definition, Value};
 use crate::float::Float;
 use crate::kernel::replay::Terms;
 use crate::ops::elementwise::Elementwise;
+use crate::program::ir::{Code, Definition, Value};
 
 /// Fewer terms are operations like others: in lanes, where an addition has nothing to wait for.
 const SHORTEST_IN_LANES: usize = 4;
@@ -13,7 +13,7 @@ const SHORTEST: usize = 32;
 
 /// start + x₁y₁ + x₂y₂ + …, added from left to right.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(in crate::program) struct Chain {
     pub terms: Terms,
     /// Whether the first factors are uniform; the second ones are not.
     pub uniform: bool,
@@ -34,7 +34,11 @@ impl Chain {
 }
 
 /// The chains of code, by the value of their last addition. What only a chain reads is a part of it.
-pub(super) fn chains<T: Float>(code: &Code<T>, uniform: &[bool], only_in_lanes: bool) -> Vec<Option<Chain>> {
+pub(in crate::program) fn chains<T: Float>(
+    code: &Code<T>,
+    uniform: &[bool],
+    only_in_lanes: bool,
+) -> Vec<Option<Chain>> {
     let shortest = if only_in_lanes { SHORTEST_IN_LANES } else { SHORTEST };
     let readers = readers(code);
     let mut chains: Vec<Option<Chain>> = Vec::with_capacity(code.values.len());

@@ -3,6 +3,8 @@
 //! The recording is of the function, or of the function and its derivatives: both are ordinary operations by then, so one
 //! simplification and one way of running serve them all.
 
+mod lower;
+
 use std::panic::Location;
 use std::rc::Rc;
 

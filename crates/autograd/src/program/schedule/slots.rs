@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::code::{Code, Definition, Value};
-use super::plan::{Groups, Together};
 use crate::float::Float;
+use crate::program::ir::{Code, Definition, Value};
+use crate::program::schedule::{Groups, Together};
 
 /// No slot, or no reader.
 const NONE: u32 = u32::MAX;
 
 /// The slots of a plan.
-pub(super) struct Layout {
+pub(in crate::program) struct Layout {
     /// By value.
     pub slots: Vec<u32>,
     /// The constants that somebody reads.

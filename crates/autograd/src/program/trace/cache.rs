@@ -1,33 +1,32 @@
 //! The paths through a function: each is code for the inputs on which all comparisons come out as recorded.
 
-mod body;
 mod choice;
 mod single;
 mod together;
+mod tree;
 
-use super::account::{Account, Pause, Seen, Size};
-use super::code::Code;
-use super::report::EagerReason;
-use super::tree::{Outcome, Tree};
-use super::{Data, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
+use crate::program::execution::executable::{Body, Ready, Run};
+use crate::program::ir::Code;
+use crate::program::report::EagerReason;
+use crate::program::trace::budget::{Account, Pause, Seen, Size};
+use crate::program::trace::cache::tree::{Outcome, Tree};
+use crate::program::{Data, Report};
 use crate::tape::Guards;
-pub(super) use body::Ready;
-use body::{Body, Run};
-pub(super) use choice::Choice;
-pub(super) use single::Again;
-pub(super) use together::{Begun, Rerun, Strays};
+pub(in crate::program) use choice::Choice;
+pub(in crate::program) use single::Again;
+pub(in crate::program) use together::{Begun, Rerun, Strays};
 
 /// So many paths are kept; beyond, the one that was not used for longest goes.
 const MOST: usize = 64;
 
 /// So much memory paths may take, beyond the last one. Paths of other forms go first.
-pub(super) const MOST_BYTES: usize = 64 << 20;
+pub(in crate::program) const MOST_BYTES: usize = 64 << 20;
 
 /// What a path can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::program) enum Kind {
     Value,
     /// The gradient, then the value.
     Gradient,
@@ -47,7 +46,7 @@ pub(super) enum Kind {
     Params,
 }
 
-pub(super) const KINDS: usize = 9;
+pub(in crate::program) const KINDS: usize = 9;
 
 impl Kind {
     /// Whether a value and one sweep over its recording are all that is needed.
@@ -57,7 +56,7 @@ impl Kind {
 }
 
 /// A function recorded at one input.
-pub(super) struct Recording<T: Float> {
+pub(in crate::program) struct Recording<T: Float> {
     /// How comparisons came out, in the order of execution.
     pub outcomes: Vec<Outcome>,
     /// How many numbers, tensors and integers it takes.
@@ -76,7 +75,7 @@ pub(super) struct Recording<T: Float> {
 
 /// What tensors among the results are for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Targets {
+pub(in crate::program) struct Targets {
     /// The parameters whose gradients come first.
     pub reached: Vec<u32>,
     /// The buffers whose new values come last.
@@ -88,7 +87,7 @@ pub(super) struct Targets {
 }
 
 /// A function, to be recorded or to be run on a plain tape.
-pub(super) trait Function<T: Float> {
+pub(in crate::program) trait Function<T: Float> {
     /// Records it at some numbers.
     fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>>;
 
@@ -98,7 +97,7 @@ pub(super) trait Function<T: Float> {
 
 /// A run on a plain tape.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ran {
+pub(in crate::program) struct Ran {
     pub cost: u64,
     /// Equal for runs on the same path, and nearly always another for those on others.
     pub signature: u64,
@@ -113,7 +112,7 @@ struct Path<T: Float> {
     next: usize,
 }
 
-pub(super) struct Paths<T: Float> {
+pub(in crate::program) struct Paths<T: Float> {
     /// Places of paths that were forgotten are empty.
     paths: Vec<Option<Path<T>>>,
     tree: Tree,

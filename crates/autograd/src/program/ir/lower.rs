@@ -5,12 +5,14 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::Ends;
-use super::code::{Action, ActionKind, Code, Definition, Extent, Guard, INTEGERS, Look, NUMBER, TensorGuard, Value};
 use crate::float::Float;
 use crate::ops::elementwise::Elementwise;
 use crate::ops::integers::IntegerOp;
 use crate::ops::{Embed, Op};
+use crate::program::Ends;
+use crate::program::ir::{
+    Action, ActionKind, Code, Definition, Extent, Guard, INTEGERS, Look, NUMBER, TensorGuard, Value,
+};
 use crate::shape::Shape;
 use crate::tape::{CONSTANT, Input, LIMIT, Node, Source, Step, Subject, Tape};
 use crate::tensor::Tensor;
