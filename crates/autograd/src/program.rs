@@ -41,8 +41,8 @@ pub use map::Map;
 pub use model::ModelProgram;
 pub use report::{EagerReason, Report};
 pub(crate) use trace::budget::Forced;
-use trace::cache::Kind;
-use trace::signature::Forms;
+use trace::cache::ResultKind;
+use trace::signature::SignatureCache;
 
 /// A function, recorded: its values and derivatives on new inputs, without recording it again.
 ///
@@ -96,7 +96,7 @@ use trace::signature::Forms;
 /// ```
 pub struct Program<'f, T: Float, X: Inputs<T>, Y = Number> {
     function: Function<'f, T, X>,
-    forms: Forms<T, X>,
+    forms: SignatureCache<T, X>,
     /// The last gradient.
     gradient: X,
     /// The last product with a Hessian.
@@ -131,7 +131,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// When a path is recorded: as [`record`](Self::record). When there are more paths than a program follows.
     #[track_caller]
     pub fn value(&mut self, x: &X) -> Result<T> {
-        Ok(self.run(Kind::Value, x, None)?.numbers[0])
+        Ok(self.run(ResultKind::Value, x, None)?.numbers[0])
     }
 
     /// ∇f(x).
@@ -149,7 +149,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn value_and_gradient(&mut self, x: &X) -> Result<(T, &X)> {
-        self.run(Kind::Gradient, x, None)?;
+        self.run(ResultKind::Gradient, x, None)?;
         let Data { numbers, tensors, .. } = self.forms.results();
         let (value, slopes) = numbers.split_last().map_or((T::NAN, &[][..]), |(&value, slopes)| (value, slopes));
         put_found(&mut self.gradient, self.forms.varies(), slopes, tensors);
@@ -162,7 +162,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn hvp(&mut self, x: &X, v: &X) -> Result<(&X, &X)> {
-        self.run(Kind::Hvp, x, Some(v))?;
+        self.run(ResultKind::Hvp, x, Some(v))?;
         let Data { numbers, tensors, .. } = self.forms.results();
         let ((by_v, slopes), (tensors_by_v, tensor_slopes)) = (halves(numbers), halves(tensors));
         put_found(&mut self.product, self.forms.varies(), by_v, tensors_by_v);
@@ -179,14 +179,14 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     #[track_caller]
     pub fn hessian(&mut self, x: &X) -> Result<Tensor<T>> {
         if !has_tensors(x) {
-            self.run(Kind::Hessian, x, None)?;
+            self.run(ResultKind::Hessian, x, None)?;
             let n = variables(&self.forms.varies().numbers);
             return tensor([n, n], &self.forms.results().numbers);
         }
         let places = places(x);
         let n = places.len();
         self.begin(x, None)?;
-        if self.forms.run_rows(Kind::Hessian, Kind::Hvp, &self.function)? {
+        if self.forms.run_rows(ResultKind::Hessian, ResultKind::Hvp, &self.function)? {
             return tensor([n, n], &self.forms.results().numbers);
         }
         let mut rows = Vec::with_capacity(n * n);
@@ -202,7 +202,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// As [`value`](Self::value); a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(T, T)> {
-        let results = &self.run(Kind::Jvp, x, Some(dx))?.numbers;
+        let results = &self.run(ResultKind::Jvp, x, Some(dx))?.numbers;
         Ok((results[1], results[0]))
     }
 }
@@ -234,7 +234,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`].
     #[track_caller]
     pub fn values(&mut self, x: &X) -> Result<Tensor<T>> {
-        only(self.run(Kind::Value, x, None)?)
+        only(self.run(ResultKind::Value, x, None)?)
     }
 
     /// f(x) and J·dx: the value and its derivative along a direction.
@@ -243,7 +243,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// As [`Program::value`]; a direction of another form.
     #[track_caller]
     pub fn jvp(&mut self, x: &X, dx: &X) -> Result<(Tensor<T>, Tensor<T>)> {
-        let Data { numbers, tensors, .. } = self.run(Kind::Jvp, x, Some(dx))?;
+        let Data { numbers, tensors, .. } = self.run(ResultKind::Jvp, x, Some(dx))?;
         if let [along, value] = &tensors[..] {
             return Ok((value.clone(), along.clone()));
         }
@@ -261,22 +261,22 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     #[track_caller]
     pub fn jacobian(&mut self, x: &X) -> Result<Tensor<T>> {
         if !has_tensors(x) {
-            self.run(Kind::Jacobian, x, None)?;
+            self.run(ResultKind::Jacobian, x, None)?;
             let n = variables(&self.forms.varies().numbers);
             return tensor([self.forms.count().unwrap_or(0), n], &self.forms.results().numbers);
         }
         self.begin(x, None)?;
         if self.forms.count().is_none() {
-            self.run(Kind::Value, x, None)?;
+            self.run(ResultKind::Value, x, None)?;
             self.begin(x, None)?;
         }
         let (places, m) = (places(x), self.forms.count().unwrap_or(0));
-        let by = if m > places.len() { Kind::Jvp } else { Kind::Weighted };
-        if self.forms.run_rows(Kind::Jacobian, by, &self.function)? {
+        let by = if m > places.len() { ResultKind::Jvp } else { ResultKind::Weighted };
+        if self.forms.run_rows(ResultKind::Jacobian, by, &self.function)? {
             return tensor([m, places.len()], &self.forms.results().numbers);
         }
         match by {
-            Kind::Jvp => self.columns(x, &places, m),
+            ResultKind::Jvp => self.columns(x, &places, m),
             _ => self.rows(x, &places),
         }
     }
@@ -284,7 +284,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     /// The Jacobian, row by row: a reverse sweep for each element of the result.
     #[track_caller]
     fn rows(&mut self, x: &X, places: &[usize]) -> Result<Tensor<T>> {
-        let value = only(self.run(Kind::Value, x, None)?)?;
+        let value = only(self.run(ResultKind::Value, x, None)?)?;
         let is_gathered = self.forms.results().tensors.is_empty();
         let mut rows = Vec::with_capacity(places.len().saturating_mul(value.len()));
         for i in 0..value.len() {
@@ -294,7 +294,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
                 true => self.forms.data.numbers.extend(seed.iter()),
                 false => self.forms.data.tensors.push(seed),
             }
-            self.forms.run(Kind::Weighted, &self.function)?;
+            self.forms.run(ResultKind::Weighted, &self.function)?;
             let Data { numbers, tensors, .. } = self.forms.results();
             put_found(&mut self.gradient, self.forms.varies(), numbers, tensors);
             flatten(&self.gradient, places, &mut rows);
@@ -307,7 +307,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
     fn columns(&mut self, x: &X, places: &[usize], m: usize) -> Result<Tensor<T>> {
         let mut elements = vec![T::ZERO; m * places.len()];
         for (j, &place) in places.iter().enumerate() {
-            let Data { numbers, tensors, .. } = self.run(Kind::Jvp, x, Some(&one_at(x, place)))?;
+            let Data { numbers, tensors, .. } = self.run(ResultKind::Jvp, x, Some(&one_at(x, place)))?;
             let column =
                 tensors.first().map(Tensor::iter).into_iter().flatten().chain(halves(numbers).0.iter().copied());
             column.enumerate().for_each(|(i, dy)| elements[i * places.len() + j] = dy);
@@ -319,9 +319,9 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X, Vector> {
 impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     #[track_caller]
     fn new(x: &X, function: Function<'f, T, X>) -> Result<Self> {
-        let forms = Forms::new(x);
+        let forms = SignatureCache::new(x);
         let mut program = Program { function, forms, gradient: x.zeros(), product: x.zeros(), result: PhantomData };
-        program.run(Kind::Value, x, None)?;
+        program.run(ResultKind::Value, x, None)?;
         Ok(program)
     }
 
@@ -353,20 +353,20 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     pub fn always_replayed(mut self) -> Self {
-        self.forms.account.forced = Some(Forced::Replay);
+        self.forms.budget.forced = Some(Forced::Replay);
         self
     }
 
     /// Has every input replayed, or run on a plain tape.
     #[cfg(test)]
     pub(crate) fn forced(mut self, how: Forced) -> Self {
-        self.forms.account.forced = Some(how);
+        self.forms.budget.forced = Some(how);
         self
     }
 
     /// Runs the path that the input is on; the results stay until the next run.
     #[track_caller]
-    fn run(&mut self, kind: Kind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
+    fn run(&mut self, kind: ResultKind, x: &X, along: Option<&X>) -> Result<&Data<T>> {
         self.begin(x, along)?;
         self.forms.run(kind, &self.function)
     }

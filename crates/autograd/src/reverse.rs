@@ -24,7 +24,7 @@ use crate::ops::custom::{Handles, NumericAdjoint};
 use crate::ops::elementwise::{BinaryRule, Elementwise, rule};
 use crate::ops::shape::sum_to;
 use crate::ops::{Cotangents, OPERANDS, Op, Vjp};
-use crate::tape::{Arm, Entry, Input, Node, Tape};
+use crate::tape::{Entry, Input, Node, Opcode, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -114,37 +114,37 @@ impl<T: Float> Sweep<'_, '_, T> {
                 // A zero stays zero, as in every product below: the branch not taken sends nothing. The place of a node
                 // gets nothing either.
                 if g == T::ZERO {
-                    if entry.arm == Arm::Node {
+                    if entry.opcode == Opcode::Node {
                         chain.flush();
                         return Ok(Some(chain.index));
                     }
                     continue;
                 }
-                match entry.arm {
-                    Arm::Leaf | Arm::Node | Arm::Integers => {}
-                    Arm::Element => add_element(tape, adjoints, entry, g)?,
-                    Arm::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
-                    Arm::Add(_) => chain.both::<rule::add>(entry, g),
-                    Arm::Sub(_) => chain.both::<rule::sub>(entry, g),
-                    Arm::Mul(_) => chain.both::<rule::mul>(entry, g),
-                    Arm::Div(_) => chain.both::<rule::div>(entry, g),
-                    Arm::AddRight(_) => chain.right::<rule::add>(entry, g),
-                    Arm::SubRight(_) => chain.right::<rule::sub>(entry, g),
-                    Arm::MulRight(_) => chain.right::<rule::mul>(entry, g),
-                    Arm::AddLeft(_) => chain.left::<rule::add>(entry, g),
-                    Arm::SubLeft(_) => chain.left::<rule::sub>(entry, g),
-                    Arm::MulLeft(_) => chain.left::<rule::mul>(entry, g),
-                    Arm::Both(op) => {
+                match entry.opcode {
+                    Opcode::Leaf | Opcode::Node | Opcode::Integers => {}
+                    Opcode::Element => add_element(tape, adjoints, entry, g)?,
+                    Opcode::Unary(_) => chain.send(entry.operand as usize, product(g, entry.slope())),
+                    Opcode::Add(_) => chain.both::<rule::add>(entry, g),
+                    Opcode::Sub(_) => chain.both::<rule::sub>(entry, g),
+                    Opcode::Mul(_) => chain.both::<rule::mul>(entry, g),
+                    Opcode::Div(_) => chain.both::<rule::div>(entry, g),
+                    Opcode::AddRight(_) => chain.right::<rule::add>(entry, g),
+                    Opcode::SubRight(_) => chain.right::<rule::sub>(entry, g),
+                    Opcode::MulRight(_) => chain.right::<rule::mul>(entry, g),
+                    Opcode::AddLeft(_) => chain.left::<rule::add>(entry, g),
+                    Opcode::SubLeft(_) => chain.left::<rule::sub>(entry, g),
+                    Opcode::MulLeft(_) => chain.left::<rule::mul>(entry, g),
+                    Opcode::Both(op) => {
                         let [x, y] = [entry.operand as usize, entry.second()];
                         let slopes = other_slopes(op, entries[x].value, entries[y].value, entry.value);
                         chain.send_both([x, y], slopes.map(|slope| product(g, slope)));
                     }
-                    Arm::Right(op) => {
+                    Opcode::Right(op) => {
                         let x = entry.operand as usize;
                         let [slope, _] = other_slopes(op, entries[x].value, entry.constant(), entry.value);
                         chain.send(x, product(g, slope));
                     }
-                    Arm::Left(op) => {
+                    Opcode::Left(op) => {
                         let y = entry.operand as usize;
                         let [_, slope] = other_slopes(op, entry.constant(), entries[y].value, entry.value);
                         chain.send(y, product(g, slope));

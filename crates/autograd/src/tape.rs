@@ -20,7 +20,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use entry::{Arm, CONSTANT, Entry, LIMIT, Step};
+pub(crate) use entry::{CONSTANT, Entry, LIMIT, Opcode, Step};
 pub(crate) use failures::is_failed;
 pub(crate) use guard::{Guards, Subject};
 pub(crate) use integers::{IntegerNode, Source};
@@ -357,8 +357,8 @@ impl<T: Float> Tape<T> {
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
     pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
-            Entry { arm: Arm::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
-            Entry { arm: Arm::Integers, operand, .. } => Some(self.with_integers(operand, |node| node.site)),
+            Entry { opcode: Opcode::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
+            Entry { opcode: Opcode::Integers, operand, .. } => Some(self.with_integers(operand, |node| node.site)),
             _ => self.sites.borrow().get(entry).copied(),
         }
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::simd::dispatch;
-use machine::{Machine, Run};
+use machine::{GroupRun, Machine};
 
 /// Lanes come in multiples of this.
 pub(crate) const LANES: usize = 8;
@@ -28,7 +28,7 @@ type Loop<T> = fn(&[&[T]], &mut [T]);
 
 /// What the operations of a group compute.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Body<T> {
+pub(crate) enum Opcode<T> {
     Add(Loop<T>),
     Sub(Loop<T>),
     Mul(Loop<T>),
@@ -42,10 +42,10 @@ pub(crate) enum Body<T> {
     Select(Loop<T>),
     Other(Loop<T>),
     /// A number, and terms added to it one after the other.
-    Chain(Terms),
+    Sum(Terms),
 }
 
-/// What a chain adds.
+/// What a sum adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Terms {
     Numbers,
@@ -76,17 +76,17 @@ pub(crate) enum Span {
 }
 
 /// Equal operations that do not depend on each other. Of each operand, all slots are uniform or none is; not all operands are.
-/// Of chains, all first factors are uniform or none is; second ones are not.
+/// Of sums, all first factors are uniform or none is; second ones are not.
 #[derive(Clone, Debug)]
 pub(crate) struct Group<T> {
-    pub body: Body<T>,
+    pub opcode: Opcode<T>,
     /// The slot of the first result; the others follow.
     pub out: u32,
     pub len: u32,
-    /// Where the slots of the first operand begin in the list; those of the others follow. Of chains: for each where it
+    /// Where the slots of the first operand begin in the list; those of the others follow. Of sums: for each where it
     /// starts, how many terms it has, and these, factor by factor.
     pub list: u32,
-    /// How many operands there are; of chains 0.
+    /// How many operands there are; of sums 0.
     pub arity: u8,
     pub spans: [Span; 3],
 }
@@ -133,7 +133,7 @@ unsafe impl<T: Sync> Sync for Base<T> {}
 
 impl<T: Float> Replay<T> {
     /// # Panics
-    /// When a group reads or writes a slot that is not there, reads one that it writes, or writes a uniform one: a plan
+    /// When a group reads or writes a slot that is not there, reads one that it writes, or writes a uniform one: a schedule
     /// must not.
     pub fn new(groups: Vec<Group<T>>, list: Vec<u32>, slots: usize, uniform: usize) -> Self {
         assert!(uniform <= slots);
@@ -143,7 +143,7 @@ impl<T: Float> Replay<T> {
             assert!(len > 0 && uniform <= out && out + len <= slots);
             let is_right = |&slot: &u32| (slot as usize) < slots && !(out..out + len).contains(&(slot as usize));
             let all_equal = |slots: &[u32]| slots.iter().all(|&slot| is_uniform(slot) == is_uniform(slots[0]));
-            if let Body::Chain(terms) = group.body {
+            if let Opcode::Sum(terms) = group.opcode {
                 let mut rest = &list[group.list as usize..];
                 let mut firsts = Vec::new();
                 for _ in 0..len {
@@ -274,7 +274,7 @@ impl<T: Float> Replay<T> {
             lanes,
         };
         let ahead = &numbers.ahead;
-        dispatch(Run { machine, groups: &self.groups[groups], ahead, copies: &mut numbers.copies });
+        dispatch(GroupRun { machine, groups: &self.groups[groups], ahead, copies: &mut numbers.copies });
     }
 }
 

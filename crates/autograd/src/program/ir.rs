@@ -20,40 +20,40 @@ use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 
 /// A number or a tensor of the code, by its place in [`Code::values`].
-pub(crate) type Value = u32;
+pub(crate) type ValueId = u32;
 
 /// Which shape a value has, by its place in [`Code::shapes`].
-pub(crate) type Extent = u32;
+pub(crate) type ShapeId = u32;
 
-/// The extent of a number, which fits every shape.
-pub(crate) const NUMBER: Extent = u32::MAX;
+/// The shape of a number, which fits every shape.
+pub(crate) const NUMBER: ShapeId = u32::MAX;
 
-/// The extent of integers.
-pub(crate) const INTEGERS: Extent = u32::MAX - 1;
+/// The shape of integers.
+pub(crate) const INTEGERS: ShapeId = u32::MAX - 1;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Definition<T> {
+pub(crate) enum Instruction<T> {
     /// One of the numbers that are given.
     Input(u32),
     Constant(T),
     /// f(x), f(x, y) or f(x, y, z), element by element; the last operand stands in the places that are left.
-    Operation(Elementwise, [Value; 3]),
-    /// A result of one of [`Code::actions`]: which action, which result.
+    Operation(Elementwise, [ValueId; 3]),
+    /// A result of one of [`Code::tensor_ops`]: which tensor op, which result.
     Output(u32, u32),
 }
 
 /// What is not a function of numbers, element by element.
 #[derive(Clone, Debug)]
-pub(crate) struct Action<T: Float> {
-    pub kind: ActionKind<T>,
-    pub operands: SmallVec<[Value; 4]>,
+pub(crate) struct TensorOp<T: Float> {
+    pub kind: TensorOpKind<T>,
+    pub operands: SmallVec<[ValueId; 4]>,
     /// The line of the recorded operation.
     pub site: &'static Location<'static>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum ActionKind<T: Float> {
+pub(crate) enum TensorOpKind<T: Float> {
     /// One of the tensors that are given.
     Input(u32),
     /// One of the integers that are given.
@@ -61,7 +61,7 @@ pub(crate) enum ActionKind<T: Float> {
     Constant(Tensor<T>),
     ConstantIntegers(Integers),
     /// A tensor operation; its second result is what it keeps for its derivative.
-    TensorOp(Op),
+    Table(Op),
     /// An operation whose value is integers.
     Integers(IntegerOp),
     /// A user's operation.
@@ -74,10 +74,10 @@ pub(crate) enum ActionKind<T: Float> {
     Fill(Shape),
 }
 
-impl<T: Float> ActionKind<T> {
+impl<T: Float> TensorOpKind<T> {
     /// Whether there is nothing to do.
     pub fn is_given(&self) -> bool {
-        use ActionKind::{Constant, ConstantIntegers, GivenIntegers, Input};
+        use TensorOpKind::{Constant, ConstantIntegers, GivenIntegers, Input};
         matches!(self, Input(_) | GivenIntegers(_) | Constant(_) | ConstantIntegers(_))
     }
 }
@@ -87,7 +87,7 @@ impl<T: Float> ActionKind<T> {
 pub(crate) struct Guard {
     /// Its place among the comparisons of the recording.
     pub ordinal: u32,
-    pub comparison: Value,
+    pub comparison: ValueId,
     pub holds: bool,
 }
 
@@ -96,13 +96,13 @@ pub(crate) struct Guard {
 pub(crate) struct TensorGuard<T: Float> {
     /// Its place among the comparisons of the recording.
     pub ordinal: u32,
-    pub tensor: Value,
-    pub look: Look<T>,
+    pub tensor: ValueId,
+    pub look: Observation<T>,
 }
 
 /// What code wanted to know of a tensor.
 #[derive(Clone, Debug)]
-pub(crate) enum Look<T: Float> {
+pub(crate) enum Observation<T: Float> {
     /// Nothing; but it must have been computed, since that may fail.
     Computed,
     /// The elements themselves.
@@ -115,12 +115,12 @@ pub(crate) enum Look<T: Float> {
 #[derive(Debug)]
 pub(crate) struct Code<T: Float> {
     /// In an order of execution.
-    pub values: Vec<Definition<T>>,
+    pub values: Vec<Instruction<T>>,
     /// The shape of each value.
-    pub extents: Vec<Extent>,
+    pub shape_ids: Vec<ShapeId>,
     pub shapes: Vec<Shape>,
-    pub actions: Vec<Action<T>>,
-    pub results: Vec<Value>,
+    pub tensor_ops: Vec<TensorOp<T>>,
+    pub results: Vec<ValueId>,
     pub guards: Vec<Guard>,
     pub tensor_guards: Vec<TensorGuard<T>>,
     /// How many operations the recording had.
@@ -133,9 +133,9 @@ impl<T: Float> Default for Code<T> {
     fn default() -> Self {
         Code {
             values: Vec::new(),
-            extents: Vec::new(),
+            shape_ids: Vec::new(),
             shapes: Vec::new(),
-            actions: Vec::new(),
+            tensor_ops: Vec::new(),
             results: Vec::new(),
             guards: Vec::new(),
             tensor_guards: Vec::new(),
@@ -147,55 +147,58 @@ impl<T: Float> Default for Code<T> {
 
 impl<T: Float> Code<T> {
     /// A new value.
-    pub fn define(&mut self, definition: Definition<T>, extent: Extent) -> Value {
-        self.values.push(definition);
-        self.extents.push(extent);
-        (self.values.len() - 1) as Value
+    pub fn emit(&mut self, instruction: Instruction<T>, shape_id: ShapeId) -> ValueId {
+        self.values.push(instruction);
+        self.shape_ids.push(shape_id);
+        (self.values.len() - 1) as ValueId
     }
 
     /// Whether there are numbers only.
     pub fn is_of_numbers(&self) -> bool {
-        self.actions.is_empty() && self.shapes.is_empty()
+        self.tensor_ops.is_empty() && self.shapes.is_empty()
     }
 
-    pub fn is_constant(&self, value: Value) -> bool {
-        let Definition::Output(action, _) = self.values[value as usize] else {
-            return matches!(self.values[value as usize], Definition::Constant(_));
+    pub fn is_constant(&self, value: ValueId) -> bool {
+        let Instruction::Output(tensor_op, _) = self.values[value as usize] else {
+            return matches!(self.values[value as usize], Instruction::Constant(_));
         };
-        matches!(self.actions[action as usize].kind, ActionKind::Constant(_) | ActionKind::ConstantIntegers(_))
+        matches!(
+            self.tensor_ops[tensor_op as usize].kind,
+            TensorOpKind::Constant(_) | TensorOpKind::ConstantIntegers(_)
+        )
     }
 
     /// The tensor that a value always is.
-    pub fn constant(&self, value: Value) -> Option<&Tensor<T>> {
-        let Definition::Output(action, _) = self.values[value as usize] else { return None };
-        match &self.actions[action as usize].kind {
-            ActionKind::Constant(tensor) => Some(tensor),
+    pub fn constant(&self, value: ValueId) -> Option<&Tensor<T>> {
+        let Instruction::Output(tensor_op, _) = self.values[value as usize] else { return None };
+        match &self.tensor_ops[tensor_op as usize].kind {
+            TensorOpKind::Constant(tensor) => Some(tensor),
             _ => None,
         }
     }
 
     /// Whether a value is there before anything runs.
-    pub fn is_given(&self, value: Value) -> bool {
+    pub fn is_given(&self, value: ValueId) -> bool {
         match self.values[value as usize] {
-            Definition::Input(_) | Definition::Constant(_) => true,
-            Definition::Operation(..) => false,
-            Definition::Output(action, _) => self.actions[action as usize].kind.is_given(),
+            Instruction::Input(_) | Instruction::Constant(_) => true,
+            Instruction::Operation(..) => false,
+            Instruction::Output(tensor_op, _) => self.tensor_ops[tensor_op as usize].kind.is_given(),
         }
     }
 
     /// Whether a value costs little more than to read its operands.
-    pub fn is_cheap(&self, value: Value) -> bool {
+    pub fn is_cheap(&self, value: ValueId) -> bool {
         use Elementwise::{add, eq, ge, gt, le, lt, masked_mul, mul, ne, neg, select, sub};
         let cheap = [add, sub, mul, masked_mul, neg, eq, ne, gt, ge, lt, le, select];
-        matches!(self.values[value as usize], Definition::Operation(op, ..) if cheap.contains(&op))
+        matches!(self.values[value as usize], Instruction::Operation(op, ..) if cheap.contains(&op))
     }
 
     /// The values that another one is computed from.
-    pub fn operands(&self, value: Value) -> SmallVec<[Value; 4]> {
+    pub fn operands(&self, value: ValueId) -> SmallVec<[ValueId; 4]> {
         match self.values[value as usize] {
-            Definition::Input(_) | Definition::Constant(_) => SmallVec::new(),
-            Definition::Operation(op, x) => SmallVec::from_slice(&x[..op.arity()]),
-            Definition::Output(action, _) => self.actions[action as usize].operands.clone(),
+            Instruction::Input(_) | Instruction::Constant(_) => SmallVec::new(),
+            Instruction::Operation(op, x) => SmallVec::from_slice(&x[..op.arity()]),
+            Instruction::Output(tensor_op, _) => self.tensor_ops[tensor_op as usize].operands.clone(),
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::ops::custom::{self, CustomRule, Handles};
 use crate::program::compiled::compiled;
 use crate::program::data::{Data, Ends};
 use crate::program::execution::lanes::{into_inner, rows};
-use crate::program::fusion::kernel::{self, Operand, Out};
-use crate::program::trace::budget::Account;
-use crate::program::trace::cache::{self, Kind, Paths, Ran, Recording, Rerun, Strays, Targets};
+use crate::program::fusion::kernel::{self, ColumnSource, ColumnTarget};
+use crate::program::trace::budget::Budget;
+use crate::program::trace::cache::{self, EagerRun, PathCache, Rerun, ResultKind, SideExits, Targets, Trace};
 use crate::program::trace::eager;
 use crate::program::trace::record::{Given, gradient};
 use crate::reverse::recorded;
@@ -44,26 +44,26 @@ use crate::var::Var;
 /// ```
 pub struct Map<T: Float, const N: usize>(Rc<Mapped<T, N>>);
 
-type Function<T, const N: usize> = dyn for<'t> Fn([Scalar<'t, T>; N]) -> Scalar<'t, T>;
+type ElementFunction<T, const N: usize> = dyn for<'t> Fn([Scalar<'t, T>; N]) -> Scalar<'t, T>;
 
 struct Mapped<T: Float, const N: usize> {
     name: &'static str,
-    function: Rc<Function<T, N>>,
-    state: RefCell<State<T>>,
+    function: Rc<ElementFunction<T, N>>,
+    state: RefCell<MapState<T>>,
     /// The derivatives with respect to each operand, once a derivative is differentiated.
     slopes: OnceCell<[Map<T, N>; N]>,
 }
 
 /// What is known of the function, and what it is run on.
-struct State<T: Float> {
-    paths: Paths<T>,
-    account: Account,
+struct MapState<T: Float> {
+    paths: PathCache<T>,
+    budget: Budget,
     tape: Tape<T>,
 }
 
-impl<T: Float> Default for State<T> {
+impl<T: Float> Default for MapState<T> {
     fn default() -> Self {
-        State { paths: Paths::default(), account: Account::default(), tape: Tape::for_one_run() }
+        MapState { paths: PathCache::default(), budget: Budget::default(), tape: Tape::for_one_run() }
     }
 }
 
@@ -79,7 +79,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         Self::shared(name, Rc::new(f))
     }
 
-    fn shared(name: &'static str, function: Rc<Function<T, N>>) -> Self {
+    fn shared(name: &'static str, function: Rc<ElementFunction<T, N>>) -> Self {
         Map(Rc::new(Mapped { name, function, state: RefCell::default(), slopes: OnceCell::new() }))
     }
 
@@ -107,7 +107,7 @@ impl<T: Float, const N: usize> Map<T, N> {
     }
 
     /// The result of `kind` at every element: `results` tensors of the operands' shape.
-    fn columns(&self, kind: Kind, operands: &[Tensor<T>], results: usize) -> Result<SmallVec<[Tensor<T>; 2]>> {
+    fn columns(&self, kind: ResultKind, operands: &[Tensor<T>], results: usize) -> Result<SmallVec<[Tensor<T>; 2]>> {
         let mut out: SmallVec<[Tensor<T>; 2]> = smallvec![];
         for _ in 0..results {
             out.push(Tensor::build(operands[0].shape().clone(), |_| {}).map_err(Error::at(self.0.name))?);
@@ -116,35 +116,37 @@ impl<T: Float, const N: usize> Map<T, N> {
         if len == 0 {
             return Ok(out);
         }
-        let columns: SmallVec<[Operand<'_, T>; 4]> = operands.iter().map(|x| Operand::of(x, &x.layout)).collect();
+        let columns: SmallVec<[ColumnSource<'_, T>; 4]> =
+            operands.iter().map(|x| ColumnSource::of(x, &x.layout)).collect();
         let load = |i: usize, numbers: &mut Vec<T>| numbers.extend(columns.iter().map(|column| column.at(i)));
         let mut state = self.0.state.borrow_mut();
-        let State { paths, account, tape } = &mut *state;
-        let mut function = Of { map: &self.0, tape };
+        let MapState { paths, budget, tape } = &mut *state;
+        let mut function = MapFunction { map: &self.0, tape };
         let at = match paths.known(kind) {
             Some(at) => at,
             None => {
                 let mut numbers = Vec::with_capacity(columns.len());
                 load(0, &mut numbers);
-                paths.record(kind, &numbers, &mut function, account)?
+                paths.record(kind, &numbers, &mut function, budget)?
             }
         };
         let ready = paths.must_run_in_lanes(at, kind)?;
-        let strays = Mutex::new(Strays::new());
-        let mut slices: SmallVec<[Out<'_, T>; 4]> = out.iter_mut().map(|out| Out::Each(out.as_mut_slice())).collect();
-        kernel::run(ready, &columns, (0, len), &mut slices, &strays);
+        let side_exits = Mutex::new(SideExits::new());
+        let mut slices: SmallVec<[ColumnTarget<'_, T>; 4]> =
+            out.iter_mut().map(|out| ColumnTarget::Each(out.as_mut_slice())).collect();
+        kernel::run(ready, &columns, (0, len), &mut slices, &side_exits);
         drop(slices);
         let mut slices: SmallVec<[&mut [T]; 4]> = out.iter_mut().map(Tensor::as_mut_slice).collect();
         let mut store = |i: usize, results: &[T]| {
             slices.iter_mut().zip(results).for_each(|(out, &result)| out[i] = result);
         };
-        let tools = (&mut function as &mut dyn cache::Function<T>, account);
-        paths.regroup(kind, (at, len), into_inner(strays), &mut { load }, tools, &mut |rerun| match rerun {
-            Rerun::On(ready, inputs, strays) => {
+        let tools = (&mut function as &mut dyn cache::TracedFunction<T>, budget);
+        paths.regroup(kind, (at, len), into_inner(side_exits), &mut { load }, tools, &mut |rerun| match rerun {
+            Rerun::On(ready, inputs, side_exits) => {
                 let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
                 ready.each(0..inputs.len(), &load, &mut |k, results| match results {
                     Ok(results) => store(inputs[k], results),
-                    Err(ordinal) => strays.push((inputs[k], ordinal)),
+                    Err(ordinal) => side_exits.push((inputs[k], ordinal)),
                 });
             }
             Rerun::Done(i, results) => store(i, &results.numbers),
@@ -164,13 +166,13 @@ impl<T: Float, const N: usize> Map<T, N> {
 }
 
 /// The function of a map.
-struct Of<'m, T: Float, const N: usize> {
+struct MapFunction<'m, T: Float, const N: usize> {
     map: &'m Mapped<T, N>,
     tape: &'m mut Tape<T>,
 }
 
-impl<T: Float, const N: usize> cache::Function<T> for Of<'_, T, N> {
-    fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
+impl<T: Float, const N: usize> cache::TracedFunction<T> for MapFunction<'_, T, N> {
+    fn record(&mut self, kind: ResultKind, numbers: &[T]) -> Result<Trace<T>> {
         let tape = Tape::guarding();
         let inputs: Vec<_> = numbers.iter().map(|&number| tape.scalar(number)).collect();
         let y = (self.map.function)(std::array::from_fn(|i| inputs[i]));
@@ -185,22 +187,22 @@ impl<T: Float, const N: usize> cache::Function<T> for Of<'_, T, N> {
         )
     }
 
-    fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, _: &mut Targets) -> Result<Ran> {
+    fn run(&mut self, kind: ResultKind, numbers: &[T], results: &mut Data<T>, _: &mut Targets) -> Result<EagerRun> {
         self.tape.clear();
         results.clear();
         let tape = &*self.tape;
         let y = (self.map.function)(std::array::from_fn(|i| tape.scalar(numbers[i])));
         y.ensure()?;
         match kind {
-            Kind::Value => results.numbers.push(y.number),
+            ResultKind::Value => results.numbers.push(y.number),
             _ => eager::gradient_of(tape, N, y * numbers[N], results)?,
         }
-        Ok(eager::ran(tape, u64::from(kind != Kind::Value)))
+        Ok(eager::ran(tape, u64::from(kind != ResultKind::Value)))
     }
 }
 
 /// ∂f/∂xᵢ.
-fn slope<T: Float, const N: usize>(f: Rc<Function<T, N>>, i: usize) -> Rc<Function<T, N>> {
+fn slope<T: Float, const N: usize>(f: Rc<ElementFunction<T, N>>, i: usize) -> Rc<ElementFunction<T, N>> {
     Rc::new(move |x| {
         let y = f(x);
         match x[i].on_tape().map(|tape| gradient(tape, y, &Ends::number(x[i]), recorded)) {
@@ -217,7 +219,7 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
     }
 
     fn value(&self, x: &[Tensor<T>]) -> Result<SmallVec<[Tensor<T>; 2]>> {
-        self.columns(Kind::Value, x, 1)
+        self.columns(ResultKind::Value, x, 1)
     }
 
     fn vjp<'t>(&self, x: &[Var<'t, T>], _: &[Var<'t, T>], g: &[Var<'t, T>]) -> Result<Handles<'t, T>> {
@@ -227,7 +229,11 @@ impl<T: Float, const N: usize> CustomRule<T> for Map<T, N> {
             return Ok(self.slopes().iter().map(|slope| g[0].masked_mul(slope.of(x))).collect());
         }
         let operands = x.iter().chain(g).map(|x| x.value()).collect::<Result<SmallVec<[Tensor<T>; 4]>>>()?;
-        Ok(self.columns(Kind::Weighted, &operands, N)?.into_iter().map(|gradient| tape.constant(gradient)).collect())
+        Ok(self
+            .columns(ResultKind::Weighted, &operands, N)?
+            .into_iter()
+            .map(|gradient| tape.constant(gradient))
+            .collect())
     }
 
     fn shapes(&self, x: &[Tensor<T>]) -> Option<SmallVec<[Shape; 2]>> {

@@ -12,8 +12,8 @@ use crate::param::{Generator, Leaf, Mode, Module, Param, Path};
 use crate::program::Report;
 use crate::program::data::{Data, Ends, Parts, put};
 use crate::program::trace::budget::Forced;
-use crate::program::trace::cache::{Kind, Targets};
-use crate::program::trace::signature::Forms;
+use crate::program::trace::cache::{ResultKind, Targets};
+use crate::program::trace::signature::SignatureCache;
 use crate::scalar::Scalar;
 use crate::tape::counter::count;
 use crate::tape::{RecordingId, Tape};
@@ -50,7 +50,7 @@ use crate::transform::Inputs;
 /// ```
 pub struct ModelProgram<'f, T: Float, M, X: Inputs<T>, A: Inputs<T> = ()> {
     function: Function<'f, T, M, X, A>,
-    forms: Forms<T, X>,
+    forms: SignatureCache<T, X>,
     /// Results beside the loss, in their form, once that is known.
     auxiliary: Option<A>,
     /// Lists of gradients that have been used.
@@ -110,9 +110,10 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         x: &X,
         f: impl for<'t> Fn(&M, &'t Tape<T>, X::Handles<'t>) -> (Scalar<'t, T>, A::Handles<'t>) + 'f,
     ) -> Result<Self> {
-        let (function, forms, spare): (Function<'f, T, M, X, A>, _, _) = (Box::new(f), Forms::new(x), Spare::default());
+        let (function, forms, spare): (Function<'f, T, M, X, A>, _, _) =
+            (Box::new(f), SignatureCache::new(x), Spare::default());
         let mut program = ModelProgram { function, forms, auxiliary: None, spare };
-        program.run(Kind::Value, model, x)?;
+        program.run(ResultKind::Value, model, x)?;
         Ok(program)
     }
 
@@ -122,7 +123,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
     /// When it is recorded again: as [`record`](ModelProgram::record). When there are more paths than a program follows.
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
-        self.run(Kind::Value, model, x)?;
+        self.run(ResultKind::Value, model, x)?;
         self.write_back(model);
         Ok(self.forms.results().numbers[0])
     }
@@ -162,7 +163,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
 
     #[track_caller]
     fn derive(&mut self, model: &M, x: &X) -> Result<(T, Gradients<T>)> {
-        self.run(Kind::Params, model, x)?;
+        self.run(ResultKind::Params, model, x)?;
         self.write_back(model);
         let (results, reached) = (self.forms.results(), &self.forms.targets().reached);
         let mut found = self.spare.take();
@@ -213,7 +214,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
     /// # Ok::<(), autograd::Error>(())
     /// ```
     pub fn always_replayed(mut self) -> Self {
-        self.forms.account.forced = Some(Forced::Replay);
+        self.forms.budget.forced = Some(Forced::Replay);
         self
     }
 
@@ -223,7 +224,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
     }
 
     #[track_caller]
-    fn run(&mut self, kind: Kind, model: &M, x: &X) -> Result<()> {
+    fn run(&mut self, kind: ResultKind, model: &M, x: &X) -> Result<()> {
         let data = &mut self.forms.data;
         data.clear();
         data.take(x);

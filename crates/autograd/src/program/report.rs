@@ -21,7 +21,7 @@ pub struct Report {
     /// Why it did the last time.
     pub why: Option<EagerReason>,
     /// Replays that were given up because a comparison came out differently.
-    pub strayed: usize,
+    pub side_exits: usize,
     /// Paths that were given up because there were too many, or they took too much memory.
     pub forgotten: usize,
     /// Forms that were given up because there were too many, with their paths.
@@ -84,7 +84,7 @@ impl Report {
             misses: self.misses + other.misses,
             recordings: self.recordings + other.recordings,
             eager: self.eager + other.eager,
-            strayed: self.strayed + other.strayed,
+            side_exits: self.side_exits + other.side_exits,
             forgotten: self.forgotten + other.forgotten,
             forgotten_forms: self.forgotten_forms + other.forgotten_forms,
             ..self
@@ -109,7 +109,7 @@ impl std::fmt::Display for Report {
             self.recordings,
             self.forgotten,
             self.forgotten_forms,
-            self.strayed,
+            self.side_exits,
             self.eager,
         )?;
         self.why.map_or(Ok(()), |why| write!(f, " ({why})"))

@@ -2,7 +2,7 @@
 //!
 //! What does not depend on the inputs that differ runs once, for all of them; then what the guards need; then the rest. The order
 //! is that of demand (what a result needs, just before it, so that numbers are used soon after they were made) or, where that
-//! leaves far fewer groups, that of the recording. Of every stretch of the order, equal operations that do not depend on each
+//! leaves far fewer groups, that of the recording. Of every window of the order, equal operations that do not depend on each
 //! other become one group.
 
 mod reduction;
@@ -13,42 +13,42 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::kernel::replay::{Body, Group, Numbers, Replay, Span, Terms, span_of};
+use crate::kernel::replay::{Group, Numbers, Opcode, Replay, Span, Terms, span_of};
 use crate::ops::elementwise::Elementwise;
-use crate::program::ir::{Code, Definition, Value};
-use crate::program::schedule::reduction::{Chain, chains};
-use crate::program::schedule::slots::Layout;
+use crate::program::ir::{Code, Instruction, ValueId};
+use crate::program::schedule::reduction::{SumReduction, reductions};
+use crate::program::schedule::slots::SlotAssignment;
 
 /// How many operations are looked at together for groups: their numbers stay in the first cache.
-const STRETCH: usize = 1024;
+const WINDOW: usize = 1024;
 
 /// The order of the recording is worth longer ways between numbers and their readers when there are so many times fewer groups.
 const WORTH: usize = 2;
 
-/// Not in any stretch.
+/// Not in any window.
 const NOWHERE: u32 = u32::MAX;
 
 /// Code, ready to run. In the uniform slots stand first the shared inputs; behind the uniform ones, first the other inputs.
 #[derive(Debug)]
-pub(crate) struct Plan<T: Float> {
+pub(crate) struct Schedule<T: Float> {
     /// Computes the uniform numbers.
     once: Replay<T>,
     pub replay: Replay<T>,
     constants: Vec<(u32, T)>,
     /// The slot of each result.
     pub results: Vec<u32>,
-    pub guards: Vec<Check<T>>,
+    pub guards: Vec<ScheduledGuard<T>>,
     /// So many groups run before the guards are known.
     pub guarded: usize,
     /// The groups behind these, where the results are to be summed.
-    pub stretches: Vec<Stretch<Range<usize>, u32>>,
+    pub windows: Vec<Window<Range<usize>, u32>>,
     /// How many operations the recording had, and how many are left.
     pub operations: (usize, usize),
 }
 
 /// A guard with its slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Check<T> {
+pub(crate) struct ScheduledGuard<T> {
     pub ordinal: u32,
     pub slot: u32,
     pub expected: T,
@@ -56,54 +56,54 @@ pub(crate) struct Check<T> {
 
 /// Groups, and results that are complete when they have run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stretch<G, V> {
+pub(crate) struct Window<G, V> {
     pub groups: G,
     /// The place among the results, and where it comes from.
     pub sums: Vec<(u32, V)>,
 }
 
-impl<T: Float> Plan<T> {
-    /// The plan of code with so many inputs. If some of these are shared, the results are to be summed over the others.
+impl<T: Float> Schedule<T> {
+    /// The schedule of code with so many inputs. If some of these are shared, the results are to be summed over the others.
     pub fn new(code: &Code<T>, inputs: usize, shared: Option<usize>) -> Self {
         let uniform = uniform(code, shared.unwrap_or(0));
-        let steps = Steps { code, chains: chains(code, &uniform, shared.is_some()), uniform };
-        let mut order = SortOrder::by_demand(&steps);
+        let steps = SchedulableCode { code, reductions: reductions(code, &uniform, shared.is_some()), uniform };
+        let mut order = DemandOrder::by_demand(&steps);
         let operations = order.operations(&steps);
-        let mut groups = Groups::new(&steps, &order, shared.is_some());
+        let mut groups = ScheduledGroups::new(&steps, &order, shared.is_some());
         order.as_recorded();
-        let recorded = Groups::new(&steps, &order, shared.is_some());
+        let recorded = ScheduledGroups::new(&steps, &order, shared.is_some());
         if WORTH * recorded.count() < groups.count() {
             groups = recorded;
         }
-        let layout = Layout::new(code, inputs as u32, shared.unwrap_or(0) as u32, &groups);
-        let slot = |value: Value| layout.slots[value as usize];
+        let layout = SlotAssignment::new(code, inputs as u32, shared.unwrap_or(0) as u32, &groups);
+        let slot = |value: ValueId| layout.slots[value as usize];
         let (uniform, top) = (layout.uniform as usize, layout.top as usize);
-        let placed = |groups: &mut dyn Iterator<Item = &Together>, slots, uniform| {
+        let placed = |groups: &mut dyn Iterator<Item = &OperationGroup>, slots, uniform| {
             let mut list = Vec::new();
             let groups = groups.map(|group| group.placed(&layout.slots, &mut list)).collect();
             Replay::new(groups, list, slots, uniform)
         };
         let mut groups_so_far = groups.guards.len();
-        let mut stretch = |stretch: &Stretch<Vec<Together>, Value>| {
+        let mut window = |window: &Window<Vec<OperationGroup>, ValueId>| {
             let start = groups_so_far;
-            groups_so_far += stretch.groups.len();
-            let sums = stretch.sums.iter().map(|&(place, value)| (place, slot(value))).collect();
-            Stretch { groups: start..groups_so_far, sums }
+            groups_so_far += window.groups.len();
+            let sums = window.sums.iter().map(|&(place, value)| (place, slot(value))).collect();
+            Window { groups: start..groups_so_far, sums }
         };
-        Plan {
+        Schedule {
             once: placed(&mut groups.once.iter(), uniform, 0),
             replay: placed(&mut groups.each(), top, uniform),
             constants: layout.constants.iter().map(|&value| (slot(value), constant(code, value))).collect(),
             results: groups.results(code).map(slot).collect(),
             guards: (code.guards.iter())
-                .map(|guard| Check {
+                .map(|guard| ScheduledGuard {
                     ordinal: guard.ordinal,
                     slot: slot(guard.comparison),
                     expected: T::of(f64::from(u8::from(guard.holds))),
                 })
                 .collect(),
             guarded: groups.guards.len(),
-            stretches: groups.stretches.iter().map(&mut stretch).collect(),
+            windows: groups.windows.iter().map(&mut window).collect(),
             operations: (code.recorded, operations),
         }
     }
@@ -111,7 +111,7 @@ impl<T: Float> Plan<T> {
     /// The memory that it takes.
     pub fn bytes(&self) -> usize {
         let lists = size_of_val(&self.constants[..]) + size_of_val(&self.results[..]) + size_of_val(&self.guards[..]);
-        let sums = self.stretches.iter().map(|stretch| size_of_val(stretch) + size_of_val(&stretch.sums[..]));
+        let sums = self.windows.iter().map(|window| size_of_val(window) + size_of_val(&window.sums[..]));
         self.once.bytes() + self.replay.bytes() + lists + sums.sum::<usize>()
     }
 
@@ -140,9 +140,9 @@ impl<T: Float> Plan<T> {
     }
 }
 
-fn constant<T: Float>(code: &Code<T>, value: Value) -> T {
+fn constant<T: Float>(code: &Code<T>, value: ValueId) -> T {
     match code.values[value as usize] {
-        Definition::Constant(number) => number,
+        Instruction::Constant(number) => number,
         _ => T::NAN,
     }
 }
@@ -150,33 +150,33 @@ fn constant<T: Float>(code: &Code<T>, value: Value) -> T {
 /// The values that depend on nothing but constants and the first inputs, so many.
 fn uniform<T: Float>(code: &Code<T>, shared: usize) -> Vec<bool> {
     let mut uniform = Vec::with_capacity(code.values.len());
-    for definition in &code.values {
-        uniform.push(match *definition {
-            Definition::Input(place) => (place as usize) < shared,
-            Definition::Constant(_) => true,
-            Definition::Operation(_, x) => x.iter().all(|&operand| uniform[operand as usize]),
-            Definition::Output(..) => false,
+    for instruction in &code.values {
+        uniform.push(match *instruction {
+            Instruction::Input(place) => (place as usize) < shared,
+            Instruction::Constant(_) => true,
+            Instruction::Operation(_, x) => x.iter().all(|&operand| uniform[operand as usize]),
+            Instruction::Output(..) => false,
         });
     }
     uniform
 }
 
-/// The operations of code, with chains as one.
-struct Steps<'c, T: Float> {
+/// The operations of code, with reductions as one.
+struct SchedulableCode<'c, T: Float> {
     code: &'c Code<T>,
-    /// By value; those that are a part of a chain are nobody's operands.
-    chains: Vec<Option<Chain>>,
+    /// By value; those that are a part of a sum are nobody's operands.
+    reductions: Vec<Option<SumReduction>>,
     uniform: Vec<bool>,
 }
 
-impl<T: Float> Steps<'_, T> {
+impl<T: Float> SchedulableCode<'_, T> {
     /// The operation that makes a value, and its operands.
-    fn of(&self, value: Value) -> Option<(Sort, SmallVec<[Value; 3]>)> {
-        let is_uniform = |operand: Value| self.uniform[operand as usize];
-        match (&self.chains[value as usize], self.code.values[value as usize]) {
-            (Some(chain), _) => Some((Sort::Chain(chain.terms, chain.uniform), SmallVec::from_slice(&chain.operands))),
-            (None, Definition::Operation(op, x)) => {
-                Some((Sort::Operation(op, x.map(is_uniform)), SmallVec::from_slice(&x[..op.arity()])))
+    fn of(&self, value: ValueId) -> Option<(GroupKey, SmallVec<[ValueId; 3]>)> {
+        let is_uniform = |operand: ValueId| self.uniform[operand as usize];
+        match (&self.reductions[value as usize], self.code.values[value as usize]) {
+            (Some(sum), _) => Some((GroupKey::Sum(sum.terms, sum.uniform), SmallVec::from_slice(&sum.operands))),
+            (None, Instruction::Operation(op, x)) => {
+                Some((GroupKey::Operation(op, x.map(is_uniform)), SmallVec::from_slice(&x[..op.arity()])))
             }
             _ => None,
         }
@@ -185,39 +185,39 @@ impl<T: Float> Steps<'_, T> {
 
 /// What operations must have in common to run together: what they compute, and which operands are uniform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
+enum GroupKey {
     Operation(Elementwise, [bool; 3]),
-    Chain(Terms, bool),
+    Sum(Terms, bool),
 }
 
-impl Sort {
+impl GroupKey {
     /// An order of sorts, whichever.
     fn rank(self) -> (u8, [bool; 3]) {
         match self {
-            Sort::Operation(op, uniform) => (op as u8, uniform),
-            Sort::Chain(terms, uniform) => (u8::MAX - terms as u8, [uniform, false, false]),
+            GroupKey::Operation(op, uniform) => (op as u8, uniform),
+            GroupKey::Sum(terms, uniform) => (u8::MAX - terms as u8, [uniform, false, false]),
         }
     }
 }
 
 /// The operations that results and guards need, in an order in which they can run.
 #[derive(Default)]
-struct SortOrder {
+struct DemandOrder {
     /// Those that are the same for all inputs.
-    once: Vec<Value>,
+    once: Vec<ValueId>,
     /// Those that guards need.
-    guards: Vec<Value>,
-    rest: Vec<Value>,
+    guards: Vec<ValueId>,
+    rest: Vec<ValueId>,
 }
 
-impl SortOrder {
+impl DemandOrder {
     /// Each after its operands and before what needs it next.
-    fn by_demand<T: Float>(steps: &Steps<'_, T>) -> Self {
+    fn by_demand<T: Float>(steps: &SchedulableCode<'_, T>) -> Self {
         let code = steps.code;
         let mut seen = vec![false; code.values.len()];
-        let mut order = SortOrder::default();
+        let mut order = DemandOrder::default();
         // A value to visit, or one whose operands have all been visited.
-        let mut stack: Vec<(Value, bool)> = Vec::new();
+        let mut stack: Vec<(ValueId, bool)> = Vec::new();
         for (number, root) in
             code.guards.iter().map(|guard| guard.comparison).chain(code.results.iter().copied()).enumerate()
         {
@@ -249,54 +249,54 @@ impl SortOrder {
         self.rest.sort_unstable();
     }
 
-    fn operations<T: Float>(&self, steps: &Steps<'_, T>) -> usize {
+    fn operations<T: Float>(&self, steps: &SchedulableCode<'_, T>) -> usize {
         let all = [&self.once, &self.guards, &self.rest].into_iter().flatten();
-        all.map(|&value| steps.chains[value as usize].as_ref().map_or(1, Chain::operations)).sum()
+        all.map(|&value| steps.reductions[value as usize].as_ref().map_or(1, SumReduction::operations)).sum()
     }
 }
 
 /// Equal operations that can run together.
-pub(in crate::program) struct Together {
-    sort: Sort,
-    pub results: Vec<Value>,
-    operands: Vec<SmallVec<[Value; 3]>>,
+pub(in crate::program) struct OperationGroup {
+    sort: GroupKey,
+    pub results: Vec<ValueId>,
+    operands: Vec<SmallVec<[ValueId; 3]>>,
 }
 
 /// All operations, in groups.
-pub(in crate::program) struct Groups {
-    pub once: Vec<Together>,
-    pub guards: Vec<Together>,
-    /// What is summed is complete with the groups of its stretch.
-    pub stretches: Vec<Stretch<Vec<Together>, Value>>,
+pub(in crate::program) struct ScheduledGroups {
+    pub once: Vec<OperationGroup>,
+    pub guards: Vec<OperationGroup>,
+    /// What is summed is complete with the groups of its window.
+    pub windows: Vec<Window<Vec<OperationGroup>, ValueId>>,
     summed: bool,
 }
 
-impl Groups {
-    fn new<T: Float>(steps: &Steps<'_, T>, order: &SortOrder, summed: bool) -> Self {
+impl ScheduledGroups {
+    fn new<T: Float>(steps: &SchedulableCode<'_, T>, order: &DemandOrder, summed: bool) -> Self {
         let code = steps.code;
-        let mut grouping = Grouping { steps, depth: vec![(NOWHERE, 0); code.values.len()], stretch: 0 };
-        let once = order.once.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
-        let guards = order.guards.chunks(STRETCH).flat_map(|values| grouping.groups(values)).collect();
-        let first = grouping.stretch;
-        let mut stretches: Vec<_> = (order.rest.chunks(STRETCH))
-            .map(|values| Stretch { groups: grouping.groups(values), sums: Vec::new() })
+        let mut grouping = GroupBuilder { steps, depth: vec![(NOWHERE, 0); code.values.len()], window: 0 };
+        let once = order.once.chunks(WINDOW).flat_map(|values| grouping.groups(values)).collect();
+        let guards = order.guards.chunks(WINDOW).flat_map(|values| grouping.groups(values)).collect();
+        let first = grouping.window;
+        let mut windows: Vec<_> = (order.rest.chunks(WINDOW))
+            .map(|values| Window { groups: grouping.groups(values), sums: Vec::new() })
             .collect();
-        if summed && stretches.is_empty() {
-            stretches.push(Stretch::default());
+        if summed && windows.is_empty() {
+            windows.push(Window::default());
         }
         for (place, &value) in code.results.iter().enumerate().filter(|_| summed) {
             let at = match grouping.depth[value as usize].0 {
                 NOWHERE => 0,
-                stretch => stretch.saturating_sub(first),
+                window => window.saturating_sub(first),
             };
-            stretches[at as usize].sums.push((place as u32, value));
+            windows[at as usize].sums.push((place as u32, value));
         }
-        Groups { once, guards, stretches, summed }
+        ScheduledGroups { once, guards, windows, summed }
     }
 
     /// Those that run for each input.
-    fn each(&self) -> impl Iterator<Item = &Together> {
-        self.guards.iter().chain(self.stretches.iter().flat_map(|stretch| &stretch.groups))
+    fn each(&self) -> impl Iterator<Item = &OperationGroup> {
+        self.guards.iter().chain(self.windows.iter().flat_map(|window| &window.groups))
     }
 
     fn count(&self) -> usize {
@@ -304,99 +304,99 @@ impl Groups {
     }
 
     /// The results that are not summed.
-    pub fn results<T: Float>(&self, code: &Code<T>) -> impl Iterator<Item = Value> {
+    pub fn results<T: Float>(&self, code: &Code<T>) -> impl Iterator<Item = ValueId> {
         code.results.iter().copied().filter(|_| !self.summed)
     }
 }
 
-impl Stretch<Vec<Together>, Value> {
-    pub fn summed(&self) -> impl Iterator<Item = Value> {
+impl Window<Vec<OperationGroup>, ValueId> {
+    pub fn summed(&self) -> impl Iterator<Item = ValueId> {
         self.sums.iter().map(|&(_, value)| value)
     }
 }
 
 /// What groups are made of.
-struct Grouping<'c, T: Float> {
-    steps: &'c Steps<'c, T>,
-    /// Of each operation, the stretch that it is computed in, and how many operations of that stretch it waits for.
+struct GroupBuilder<'c, T: Float> {
+    steps: &'c SchedulableCode<'c, T>,
+    /// Of each operation, the window that it is computed in, and how many operations of that window it waits for.
     depth: Vec<(u32, u32)>,
-    stretch: u32,
+    window: u32,
 }
 
-impl<T: Float> Grouping<'_, T> {
-    /// The groups of the next stretch.
-    fn groups(&mut self, values: &[Value]) -> Vec<Together> {
-        let mut waiting: Vec<(u32, Sort, Value, SmallVec<[Value; 3]>)> = Vec::with_capacity(values.len());
+impl<T: Float> GroupBuilder<'_, T> {
+    /// The groups of the next window.
+    fn groups(&mut self, values: &[ValueId]) -> Vec<OperationGroup> {
+        let mut waiting: Vec<(u32, GroupKey, ValueId, SmallVec<[ValueId; 3]>)> = Vec::with_capacity(values.len());
         for &value in values {
             let Some((sort, operands)) = self.steps.of(value) else { continue };
-            let after = |&operand: &Value| match self.depth[operand as usize] {
-                (at, depth) if at == self.stretch => depth + 1,
+            let after = |&operand: &ValueId| match self.depth[operand as usize] {
+                (at, depth) if at == self.window => depth + 1,
                 _ => 0,
             };
             let depth = operands.iter().map(after).max().unwrap_or(0);
-            self.depth[value as usize] = (self.stretch, depth);
+            self.depth[value as usize] = (self.window, depth);
             waiting.push((depth, sort, value, operands));
         }
-        self.stretch += 1;
+        self.window += 1;
         waiting.sort_by_key(|&(depth, sort, ..)| (depth, sort.rank()));
-        let mut groups: Vec<(u32, Together)> = Vec::new();
+        let mut groups: Vec<(u32, OperationGroup)> = Vec::new();
         for (depth, sort, value, operands) in waiting {
             match groups.last_mut() {
                 Some((at, group)) if (*at, group.sort) == (depth, sort) => {
                     group.results.push(value);
                     group.operands.push(operands);
                 }
-                _ => groups.push((depth, Together { sort, results: vec![value], operands: vec![operands] })),
+                _ => groups.push((depth, OperationGroup { sort, results: vec![value], operands: vec![operands] })),
             }
         }
         groups.into_iter().map(|(_, group)| group).collect()
     }
 }
 
-impl Together {
-    pub fn operands(&self) -> impl Iterator<Item = Value> {
+impl OperationGroup {
+    pub fn operands(&self) -> impl Iterator<Item = ValueId> {
         self.operands.iter().flatten().copied()
     }
 
     /// The group with its slots.
     fn placed<T: Float>(&self, slots: &[u32], list: &mut Vec<u32>) -> Group<T> {
         let start = list.len();
-        let slot = |value: Value| slots[value as usize];
+        let slot = |value: ValueId| slots[value as usize];
         let mut spans = [Span::Scattered; 3];
-        let (body, arity) = match self.sort {
-            Sort::Chain(terms, _) => {
+        let (opcode, arity) = match self.sort {
+            GroupKey::Sum(terms, _) => {
                 for operands in &self.operands {
                     list.push(slot(operands[0]));
                     list.push(((operands.len() - 1) / terms.factors()) as u32);
                     list.extend(operands[1..].iter().map(|&value| slot(value)));
                 }
-                (Body::Chain(terms), 0)
+                (Opcode::Sum(terms), 0)
             }
-            Sort::Operation(op, _) => {
+            GroupKey::Operation(op, _) => {
                 for (k, span) in spans.iter_mut().enumerate().take(op.arity()) {
                     let first = list.len();
                     list.extend(self.operands.iter().map(|operands| slot(operands[k])));
                     *span = span_of(&list[first..]);
                 }
-                (body(op), op.arity())
+                (opcode(op), op.arity())
             }
         };
         let (out, len) = (slot(self.results[0]), self.results.len() as u32);
-        Group { body, out, len, list: start as u32, arity: arity as u8, spans }
+        Group { opcode, out, len, list: start as u32, arity: arity as u8, spans }
     }
 }
 
-fn body<T: Float>(op: Elementwise) -> Body<T> {
+fn opcode<T: Float>(op: Elementwise) -> Opcode<T> {
     let block = op.value_block();
     match op {
-        Elementwise::add => Body::Add(block),
-        Elementwise::sub => Body::Sub(block),
-        Elementwise::mul => Body::Mul(block),
-        Elementwise::div => Body::Div(block),
-        Elementwise::masked_mul => Body::MaskedMul(block),
-        Elementwise::neg => Body::Neg(block),
-        Elementwise::gt => Body::Gt(block),
-        Elementwise::select => Body::Select(block),
-        _ => Body::Other(block),
+        Elementwise::add => Opcode::Add(block),
+        Elementwise::sub => Opcode::Sub(block),
+        Elementwise::mul => Opcode::Mul(block),
+        Elementwise::div => Opcode::Div(block),
+        Elementwise::masked_mul => Opcode::MaskedMul(block),
+        Elementwise::neg => Opcode::Neg(block),
+        Elementwise::gt => Opcode::Gt(block),
+        Elementwise::select => Opcode::Select(block),
+        _ => Opcode::Other(block),
     }
 }

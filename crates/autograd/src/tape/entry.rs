@@ -27,7 +27,7 @@ pub(crate) struct Entry<T> {
     pub argument: u64,
     /// The first operand.
     pub operand: u32,
-    pub arm: Arm,
+    pub opcode: Opcode,
 }
 
 /// What an entry stands for.
@@ -51,10 +51,10 @@ pub(crate) enum Step {
     Left(Elementwise),
 }
 
-/// A step as an entry keeps it: the arm of the reverse sweep's loop that takes the entry. The operations that are frequent
-/// in formulas have arms of their own, so that the loop jumps once.
+/// A step as an entry keeps it: the opcode of the entry in the loop of the reverse sweep. The operations that are frequent
+/// in formulas have opcodes of their own, so that the loop jumps once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arm {
+pub(crate) enum Opcode {
     Leaf,
     Element,
     Node,
@@ -75,47 +75,47 @@ pub(crate) enum Arm {
     Left(Elementwise),
 }
 
-impl Arm {
+impl Opcode {
     #[inline(always)]
     const fn of(step: Step) -> Self {
         match step {
-            Step::Leaf => Arm::Leaf,
-            Step::Element => Arm::Element,
-            Step::Node => Arm::Node,
-            Step::Integers => Arm::Integers,
-            Step::Unary(op) => Arm::Unary(op),
+            Step::Leaf => Opcode::Leaf,
+            Step::Element => Opcode::Element,
+            Step::Node => Opcode::Node,
+            Step::Integers => Opcode::Integers,
+            Step::Unary(op) => Opcode::Unary(op),
             Step::Both(op) => match op {
-                Elementwise::add => Arm::Add(op),
-                Elementwise::sub => Arm::Sub(op),
-                Elementwise::mul => Arm::Mul(op),
-                Elementwise::div => Arm::Div(op),
-                _ => Arm::Both(op),
+                Elementwise::add => Opcode::Add(op),
+                Elementwise::sub => Opcode::Sub(op),
+                Elementwise::mul => Opcode::Mul(op),
+                Elementwise::div => Opcode::Div(op),
+                _ => Opcode::Both(op),
             },
             Step::Right(op) => match op {
-                Elementwise::add => Arm::AddRight(op),
-                Elementwise::sub => Arm::SubRight(op),
-                Elementwise::mul => Arm::MulRight(op),
-                _ => Arm::Right(op),
+                Elementwise::add => Opcode::AddRight(op),
+                Elementwise::sub => Opcode::SubRight(op),
+                Elementwise::mul => Opcode::MulRight(op),
+                _ => Opcode::Right(op),
             },
             Step::Left(op) => match op {
-                Elementwise::add => Arm::AddLeft(op),
-                Elementwise::sub => Arm::SubLeft(op),
-                Elementwise::mul => Arm::MulLeft(op),
-                _ => Arm::Left(op),
+                Elementwise::add => Opcode::AddLeft(op),
+                Elementwise::sub => Opcode::SubLeft(op),
+                Elementwise::mul => Opcode::MulLeft(op),
+                _ => Opcode::Left(op),
             },
         }
     }
 
     const fn step(self) -> Step {
         match self {
-            Arm::Leaf => Step::Leaf,
-            Arm::Element => Step::Element,
-            Arm::Node => Step::Node,
-            Arm::Integers => Step::Integers,
-            Arm::Unary(op) => Step::Unary(op),
-            Arm::Add(op) | Arm::Sub(op) | Arm::Mul(op) | Arm::Div(op) | Arm::Both(op) => Step::Both(op),
-            Arm::AddRight(op) | Arm::SubRight(op) | Arm::MulRight(op) | Arm::Right(op) => Step::Right(op),
-            Arm::AddLeft(op) | Arm::SubLeft(op) | Arm::MulLeft(op) | Arm::Left(op) => Step::Left(op),
+            Opcode::Leaf => Step::Leaf,
+            Opcode::Element => Step::Element,
+            Opcode::Node => Step::Node,
+            Opcode::Integers => Step::Integers,
+            Opcode::Unary(op) => Step::Unary(op),
+            Opcode::Add(op) | Opcode::Sub(op) | Opcode::Mul(op) | Opcode::Div(op) | Opcode::Both(op) => Step::Both(op),
+            Opcode::AddRight(op) | Opcode::SubRight(op) | Opcode::MulRight(op) | Opcode::Right(op) => Step::Right(op),
+            Opcode::AddLeft(op) | Opcode::SubLeft(op) | Opcode::MulLeft(op) | Opcode::Left(op) => Step::Left(op),
         }
     }
 }
@@ -123,7 +123,7 @@ impl Arm {
 impl<T: Float> Entry<T> {
     #[inline]
     pub fn step(&self) -> Step {
-        self.arm.step()
+        self.opcode.step()
     }
 
     #[inline(always)]
@@ -163,7 +163,7 @@ impl<T: Float> Tape<T> {
             (&raw mut (*entry).value).write(value);
             (&raw mut (*entry).argument).write(argument);
             (&raw mut (*entry).operand).write(operand);
-            (&raw mut (*entry).arm).write(Arm::of(step));
+            (&raw mut (*entry).opcode).write(Opcode::of(step));
             entries.set_len(index + 1);
         }
         prefetch(entries, index + AHEAD);
@@ -183,7 +183,7 @@ impl<T: Float> Tape<T> {
             return self.fail(Error::at_line("record", ErrorKind::TapeFull, site));
         }
         self.set_mode(mode);
-        entries.push(Entry { value, argument, operand, arm: Arm::of(step) });
+        entries.push(Entry { value, argument, operand, opcode: Opcode::of(step) });
         if mode.sites {
             self.sites.borrow_mut().push(site);
         }
@@ -229,7 +229,7 @@ mod tests {
         let forms = [Step::Unary, Step::Both, Step::Right, Step::Left];
         let operations = Elementwise::ALL.iter().flat_map(|&op| forms.map(|form| form(op)));
         for step in [Step::Leaf, Step::Element, Step::Node, Step::Integers].into_iter().chain(operations) {
-            assert_eq!(Arm::of(step).step(), step);
+            assert_eq!(Opcode::of(step).step(), step);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Base, Body, Group, LANES, Loop, Span, Terms, WIDE, WIDEST};
+use super::{Base, Group, LANES, Loop, Opcode, Span, Terms, WIDE, WIDEST};
 use crate::float::Float;
 use crate::kernel::prefetch::{line, prefetch_place};
 use crate::kernel::simd::Kernel;
@@ -11,14 +11,14 @@ use crate::kernel::simd::Kernel;
 const WORTH_A_SLICE: usize = 8;
 
 /// A replay that is about to run, all of whose slots [`Replay::new`](super::Replay::new) has checked.
-pub(super) struct Run<'r, T> {
+pub(super) struct GroupRun<'r, T> {
     pub machine: Machine<T>,
     pub groups: &'r [Group<T>],
     pub ahead: &'r [Base<T>],
     pub copies: &'r mut [Vec<T>; 3],
 }
 
-impl<T: Float> Kernel for Run<'_, T> {
+impl<T: Float> Kernel for GroupRun<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -61,7 +61,7 @@ impl<T: Float> Machine<T> {
     /// `bases` says, with `lanes` numbers each, a multiple of `WIDTH`; no group reads a slot that it writes; `list` has the slots of all operands, each of which is
     /// all uniform or not at all, and not both.
     #[inline(always)]
-    unsafe fn run<const WIDTH: usize>(mut self, Run { groups, ahead, copies, .. }: Run<'_, T>) {
+    unsafe fn run<const WIDTH: usize>(mut self, GroupRun { groups, ahead, copies, .. }: GroupRun<'_, T>) {
         if WIDTH == 1 {
             self.lanes = 1;
         }
@@ -77,34 +77,34 @@ impl<T: Float> Machine<T> {
                 && group.spans[..group.arity as usize].iter().all(|&span| span != Span::Scattered);
             // SAFETY: the caller vouches for the groups.
             unsafe {
-                match group.body {
-                    Body::Add(block)
-                    | Body::Sub(block)
-                    | Body::Mul(block)
-                    | Body::Div(block)
-                    | Body::MaskedMul(block)
-                    | Body::Neg(block)
-                    | Body::Gt(block)
-                    | Body::Select(block)
+                match group.opcode {
+                    Opcode::Add(block)
+                    | Opcode::Sub(block)
+                    | Opcode::Mul(block)
+                    | Opcode::Div(block)
+                    | Opcode::MaskedMul(block)
+                    | Opcode::Neg(block)
+                    | Opcode::Gt(block)
+                    | Opcode::Select(block)
                         if in_slices =>
                     {
                         self.in_slices::<WIDTH>(group, block, copies);
                     }
-                    Body::Add(_) => self.any::<WIDTH>(group, |x, y| x + y),
-                    Body::Sub(_) => self.any::<WIDTH>(group, |x, y| x - y),
-                    Body::Mul(_) => self.any::<WIDTH>(group, |x, y| x * y),
-                    Body::Div(_) => self.any::<WIDTH>(group, |x, y| x / y),
-                    Body::MaskedMul(_) => {
+                    Opcode::Add(_) => self.any::<WIDTH>(group, |x, y| x + y),
+                    Opcode::Sub(_) => self.any::<WIDTH>(group, |x, y| x - y),
+                    Opcode::Mul(_) => self.any::<WIDTH>(group, |x, y| x * y),
+                    Opcode::Div(_) => self.any::<WIDTH>(group, |x, y| x / y),
+                    Opcode::MaskedMul(_) => {
                         self.any::<WIDTH>(group, masked);
                     }
-                    Body::Gt(_) => self.any::<WIDTH>(group, |x, y| if x > y { T::ONE } else { T::ZERO }),
-                    Body::Select(_) => self.select::<WIDTH>(group),
-                    Body::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
-                    Body::Other(block) => self.in_slices::<WIDTH>(group, block, copies),
-                    Body::Chain(Terms::Numbers) => self.any_chain::<WIDTH, 1>(group, |sum, x, _| sum + x),
-                    Body::Chain(Terms::Products) => self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + x * y),
-                    Body::Chain(Terms::MaskedProducts) => {
-                        self.any_chain::<WIDTH, 2>(group, |sum, x, y| sum + masked(x, y));
+                    Opcode::Gt(_) => self.any::<WIDTH>(group, |x, y| if x > y { T::ONE } else { T::ZERO }),
+                    Opcode::Select(_) => self.select::<WIDTH>(group),
+                    Opcode::Neg(_) => self.each::<WIDTH, false, false>(group, |x, _| -x),
+                    Opcode::Other(block) => self.in_slices::<WIDTH>(group, block, copies),
+                    Opcode::Sum(Terms::Numbers) => self.any_sums::<WIDTH, 1>(group, |sum, x, _| sum + x),
+                    Opcode::Sum(Terms::Products) => self.any_sums::<WIDTH, 2>(group, |sum, x, y| sum + x * y),
+                    Opcode::Sum(Terms::MaskedProducts) => {
+                        self.any_sums::<WIDTH, 2>(group, |sum, x, y| sum + masked(x, y));
                     }
                 }
             }
@@ -189,12 +189,12 @@ impl<T: Float> Machine<T> {
     /// # Safety
     /// As [`run`](Self::run).
     #[inline(always)]
-    unsafe fn any_chain<const WIDTH: usize, const FACTORS: usize>(self, group: &Group<T>, f: impl Fn(T, T, T) -> T) {
-        // SAFETY: the caller vouches for the group. Behind its start and its length, the first chain has a first factor.
+    unsafe fn any_sums<const WIDTH: usize, const FACTORS: usize>(self, group: &Group<T>, f: impl Fn(T, T, T) -> T) {
+        // SAFETY: the caller vouches for the group. Behind its start and its length, the first sum has a first factor.
         unsafe {
             match (*self.list.add(group.list as usize + 2) as usize) < self.first {
-                true => self.chains::<WIDTH, FACTORS, true>(group, f),
-                false => self.chains::<WIDTH, FACTORS, false>(group, f),
+                true => self.sums::<WIDTH, FACTORS, true>(group, f),
+                false => self.sums::<WIDTH, FACTORS, false>(group, f),
             }
         }
     }
@@ -202,12 +202,12 @@ impl<T: Float> Machine<T> {
     /// # Safety
     /// As [`run`](Self::run); the first factors are uniform if and only if `X` says so.
     #[inline(always)]
-    unsafe fn chains<const WIDTH: usize, const FACTORS: usize, const X: bool>(
+    unsafe fn sums<const WIDTH: usize, const FACTORS: usize, const X: bool>(
         self,
         group: &Group<T>,
         f: impl Fn(T, T, T) -> T,
     ) {
-        // SAFETY: `list` has a start, a length and as many terms for each chain; their slots lie in `uniform` or `values`,
+        // SAFETY: `list` has a start, a length and as many terms for each sum; their slots lie in `uniform` or `values`,
         // and the results are not among them.
         unsafe {
             let mut list = self.list.add(group.list as usize);

@@ -5,18 +5,18 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::float::Float;
-use crate::program::execution::step::{Step, Work};
-use crate::program::execution::store::Place;
-use crate::program::fusion::partition::Cut;
+use crate::program::execution::step::{ExecutionStep, StepKind};
+use crate::program::execution::store::StoreSlot;
+use crate::program::fusion::partition::Partition;
 use crate::program::fusion::region::Region;
-use crate::program::ir::{ActionKind, Code, Definition, Extent, INTEGERS, NUMBER, Value};
+use crate::program::ir::{Code, INTEGERS, Instruction, NUMBER, ShapeId, TensorOpKind, ValueId};
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 
 /// Where values stand.
-pub(in crate::program) struct Places<T: Float> {
+pub(in crate::program) struct StoreAllocation<T: Float> {
     /// By value.
-    known: Vec<Option<Place>>,
+    known: Vec<Option<StoreSlot>>,
     pub numbers: Vec<T>,
     pub tensors: Vec<Option<Tensor<T>>>,
     /// Constants among the integers.
@@ -29,9 +29,9 @@ pub(in crate::program) struct Places<T: Float> {
     given: usize,
 }
 
-impl<T: Float> Places<T> {
+impl<T: Float> StoreAllocation<T> {
     pub fn new(code: &Code<T>, inputs: [usize; 3]) -> Self {
-        let mut places = Places {
+        let mut places = StoreAllocation {
             known: vec![None; code.values.len()],
             numbers: vec![T::ZERO; inputs[0]],
             tensors: vec![None; inputs[1]],
@@ -40,12 +40,12 @@ impl<T: Float> Places<T> {
             origins: (0..inputs[1] as u32).collect(),
             given: inputs[1],
         };
-        for (value, definition) in code.values.iter().enumerate() {
-            places.known[value] = match *definition {
-                Definition::Input(place) => Some(Place::Number(place)),
-                Definition::Output(action, _) => match code.actions[action as usize].kind {
-                    ActionKind::Input(place) => Some(Place::Tensor(place)),
-                    ActionKind::GivenIntegers(place) => Some(Place::Integers(place)),
+        for (value, instruction) in code.values.iter().enumerate() {
+            places.known[value] = match *instruction {
+                Instruction::Input(place) => Some(StoreSlot::Number(place)),
+                Instruction::Output(tensor_op, _) => match code.tensor_ops[tensor_op as usize].kind {
+                    TensorOpKind::Input(place) => Some(StoreSlot::Tensor(place)),
+                    TensorOpKind::GivenIntegers(place) => Some(StoreSlot::Integers(place)),
                     _ => None,
                 },
                 _ => None,
@@ -55,18 +55,18 @@ impl<T: Float> Places<T> {
     }
 
     /// The place of a value; constants get theirs when they are first asked for.
-    pub fn of(&mut self, code: &Code<T>, value: Value) -> Place {
+    pub fn of(&mut self, code: &Code<T>, value: ValueId) -> StoreSlot {
         if let Some(place) = self.known[value as usize] {
             return place;
         }
         let place = match code.values[value as usize] {
-            Definition::Constant(number) => {
+            Instruction::Constant(number) => {
                 self.numbers.push(number);
-                Place::Number((self.numbers.len() - 1) as u32)
+                StoreSlot::Number((self.numbers.len() - 1) as u32)
             }
-            Definition::Output(action, _) => match &code.actions[action as usize].kind {
-                ActionKind::Constant(tensor) => self.tensor(Some(tensor.clone()), 0),
-                ActionKind::ConstantIntegers(integers) => self.integers(Some(integers.clone())),
+            Instruction::Output(tensor_op, _) => match &code.tensor_ops[tensor_op as usize].kind {
+                TensorOpKind::Constant(tensor) => self.tensor(Some(tensor.clone()), 0),
+                TensorOpKind::ConstantIntegers(integers) => self.integers(Some(integers.clone())),
                 _ => self.made(code, value),
             },
             _ => self.made(code, value),
@@ -75,39 +75,46 @@ impl<T: Float> Places<T> {
         place
     }
 
-    fn made(&mut self, code: &Code<T>, value: Value) -> Place {
-        match code.extents[value as usize] {
+    fn made(&mut self, code: &Code<T>, value: ValueId) -> StoreSlot {
+        match code.shape_ids[value as usize] {
             NUMBER => {
                 self.numbers.push(T::ZERO);
-                Place::Number((self.numbers.len() - 1) as u32)
+                StoreSlot::Number((self.numbers.len() - 1) as u32)
             }
             INTEGERS => self.integers(None),
-            extent => self.tensor(None, code.shapes[extent as usize].len() * size_of::<T>()),
+            shape_id => self.tensor(None, code.shapes[shape_id as usize].len() * size_of::<T>()),
         }
     }
 
-    fn integers(&mut self, integers: Option<Integers>) -> Place {
+    fn integers(&mut self, integers: Option<Integers>) -> StoreSlot {
         self.integers.push(integers);
-        Place::Integers((self.integers.len() - 1) as u32)
+        StoreSlot::Integers((self.integers.len() - 1) as u32)
     }
 
-    fn tensor(&mut self, tensor: Option<Tensor<T>>, bytes: usize) -> Place {
+    fn tensor(&mut self, tensor: Option<Tensor<T>>, bytes: usize) -> StoreSlot {
         let place = self.tensors.len() as u32;
         self.tensors.push(tensor);
         self.bytes.push(bytes);
         self.origins.push(place);
-        Place::Tensor(place)
+        StoreSlot::Tensor(place)
     }
 
     /// One pass over the elements of a shape.
-    pub fn region(&mut self, code: &Code<T>, cut: &Cut, extent: Extent, members: &[Value]) -> Step<T> {
-        let results: Vec<Value> = members.iter().copied().filter(|&value| cut.readers[value as usize] > 0).collect();
-        let shape = code.shapes.get(extent as usize).cloned();
-        let sum = |value: &Value| cut.sums.get(value).copied();
-        let sums = results.iter().map(|value| Some(code.shapes[code.extents[sum(value)? as usize] as usize].clone()));
+    pub fn region(
+        &mut self,
+        code: &Code<T>,
+        partition: &Partition,
+        shape_id: ShapeId,
+        members: &[ValueId],
+    ) -> ExecutionStep<T> {
+        let results: Vec<ValueId> =
+            members.iter().copied().filter(|&value| partition.readers[value as usize] > 0).collect();
+        let shape = code.shapes.get(shape_id as usize).cloned();
+        let sum = |value: &ValueId| partition.sums.get(value).copied();
+        let sums = results.iter().map(|value| Some(code.shapes[code.shape_ids[sum(value)? as usize] as usize].clone()));
         let (region, operands) = Region::new(code, shape, members, &results, sums.collect());
-        Step {
-            work: Work::Region(Box::new(region)),
+        ExecutionStep {
+            work: StepKind::Region(Box::new(region)),
             operands: operands.into_iter().map(|value| self.of(code, value)).collect(),
             results: results.into_iter().map(|value| self.of(code, sum(&value).unwrap_or(value))).collect(),
             last: SmallVec::new(),
@@ -115,11 +122,11 @@ impl<T: Float> Places<T> {
         }
     }
 
-    pub fn action(&mut self, code: &Code<T>, action: u32, members: &[Value]) -> Step<T> {
-        let found = &code.actions[action as usize];
-        let mut results: SmallVec<[Place; 2]> = SmallVec::new();
+    pub fn tensor_op(&mut self, code: &Code<T>, tensor_op: u32, members: &[ValueId]) -> ExecutionStep<T> {
+        let found = &code.tensor_ops[tensor_op as usize];
+        let mut results: SmallVec<[StoreSlot; 2]> = SmallVec::new();
         for &value in members {
-            let Definition::Output(_, result) = code.values[value as usize] else { continue };
+            let Instruction::Output(_, result) = code.values[value as usize] else { continue };
             while results.len() < result as usize {
                 results.push(self.tensor(None, 0));
             }
@@ -128,23 +135,29 @@ impl<T: Float> Places<T> {
                 None => results.push(self.of(code, value)),
             }
         }
-        let operands: SmallVec<[Place; 4]> = found.operands.iter().map(|&value| self.of(code, value)).collect();
-        if let (ActionKind::TensorOp(op), &[Place::Tensor(x)], &[Place::Tensor(y)]) =
+        let operands: SmallVec<[StoreSlot; 4]> = found.operands.iter().map(|&value| self.of(code, value)).collect();
+        if let (TensorOpKind::Table(op), &[StoreSlot::Tensor(x)], &[StoreSlot::Tensor(y)]) =
             (&found.kind, &operands[..], &results[..])
             && op.is_view()
         {
             self.origins[y as usize] = self.origins[x as usize];
             self.bytes[y as usize] = 0;
         }
-        Step { work: Work::Action(found.kind.clone()), operands, results, last: SmallVec::new(), site: found.site }
+        ExecutionStep {
+            work: StepKind::TensorOp(found.kind.clone()),
+            operands,
+            results,
+            last: SmallVec::new(),
+            site: found.site,
+        }
     }
 
     /// Notes after each step what no later one needs; the most bytes that are in use at once.
-    pub fn forget(&self, steps: &mut [Step<T>], kept: impl Iterator<Item = Place>) -> usize {
+    pub fn forget(&self, steps: &mut [ExecutionStep<T>], kept: impl Iterator<Item = StoreSlot>) -> usize {
         let mut needed: Vec<bool> = self.tensors.iter().map(Option::is_some).collect();
-        let tensor = |place: Place| match place {
-            Place::Tensor(place) => Some(place),
-            Place::Number(_) | Place::Integers(_) => None,
+        let tensor = |place: StoreSlot| match place {
+            StoreSlot::Tensor(place) => Some(place),
+            StoreSlot::Number(_) | StoreSlot::Integers(_) => None,
         };
         kept.filter_map(tensor).for_each(|place| needed[place as usize] = true);
         for step in steps.iter_mut().rev() {

@@ -11,8 +11,8 @@ use crate::kernel::parallel;
 use crate::kernel::replay::LANES;
 use crate::program::data::{count, put_numbers, require_form, take, variables};
 use crate::program::execution::lanes::{into_inner, lock, rows};
-use crate::program::trace::cache::{Begun, Function, Kind, Rerun};
-use crate::program::trace::signature::Work;
+use crate::program::trace::cache::{Begun, Rerun, ResultKind, TracedFunction};
+use crate::program::trace::signature::BatchContext;
 use crate::program::{Number, Program, Vector, halves};
 use crate::tensor::Tensor;
 use crate::transform::Inputs;
@@ -55,7 +55,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// As [`Program::value`]; a list of another length.
     #[track_caller]
     pub fn value(self, values: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Value, &[], values, &|_, _| 1, &|value, _, results| value[0] = results[0])
+        self.evaluate(ResultKind::Value, &[], values, &|_, _| 1, &|value, _, results| value[0] = results[0])
     }
 
     /// ∇f at every input.
@@ -66,7 +66,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     pub fn gradient(self, gradients: &mut [X]) -> Result<()> {
         self.require_form(gradients.iter())?;
         let store = |gradient: &mut [X], varies: &[bool], results: &[T]| put_numbers(&mut gradient[0], varies, results);
-        self.evaluate(Kind::Gradient, &[], gradients, &|_, _| 1, &store)
+        self.evaluate(ResultKind::Gradient, &[], gradients, &|_, _| 1, &store)
     }
 
     /// f and ∇f at every input.
@@ -76,7 +76,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn value_and_gradient(self, results: &mut [(T, X)]) -> Result<()> {
         self.require_form(results.iter().map(|(_, gradient)| gradient))?;
-        self.evaluate(Kind::Gradient, &[], results, &|_, _| 1, &|out, varies, results| {
+        self.evaluate(ResultKind::Gradient, &[], results, &|_, _| 1, &|out, varies, results| {
             let (value, gradient) = &mut out[0];
             put_numbers(gradient, varies, results);
             *value = results[results.len() - 1];
@@ -100,7 +100,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     #[track_caller]
     pub fn hvp(self, directions: &[X], results: &mut [(X, X)]) -> Result<()> {
         self.require_form(results.iter().flat_map(|(gradient, product)| [gradient, product]))?;
-        self.evaluate(Kind::Hvp, directions, results, &|_, _| 1, &|out, varies, results| {
+        self.evaluate(ResultKind::Hvp, directions, results, &|_, _| 1, &|out, varies, results| {
             let (product, gradient) = halves(results);
             put_numbers(&mut out[0].0, varies, gradient);
             put_numbers(&mut out[0].1, varies, product);
@@ -123,7 +123,9 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Number> 
     /// As [`value`](Self::value); other than one direction for each input; a direction of another form.
     #[track_caller]
     pub fn jvp(self, directions: &[X], results: &mut [(T, T)]) -> Result<()> {
-        self.evaluate(Kind::Jvp, directions, results, &|_, _| 1, &|out, _, results| out[0] = (results[1], results[0]))
+        self.evaluate(ResultKind::Jvp, directions, results, &|_, _| 1, &|out, _, results| {
+            out[0] = (results[1], results[0])
+        })
     }
 }
 
@@ -134,7 +136,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// As [`Program::value`]; a list that does not have room for m numbers for each input.
     #[track_caller]
     pub fn values(self, values: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Value, &[], values, &|m, _| m, &|values, _, results| values.copy_from_slice(results))
+        self.evaluate(ResultKind::Value, &[], values, &|m, _| m, &|values, _, results| values.copy_from_slice(results))
     }
 
     /// f(x) and J·dx at every input, the m values and then their derivatives along a direction, one input after the other.
@@ -154,7 +156,7 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// input; a direction of another form.
     #[track_caller]
     pub fn jvp(self, directions: &[X], results: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Jvp, directions, results, &|m, _| 2 * m, &|out, _, results| {
+        self.evaluate(ResultKind::Jvp, directions, results, &|m, _| 2 * m, &|out, _, results| {
             let (tangents, values) = halves(results);
             out[..values.len()].copy_from_slice(values);
             out[values.len()..].copy_from_slice(tangents);
@@ -167,7 +169,9 @@ impl<'f, T: Float, X: Inputs<T> + Send + Sync + 'f> Batch<'_, 'f, T, X, Vector> 
     /// As [`Program::value`]; a list that does not have room for m·n numbers for each input.
     #[track_caller]
     pub fn jacobian(self, jacobians: &mut [T]) -> Result<()> {
-        self.evaluate(Kind::Jacobian, &[], jacobians, &|m, n| m * n, &|out, _, results| out.copy_from_slice(results))
+        self.evaluate(ResultKind::Jacobian, &[], jacobians, &|m, n| m * n, &|out, _, results| {
+            out.copy_from_slice(results)
+        })
     }
 }
 
@@ -220,7 +224,8 @@ where
             // An input that is not of numbers has been refused before.
             let _ = take(&each[i], numbers);
         };
-        let Work { paths, numbers, varies, mut function, account } = self.forms.work(shared_count, &self.function);
+        let BatchContext { paths, numbers, varies, mut function, budget } =
+            self.forms.work(shared_count, &self.function);
         numbers.truncate(shared_count);
         let shared = &numbers[..];
         let mut whole = |i: usize, numbers: &mut Vec<T>| {
@@ -235,7 +240,7 @@ where
         let mut next = 0;
         while next < each.len() {
             let inputs = next..each.len();
-            let at = match paths.begin(Kind::Sum, (&inputs, &mut whole), &mut function, account)? {
+            let at = match paths.begin(ResultKind::Sum, (&inputs, &mut whole), &mut function, budget)? {
                 Begun::On(at) => at,
                 Begun::Done(results) => {
                     add(&mut sums, &mut results.numbers.iter().copied());
@@ -243,25 +248,26 @@ where
                     continue;
                 }
             };
-            let ready = paths.must_run_in_lanes(at, Kind::Sum)?;
-            let inputs = together(paths.trusted(at, Kind::Sum), inputs, |few| {
-                let (mut strays, mut unused) = (0, sums.clone());
-                let mut stray = |_, ordinal| strays += usize::from(paths.is_new(Kind::Sum, at, ordinal));
-                ready.with_uniform(shared, |uniform| ready.sum(few, uniform, &rows(&load), &mut unused, &mut stray));
-                strays
+            let ready = paths.must_run_in_lanes(at, ResultKind::Sum)?;
+            let inputs = together(paths.trusted(at, ResultKind::Sum), inputs, |few| {
+                let (mut side_exits, mut unused) = (0, sums.clone());
+                let mut side_exit = |_, ordinal| side_exits += usize::from(paths.is_new(ResultKind::Sum, at, ordinal));
+                ready
+                    .with_uniform(shared, |uniform| ready.sum(few, uniform, &rows(&load), &mut unused, &mut side_exit));
+                side_exits
             });
             next = inputs.end;
-            let strays = Mutex::new(Vec::new());
+            let side_exits = Mutex::new(Vec::new());
             let leaf = |uniform: &[T], k: usize| {
                 let mut sums = Tensor::zeros([sums.len()]);
                 let start = inputs.start + k * LEAF;
-                let mut stray = |i, ordinal| lock(&strays).push((i, ordinal));
+                let mut side_exit = |i, ordinal| lock(&side_exits).push((i, ordinal));
                 ready.sum(
                     start..(start + LEAF).min(inputs.end),
                     uniform,
                     &rows(&load),
                     sums.as_mut_slice(),
-                    &mut stray,
+                    &mut side_exit,
                 );
                 sums
             };
@@ -269,43 +275,50 @@ where
                 add(sums.as_mut_slice(), &mut more.iter());
                 sums
             };
-            let work = inputs.len().saturating_mul(ready.plan.operations.1);
+            let work = inputs.len().saturating_mul(ready.schedule.operations.1);
             let found = ready.with_uniform(shared, |uniform| {
                 parallel::tree(inputs.len().div_ceil(LEAF), work, &|k| leaf(uniform, k), &both)
             });
             add(&mut sums, &mut found.iter());
-            let strays = into_inner(strays);
-            let tools = (&mut function as &mut dyn Function<T>, &mut *account);
-            paths.regroup(Kind::Sum, (at, inputs.len()), strays, &mut whole, tools, &mut |rerun| match rerun {
-                Rerun::On(ready, inputs, strays) => {
-                    let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
-                    let mut stray = |k: usize, ordinal| strays.push((inputs[k], ordinal));
-                    ready.with_uniform(shared, |uniform| {
-                        ready.sum(0..inputs.len(), uniform, &load, &mut sums, &mut stray);
-                    });
-                }
-                Rerun::Done(_, results) => add(&mut sums, &mut results.numbers.iter().copied()),
-            })?;
+            let side_exits = into_inner(side_exits);
+            let tools = (&mut function as &mut dyn TracedFunction<T>, &mut *budget);
+            paths.regroup(
+                ResultKind::Sum,
+                (at, inputs.len()),
+                side_exits,
+                &mut whole,
+                tools,
+                &mut |rerun| match rerun {
+                    Rerun::On(ready, inputs, side_exits) => {
+                        let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
+                        let mut side_exit = |k: usize, ordinal| side_exits.push((inputs[k], ordinal));
+                        ready.with_uniform(shared, |uniform| {
+                            ready.sum(0..inputs.len(), uniform, &load, &mut sums, &mut side_exit);
+                        });
+                    }
+                    Rerun::Done(_, results) => add(&mut sums, &mut results.numbers.iter().copied()),
+                },
+            )?;
         }
         Ok(sums)
     }
 }
 
 /// How many of the next inputs are taken together: all, where as many have stayed on the path before, or else where the first
-/// few stay on it, as `strays` tells.
-fn together(trusted: usize, inputs: Range<usize>, strays: impl FnOnce(Range<usize>) -> usize) -> Range<usize> {
+/// few stay on it, as `side_exits` tells.
+fn together(trusted: usize, inputs: Range<usize>, side_exits: impl FnOnce(Range<usize>) -> usize) -> Range<usize> {
     let few = inputs.start..inputs.end.min(inputs.start + LANES);
-    match inputs.len() <= trusted.max(few.len()) || 2 * strays(few.clone()) <= few.len() {
+    match inputs.len() <= trusted.max(few.len()) || 2 * side_exits(few.clone()) <= few.len() {
         true => inputs,
         false => few,
     }
 }
 
 /// How many results there are for one input, of so many values and so many variables.
-type Size<'s> = dyn Fn(usize, usize) -> usize + 's;
+type ResultLen<'s> = dyn Fn(usize, usize) -> usize + 's;
 
 /// Takes the results for one input, told which of its numbers vary.
-type Store<'s, T, O> = dyn Fn(&mut [O], &[bool], &[T]) + Sync + 's;
+type StoreResults<'s, T, O> = dyn Fn(&mut [O], &[bool], &[T]) + Sync + 's;
 
 impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y> {
     pub(in crate::program) fn new(program: &'p mut Program<'f, T, X, Y>, xs: &'p [X]) -> Self {
@@ -329,14 +342,14 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
     #[track_caller]
     fn evaluate<O: Send>(
         self,
-        kind: Kind,
+        kind: ResultKind,
         directions: &[X],
         out: &mut [O],
-        each: &Size<'_>,
-        store: &Store<'_, T, O>,
+        each: &ResultLen<'_>,
+        store: &StoreResults<'_, T, O>,
     ) -> Result<()> {
         let Self { program, xs } = self;
-        if matches!(kind, Kind::Hvp | Kind::Jvp) {
+        if matches!(kind, ResultKind::Hvp | ResultKind::Jvp) {
             same_len(directions.len(), xs.len())?;
         }
         let Some(first) = xs.first() else { return Ok(()) };
@@ -349,12 +362,12 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let _ = take(&xs[i], numbers);
             directions.get(i).into_iter().for_each(|direction| drop(take(direction, numbers)));
         };
-        let Work { paths, varies, mut function, account, .. } = program.forms.work(n, &program.function);
+        let BatchContext { paths, varies, mut function, budget, .. } = program.forms.work(n, &program.function);
         let varies = &varies.numbers[..];
         let mut next = 0;
         while next < xs.len() {
             let inputs = next..xs.len();
-            let begun = paths.begin(kind, (&inputs, &mut { load }), &mut function, account)?;
+            let begun = paths.begin(kind, (&inputs, &mut { load }), &mut function, budget)?;
             let each = each(function.results.unwrap_or(0), variables(varies));
             same_len(out.len(), xs.len() * each)?;
             let at = match begun {
@@ -367,31 +380,31 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             };
             let ready = paths.must_run_in_lanes(at, kind)?;
             let inputs = together(paths.trusted(at, kind), inputs, |few| {
-                let mut strays = 0;
+                let mut side_exits = 0;
                 ready.each(few, &rows(&load), &mut |_, results| {
-                    strays += usize::from(results.is_err_and(|ordinal| paths.is_new(kind, at, ordinal)));
+                    side_exits += usize::from(results.is_err_and(|ordinal| paths.is_new(kind, at, ordinal)));
                 });
-                strays
+                side_exits
             });
             next = inputs.end;
-            let strays = Mutex::new(Vec::new());
-            let work = inputs.len().saturating_mul(ready.plan.operations.1);
+            let side_exits = Mutex::new(Vec::new());
+            let work = inputs.len().saturating_mul(ready.schedule.operations.1);
             let these = &mut out[inputs.start * each..inputs.end * each];
             parallel::pieces(these, PIECE * each.max(1), work, &|start, piece| {
                 let start = inputs.start + start / each.max(1);
                 ready.each(start..start + piece.len() / each.max(1), &rows(&load), &mut |i, results| match results {
                     Ok(results) => store(&mut piece[(i - start) * each..][..each], varies, results),
-                    Err(ordinal) => lock(&strays).push((i, ordinal)),
+                    Err(ordinal) => lock(&side_exits).push((i, ordinal)),
                 });
             });
-            let strays = into_inner(strays);
-            let tools = (&mut function as &mut dyn Function<T>, &mut *account);
-            paths.regroup(kind, (at, inputs.len()), strays, &mut { load }, tools, &mut |rerun| match rerun {
-                Rerun::On(ready, inputs, strays) => {
+            let side_exits = into_inner(side_exits);
+            let tools = (&mut function as &mut dyn TracedFunction<T>, &mut *budget);
+            paths.regroup(kind, (at, inputs.len()), side_exits, &mut { load }, tools, &mut |rerun| match rerun {
+                Rerun::On(ready, inputs, side_exits) => {
                     let load = rows(|k: usize, numbers: &mut Vec<T>| load(inputs[k], numbers));
                     ready.each(0..inputs.len(), &load, &mut |k, results| match results {
                         Ok(results) => store(&mut out[inputs[k] * each..][..each], varies, results),
-                        Err(ordinal) => strays.push((inputs[k], ordinal)),
+                        Err(ordinal) => side_exits.push((inputs[k], ordinal)),
                     });
                 }
                 Rerun::Done(i, results) => store(&mut out[i * each..][..each], varies, &results.elements()),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::float::Float;
 use crate::kernel::replay::{Column, LANES, Numbers, WIDEST};
 use crate::kernel::simd::{Kernel, dispatch};
-use crate::program::execution::executable::Ready;
+use crate::program::execution::executable::NumberExecutable;
 
 /// The most lanes, where results are taken lane by lane.
 const MOST_LANES: usize = 512;
@@ -20,10 +20,10 @@ pub(in crate::program) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) 
 /// Receives the results for one input, or the first comparison that came out differently.
 pub(in crate::program) type Emit<'e, T> = dyn FnMut(usize, Result<&[T], u32>) + 'e;
 
-impl<T: Float> Ready<T> {
+impl<T: Float> NumberExecutable<T> {
     /// How many inputs run at once.
     fn lanes(&self, inputs: usize, most: usize) -> usize {
-        let in_lanes = self.plan.replay.slots() - self.plan.replay.uniform();
+        let in_lanes = self.schedule.replay.slots() - self.schedule.replay.uniform();
         let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
         let lanes = fitting.min(inputs).clamp(LANES, most);
         lanes.next_multiple_of(if lanes <= LANES { LANES } else { WIDEST })
@@ -31,12 +31,12 @@ impl<T: Float> Ready<T> {
 
     /// Runs a range of inputs and shows the results of each.
     pub fn each(&self, inputs: Range<usize>, load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
-        let width = self.plan.results.len();
+        let width = self.schedule.results.len();
         self.blocks((inputs, MOST_LANES), &[], load, &mut |start, taken, numbers| {
-            self.plan.replay.run(numbers);
+            self.schedule.replay.run(numbers);
             let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
-            for (place, &slot) in self.plan.results.iter().enumerate() {
+            for (place, &slot) in self.schedule.results.iter().enumerate() {
                 match numbers.of(slot) {
                     Column::Each(lanes) => {
                         lanes[..taken].iter().enumerate().for_each(|(lane, &x)| rows[lane * width + place] = x);
@@ -55,8 +55,8 @@ impl<T: Float> Ready<T> {
     /// Has `with` do something with the numbers that are the same for all inputs that begin with the shared ones.
     pub fn with_uniform<R>(&self, shared: &[T], with: impl FnOnce(&[T]) -> R) -> R {
         let known = lock(&self.uniform).pop();
-        let mut uniform = known.unwrap_or_else(|| self.plan.uniform());
-        self.plan.run_once(shared, &mut uniform);
+        let mut uniform = known.unwrap_or_else(|| self.schedule.uniform());
+        self.schedule.run_once(shared, &mut uniform);
         let result = with(&uniform.values);
         lock(&self.uniform).push(uniform);
         result
@@ -70,21 +70,21 @@ impl<T: Float> Ready<T> {
         uniform: &[T],
         load: &Load<'_, T>,
         sums: &mut [T],
-        stray: &mut dyn FnMut(usize, u32),
+        side_exit: &mut dyn FnMut(usize, u32),
     ) {
         let mut kept = [false; MOST_LANES];
         self.blocks((inputs, MOST_LANES), uniform, load, &mut |start, taken, numbers| {
-            self.plan.replay.run_some(0..self.plan.guarded, numbers);
+            self.schedule.replay.run_some(0..self.schedule.guarded, numbers);
             let mut count = 0;
             for (lane, kept) in kept[..numbers.lanes()].iter_mut().enumerate() {
                 let failed = if lane < taken { self.failed(numbers, lane) } else { None };
-                failed.into_iter().for_each(|ordinal| stray(start + lane, ordinal));
+                failed.into_iter().for_each(|ordinal| side_exit(start + lane, ordinal));
                 *kept = lane < taken && failed.is_none();
                 count += usize::from(*kept);
             }
-            for stretch in &self.plan.stretches {
-                self.plan.replay.run_some(stretch.groups.clone(), numbers);
-                dispatch(Fold { numbers, list: &stretch.sums, kept: &kept, count, sums });
+            for window in &self.schedule.windows {
+                self.schedule.replay.run_some(window.groups.clone(), numbers);
+                dispatch(Fold { numbers, list: &window.sums, kept: &kept, count, sums });
             }
         });
     }
@@ -113,7 +113,7 @@ impl<T: Float> Ready<T> {
 
     /// The first comparison that came out differently in a lane.
     pub fn failed(&self, numbers: &Numbers<T>, lane: usize) -> Option<u32> {
-        let failed = self.plan.guards.iter().find(|guard| numbers.at(guard.slot, lane) != guard.expected);
+        let failed = self.schedule.guards.iter().find(|guard| numbers.at(guard.slot, lane) != guard.expected);
         failed.map(|guard| guard.ordinal)
     }
 
@@ -122,7 +122,7 @@ impl<T: Float> Ready<T> {
         let mut idle = lock(&self.idle);
         match idle.iter().position(|numbers| numbers.lanes() == lanes) {
             Some(found) => idle.swap_remove(found),
-            None => self.plan.numbers(lanes),
+            None => self.schedule.numbers(lanes),
         }
     }
 }

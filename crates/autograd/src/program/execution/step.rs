@@ -1,4 +1,4 @@
-//! One step: a region, or an action.
+//! One step: a region, or a tensor op.
 
 use std::panic::Location;
 
@@ -8,31 +8,31 @@ use crate::engine::{Factor, elementwise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::ops::{Op, Operands, Saved, Value};
-use crate::program::execution::store::{Place, Store};
+use crate::program::execution::store::{Store, StoreSlot};
 use crate::program::fusion::region::Region;
-use crate::program::ir::ActionKind;
+use crate::program::ir::TensorOpKind;
 use crate::tensor::Tensor;
 
 /// One step with the places of its operands and results.
-pub(in crate::program) struct Step<T: Float> {
-    pub work: Work<T>,
-    pub operands: SmallVec<[Place; 4]>,
-    pub results: SmallVec<[Place; 2]>,
+pub(in crate::program) struct ExecutionStep<T: Float> {
+    pub work: StepKind<T>,
+    pub operands: SmallVec<[StoreSlot; 4]>,
+    pub results: SmallVec<[StoreSlot; 2]>,
     /// Tensors that no later step needs.
     pub last: SmallVec<[u32; 4]>,
     pub site: &'static Location<'static>,
 }
 
-pub(in crate::program) enum Work<T: Float> {
+pub(in crate::program) enum StepKind<T: Float> {
     Region(Box<Region<T>>),
-    Action(ActionKind<T>),
+    TensorOp(TensorOpKind<T>),
 }
 
-impl<T: Float> Step<T> {
+impl<T: Float> ExecutionStep<T> {
     pub fn run(&mut self, store: &mut Store<T>) -> Result<()> {
         let (op, done) = match &mut self.work {
-            Work::Region(region) => ("program", region.run(&self.operands, &self.results, store)),
-            Work::Action(action) => (action.name(), action.run(&self.operands, &self.results, store)),
+            StepKind::Region(region) => ("program", region.run(&self.operands, &self.results, store)),
+            StepKind::TensorOp(tensor_op) => (tensor_op.name(), tensor_op.run(&self.operands, &self.results, store)),
         };
         for &place in &self.last {
             store.tensors[place as usize] = None;
@@ -41,20 +41,20 @@ impl<T: Float> Step<T> {
     }
 }
 
-impl<T: Float> ActionKind<T> {
+impl<T: Float> TensorOpKind<T> {
     fn name(&self) -> &'static str {
         match self {
-            ActionKind::TensorOp(op) => op.name(),
-            ActionKind::Integers(op) => op.name(),
-            ActionKind::Custom(rule) => rule.name(),
+            TensorOpKind::Table(op) => op.name(),
+            TensorOpKind::Integers(op) => op.name(),
+            TensorOpKind::Custom(rule) => rule.name(),
             _ => "program",
         }
     }
 
-    fn run(&self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), ErrorKind> {
+    fn run(&self, operands: &[StoreSlot], results: &[StoreSlot], store: &mut Store<T>) -> Result<(), ErrorKind> {
         let Some(&result) = results.first() else { return Ok(()) };
         let value = match self {
-            ActionKind::TensorOp(op) => {
+            TensorOpKind::Table(op) => {
                 let (tensors, integers) = (store.operands(operands), store.integers(operands));
                 let Value { tensor, saved } = value(op, Operands { tensors: &tensors, integers: &integers })?;
                 match (results.get(1), saved) {
@@ -64,7 +64,7 @@ impl<T: Float> ActionKind<T> {
                 }
                 tensor
             }
-            ActionKind::Integers(op) => {
+            TensorOpKind::Integers(op) => {
                 let found = match (store.operands(operands).first(), store.integers(operands).first()) {
                     (Some(x), _) => op.of_tensor(x)?,
                     (None, Some(x)) => op.of_integers(x)?,
@@ -73,28 +73,28 @@ impl<T: Float> ActionKind<T> {
                 store.put_integers(result, found);
                 return Ok(());
             }
-            ActionKind::Custom(rule) => {
+            TensorOpKind::Custom(rule) => {
                 let values = rule.value(&store.operands(operands)).map_err(|error| error.kind)?;
                 for (&place, value) in results.iter().zip(values) {
                     store.put(place, value);
                 }
                 return Ok(());
             }
-            ActionKind::Gather => {
+            TensorOpKind::Gather => {
                 let numbers =
                     |out: &mut [T]| out.iter_mut().zip(operands).for_each(|(x, &place)| *x = store.number(place));
                 Tensor::build([operands.len()].into(), numbers)?
             }
-            ActionKind::Fill(shape) => Tensor::scalar(store.number(operands[0])).stretched(shape)?,
-            ActionKind::Element(element) => {
+            TensorOpKind::Fill(shape) => Tensor::scalar(store.number(operands[0])).stretched(shape)?,
+            TensorOpKind::Element(element) => {
                 let number = store.tensor(operands[0]).and_then(|x| x.element(*element));
                 store.put_number(result, number.unwrap_or(T::NAN));
                 return Ok(());
             }
-            ActionKind::Input(_)
-            | ActionKind::GivenIntegers(_)
-            | ActionKind::Constant(_)
-            | ActionKind::ConstantIntegers(_) => return Ok(()),
+            TensorOpKind::Input(_)
+            | TensorOpKind::GivenIntegers(_)
+            | TensorOpKind::Constant(_)
+            | TensorOpKind::ConstantIntegers(_) => return Ok(()),
         };
         store.put(result, value);
         Ok(())

@@ -6,82 +6,82 @@
 
 use crate::error::Result;
 use crate::float::Float;
-use crate::program::execution::allocation::Places;
-use crate::program::execution::step::{Step, Work};
-use crate::program::execution::store::{Place, Store};
-use crate::program::fusion::partition::{Cut, Key};
+use crate::program::execution::allocation::StoreAllocation;
+use crate::program::execution::step::{ExecutionStep, StepKind};
+use crate::program::execution::store::{Store, StoreSlot};
+use crate::program::fusion::partition::{Partition, StepKey};
 use crate::program::fusion::region::Region;
-use crate::program::ir::{Code, Guard, Look, TensorGuard};
+use crate::program::ir::{Code, Guard, Observation, TensorGuard};
 use crate::program::{Data, Report};
 use crate::tensor::integers::Integers;
 
 /// A guard with the place of what it looks at, and how many steps it takes to have that.
-struct Check<L> {
+struct StepGuard<L> {
     ordinal: u32,
-    place: Place,
+    place: StoreSlot,
     after: usize,
     look: L,
 }
 
 /// A function of numbers and tensors.
-pub(in crate::program) struct Script<T: Float> {
-    steps: Vec<Step<T>>,
+pub(in crate::program) struct TensorExecutable<T: Float> {
+    steps: Vec<ExecutionStep<T>>,
     /// How many numbers, tensors and integers are given; they stand first.
     inputs: [usize; 3],
-    results: Vec<Place>,
-    comparisons: Vec<Check<T>>,
-    looks: Vec<Check<Look<T>>>,
+    results: Vec<StoreSlot>,
+    comparisons: Vec<StepGuard<T>>,
+    looks: Vec<StepGuard<Observation<T>>>,
     store: Store<T>,
     pub size: Report,
 }
 
-impl<T: Float> Script<T> {
+impl<T: Float> TensorExecutable<T> {
     /// The steps of `code` for so many numbers and tensors.
     pub fn new(code: &Code<T>, inputs: [usize; 3]) -> Self {
-        let cut = Cut::new(code);
-        let mut places = Places::new(code, inputs);
-        let mut steps: Vec<Step<T>> = Vec::new();
+        let partition = Partition::new(code);
+        let mut places = StoreAllocation::new(code, inputs);
+        let mut steps: Vec<ExecutionStep<T>> = Vec::new();
         let mut made = vec![0; code.values.len()];
-        for ((_, key), members) in &cut.groups {
+        for ((_, key), members) in &partition.groups {
             let step = match key {
-                Key::Region(extent) => places.region(code, &cut, *extent, members),
-                Key::Action(action) => places.action(code, *action, members),
+                StepKey::Region(shape_id) => places.region(code, &partition, *shape_id, members),
+                StepKey::TensorOp(tensor_op) => places.tensor_op(code, *tensor_op, members),
             };
             steps.push(step);
             for &value in members {
                 made[value as usize] = steps.len();
-                if let Some(&sum) = cut.sums.get(&value) {
+                if let Some(&sum) = partition.sums.get(&value) {
                     made[sum as usize] = steps.len();
                 }
             }
         }
-        let results: Vec<Place> = code.results.iter().map(|&value| places.of(code, value)).collect();
-        let mut check = |guard: &Guard| Check {
+        let results: Vec<StoreSlot> = code.results.iter().map(|&value| places.of(code, value)).collect();
+        let mut check = |guard: &Guard| StepGuard {
             ordinal: guard.ordinal,
             place: places.of(code, guard.comparison),
             after: made[guard.comparison as usize],
             look: T::from_f64(f64::from(u8::from(guard.holds))),
         };
         let comparisons = code.guards.iter().map(&mut check).collect();
-        let mut look = |guard: &TensorGuard<T>| Check {
+        let mut look = |guard: &TensorGuard<T>| StepGuard {
             ordinal: guard.ordinal,
             place: places.of(code, guard.tensor),
             after: made[guard.tensor as usize],
             look: guard.look.clone(),
         };
-        let looks: Vec<Check<Look<T>>> = code.tensor_guards.iter().map(&mut look).collect();
+        let looks: Vec<StepGuard<Observation<T>>> = code.tensor_guards.iter().map(&mut look).collect();
         let kept = results.iter().copied().chain(looks.iter().map(|look| look.place));
         let bytes = places.forget(&mut steps, kept);
         let size = Report {
             recorded: code.recorded,
-            operations: cut.groups.values().map(Vec::len).sum(),
+            operations: partition.groups.values().map(Vec::len).sum(),
             groups: steps.len(),
             recorded_bytes: code.recorded_bytes,
             bytes,
             ..Report::default()
         };
         let store = Store { numbers: places.numbers, tensors: places.tensors, integers: places.integers };
-        Script { steps, inputs, results, comparisons, looks, store, size }
+        TensorExecutable { steps, inputs, results, comparisons, looks, store, size }
     }
 
     /// The groups of operations on single numbers in all steps.
@@ -97,8 +97,8 @@ impl<T: Float> Script<T> {
 
     fn regions(&self) -> impl Iterator<Item = &Region<T>> {
         self.steps.iter().filter_map(|step| match &step.work {
-            Work::Region(region) => Some(&**region),
-            Work::Action(_) => None,
+            StepKind::Region(region) => Some(&**region),
+            StepKind::TensorOp(_) => None,
         })
     }
 
@@ -141,9 +141,9 @@ impl<T: Float> Script<T> {
         data.clear();
         for place in &self.results {
             match *place {
-                Place::Number(place) => data.numbers.push(self.store.numbers[place as usize]),
-                Place::Tensor(place) => data.tensors.extend(self.store.tensors[place as usize].clone()),
-                Place::Integers(place) => {
+                StoreSlot::Number(place) => data.numbers.push(self.store.numbers[place as usize]),
+                StoreSlot::Tensor(place) => data.tensors.extend(self.store.tensors[place as usize].clone()),
+                StoreSlot::Integers(place) => {
                     data.integers.extend(self.store.integers[place as usize].as_ref().map(|found| found.list.clone()));
                 }
             }
@@ -157,23 +157,23 @@ impl<T: Float> Script<T> {
         self.store.integers[..self.inputs[2]].fill(None);
         for place in self.steps.iter().flat_map(|step| &step.results) {
             match *place {
-                Place::Tensor(place) => self.store.tensors[place as usize] = None,
-                Place::Integers(place) => self.store.integers[place as usize] = None,
-                Place::Number(_) => {}
+                StoreSlot::Tensor(place) => self.store.tensors[place as usize] = None,
+                StoreSlot::Integers(place) => self.store.integers[place as usize] = None,
+                StoreSlot::Number(_) => {}
             }
         }
     }
 }
 
-impl<T: Float> Look<T> {
-    fn is_same(&self, store: &Store<T>, place: Place) -> bool {
+impl<T: Float> Observation<T> {
+    fn is_same(&self, store: &Store<T>, place: StoreSlot) -> bool {
         match (self, store.tensor(place), store.integers_at(place)) {
-            (Look::Computed, ..) => true,
-            (Look::Elements(expected), Some(tensor), _) => {
+            (Observation::Computed, ..) => true,
+            (Observation::Elements(expected), Some(tensor), _) => {
                 let bits = |x: T| x.to_f64().to_bits();
                 expected.shape() == tensor.shape() && expected.iter().map(bits).eq(tensor.iter().map(bits))
             }
-            (Look::Integers(expected), _, Some(found)) => *expected == found.list,
+            (Observation::Integers(expected), _, Some(found)) => *expected == found.list,
             _ => false,
         }
     }

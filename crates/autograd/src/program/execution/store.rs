@@ -8,7 +8,7 @@ use crate::tensor::integers::Integers;
 
 /// Where a value stands between steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) enum Place {
+pub(in crate::program) enum StoreSlot {
     Number(u32),
     Tensor(u32),
     Integers(u32),
@@ -24,54 +24,54 @@ pub(in crate::program) struct Store<T: Float> {
 }
 
 impl<T: Float> Store<T> {
-    pub fn number(&self, place: Place) -> T {
+    pub fn number(&self, place: StoreSlot) -> T {
         match place {
-            Place::Number(place) => self.numbers[place as usize],
-            Place::Tensor(place) => {
+            StoreSlot::Number(place) => self.numbers[place as usize],
+            StoreSlot::Tensor(place) => {
                 self.tensors[place as usize].as_ref().and_then(|x| x.iter().next()).unwrap_or(T::NAN)
             }
-            Place::Integers(_) => T::NAN,
+            StoreSlot::Integers(_) => T::NAN,
         }
     }
 
-    pub fn tensor(&self, place: Place) -> Option<&Tensor<T>> {
+    pub fn tensor(&self, place: StoreSlot) -> Option<&Tensor<T>> {
         match place {
-            Place::Tensor(place) => self.tensors[place as usize].as_ref(),
-            Place::Number(_) | Place::Integers(_) => None,
+            StoreSlot::Tensor(place) => self.tensors[place as usize].as_ref(),
+            StoreSlot::Number(_) | StoreSlot::Integers(_) => None,
         }
     }
 
     /// The tensors among some operands.
-    pub fn operands(&self, places: &[Place]) -> SmallVec<[Tensor<T>; 4]> {
+    pub fn operands(&self, places: &[StoreSlot]) -> SmallVec<[Tensor<T>; 4]> {
         places.iter().filter_map(|&place| self.tensor(place).cloned()).collect()
     }
 
     /// The integers among some operands.
-    pub fn integers(&self, places: &[Place]) -> SmallVec<[Integers; 1]> {
+    pub fn integers(&self, places: &[StoreSlot]) -> SmallVec<[Integers; 1]> {
         places.iter().filter_map(|&place| self.integers_at(place).cloned()).collect()
     }
 
-    pub fn integers_at(&self, place: Place) -> Option<&Integers> {
+    pub fn integers_at(&self, place: StoreSlot) -> Option<&Integers> {
         match place {
-            Place::Integers(place) => self.integers[place as usize].as_ref(),
-            Place::Number(_) | Place::Tensor(_) => None,
+            StoreSlot::Integers(place) => self.integers[place as usize].as_ref(),
+            StoreSlot::Number(_) | StoreSlot::Tensor(_) => None,
         }
     }
 
-    pub fn put_integers(&mut self, place: Place, integers: Integers) {
-        if let Place::Integers(place) = place {
+    pub fn put_integers(&mut self, place: StoreSlot, integers: Integers) {
+        if let StoreSlot::Integers(place) = place {
             self.integers[place as usize] = Some(integers);
         }
     }
 
-    pub fn put_number(&mut self, place: Place, number: T) {
-        if let Place::Number(place) = place {
+    pub fn put_number(&mut self, place: StoreSlot, number: T) {
+        if let StoreSlot::Number(place) = place {
             self.numbers[place as usize] = number;
         }
     }
 
-    pub fn put(&mut self, place: Place, tensor: Tensor<T>) {
-        if let Place::Tensor(place) = place {
+    pub fn put(&mut self, place: StoreSlot, tensor: Tensor<T>) {
+        if let StoreSlot::Tensor(place) = place {
             self.tensors[place as usize] = Some(tensor);
         }
     }

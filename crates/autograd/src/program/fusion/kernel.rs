@@ -11,10 +11,10 @@ use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, chunk_sum};
 use crate::kernel::replay::{Column, Numbers, WIDE};
 use crate::kernel::runs::Runs;
-use crate::program::execution::executable::Ready;
+use crate::program::execution::executable::NumberExecutable;
 use crate::program::execution::lanes::lock;
-use crate::program::schedule::Plan;
-use crate::program::trace::cache::Strays;
+use crate::program::schedule::Schedule;
+use crate::program::trace::cache::SideExits;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
@@ -25,7 +25,7 @@ const PIECE: usize = 1 << 14;
 const MOST: usize = 1 << 12;
 
 /// The numbers of one operand.
-pub(in crate::program) enum Operand<'x, T> {
+pub(in crate::program) enum ColumnSource<'x, T> {
     Each(&'x [T]),
     /// One for all elements.
     Same(T),
@@ -33,23 +33,23 @@ pub(in crate::program) enum Operand<'x, T> {
     View(&'x [T], Runs),
 }
 
-impl<'x, T: Float> Operand<'x, T> {
+impl<'x, T: Float> ColumnSource<'x, T> {
     /// The elements of a tensor that has been broadcast to `layout`.
     pub fn of(x: &'x Tensor<T>, layout: &Layout) -> Self {
         let data = x.buffer.as_slice();
         match layout.shape.len() {
-            0 => Operand::Each(&[]),
-            len if layout.is_contiguous() => Operand::Each(&data[layout.offset..layout.offset + len]),
-            _ if layout.strides.iter().all(|&stride| stride == 0) => Operand::Same(data[layout.offset]),
-            _ => Operand::View(data, Runs::new(layout)),
+            0 => ColumnSource::Each(&[]),
+            len if layout.is_contiguous() => ColumnSource::Each(&data[layout.offset..layout.offset + len]),
+            _ if layout.strides.iter().all(|&stride| stride == 0) => ColumnSource::Same(data[layout.offset]),
+            _ => ColumnSource::View(data, Runs::new(layout)),
         }
     }
 
     pub fn at(&self, i: usize) -> T {
         match self {
-            Operand::Each(elements) => elements[i],
-            Operand::Same(number) => *number,
-            Operand::View(data, runs) => {
+            ColumnSource::Each(elements) => elements[i],
+            ColumnSource::Same(number) => *number,
+            ColumnSource::View(data, runs) => {
                 let mut number = T::NAN;
                 runs.each(i, 1, |_, run| number = data[run.position]);
                 number
@@ -59,32 +59,32 @@ impl<'x, T: Float> Operand<'x, T> {
 
     fn load(&self, elements: Range<usize>, lanes: &mut [T]) {
         match self {
-            Operand::Each(all) => lanes.copy_from_slice(&all[elements]),
-            Operand::Same(number) => lanes.fill(*number),
-            Operand::View(data, runs) => runs.copy(data, elements.start, lanes),
+            ColumnSource::Each(all) => lanes.copy_from_slice(&all[elements]),
+            ColumnSource::Same(number) => lanes.fill(*number),
+            ColumnSource::View(data, runs) => runs.copy(data, elements.start, lanes),
         }
     }
 }
 
 /// What becomes of a result.
-pub(in crate::program) enum Out<'o, T> {
+pub(in crate::program) enum ColumnTarget<'o, T> {
     /// It is stored for every element.
     Each(&'o mut [T]),
     /// It is summed: chunk by chunk, as `kernel::reduce` sums.
     Sums(&'o mut [T]),
 }
 
-impl<T> Out<'_, T> {
+impl<T> ColumnTarget<'_, T> {
     /// The parts for the elements before and after one that begins a chunk.
-    fn split_at(&mut self, middle: usize) -> [Out<'_, T>; 2] {
+    fn split_at(&mut self, middle: usize) -> [ColumnTarget<'_, T>; 2] {
         match self {
-            Out::Each(all) => {
+            ColumnTarget::Each(all) => {
                 let (left, right) = all.split_at_mut(middle);
-                [Out::Each(left), Out::Each(right)]
+                [ColumnTarget::Each(left), ColumnTarget::Each(right)]
             }
-            Out::Sums(all) => {
+            ColumnTarget::Sums(all) => {
                 let (left, right) = all.split_at_mut(middle / CHUNK);
-                [Out::Sums(left), Out::Sums(right)]
+                [ColumnTarget::Sums(left), ColumnTarget::Sums(right)]
             }
         }
     }
@@ -92,26 +92,26 @@ impl<T> Out<'_, T> {
 
 /// Runs `len` elements from `start` on.
 pub(in crate::program) fn run<T: Float>(
-    ready: &Ready<T>,
-    columns: &[Operand<'_, T>],
+    ready: &NumberExecutable<T>,
+    columns: &[ColumnSource<'_, T>],
     (start, len): (usize, usize),
-    out: &mut [Out<'_, T>],
-    strays: &Mutex<Strays>,
+    out: &mut [ColumnTarget<'_, T>],
+    side_exits: &Mutex<SideExits>,
 ) {
     if len > PIECE {
         let middle = len.div_ceil(PIECE) / 2 * PIECE;
         let halves = out.iter_mut().map(|out| out.split_at(middle).into());
         let (mut left, mut right): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) = halves.unzip();
-        let work = len.saturating_mul(ready.plan.operations.1);
+        let work = len.saturating_mul(ready.schedule.operations.1);
         parallel::join(
             work,
-            || run(ready, columns, (start, middle), &mut left, strays),
-            || run(ready, columns, (start + middle, len - middle), &mut right, strays),
+            || run(ready, columns, (start, middle), &mut left, side_exits),
+            || run(ready, columns, (start + middle, len - middle), &mut right, side_exits),
         );
         return;
     }
-    let plan = &ready.plan;
-    let in_place = InPlace::new(plan, columns, out);
+    let schedule = &ready.schedule;
+    let in_place = InPlaceColumns::new(schedule, columns, out);
     let load = |elements: Range<usize>, numbers: &mut Numbers<T>| {
         let is_whole = is_whole(elements.len(), numbers);
         for (place, column) in columns.iter().enumerate() {
@@ -123,24 +123,24 @@ pub(in crate::program) fn run<T: Float>(
     ready.blocks((start..start + len, MOST), &[], &load, &mut |at, taken, numbers| {
         let is_whole = is_whole(taken, numbers);
         match is_whole {
-            true => in_place.run(plan, numbers, columns, out, (at, at - start)),
-            false => plan.replay.run(numbers),
+            true => in_place.run(schedule, numbers, columns, out, (at, at - start)),
+            false => schedule.replay.run(numbers),
         }
         let mut chunks = std::mem::take(&mut numbers.rows);
-        chunks.resize(out.iter().filter(|out| matches!(out, Out::Sums(_))).count() * CHUNK, T::ZERO);
+        chunks.resize(out.iter().filter(|out| matches!(out, ColumnTarget::Sums(_))).count() * CHUNK, T::ZERO);
         let mut next = chunks.chunks_exact_mut(CHUNK);
-        for (place, (out, &slot)) in out.iter_mut().zip(&plan.results).enumerate() {
+        for (place, (out, &slot)) in out.iter_mut().zip(&schedule.results).enumerate() {
             let lanes = numbers.of(slot);
             match out {
-                Out::Each(_) if is_whole && in_place.writes[place] => {}
-                Out::Each(all) => lanes.copy_to(&mut all[at - start..][..taken], 0),
-                Out::Sums(sums) => add(lanes, taken, (at - start, len), next.next().unwrap_or_default(), sums),
+                ColumnTarget::Each(_) if is_whole && in_place.writes[place] => {}
+                ColumnTarget::Each(all) => lanes.copy_to(&mut all[at - start..][..taken], 0),
+                ColumnTarget::Sums(sums) => add(lanes, taken, (at - start, len), next.next().unwrap_or_default(), sums),
             }
         }
         numbers.rows = chunks;
-        if !plan.guards.is_empty() {
+        if !schedule.guards.is_empty() {
             let failed = |lane| ready.failed(numbers, lane).map(|ordinal| (at + lane, ordinal));
-            lock(strays).extend((0..taken).filter_map(failed));
+            lock(side_exits).extend((0..taken).filter_map(failed));
         }
     });
 }
@@ -152,47 +152,48 @@ fn is_whole<T>(elements: usize, numbers: &Numbers<T>) -> bool {
 
 /// Which operands are read where they are, and which results are written where they are to be: those that nothing but the
 /// replay looks at.
-struct InPlace {
+struct InPlaceColumns {
     reads: SmallVec<[bool; 16]>,
     writes: SmallVec<[bool; 16]>,
 }
 
-impl InPlace {
-    fn new<T: Float>(plan: &Plan<T>, columns: &[Operand<'_, T>], out: &[Out<'_, T>]) -> Self {
+impl InPlaceColumns {
+    fn new<T: Float>(schedule: &Schedule<T>, columns: &[ColumnSource<'_, T>], out: &[ColumnTarget<'_, T>]) -> Self {
         let looks = |slot: u32| {
-            let results = plan.results.iter().filter(|&&result| result == slot).count();
-            results + plan.guards.iter().filter(|guard| guard.slot == slot).count()
+            let results = schedule.results.iter().filter(|&&result| result == slot).count();
+            results + schedule.guards.iter().filter(|guard| guard.slot == slot).count()
         };
-        let is_read = |(slot, column): (u32, &Operand<'_, T>)| matches!(column, Operand::Each(_)) && looks(slot) == 0;
-        let is_written = |(&slot, out): (&u32, &Out<'_, T>)| {
-            matches!(out, Out::Each(_)) && plan.replay.is_written(slot) && looks(slot) == 1
+        let is_read =
+            |(slot, column): (u32, &ColumnSource<'_, T>)| matches!(column, ColumnSource::Each(_)) && looks(slot) == 0;
+        let is_written = |(&slot, out): (&u32, &ColumnTarget<'_, T>)| {
+            matches!(out, ColumnTarget::Each(_)) && schedule.replay.is_written(slot) && looks(slot) == 1
         };
-        InPlace {
-            reads: (plan.replay.uniform() as u32..).zip(columns).map(is_read).collect(),
-            writes: plan.results.iter().zip(out).map(is_written).collect(),
+        InPlaceColumns {
+            reads: (schedule.replay.uniform() as u32..).zip(columns).map(is_read).collect(),
+            writes: schedule.results.iter().zip(out).map(is_written).collect(),
         }
     }
 
     /// Runs a whole block: it begins at so many elements of the operands, and so many of the results.
     fn run<T: Float>(
         &self,
-        plan: &Plan<T>,
+        schedule: &Schedule<T>,
         numbers: &mut Numbers<T>,
-        columns: &[Operand<'_, T>],
-        out: &mut [Out<'_, T>],
+        columns: &[ColumnSource<'_, T>],
+        out: &mut [ColumnTarget<'_, T>],
         (at, done): (usize, usize),
     ) {
-        let first = plan.replay.uniform() as u32;
+        let first = schedule.replay.uniform() as u32;
         let reads = (first..).zip(columns).zip(&self.reads).filter_map(|((slot, column), is_read)| match column {
-            Operand::Each(all) if *is_read => Some((slot, &all[at..])),
+            ColumnSource::Each(all) if *is_read => Some((slot, &all[at..])),
             _ => None,
         });
         let writes =
-            plan.results.iter().zip(out).zip(&self.writes).filter_map(|((&slot, out), is_written)| match out {
-                Out::Each(all) if *is_written => Some((slot, &mut all[done..])),
+            schedule.results.iter().zip(out).zip(&self.writes).filter_map(|((&slot, out), is_written)| match out {
+                ColumnTarget::Each(all) if *is_written => Some((slot, &mut all[done..])),
                 _ => None,
             });
-        plan.replay.run_in_place(numbers, reads, writes);
+        schedule.replay.run_in_place(numbers, reads, writes);
     }
 }
 

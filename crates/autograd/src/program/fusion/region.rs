@@ -9,11 +9,11 @@ use crate::engine::{Factor, elementwise};
 use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::kernel::reduce::{CHUNK, sum_of_chunks};
-use crate::program::execution::executable::Ready;
-use crate::program::execution::store::{Place, Store};
-use crate::program::fusion::kernel::{self, Operand, Out};
-use crate::program::ir::{Code, Definition, NUMBER, Value};
-use crate::program::schedule::Plan;
+use crate::program::execution::executable::NumberExecutable;
+use crate::program::execution::store::{Store, StoreSlot};
+use crate::program::fusion::kernel::{self, ColumnSource, ColumnTarget};
+use crate::program::ir::{Code, Instruction, NUMBER, ValueId};
+use crate::program::schedule::Schedule;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
@@ -23,16 +23,16 @@ const FEW: usize = 2;
 
 /// Code on the elements of tensors of one shape, or on numbers where there is no shape.
 pub(in crate::program) struct Region<T: Float> {
-    body: Body<T>,
+    body: RegionBody<T>,
     shape: Option<Shape>,
     numbers: Vec<T>,
     /// Of each result that is summed over all elements, the shape of its sum.
     sums: Vec<Option<Shape>>,
 }
 
-enum Body<T: Float> {
+enum RegionBody<T: Float> {
     /// In lanes, or on single numbers.
-    Lanes(Box<Ready<T>>),
+    Lanes(Box<NumberExecutable<T>>),
     /// Every operation in a pass of its own.
     Passes(Code<T>),
 }
@@ -41,7 +41,7 @@ impl<T: Float> Region<T> {
     /// The groups that run one after the other on single numbers.
     pub fn groups_of_numbers(&self) -> usize {
         match (&self.body, &self.shape) {
-            (Body::Lanes(ready), None) => ready.plan.replay.groups(),
+            (RegionBody::Lanes(ready), None) => ready.schedule.replay.groups(),
             _ => 0,
         }
     }
@@ -49,8 +49,8 @@ impl<T: Float> Region<T> {
     /// The memory that it takes between runs.
     pub fn bytes(&self) -> usize {
         match &self.body {
-            Body::Lanes(ready) => ready.bytes(),
-            Body::Passes(code) => size_of_val(&code.values[..]) + size_of_val(&code.extents[..]),
+            RegionBody::Lanes(ready) => ready.bytes(),
+            RegionBody::Passes(code) => size_of_val(&code.values[..]) + size_of_val(&code.shape_ids[..]),
         }
     }
 
@@ -58,39 +58,44 @@ impl<T: Float> Region<T> {
     pub fn new(
         code: &Code<T>,
         shape: Option<Shape>,
-        members: &[Value],
-        results: &[Value],
+        members: &[ValueId],
+        results: &[ValueId],
         sums: Vec<Option<Shape>>,
-    ) -> (Self, Vec<Value>) {
+    ) -> (Self, Vec<ValueId>) {
         let mut part = Code { recorded: members.len(), ..Code::default() };
-        let mut known: HashMap<Value, Value> = HashMap::with_capacity(2 * members.len());
+        let mut known: HashMap<ValueId, ValueId> = HashMap::with_capacity(2 * members.len());
         let mut operands = Vec::new();
         for &member in members {
-            let Definition::Operation(op, x) = code.values[member as usize] else { continue };
+            let Instruction::Operation(op, x) = code.values[member as usize] else { continue };
             let x = x.map(|operand| {
                 *known.entry(operand).or_insert_with(|| match code.values[operand as usize] {
-                    constant @ Definition::Constant(_) => part.define(constant, NUMBER),
+                    constant @ Instruction::Constant(_) => part.emit(constant, NUMBER),
                     _ => {
                         operands.push(operand);
-                        part.define(Definition::Input((operands.len() - 1) as u32), NUMBER)
+                        part.emit(Instruction::Input((operands.len() - 1) as u32), NUMBER)
                     }
                 })
             });
-            known.insert(member, part.define(Definition::Operation(op, x), NUMBER));
+            known.insert(member, part.emit(Instruction::Operation(op, x), NUMBER));
         }
         part.results = results.iter().map(|result| known[result]).collect();
         let are_passes = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
         let body = match are_passes {
-            true => Body::Passes(part),
-            false => Body::Lanes(Box::new(Ready::new(Plan::new(&part, operands.len(), None)))),
+            true => RegionBody::Passes(part),
+            false => RegionBody::Lanes(Box::new(NumberExecutable::new(Schedule::new(&part, operands.len(), None)))),
         };
         (Region { body, shape, numbers: vec![T::ZERO; operands.len()], sums }, operands)
     }
 
-    pub fn run(&mut self, operands: &[Place], results: &[Place], store: &mut Store<T>) -> Result<(), ErrorKind> {
+    pub fn run(
+        &mut self,
+        operands: &[StoreSlot],
+        results: &[StoreSlot],
+        store: &mut Store<T>,
+    ) -> Result<(), ErrorKind> {
         let ready = match &mut self.body {
-            Body::Lanes(ready) => ready,
-            Body::Passes(code) => return passes(code, operands, results, store),
+            RegionBody::Lanes(ready) => ready,
+            RegionBody::Passes(code) => return passes(code, operands, results, store),
         };
         let Some(shape) = &self.shape else {
             for (number, &place) in self.numbers.iter_mut().zip(operands) {
@@ -114,15 +119,15 @@ impl<T: Float> Region<T> {
                 layouts.push(store.tensor(place).map(layout).transpose()?);
             }
             let column = |(&place, layout)| match (store.tensor(place), layout) {
-                (Some(x), Some(layout)) => Operand::of(x, layout),
-                _ => Operand::Same(store.number(place)),
+                (Some(x), Some(layout)) => ColumnSource::of(x, layout),
+                _ => ColumnSource::Same(store.number(place)),
             };
-            let columns: SmallVec<[Operand<'_, T>; 8]> =
+            let columns: SmallVec<[ColumnSource<'_, T>; 8]> =
                 operands.iter().zip(layouts.iter().map(Option::as_ref)).map(column).collect();
-            let mut slices: SmallVec<[Out<'_, T>; 8]> = (out.iter_mut().zip(&self.sums))
+            let mut slices: SmallVec<[ColumnTarget<'_, T>; 8]> = (out.iter_mut().zip(&self.sums))
                 .map(|(out, sum)| match sum {
-                    Some(_) => Out::Sums(out.as_mut_slice()),
-                    None => Out::Each(out.as_mut_slice()),
+                    Some(_) => ColumnTarget::Sums(out.as_mut_slice()),
+                    None => ColumnTarget::Each(out.as_mut_slice()),
                 })
                 .collect();
             kernel::run(ready, &columns, (0, shape.len()), &mut slices, &Mutex::default());
@@ -143,16 +148,16 @@ impl<T: Float> Region<T> {
 /// Every operation in a pass of its own.
 fn passes<T: Float>(
     code: &Code<T>,
-    operands: &[Place],
-    results: &[Place],
+    operands: &[StoreSlot],
+    results: &[StoreSlot],
     store: &mut Store<T>,
 ) -> Result<(), ErrorKind> {
-    let mut made: SmallVec<[(Value, Tensor<T>); FEW]> = SmallVec::new();
-    for (value, definition) in code.values.iter().enumerate() {
-        let Definition::Operation(op, x) = *definition else { continue };
-        let factor = |value: Value| match code.values[value as usize] {
-            Definition::Constant(number) => Factor::Number(number),
-            Definition::Input(place) => match store.tensor(operands[place as usize]) {
+    let mut made: SmallVec<[(ValueId, Tensor<T>); FEW]> = SmallVec::new();
+    for (value, instruction) in code.values.iter().enumerate() {
+        let Instruction::Operation(op, x) = *instruction else { continue };
+        let factor = |value: ValueId| match code.values[value as usize] {
+            Instruction::Constant(number) => Factor::Number(number),
+            Instruction::Input(place) => match store.tensor(operands[place as usize]) {
                 Some(tensor) => Factor::Tensor(tensor),
                 None => Factor::Number(store.number(operands[place as usize])),
             },
@@ -162,7 +167,7 @@ fn passes<T: Float>(
             },
         };
         let tensor = elementwise(op, &x.map(factor)[..op.arity()])?;
-        made.push((value as Value, tensor));
+        made.push((value as ValueId, tensor));
     }
     for (&place, result) in results.iter().zip(&code.results) {
         if let Some((_, tensor)) = made.iter().find(|(known, _)| known == result) {

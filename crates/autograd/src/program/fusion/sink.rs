@@ -6,26 +6,26 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::float::Float;
-use crate::program::fusion::partition::{Key, Step};
-use crate::program::ir::{Code, NUMBER, Value};
+use crate::program::fusion::partition::{StagedStep, StepKey};
+use crate::program::ir::{Code, NUMBER, ValueId};
 
 /// So many operations go together at most.
 const MOST: usize = 8;
 
-type Values = SmallVec<[Value; MOST]>;
+type SunkValues = SmallVec<[ValueId; MOST]>;
 
 /// Which values may go where.
 pub(in crate::program) struct Sinking<'c, T: Float> {
     code: &'c Code<T>,
     /// The operations that read each value.
-    users: Vec<SmallVec<[Value; 2]>>,
+    users: Vec<SmallVec<[ValueId; 2]>>,
     /// Results, and what guards look at.
     is_end: Vec<bool>,
 }
 
 impl<'c, T: Float> Sinking<'c, T> {
     /// Of the values that are needed.
-    pub fn new(code: &'c Code<T>, needed: impl Iterator<Item = Value>, ends: impl Iterator<Item = Value>) -> Self {
+    pub fn new(code: &'c Code<T>, needed: impl Iterator<Item = ValueId>, ends: impl Iterator<Item = ValueId>) -> Self {
         let mut users = vec![SmallVec::new(); code.values.len()];
         for value in needed {
             code.operands(value).into_iter().for_each(|operand| users[operand as usize].push(value));
@@ -36,8 +36,8 @@ impl<'c, T: Float> Sinking<'c, T> {
     }
 
     /// Moves what can go to other steps there.
-    pub fn run(&self, steps: &mut [Option<Step>]) {
-        for value in (0..steps.len() as Value).rev() {
+    pub fn run(&self, steps: &mut [Option<StagedStep>]) {
+        for value in (0..steps.len() as ValueId).rev() {
             if let Some(to) = self.only_reader(value, steps)
                 && let Some(values) = self.with_operands(value, steps)
             {
@@ -47,29 +47,30 @@ impl<'c, T: Float> Sinking<'c, T> {
     }
 
     /// The step that alone reads a value of elements, if it is a later one for elements of the same shape.
-    fn only_reader(&self, value: Value, steps: &[Option<Step>]) -> Option<Step> {
+    fn only_reader(&self, value: ValueId, steps: &[Option<StagedStep>]) -> Option<StagedStep> {
         let [from, to] = [Some(&value), self.users[value as usize].first()].map(|value| steps[*value? as usize]);
-        let (Some((stage, Key::Region(extent))), Some(to @ (later, Key::Region(other)))) = (from, to) else {
+        let (Some((stage, StepKey::Region(shape_id))), Some(to @ (later, StepKey::Region(other)))) = (from, to) else {
             return None;
         };
         let is_only = self.users[value as usize].iter().all(|&user| steps[user as usize] == Some(to));
-        (is_only && extent == other && stage < later).then_some(to)
+        (is_only && shape_id == other && stage < later).then_some(to)
     }
 
     /// A value with those of its operands that nothing else needs, if all that they read is one tensor that later steps read too.
-    fn with_operands(&self, value: Value, steps: &[Option<Step>]) -> Option<Values> {
+    fn with_operands(&self, value: ValueId, steps: &[Option<StagedStep>]) -> Option<SunkValues> {
         let from = steps[value as usize];
         let can_move =
-            |value: Value| steps[value as usize] == from && self.code.is_cheap(value) && !self.is_end[value as usize];
+            |value: ValueId| steps[value as usize] == from && self.code.is_cheap(value) && !self.is_end[value as usize];
         if !can_move(value) {
             return None;
         }
-        let mut values: Values = smallvec![value];
+        let mut values: SunkValues = smallvec![value];
         let mut read = None;
         let mut next = 0;
         while let Some(&value) = values.get(next) {
             for operand in self.code.operands(value) {
-                if self.code.extents[operand as usize] == NUMBER || values.contains(&operand) || read == Some(operand) {
+                if self.code.shape_ids[operand as usize] == NUMBER || values.contains(&operand) || read == Some(operand)
+                {
                     continue;
                 }
                 if can_move(operand) && self.users[operand as usize].iter().all(|user| values.contains(user)) {
@@ -87,10 +88,10 @@ impl<'c, T: Float> Sinking<'c, T> {
     }
 
     /// Whether a tensor of the elements of a step is there after it anyway.
-    fn is_there(&self, value: Value, step: Option<Step>, steps: &[Option<Step>]) -> bool {
-        let Some((stage, Key::Region(extent))) = step else { return false };
-        let is_later = |&user: &Value| steps[user as usize].is_some_and(|(other, _)| other > stage);
-        self.code.extents[value as usize] == extent
+    fn is_there(&self, value: ValueId, step: Option<StagedStep>, steps: &[Option<StagedStep>]) -> bool {
+        let Some((stage, StepKey::Region(shape_id))) = step else { return false };
+        let is_later = |&user: &ValueId| steps[user as usize].is_some_and(|(other, _)| other > stage);
+        self.code.shape_ids[value as usize] == shape_id
             && (steps[value as usize].is_none() || self.users[value as usize].iter().any(is_later))
     }
 }

@@ -11,7 +11,7 @@ use crate::ops::integers::IntegerOp;
 use crate::ops::{Embed, Op};
 use crate::program::Ends;
 use crate::program::ir::{
-    Action, ActionKind, Code, Definition, Extent, Guard, INTEGERS, Look, NUMBER, TensorGuard, Value,
+    Code, Guard, INTEGERS, Instruction, NUMBER, Observation, ShapeId, TensorGuard, TensorOp, TensorOpKind, ValueId,
 };
 use crate::shape::Shape;
 use crate::tape::{CONSTANT, Input, LIMIT, Node, Source, Step, Subject, Tape};
@@ -22,29 +22,30 @@ impl<T: Float> Code<T> {
     /// function itself, the others of its derivatives.
     pub fn of(tape: &Tape<T>, inputs: &Ends<'_, T>, results: &Ends<'_, T>, of_function: u32) -> Self {
         let guards = tape.guards();
-        let mut reading = Reading {
+        let mut lowering = Lowering {
             tape,
             detached: guards.detached.iter().copied().collect(),
             code: Code::default(),
             merged: HashMap::new(),
             never_minus_zero: HashSet::new(),
             filled: HashMap::new(),
-            extents: HashMap::new(),
+            shape_ids: HashMap::new(),
             known: vec![CONSTANT; tape.len()],
         };
-        reading.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len() - inputs.integers.len();
+        lowering.code.recorded = tape.len() - inputs.numbers.len() - inputs.tensors.len() - inputs.integers.len();
         for (place, input) in inputs.numbers.iter().enumerate() {
-            reading.known[input.index as usize] = reading.code.define(Definition::Input(place as u32), NUMBER);
+            lowering.known[input.index as usize] = lowering.code.emit(Instruction::Input(place as u32), NUMBER);
         }
         for (place, input) in inputs.tensors.iter().enumerate() {
             let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
-            let action = Action { kind: ActionKind::Input(place as u32), operands: SmallVec::new(), site };
-            reading.known[entry as usize] = reading.act(action, Some(&input.shape()));
+            let tensor_op = TensorOp { kind: TensorOpKind::Input(place as u32), operands: SmallVec::new(), site };
+            lowering.known[entry as usize] = lowering.emit_tensor_op(tensor_op, Some(&input.shape()));
         }
         for (place, input) in inputs.integers.iter().enumerate() {
             let (entry, site) = tape.with_integers(input.slot, |node| (node.entry, node.site));
-            let action = Action { kind: ActionKind::GivenIntegers(place as u32), operands: SmallVec::new(), site };
-            reading.known[entry as usize] = reading.act_on_integers(action);
+            let tensor_op =
+                TensorOp { kind: TensorOpKind::GivenIntegers(place as u32), operands: SmallVec::new(), site };
+            lowering.known[entry as usize] = lowering.emit_integer_op(tensor_op);
         }
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
         let subjects = guards.outcomes.iter().map(|outcome| match outcome.subject {
@@ -55,67 +56,67 @@ impl<T: Float> Code<T> {
         let scalars = results.numbers.iter().map(|result| result.index).filter(|&index| index < LIMIT);
         let tensors = results.tensors.iter().map(|result| entry_of(result.slot));
         let integers = results.integers.iter().map(|result| tape.with_integers(result.slot, |node| node.entry));
-        let mut needed = reading.needed(&scalars.chain(tensors).chain(integers).chain(subjects).collect::<Vec<_>>());
-        let is_unused = |slot: &u32| needed.binary_search(&entry_of(*slot)).is_err() && reading.may_fail(*slot);
+        let mut needed = lowering.needed(&scalars.chain(tensors).chain(integers).chain(subjects).collect::<Vec<_>>());
+        let is_unused = |slot: &u32| needed.binary_search(&entry_of(*slot)).is_err() && lowering.may_fail(*slot);
         let unused: Vec<u32> = (0..of_function).filter(is_unused).collect();
         if !unused.is_empty() {
-            needed = reading
+            needed = lowering
                 .needed(&needed.iter().copied().chain(unused.iter().map(|&slot| entry_of(slot))).collect::<Vec<_>>());
         }
         for index in needed {
-            if reading.known[index as usize] == CONSTANT {
-                reading.known[index as usize] = reading.entry(index);
+            if lowering.known[index as usize] == CONSTANT {
+                lowering.known[index as usize] = lowering.entry(index);
             }
         }
         for result in &results.numbers {
             let value = match result.index < LIMIT {
-                true => reading.known[result.index as usize],
-                false => reading.constant(result.number),
+                true => lowering.known[result.index as usize],
+                false => lowering.constant(result.number),
             };
-            reading.code.results.push(value);
+            lowering.code.results.push(value);
         }
         for result in &results.tensors {
-            let value = reading.tensor(result.slot);
-            reading.code.results.push(value);
+            let value = lowering.tensor(result.slot);
+            lowering.code.results.push(value);
         }
         for result in &results.integers {
             let entry = tape.with_integers(result.slot, |node| node.entry);
-            reading.code.results.push(reading.known[entry as usize]);
+            lowering.code.results.push(lowering.known[entry as usize]);
         }
         for (ordinal, outcome) in guards.outcomes.iter().enumerate() {
-            reading.guard(ordinal as u32, outcome.subject, outcome.holds);
+            lowering.guard(ordinal as u32, outcome.subject, outcome.holds);
         }
         let ordinal = guards.outcomes.len() as u32;
-        unused.iter().for_each(|&slot| reading.guard_tensor(ordinal, slot, Look::Computed));
-        reading.code
+        unused.iter().for_each(|&slot| lowering.guard_tensor(ordinal, slot, Observation::Computed));
+        lowering.code
     }
 }
 
 /// What values that are merged have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
+enum ValueNumber {
     Constant(u64),
-    Operation(Elementwise, [Value; 3]),
+    Operation(Elementwise, [ValueId; 3]),
 }
 
 /// A recording on its way to code.
-struct Reading<'t, T: Float> {
+struct Lowering<'t, T: Float> {
     tape: &'t Tape<T>,
     /// Leaves that stand for entries without their history.
     detached: HashMap<u32, u32>,
     code: Code<T>,
     /// Where each constant is, by its bits, and each operation on elements.
-    merged: HashMap<Key, Value>,
+    merged: HashMap<ValueNumber, ValueId>,
     /// Values of which no run makes −0, so that to add 0 to them changes nothing.
-    never_minus_zero: HashSet<Value>,
+    never_minus_zero: HashSet<ValueId>,
     /// Tensors that are one number everywhere.
-    filled: HashMap<(Value, Extent), Value>,
-    extents: HashMap<Shape, Extent>,
+    filled: HashMap<(ValueId, ShapeId), ValueId>,
+    shape_ids: HashMap<Shape, ShapeId>,
     /// The value of each entry that has been read. That of a node may be a number that stands for all its elements.
-    known: Vec<Value>,
+    known: Vec<ValueId>,
 }
 
-impl<T: Float> Reading<'_, T> {
+impl<T: Float> Lowering<'_, T> {
     /// What the roots depend on, in the order of execution.
     fn needed(&self, roots: &[u32]) -> Vec<u32> {
         let mut needed = vec![false; self.tape.len()];
@@ -187,7 +188,7 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn entry(&mut self, index: u32) -> Value {
+    fn entry(&mut self, index: u32) -> ValueId {
         if let Some(&source) = self.detached.get(&index) {
             return self.known[source as usize];
         }
@@ -223,7 +224,7 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn element(&mut self, tensor: Value, element: usize, site: &'static Location<'static>) -> Value {
+    fn element(&mut self, tensor: ValueId, element: usize, site: &'static Location<'static>) -> ValueId {
         if self.is_number(tensor) {
             return tensor;
         }
@@ -231,11 +232,11 @@ impl<T: Float> Reading<'_, T> {
             return self.constant(number);
         }
         let operands = SmallVec::from_slice(&[tensor]);
-        self.act(Action { kind: ActionKind::Element(element), operands, site }, None)
+        self.emit_tensor_op(TensorOp { kind: TensorOpKind::Element(element), operands, site }, None)
     }
 
     /// A tensor operation. A tensor that is one number everywhere is known by that number.
-    fn node(&mut self, slot: u32, node: &Node<T>) -> Value {
+    fn node(&mut self, slot: u32, node: &Node<T>) -> ValueId {
         let shape = node.value.shape();
         let site = node.site;
         match &node.op {
@@ -243,21 +244,21 @@ impl<T: Float> Reading<'_, T> {
                 if let (1, Some(&[number])) = (shape.len(), node.value.as_slice()) {
                     return self.constant(number);
                 }
-                self.act(
-                    Action { kind: ActionKind::Constant(node.value.clone()), operands: SmallVec::new(), site },
+                self.emit_tensor_op(
+                    TensorOp { kind: TensorOpKind::Constant(node.value.clone()), operands: SmallVec::new(), site },
                     Some(shape),
                 )
             }
             Op::Detach => self.input(&node.inputs[0]),
             Op::Elementwise(op) => {
-                let x: SmallVec<[Value; 3]> = node.inputs.iter().map(|x| self.input(x)).collect();
-                let extent = if x.iter().all(|&x| self.is_number(x)) { NUMBER } else { self.extent(shape) };
-                self.operation(*op, &x, extent)
+                let x: SmallVec<[ValueId; 3]> = node.inputs.iter().map(|x| self.input(x)).collect();
+                let shape_id = if x.iter().all(|&x| self.is_number(x)) { NUMBER } else { self.shape_id(shape) };
+                self.operation(*op, &x, shape_id)
             }
             Op::FromScalars { start, len } => {
                 let scalars = self.tape.gathered(*start, *len);
                 let numbers = node.value.as_slice().unwrap_or_default();
-                let operands: SmallVec<[Value; 4]> = (scalars.iter().zip(numbers))
+                let operands: SmallVec<[ValueId; 4]> = (scalars.iter().zip(numbers))
                     .map(|(&index, &number)| match index < LIMIT {
                         true => self.known[index as usize],
                         false => self.constant(number),
@@ -265,22 +266,22 @@ impl<T: Float> Reading<'_, T> {
                     .collect();
                 match operands[..] {
                     [number] => number,
-                    _ => self.act(Action { kind: ActionKind::Gather, operands, site }, Some(shape)),
+                    _ => self.emit_tensor_op(TensorOp { kind: TensorOpKind::Gather, operands, site }, Some(shape)),
                 }
             }
             Op::Output { back } => {
-                let extent = self.extent(shape);
-                self.output(slot - back, *back, extent)
+                let shape_id = self.shape_id(shape);
+                self.output(slot - back, *back, shape_id)
             }
             Op::Kept => {
                 let Some(&Input::Node(of)) = node.inputs.first() else { return self.constant(T::NAN) };
-                let extent = self.extent(shape);
-                self.output(of, 1, extent)
+                let shape_id = self.shape_id(shape);
+                self.output(of, 1, shape_id)
             }
             Op::Custom { rule, .. } => {
-                let kind = ActionKind::Custom(self.tape.custom(*rule));
+                let kind = TensorOpKind::Custom(self.tape.custom(*rule));
                 let operands = self.operands(node);
-                self.act(Action { kind, operands, site }, Some(shape))
+                self.emit_tensor_op(TensorOp { kind, operands, site }, Some(shape))
             }
             op => {
                 let moved = matches!(
@@ -299,44 +300,44 @@ impl<T: Float> Reading<'_, T> {
                     }
                 }
                 let operands = self.operands(node);
-                self.act(Action { kind: ActionKind::TensorOp(op.clone()), operands, site }, Some(shape))
+                self.emit_tensor_op(TensorOp { kind: TensorOpKind::Table(op.clone()), operands, site }, Some(shape))
             }
         }
     }
 
     /// Integers. A tensor that is a number everywhere is searched as a tensor.
-    fn integers(&mut self, slot: u32) -> Value {
+    fn integers(&mut self, slot: u32) -> ValueId {
         let tape = self.tape;
         let (op, source, site) = tape.with_integers(slot, |node| (node.op.clone(), node.source, node.site));
         let operand = match source {
             Source::Nothing => {
-                let kind = ActionKind::ConstantIntegers(tape.with_integers(slot, |node| node.value.clone()));
-                return self.act_on_integers(Action { kind, operands: SmallVec::new(), site });
+                let kind = TensorOpKind::ConstantIntegers(tape.with_integers(slot, |node| node.value.clone()));
+                return self.emit_integer_op(TensorOp { kind, operands: SmallVec::new(), site });
             }
             Source::Node(of) if matches!(op, IntegerOp::Kept) => return self.output(of, 1, INTEGERS),
             Source::Node(of) => self.tensor(of),
             Source::Integers(of) => self.known[tape.with_integers(of, |node| node.entry) as usize],
         };
         let operands = SmallVec::from_slice(&[operand]);
-        self.act_on_integers(Action { kind: ActionKind::Integers(op), operands, site })
+        self.emit_integer_op(TensorOp { kind: TensorOpKind::Integers(op), operands, site })
     }
 
-    fn act_on_integers(&mut self, action: Action<T>) -> Value {
-        self.code.actions.push(action);
-        self.code.define(Definition::Output((self.code.actions.len() - 1) as u32, 0), INTEGERS)
+    fn emit_integer_op(&mut self, tensor_op: TensorOp<T>) -> ValueId {
+        self.code.tensor_ops.push(tensor_op);
+        self.code.emit(Instruction::Output((self.code.tensor_ops.len() - 1) as u32, 0), INTEGERS)
     }
 
     /// One more result of the operation of a node.
-    fn output(&mut self, of: u32, result: u32, extent: Extent) -> Value {
+    fn output(&mut self, of: u32, result: u32, shape_id: ShapeId) -> ValueId {
         let first = self.known[self.tape.with_node(of, |node| node.entry) as usize];
         match self.code.values[first as usize] {
-            Definition::Output(action, _) => self.code.define(Definition::Output(action, result), extent),
+            Instruction::Output(tensor_op, _) => self.code.emit(Instruction::Output(tensor_op, result), shape_id),
             _ => first,
         }
     }
 
     /// The operands of a node, as tensors of their shapes.
-    fn operands(&mut self, node: &Node<T>) -> SmallVec<[Value; 4]> {
+    fn operands(&mut self, node: &Node<T>) -> SmallVec<[ValueId; 4]> {
         let mut operands = SmallVec::new();
         for input in &node.inputs {
             operands.push(match *input {
@@ -352,7 +353,7 @@ impl<T: Float> Reading<'_, T> {
         operands
     }
 
-    fn input(&mut self, input: &Input<T>) -> Value {
+    fn input(&mut self, input: &Input<T>) -> ValueId {
         match *input {
             Input::Node(slot) => self.known[self.tape.with_node(slot, |node| node.entry) as usize],
             Input::Number(number) => self.constant(number),
@@ -360,7 +361,7 @@ impl<T: Float> Reading<'_, T> {
     }
 
     /// The value of a node as a tensor of its shape.
-    fn tensor(&mut self, slot: u32) -> Value {
+    fn tensor(&mut self, slot: u32) -> ValueId {
         let (entry, shape, site) =
             self.tape.with_node(slot, |node| (node.entry, node.value.shape().clone(), node.site));
         let value = self.known[entry as usize];
@@ -370,21 +371,21 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn filled(&mut self, number: Value, shape: &Shape, site: &'static Location<'static>) -> Value {
-        let extent = self.extent(shape);
-        if let Some(&filled) = self.filled.get(&(number, extent)) {
+    fn filled(&mut self, number: ValueId, shape: &Shape, site: &'static Location<'static>) -> ValueId {
+        let shape_id = self.shape_id(shape);
+        if let Some(&filled) = self.filled.get(&(number, shape_id)) {
             return filled;
         }
         let filled = match self.code.values[number as usize] {
-            Definition::Constant(number) => {
+            Instruction::Constant(number) => {
                 let tensor = Tensor::scalar(number);
                 let tensor = tensor.broadcast_to(shape.clone()).unwrap_or(tensor);
-                Action { kind: ActionKind::Constant(tensor), operands: SmallVec::new(), site }
+                TensorOp { kind: TensorOpKind::Constant(tensor), operands: SmallVec::new(), site }
             }
-            _ => Action { kind: ActionKind::Fill(shape.clone()), operands: SmallVec::from_slice(&[number]), site },
+            _ => TensorOp { kind: TensorOpKind::Fill(shape.clone()), operands: SmallVec::from_slice(&[number]), site },
         };
-        let filled = self.act(filled, Some(shape));
-        self.filled.insert((number, extent), filled);
+        let filled = self.emit_tensor_op(filled, Some(shape));
+        self.filled.insert((number, shape_id), filled);
         filled
     }
 
@@ -398,69 +399,69 @@ impl<T: Float> Reading<'_, T> {
             }
             Subject::Tensor(slot) => {
                 let elements = self.tape.guards().read[&slot].clone();
-                self.guard_tensor(ordinal, slot, Look::Elements(elements));
+                self.guard_tensor(ordinal, slot, Observation::Elements(elements));
             }
             Subject::Integers(slot) => {
                 let (entry, list) = self.tape.with_integers(slot, |node| (node.entry, node.value.list.clone()));
                 let tensor = self.known[entry as usize];
                 if !self.code.is_constant(tensor) {
-                    self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look: Look::Integers(list) });
+                    self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look: Observation::Integers(list) });
                 }
             }
         }
     }
 
-    fn guard_tensor(&mut self, ordinal: u32, slot: u32, look: Look<T>) {
+    fn guard_tensor(&mut self, ordinal: u32, slot: u32, look: Observation<T>) {
         let tensor = self.tensor(slot);
         if !self.code.is_constant(tensor) {
             self.code.tensor_guards.push(TensorGuard { ordinal, tensor, look });
         }
     }
 
-    /// An action and its first result, a number where it has no shape.
-    fn act(&mut self, action: Action<T>, shape: Option<&Shape>) -> Value {
-        let extent = shape.map_or(NUMBER, |shape| self.extent(shape));
-        if let (false, Some(shape)) = (action.kind.is_given(), shape) {
+    /// A tensor op and its first result, a number where it has no shape.
+    fn emit_tensor_op(&mut self, tensor_op: TensorOp<T>, shape: Option<&Shape>) -> ValueId {
+        let shape_id = shape.map_or(NUMBER, |shape| self.shape_id(shape));
+        if let (false, Some(shape)) = (tensor_op.kind.is_given(), shape) {
             self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
         }
-        self.code.actions.push(action);
-        self.code.define(Definition::Output((self.code.actions.len() - 1) as u32, 0), extent)
+        self.code.tensor_ops.push(tensor_op);
+        self.code.emit(Instruction::Output((self.code.tensor_ops.len() - 1) as u32, 0), shape_id)
     }
 
-    fn extent(&mut self, shape: &Shape) -> Extent {
-        if let Some(&extent) = self.extents.get(shape) {
-            return extent;
+    fn shape_id(&mut self, shape: &Shape) -> ShapeId {
+        if let Some(&shape_id) = self.shape_ids.get(shape) {
+            return shape_id;
         }
-        let extent = self.code.shapes.len() as Extent;
+        let shape_id = self.code.shapes.len() as ShapeId;
         self.code.shapes.push(shape.clone());
-        self.extents.insert(shape.clone(), extent);
-        extent
+        self.shape_ids.insert(shape.clone(), shape_id);
+        shape_id
     }
 
-    fn is_number(&self, value: Value) -> bool {
-        self.code.extents[value as usize] == NUMBER
+    fn is_number(&self, value: ValueId) -> bool {
+        self.code.shape_ids[value as usize] == NUMBER
     }
 
-    fn constant(&mut self, number: T) -> Value {
-        self.merged(Key::Constant(number.to_f64().to_bits()), Definition::Constant(number), NUMBER)
+    fn constant(&mut self, number: T) -> ValueId {
+        self.merged(ValueNumber::Constant(number.to_f64().to_bits()), Instruction::Constant(number), NUMBER)
     }
 
     /// The value of an operation: what it simplifies to, or itself, once.
     ///
     /// Every simplification keeps the bits of the value, the sign of a zero too: x·0 is not 0, and x + 0 is x only where x is
     /// not −0. An operand takes the place of the result only where it has its shape.
-    fn operation(&mut self, op: Elementwise, operands: &[Value], extent: Extent) -> Value {
-        use Definition::{Constant, Operation};
+    fn operation(&mut self, op: Elementwise, operands: &[ValueId], shape_id: ShapeId) -> ValueId {
         use Elementwise::{add, div, masked_mul, mul, neg, powi, select, sub};
+        use Instruction::{Constant, Operation};
         let all = [0, 1, 2].map(|k| operands[k.min(operands.len() - 1)]);
         let [x, y, z] = all;
         let [by_x, by_y, _] = all.map(|operand| self.code.values[operand as usize]);
-        let is = |definition: Definition<T>, number: T| match definition {
+        let is = |instruction: Instruction<T>, number: T| match instruction {
             Constant(constant) => constant.to_f64().to_bits() == number.to_f64().to_bits(),
             _ => false,
         };
-        let fits = |value: Value| self.code.extents[value as usize] == extent;
-        let unsigned = |value: Value| self.never_minus_zero.contains(&value);
+        let fits = |value: ValueId| self.code.shape_ids[value as usize] == shape_id;
+        let unsigned = |value: ValueId| self.never_minus_zero.contains(&value);
         if let Some(folded) = self.folded(op, operands) {
             return self.constant(folded);
         }
@@ -469,8 +470,8 @@ impl<T: Float> Reading<'_, T> {
             (select, Constant(c), _) if c == T::ZERO && fits(z) => z,
             (mul, _, b) if is(b, T::ONE) && fits(x) => x,
             (mul, a, _) if is(a, T::ONE) && fits(y) => y,
-            (mul, _, b) if is(b, -T::ONE) && fits(x) => self.operation(neg, &[x], extent),
-            (mul, a, _) if is(a, -T::ONE) && fits(y) => self.operation(neg, &[y], extent),
+            (mul, _, b) if is(b, -T::ONE) && fits(x) => self.operation(neg, &[x], shape_id),
+            (mul, a, _) if is(a, -T::ONE) && fits(y) => self.operation(neg, &[y], shape_id),
             (div | powi, _, b) if is(b, T::ONE) && fits(x) => x,
             (add, _, b) if (is(b, -T::ZERO) || is(b, T::ZERO) && unsigned(x)) && fits(x) => x,
             (sub, _, b) if (is(b, T::ZERO) || is(b, -T::ZERO) && unsigned(x)) && fits(x) => x,
@@ -478,26 +479,26 @@ impl<T: Float> Reading<'_, T> {
             (masked_mul, _, b) if is(b, T::ONE) && unsigned(x) && fits(x) => x,
             (masked_mul, a, _) if is(a, T::ONE) && unsigned(y) && fits(y) => y,
             (neg, Operation(neg, [z, ..]), _) => z,
-            (add, _, Operation(neg, [z, ..])) => self.operation(sub, &[x, z], extent),
-            (add, Operation(neg, [z, ..]), _) => self.operation(sub, &[y, z], extent),
-            (sub, _, Operation(neg, [z, ..])) => self.operation(add, &[x, z], extent),
-            (add | mul | masked_mul, ..) if x > y => self.merged_operation(op, [y, x, x], extent),
-            _ => self.merged_operation(op, all, extent),
+            (add, _, Operation(neg, [z, ..])) => self.operation(sub, &[x, z], shape_id),
+            (add, Operation(neg, [z, ..]), _) => self.operation(sub, &[y, z], shape_id),
+            (sub, _, Operation(neg, [z, ..])) => self.operation(add, &[x, z], shape_id),
+            (add | mul | masked_mul, ..) if x > y => self.merged_operation(op, [y, x, x], shape_id),
+            _ => self.merged_operation(op, all, shape_id),
         }
     }
 
     /// The value of an operation on constants.
-    fn folded(&self, op: Elementwise, operands: &[Value]) -> Option<T> {
+    fn folded(&self, op: Elementwise, operands: &[ValueId]) -> Option<T> {
         let mut numbers: SmallVec<[T; 3]> = SmallVec::new();
         for &operand in operands {
-            let Definition::Constant(number) = self.code.values[operand as usize] else { return None };
+            let Instruction::Constant(number) = self.code.values[operand as usize] else { return None };
             numbers.push(number);
         }
         Some(op.at(&numbers))
     }
 
-    fn merged_operation(&mut self, op: Elementwise, operands: [Value; 3], extent: Extent) -> Value {
-        let value = self.merged(Key::Operation(op, operands), Definition::Operation(op, operands), extent);
+    fn merged_operation(&mut self, op: Elementwise, operands: [ValueId; 3], shape_id: ShapeId) -> ValueId {
+        let value = self.merged(ValueNumber::Operation(op, operands), Instruction::Operation(op, operands), shape_id);
         if self.has_no_minus_zero(op, operands) {
             self.never_minus_zero.insert(value);
         }
@@ -505,10 +506,10 @@ impl<T: Float> Reading<'_, T> {
     }
 
     /// Whether an operation never makes −0: a sum does only of two.
-    fn has_no_minus_zero(&self, op: Elementwise, [x, y, z]: [Value; 3]) -> bool {
+    fn has_no_minus_zero(&self, op: Elementwise, [x, y, z]: [ValueId; 3]) -> bool {
         use Elementwise::{abs, add, eq, exp, ge, gt, le, lt, masked_mul, ne, select, square, sub};
-        let unsigned = |value: Value| match self.code.values[value as usize] {
-            Definition::Constant(number) => number != T::ZERO || T::ONE / number > T::ZERO,
+        let unsigned = |value: ValueId| match self.code.values[value as usize] {
+            Instruction::Constant(number) => number != T::ZERO || T::ONE / number > T::ZERO,
             _ => self.never_minus_zero.contains(&value),
         };
         match op {
@@ -520,14 +521,14 @@ impl<T: Float> Reading<'_, T> {
         }
     }
 
-    fn merged(&mut self, key: Key, definition: Definition<T>, extent: Extent) -> Value {
+    fn merged(&mut self, key: ValueNumber, instruction: Instruction<T>, shape_id: ShapeId) -> ValueId {
         if let Some(&place) = self.merged.get(&key) {
             return place;
         }
-        if let (Definition::Operation(..), Some(shape)) = (definition, self.code.shapes.get(extent as usize)) {
+        if let (Instruction::Operation(..), Some(shape)) = (instruction, self.code.shapes.get(shape_id as usize)) {
             self.code.recorded_bytes += shape.len().saturating_mul(size_of::<T>());
         }
-        let place = self.code.define(definition, extent);
+        let place = self.code.emit(instruction, shape_id);
         self.merged.insert(key, place);
         place
     }

@@ -6,75 +6,75 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::float::Float;
-use crate::program::ir::{Code, Definition, Value};
-use crate::program::schedule::{Groups, Together};
+use crate::program::ir::{Code, Instruction, ValueId};
+use crate::program::schedule::{OperationGroup, ScheduledGroups};
 
 /// No slot, or no reader.
 const NONE: u32 = u32::MAX;
 
-/// The slots of a plan.
-pub(in crate::program) struct Layout {
+/// The slots of a schedule.
+pub(in crate::program) struct SlotAssignment {
     /// By value.
     pub slots: Vec<u32>,
     /// The constants that somebody reads.
-    pub constants: Vec<Value>,
+    pub constants: Vec<ValueId>,
     /// The slots below are uniform.
     pub uniform: u32,
     /// Slots lie below.
     pub top: u32,
 }
 
-impl Layout {
+impl SlotAssignment {
     /// Of the inputs, the first `shared` are.
-    pub fn new<T: Float>(code: &Code<T>, inputs: u32, shared: u32, groups: &Groups) -> Self {
+    pub fn new<T: Float>(code: &Code<T>, inputs: u32, shared: u32, groups: &ScheduledGroups) -> Self {
         let mut slots = vec![NONE; code.values.len()];
         let last = last_readers(code, groups);
         let mut constants = Vec::new();
         let mut top = shared;
-        for (value, definition) in code.values.iter().enumerate() {
-            match *definition {
-                Definition::Input(place) if place < shared => slots[value] = place,
-                Definition::Constant(_) if last[value] != NONE => {
+        for (value, instruction) in code.values.iter().enumerate() {
+            match *instruction {
+                Instruction::Input(place) if place < shared => slots[value] = place,
+                Instruction::Constant(_) if last[value] != NONE => {
                     slots[value] = top;
-                    constants.push(value as Value);
+                    constants.push(value as ValueId);
                     top += 1;
                 }
                 _ => {}
             }
         }
-        let mut placing = Placing { slots, last, readers: 0, room: Room::above(top) };
+        let mut placing = SlotAllocator { slots, last, readers: 0, room: FreeSlots::above(top) };
         groups.once.iter().for_each(|group| placing.group(group));
 
         let uniform = placing.room.top;
         let first = uniform - shared;
-        for (value, definition) in code.values.iter().enumerate() {
-            match *definition {
-                Definition::Input(place) if place >= shared => placing.slots[value] = first + place,
+        for (value, instruction) in code.values.iter().enumerate() {
+            match *instruction {
+                Instruction::Input(place) if place >= shared => placing.slots[value] = first + place,
                 _ => {}
             }
         }
-        placing.room = Room::above(first + inputs);
+        placing.room = FreeSlots::above(first + inputs);
         groups.guards.iter().for_each(|group| placing.group(group));
-        for stretch in &groups.stretches {
-            stretch.groups.iter().for_each(|group| placing.group(group));
-            placing.read(stretch.summed());
+        for window in &groups.windows {
+            window.groups.iter().for_each(|group| placing.group(group));
+            placing.read(window.summed());
         }
-        Layout { slots: placing.slots, constants, uniform, top: placing.room.top }
+        SlotAssignment { slots: placing.slots, constants, uniform, top: placing.room.top }
     }
 }
 
 /// The reader that reads a value last, of all groups and sums in their order; a number behind all for results and guards.
-fn last_readers<T: Float>(code: &Code<T>, groups: &Groups) -> Vec<u32> {
+fn last_readers<T: Float>(code: &Code<T>, groups: &ScheduledGroups) -> Vec<u32> {
     let mut last = vec![NONE; code.values.len()];
     let mut readers = 0;
-    let mut read = |values: &mut dyn Iterator<Item = Value>| {
+    let mut read = |values: &mut dyn Iterator<Item = ValueId>| {
         values.for_each(|value| last[value as usize] = readers);
         readers += 1;
     };
     groups.once.iter().chain(&groups.guards).for_each(|group| read(&mut group.operands()));
-    for stretch in &groups.stretches {
-        stretch.groups.iter().for_each(|group| read(&mut group.operands()));
-        read(&mut stretch.summed());
+    for window in &groups.windows {
+        window.groups.iter().for_each(|group| read(&mut group.operands()));
+        read(&mut window.summed());
     }
     read(&mut code.guards.iter().map(|guard| guard.comparison));
     read(&mut groups.results(code));
@@ -82,16 +82,16 @@ fn last_readers<T: Float>(code: &Code<T>, groups: &Groups) -> Vec<u32> {
 }
 
 /// A layout in the making.
-struct Placing {
+struct SlotAllocator {
     slots: Vec<u32>,
     last: Vec<u32>,
     /// How many have read.
     readers: u32,
-    room: Room,
+    room: FreeSlots,
 }
 
-impl Placing {
-    fn group(&mut self, group: &Together) {
+impl SlotAllocator {
+    fn group(&mut self, group: &OperationGroup) {
         let first = self.room.take(group.results.len() as u32);
         for (&value, slot) in group.results.iter().zip(first..) {
             self.slots[value as usize] = slot;
@@ -100,7 +100,7 @@ impl Placing {
     }
 
     /// Gives up the slots of what is read for the last time.
-    fn read(&mut self, values: impl Iterator<Item = Value>) {
+    fn read(&mut self, values: impl Iterator<Item = ValueId>) {
         for value in values.map(|value| value as usize) {
             if self.last[value] == self.readers {
                 self.last[value] = NONE;
@@ -112,23 +112,23 @@ impl Placing {
 }
 
 /// Slots to be taken and given back.
-struct Room {
+struct FreeSlots {
     /// What lies below is never given back.
     bottom: u32,
     /// Slots lie below.
     top: u32,
-    /// Unused stretches: where they start, how long they are.
+    /// Unused runs of slots: where they start, how long they are.
     free: BTreeMap<u32, u32>,
     /// The same by length.
     by_len: BTreeSet<(u32, u32)>,
 }
 
-impl Room {
+impl FreeSlots {
     fn above(bottom: u32) -> Self {
-        Room { bottom, top: bottom, free: BTreeMap::new(), by_len: BTreeSet::new() }
+        FreeSlots { bottom, top: bottom, free: BTreeMap::new(), by_len: BTreeSet::new() }
     }
 
-    /// Consecutive slots: the shortest unused stretch that is long enough, or new ones.
+    /// Consecutive slots: the shortest unused run that is long enough, or new ones.
     fn take(&mut self, len: u32) -> u32 {
         let Some(&(room, start)) = self.by_len.range((len, 0)..).next() else {
             self.top += len;

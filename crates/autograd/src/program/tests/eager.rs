@@ -105,7 +105,7 @@ fn two_paths_in_turn_are_both_replayed() -> Result<()> {
     assert_adds_up(report, 1001);
     assert!(report.paths == 2 && report.hits > 500, "{report}");
     // What followed a path before is tried first.
-    assert!(report.strayed < 100, "{report}");
+    assert!(report.side_exits < 100, "{report}");
     Ok(())
 }
 

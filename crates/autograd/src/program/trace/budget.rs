@@ -9,7 +9,7 @@ use crate::float::Float;
 use crate::kernel::replay::LANES;
 use crate::ops::Op;
 use crate::program::report::EagerReason;
-use crate::program::trace::cache::{KINDS, Kind};
+use crate::program::trace::cache::{RESULT_KINDS, ResultKind};
 use crate::tape::{Node, Tape};
 
 /// An operation on numbers on a plain tape, recorded or swept; the other costs are measured against it.
@@ -66,21 +66,21 @@ const MOST_FAILURES: u32 = 10;
 
 /// How many operations a recording has. Its arguments are none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::program) struct Size {
+pub(in crate::program) struct TraceSize {
     pub numbers: u64,
     pub tensors: u64,
 }
 
-impl Size {
+impl TraceSize {
     pub fn of<T: Float>(tape: &Tape<T>) -> Self {
         let is_operation = |node: &&Node<T>| !matches!(node.op, Op::Leaf | Op::Constant | Op::Kept);
         let tensors = tape.nodes().iter().filter(is_operation).count() as u64;
-        Size { numbers: (tape.len() - tape.node_count()) as u64, tensors }
+        TraceSize { numbers: (tape.len() - tape.node_count()) as u64, tensors }
     }
 
     /// Without some operations on numbers.
     pub fn without(self, numbers: usize) -> Self {
-        Size { numbers: self.numbers.saturating_sub(numbers as u64), ..self }
+        TraceSize { numbers: self.numbers.saturating_sub(numbers as u64), ..self }
     }
 
     /// What it takes on a plain tape, recorded or swept once.
@@ -91,7 +91,7 @@ impl Size {
 
 /// What a run on a plain tape costs, of a function with derivatives by recorded sweeps up to the whole, and so many sweeps over
 /// that on numbers.
-pub(in crate::program) fn eager(function: Size, whole: Size, sweeps: u64) -> u64 {
+pub(in crate::program) fn eager(function: TraceSize, whole: TraceSize, sweeps: u64) -> u64 {
     let recorded = (whole.numbers - function.numbers) * (RECORDED - OPERATION);
     RUN + whole.cost() * (1 + sweeps) + recorded
 }
@@ -112,14 +112,21 @@ pub(in crate::program) struct Costs {
 impl Costs {
     /// Of a function, whose derivative has so many rows if it is asked for all, and of code that came from so many operations,
     /// of which some are left in groups.
-    pub fn of_numbers(kind: Kind, function: Size, rows: usize, [recorded, left, groups]: [usize; 3]) -> Self {
+    pub fn of_numbers(
+        kind: ResultKind,
+        function: TraceSize,
+        rows: usize,
+        [recorded, left, groups]: [usize; 3],
+    ) -> Self {
         let recorded = recorded as u64;
         let eager = match kind {
-            Kind::Value => function.cost(),
-            Kind::Jacobian => function.cost() * (1 + rows as u64),
+            ResultKind::Value => function.cost(),
+            ResultKind::Jacobian => function.cost() * (1 + rows as u64),
             // A recorded sweep, or several.
-            Kind::Hvp | Kind::Hessian => recorded.max(function.numbers) * OPERATION,
-            Kind::Gradient | Kind::Jvp | Kind::Sum | Kind::Weighted | Kind::Params => 2 * function.cost(),
+            ResultKind::Hvp | ResultKind::Hessian => recorded.max(function.numbers) * OPERATION,
+            ResultKind::Gradient | ResultKind::Jvp | ResultKind::Sum | ResultKind::Weighted | ResultKind::Params => {
+                2 * function.cost()
+            }
         };
         let replay = groups as u64 * GROUP + left as u64 * IN_GROUP;
         Costs { recording: recorded * RECORDING, eager: eager + RUN, replay, on_tensors: false }
@@ -129,10 +136,14 @@ impl Costs {
 impl Costs {
     /// As [`of_numbers`](Self::of_numbers), of code that runs in so many steps; `groups` are those within steps on numbers.
     /// `whole` is the function with its derivatives. A replay does nothing that the tape does not do, too.
-    pub fn of_tensors(kind: Kind, [function, whole]: [Size; 2], [recorded, left, steps, groups]: [usize; 4]) -> Self {
+    pub fn of_tensors(
+        kind: ResultKind,
+        [function, whole]: [TraceSize; 2],
+        [recorded, left, steps, groups]: [usize; 4],
+    ) -> Self {
         let numbers = Self::of_numbers(kind, function, 1, [recorded, left, groups]);
         let eager = match kind {
-            Kind::Hvp | Kind::Hessian => whole.cost().max(function.cost()) + RUN,
+            ResultKind::Hvp | ResultKind::Hessian => whole.cost().max(function.cost()) + RUN,
             _ => numbers.eager,
         };
         let recording = numbers.recording + whole.tensors * (RECORDING_ON_TENSORS - RECORDING);
@@ -147,7 +158,7 @@ impl Costs {
 }
 
 /// What a program has earned and spent.
-pub(in crate::program) struct Account {
+pub(in crate::program) struct Budget {
     credit: i64,
     /// More is not saved.
     most: i64,
@@ -155,7 +166,7 @@ pub(in crate::program) struct Account {
     doubts: u32,
     slack: u64,
     /// Of the last recording of each kind.
-    known: [Option<Costs>; KINDS],
+    known: [Option<Costs>; RESULT_KINDS],
     /// Why the last run on the tape was one.
     pub why: Option<EagerReason>,
     /// What is done whatever it costs.
@@ -172,29 +183,29 @@ pub(crate) enum Forced {
     Run,
 }
 
-impl Default for Account {
+impl Default for Budget {
     fn default() -> Self {
-        Account {
+        Budget {
             credit: INITIAL,
             most: INITIAL,
             doubts: 0,
             slack: SLACK,
-            known: [None; KINDS],
+            known: [None; RESULT_KINDS],
             why: None,
             forced: None,
         }
     }
 }
 
-impl Account {
+impl Budget {
     /// Whether nothing of this kind has been recorded.
-    pub fn is_first(&self, kind: Kind) -> bool {
+    pub fn is_first(&self, kind: ResultKind) -> bool {
         self.known[kind as usize].is_none()
     }
 
     /// Notes a recording. The first of a kind must be, and with it comes what another one like it costs, for a path that comes
     /// often; of tensors no more than that, since replays of them earn little. Whether others are used is doubted.
-    pub fn record(&mut self, kind: Kind, costs: Costs) -> bool {
+    pub fn record(&mut self, kind: ResultKind, costs: Costs) -> bool {
         let cost = costs.recording as i64;
         let is_first = self.known[kind as usize].replace(costs).is_none();
         match (is_first, costs.on_tensors) {
@@ -229,13 +240,13 @@ impl Account {
     }
 
     /// Whether a path or form that is met for the first time is recorded.
-    pub fn records_at_once(&self, kind: Kind) -> bool {
+    pub fn records_at_once(&self, kind: ResultKind) -> bool {
         let cost = self.known[kind as usize].map_or(0, |costs| costs.recording as i64);
         self.doubts < DOUBTS && AT_ONCE * cost <= self.credit
     }
 
     /// What it takes to record one that has run so often on the tape, and costs so much there, if that is worth it now.
-    pub fn records_by_now(&self, kind: Kind, runs: u64, eager: u64) -> Option<u64> {
+    pub fn records_by_now(&self, kind: ResultKind, runs: u64, eager: u64) -> Option<u64> {
         // Another path is longer or shorter than the last one that was recorded.
         let scale = |costs: Costs| (costs.recording as f64 * eager as f64 / costs.eager as f64) as u64;
         let cost = self.known[kind as usize].map_or(0, scale);
@@ -252,13 +263,13 @@ pub(in crate::program) struct Pause {
 
 impl Pause {
     /// Whether a replay that costs so much may be tried now.
-    pub fn is_over(&mut self, account: &Account, cost: u64) -> bool {
+    pub fn is_over(&mut self, budget: &Budget, cost: u64) -> bool {
         match self.runs.checked_sub(1) {
             Some(rest) => {
                 self.runs = rest;
                 false
             }
-            None => self.failures == 0 || account.can_pay(cost),
+            None => self.failures == 0 || budget.can_pay(cost),
         }
     }
 
@@ -325,32 +336,34 @@ mod tests {
     fn what_is_spent_has_been_earned() {
         let costs = Costs { recording: 100_000, eager: 1000, replay: 200, on_tensors: false };
         for seed in 1..50_u64 {
-            let (mut account, mut pause, mut state) = (Account::default(), Pause::default(), seed);
-            account.record(Kind::Value, costs);
+            let (mut budget, mut pause, mut state) = (Budget::default(), Pause::default(), seed);
+            budget.record(ResultKind::Value, costs);
             let (mut spent, mut on_tape) = (0, 0);
             for run in 0..5000_u64 {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let fits = (state >> 33) % 64 < seed;
                 on_tape += costs.eager;
-                let tried = pause.is_over(&account, costs.replay);
+                let tried = pause.is_over(&budget, costs.replay);
                 if tried && fits {
-                    account.run(1, costs.eager, costs.replay);
+                    budget.run(1, costs.eager, costs.replay);
                     pause.succeed();
                     spent += costs.replay;
                     continue;
                 }
                 if tried {
-                    account.waste(costs.replay);
+                    budget.waste(costs.replay);
                     pause.fail();
                     spent += costs.replay;
                 }
-                match account.records_at_once(Kind::Value) || account.records_by_now(Kind::Value, run, 1000).is_some() {
+                match budget.records_at_once(ResultKind::Value)
+                    || budget.records_by_now(ResultKind::Value, run, 1000).is_some()
+                {
                     true => {
-                        account.record(Kind::Value, costs);
+                        budget.record(ResultKind::Value, costs);
                         spent += costs.recording + costs.replay;
                     }
                     false => {
-                        account.run(1, costs.eager, costs.eager);
+                        budget.run(1, costs.eager, costs.eager);
                         spent += costs.eager;
                     }
                 }
@@ -362,21 +375,21 @@ mod tests {
 
     #[test]
     fn waits_double_until_inputs_are_regular_again() {
-        let (account, mut pause) = (Account::default(), Pause::default());
+        let (budget, mut pause) = (Budget::default(), Pause::default());
         let mut tries = Vec::new();
         for run in 0..100 {
-            if pause.is_over(&account, 1) {
+            if pause.is_over(&budget, 1) {
                 tries.push(run);
                 pause.fail();
             }
         }
         assert_eq!(tries, [0, 2, 6, 14, 30, 62]);
-        let runs = (0..100).take_while(|_| !pause.is_over(&account, 1)).inspect(|_| ()).count();
+        let runs = (0..100).take_while(|_| !pause.is_over(&budget, 1)).inspect(|_| ()).count();
         assert!(runs > 20);
         pause.fail();
         let runs = std::iter::repeat_with(|| {
             pause.shorten();
-            pause.is_over(&account, 1)
+            pause.is_over(&budget, 1)
         });
         assert!(runs.take_while(|over| !over).count() < 8);
     }

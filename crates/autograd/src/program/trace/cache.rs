@@ -7,16 +7,16 @@ mod tree;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
-use crate::program::execution::executable::{Body, Ready, Run};
+use crate::program::execution::executable::{CompiledPath, Executable, NumberExecutable};
 use crate::program::ir::Code;
 use crate::program::report::EagerReason;
-use crate::program::trace::budget::{Account, Pause, Seen, Size};
-use crate::program::trace::cache::tree::{Outcome, Tree};
+use crate::program::trace::budget::{Budget, Pause, Seen, TraceSize};
+use crate::program::trace::cache::tree::{Outcome, OutcomeTree};
 use crate::program::{Data, Report};
 use crate::tape::Guards;
 pub(in crate::program) use choice::Choice;
 pub(in crate::program) use single::Again;
-pub(in crate::program) use together::{Begun, Rerun, Strays};
+pub(in crate::program) use together::{Begun, Rerun, SideExits};
 
 /// So many paths are kept; beyond, the one that was not used for longest goes.
 const MOST: usize = 64;
@@ -26,7 +26,7 @@ pub(in crate::program) const MOST_BYTES: usize = 64 << 20;
 
 /// What a path can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) enum Kind {
+pub(in crate::program) enum ResultKind {
     Value,
     /// The gradient, then the value.
     Gradient,
@@ -46,17 +46,20 @@ pub(in crate::program) enum Kind {
     Params,
 }
 
-pub(in crate::program) const KINDS: usize = 9;
+pub(in crate::program) const RESULT_KINDS: usize = 9;
 
-impl Kind {
+impl ResultKind {
     /// Whether a value and one sweep over its recording are all that is needed.
     fn is_of_first_order(self) -> bool {
-        matches!(self, Kind::Value | Kind::Gradient | Kind::Sum | Kind::Weighted | Kind::Params)
+        matches!(
+            self,
+            ResultKind::Value | ResultKind::Gradient | ResultKind::Sum | ResultKind::Weighted | ResultKind::Params
+        )
     }
 }
 
 /// A function recorded at one input.
-pub(in crate::program) struct Recording<T: Float> {
+pub(in crate::program) struct Trace<T: Float> {
     /// How comparisons came out, in the order of execution.
     pub outcomes: Vec<Outcome>,
     /// How many numbers, tensors and integers it takes.
@@ -64,9 +67,9 @@ pub(in crate::program) struct Recording<T: Float> {
     /// Where the results are to be summed over many inputs: how many of the first numbers these share.
     pub shared: Option<usize>,
     /// How many operations the function has, without its derivatives.
-    pub function: Size,
+    pub function: TraceSize,
     /// And with them.
-    pub whole: Size,
+    pub whole: TraceSize,
     /// How many rows a derivative has that is asked for in full.
     pub rows: usize,
     pub code: Code<T>,
@@ -87,46 +90,52 @@ pub(in crate::program) struct Targets {
 }
 
 /// A function, to be recorded or to be run on a plain tape.
-pub(in crate::program) trait Function<T: Float> {
+pub(in crate::program) trait TracedFunction<T: Float> {
     /// Records it at some numbers.
-    fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>>;
+    fn record(&mut self, kind: ResultKind, numbers: &[T]) -> Result<Trace<T>>;
 
     /// Runs it at some numbers.
-    fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, targets: &mut Targets) -> Result<Ran>;
+    fn run(
+        &mut self,
+        kind: ResultKind,
+        numbers: &[T],
+        results: &mut Data<T>,
+        targets: &mut Targets,
+    ) -> Result<EagerRun>;
 }
 
 /// A run on a plain tape.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::program) struct Ran {
+pub(in crate::program) struct EagerRun {
     pub cost: u64,
     /// Equal for runs on the same path, and nearly always another for those on others.
     pub signature: u64,
 }
 
 /// One path.
-struct Path<T: Float> {
-    runs: [Option<Run<T>>; KINDS],
+struct CachedPath<T: Float> {
+    runs: [Option<CompiledPath<T>>; RESULT_KINDS],
     /// When it was used last.
     used: u64,
     /// The path that followed it the last time.
     next: usize,
 }
 
-pub(in crate::program) struct Paths<T: Float> {
+pub(in crate::program) struct PathCache<T: Float> {
     /// Places of paths that were forgotten are empty.
-    paths: Vec<Option<Path<T>>>,
-    tree: Tree,
+    paths: Vec<Option<CachedPath<T>>>,
+    tree: OutcomeTree,
     /// The path of the last input, by what was asked for: derivatives may have comparisons of their own.
-    last: [usize; KINDS],
-    pauses: [Pause; KINDS],
+    last: [usize; RESULT_KINDS],
+    pauses: [Pause; RESULT_KINDS],
     /// What it costs to record the path of the last input, if it ran on the tape and has come so often that this is worth it.
-    due: [Option<u64>; KINDS],
+    due: [Option<u64>; RESULT_KINDS],
     seen: Seen,
     /// Room for one of many inputs.
     alone: Data<T>,
     results: Data<T>,
     /// The path that gave the last results.
-    taken: Option<(usize, Kind)>,
+    taken: Option<(usize, ResultKind)>,
     /// What tensors among results are for that no path gave.
     targets: Targets,
     clock: u64,
@@ -139,7 +148,7 @@ struct Counts {
     hits: usize,
     recordings: usize,
     eager: usize,
-    strayed: usize,
+    side_exits: usize,
     forgotten: usize,
 }
 
@@ -155,14 +164,14 @@ impl Targets {
     }
 }
 
-impl<T: Float> Default for Paths<T> {
+impl<T: Float> Default for PathCache<T> {
     fn default() -> Self {
-        Paths {
+        PathCache {
             paths: Vec::new(),
-            tree: Tree::default(),
-            last: [0; KINDS],
-            pauses: [Pause::default(); KINDS],
-            due: [None; KINDS],
+            tree: OutcomeTree::default(),
+            last: [0; RESULT_KINDS],
+            pauses: [Pause::default(); RESULT_KINDS],
+            due: [None; RESULT_KINDS],
             seen: Seen::default(),
             alone: Data::default(),
             results: Data::default(),
@@ -174,7 +183,7 @@ impl<T: Float> Default for Paths<T> {
     }
 }
 
-impl<T: Float> Paths<T> {
+impl<T: Float> PathCache<T> {
     /// The results of the last run.
     pub fn results(&self) -> &Data<T> {
         &self.results
@@ -191,20 +200,20 @@ impl<T: Float> Paths<T> {
         taken.map_or(&self.targets, |run| &run.targets)
     }
 
-    fn code(&self, at: usize, kind: Kind) -> Option<&Run<T>> {
+    fn code(&self, at: usize, kind: ResultKind) -> Option<&CompiledPath<T>> {
         self.paths.get(at)?.as_ref()?.runs[kind as usize].as_ref()
     }
 
     /// Notes inputs that stayed on a path, of so many that ran together.
-    fn count_held(&mut self, kind: Kind, at: usize, held: usize, together: usize, account: &mut Account) {
+    fn count_held(&mut self, kind: ResultKind, at: usize, held: usize, together: usize, budget: &mut Budget) {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
         let Some(run) = path.and_then(|path| path.runs[kind as usize].as_mut()).filter(|_| held > 0) else { return };
-        account.run(held, run.costs.eager, run.costs.in_lanes(together));
+        budget.run(held, run.costs.eager, run.costs.in_lanes(together));
         // The first is the one that it was recorded for.
         self.counts.hits += held - usize::from(run.uses == 0);
         run.uses += held;
         if run.uses > 1 && std::mem::take(&mut run.is_doubted) {
-            account.use_again();
+            budget.use_again();
         }
         self.touch(at);
     }
@@ -212,24 +221,24 @@ impl<T: Float> Paths<T> {
     /// Runs the function on a plain tape, of one kind instead of another.
     pub fn run_eagerly(
         &mut self,
-        (kind, instead): (Kind, Kind),
+        (kind, instead): (ResultKind, ResultKind),
         numbers: &[T],
         reason: EagerReason,
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<()> {
         self.taken = None;
-        let Ran { cost, signature } = function.run(kind, numbers, &mut self.results, &mut self.targets)?;
+        let EagerRun { cost, signature } = function.run(kind, numbers, &mut self.results, &mut self.targets)?;
         self.counts.eager += 1;
-        account.why = Some(reason);
-        account.run(1, cost, cost);
+        budget.why = Some(reason);
+        budget.run(1, cost, cost);
         if matches!(reason, EagerReason::Irregular | EagerReason::Rare) {
-            let signature = signature.wrapping_mul(KINDS as u64).wrapping_add(instead as u64);
+            let signature = signature.wrapping_mul(RESULT_KINDS as u64).wrapping_add(instead as u64);
             let count = self.seen.add(signature);
             if count > 1 {
                 self.pauses[instead as usize].shorten();
             }
-            if let Some(cost) = account.records_by_now(instead, count, cost) {
+            if let Some(cost) = budget.records_by_now(instead, count, cost) {
                 self.seen.forget(signature);
                 self.due[instead as usize] = Some(cost);
             }
@@ -240,10 +249,10 @@ impl<T: Float> Paths<T> {
     /// Records the path of the input, with code for `kind`.
     pub fn record(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         numbers: &[T],
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<usize> {
         let recording = function.record(kind, numbers)?;
         self.counts.recordings += 1;
@@ -251,8 +260,8 @@ impl<T: Float> Paths<T> {
             Some(at) => at,
             None => self.add(&recording.outcomes),
         };
-        let mut run = Run::new(kind, recording);
-        run.is_doubted = account.record(kind, run.costs);
+        let mut run = CompiledPath::new(kind, recording);
+        run.is_doubted = budget.record(kind, run.costs);
         if let Some(path) = &mut self.paths[at] {
             path.runs[kind as usize] = Some(run);
         }
@@ -273,7 +282,7 @@ impl<T: Float> Paths<T> {
     /// A new path.
     fn add(&mut self, outcomes: &[Outcome]) -> usize {
         let at = self.paths.iter().position(Option::is_none).unwrap_or(self.paths.len());
-        let path = Path { runs: [const { None }; KINDS], used: 0, next: at };
+        let path = CachedPath { runs: [const { None }; RESULT_KINDS], used: 0, next: at };
         match self.paths.get_mut(at) {
             Some(place) => *place = Some(path),
             None => self.paths.push(Some(path)),
@@ -294,11 +303,11 @@ impl<T: Float> Paths<T> {
         }
     }
 
-    fn kept(&self) -> impl Iterator<Item = &Path<T>> {
+    fn kept(&self) -> impl Iterator<Item = &CachedPath<T>> {
         self.paths.iter().flatten()
     }
 
-    fn runs(&self) -> impl Iterator<Item = &Run<T>> {
+    fn runs(&self) -> impl Iterator<Item = &CompiledPath<T>> {
         self.kept().flat_map(|path| path.runs.iter().flatten())
     }
 
@@ -308,7 +317,7 @@ impl<T: Float> Paths<T> {
 
     /// The memory that the paths take.
     pub fn bytes(&self) -> usize {
-        self.tree.bytes() + self.runs().map(Run::bytes).sum::<usize>()
+        self.tree.bytes() + self.runs().map(CompiledPath::bytes).sum::<usize>()
     }
 
     /// Whether nothing has been recorded, or all is forgotten.
@@ -317,7 +326,7 @@ impl<T: Float> Paths<T> {
     }
 
     #[track_caller]
-    fn run_at(&mut self, at: usize, kind: Kind) -> Result<&mut Run<T>> {
+    fn run_at(&mut self, at: usize, kind: ResultKind) -> Result<&mut CompiledPath<T>> {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
         match path.and_then(|path| path.runs[kind as usize].as_mut()) {
             Some(run) => Ok(run),
@@ -326,28 +335,28 @@ impl<T: Float> Paths<T> {
     }
 
     /// The code of a path that has some for `kind`, to run in lanes, if there are no tensors in it.
-    pub fn in_lanes(&self, at: usize, kind: Kind) -> Option<&Ready<T>> {
+    pub fn in_lanes(&self, at: usize, kind: ResultKind) -> Option<&NumberExecutable<T>> {
         match &self.code(at, kind)?.body {
-            Body::Numbers(ready) => Some(ready),
-            Body::Tensors(_) => None,
+            Executable::Numbers(ready) => Some(ready),
+            Executable::Tensors(_) => None,
         }
     }
 
     /// # Errors
     /// As [`in_lanes`](Self::in_lanes) has none.
     #[track_caller]
-    pub fn must_run_in_lanes(&self, at: usize, kind: Kind) -> Result<&Ready<T>> {
+    pub fn must_run_in_lanes(&self, at: usize, kind: ResultKind) -> Result<&NumberExecutable<T>> {
         self.in_lanes(at, kind).ok_or_else(|| not_replayable("it computes with tensors, which do not run in lanes"))
     }
 
     /// The path of the last input, if it has code for `kind`.
-    pub fn known(&self, kind: Kind) -> Option<usize> {
+    pub fn known(&self, kind: ResultKind) -> Option<usize> {
         let last = self.last[kind as usize];
         self.code(last, kind).map(|_| last)
     }
 
     pub fn report(&self) -> Report {
-        let Counts { hits, recordings, eager, strayed, forgotten } = self.counts;
+        let Counts { hits, recordings, eager, side_exits, forgotten } = self.counts;
         let paths = self.count_paths();
         let kept = Report {
             forms: usize::from(paths > 0),
@@ -356,7 +365,7 @@ impl<T: Float> Paths<T> {
             misses: recordings + eager,
             recordings,
             eager,
-            strayed,
+            side_exits,
             forgotten,
             ..Report::default()
         };

@@ -16,8 +16,8 @@ use crate::gradients::Gradients;
 use crate::program::Recorded;
 use crate::program::compiled::compiled;
 use crate::program::data::{Data, Ends, Parts, Varies, put, release, variables};
-use crate::program::trace::budget::{Size, eager};
-use crate::program::trace::cache::{Kind, Ran, Targets};
+use crate::program::trace::budget::{TraceSize, eager};
+use crate::program::trace::cache::{EagerRun, ResultKind, Targets};
 use crate::program::trace::record::{Prelude, dot, gradient, same_count, sum, tracked};
 use crate::reverse::{Seed, recorded};
 use crate::scalar::Scalar;
@@ -31,8 +31,8 @@ const SAMPLES: usize = 64;
 const SPARSE: usize = 16;
 
 /// What is asked of a function at some arguments.
-pub(in crate::program) struct Asked<'r, T: Float> {
-    pub kind: Kind,
+pub(in crate::program) struct EagerRequest<'r, T: Float> {
+    pub kind: ResultKind,
     pub varies: &'r Varies,
     /// The arguments, and behind them a direction or weights.
     pub data: Parts<'r, T>,
@@ -41,8 +41,8 @@ pub(in crate::program) struct Asked<'r, T: Float> {
 }
 
 /// What is to be run.
-pub(in crate::program) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
-    pub asked: Asked<'r, T>,
+pub(in crate::program) struct EagerCall<'r, 'f, T: Float, X: Inputs<T> + 'f> {
+    pub asked: EagerRequest<'r, T>,
     /// How many results there are, once that is known.
     pub count: &'r mut Option<usize>,
     pub prelude: &'r Prelude<'r, T>,
@@ -51,9 +51,9 @@ pub(in crate::program) struct Once<'r, 'f, T: Float, X: Inputs<T> + 'f> {
     pub site: &'static Location<'static>,
 }
 
-impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
+impl<'f, T: Float, X: Inputs<T> + 'f> EagerCall<'_, 'f, T, X> {
     /// Runs the function on a tape, which is empty afterwards and keeps its memory. The arguments are put into `form`.
-    pub fn run(self, tape: &mut Tape<T>, form: &mut X, out: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
+    pub fn run(self, tape: &mut Tape<T>, form: &mut X, out: &mut Data<T>, targets: &mut Targets) -> Result<EagerRun> {
         tape.clear();
         out.clear();
         put(form, self.asked.data);
@@ -64,7 +64,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
         done
     }
 
-    fn run_on(self, tape: &Tape<T>, form: &X, out: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
+    fn run_on(self, tape: &Tape<T>, form: &X, out: &mut Data<T>, targets: &mut Targets) -> Result<EagerRun> {
         let handles = form.record(tape);
         let arguments = tape.len();
         (self.prelude)(tape);
@@ -72,7 +72,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
         let y = (self.function)(tape, handles)?;
         same_count(&y, self.count, self.site)?;
         let shared = match self.asked.kind {
-            Kind::Sum => variables(&self.asked.varies.numbers[..self.asked.shared]),
+            ResultKind::Sum => variables(&self.asked.varies.numbers[..self.asked.shared]),
             _ => usize::MAX,
         };
         let x = Variables { tape, arguments, params, shared };
@@ -80,7 +80,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Once<'_, 'f, T, X> {
     }
 }
 
-impl<T: Float> Asked<'_, T> {
+impl<T: Float> EagerRequest<'_, T> {
     /// What is asked for of the results of the function, which has been recorded.
     pub fn finish<'t>(
         &self,
@@ -88,12 +88,12 @@ impl<T: Float> Asked<'_, T> {
         y: Ends<'t, T>,
         out: &mut Data<T>,
         targets: &mut Targets,
-    ) -> Result<Ran> {
+    ) -> Result<EagerRun> {
         let tape = x.tape;
         ensure(tape)?;
-        let (signature, function) = (signature(tape), Size::of(tape));
+        let (signature, function) = (signature(tape), TraceSize::of(tape));
         let sweeps = match self.kind {
-            Kind::Params => {
+            ResultKind::Params => {
                 x.params(y.numbers[0], out, targets)?;
                 put_values(&y, out);
                 1
@@ -104,46 +104,46 @@ impl<T: Float> Asked<'_, T> {
         let guards = tape.guards();
         out.tensors.extend(guards.written.iter().map(|&(_, slot)| tape.node_value(slot)));
         targets.note(&guards);
-        Ok(Ran { cost: eager(function, Size::of(tape), sweeps), signature })
+        Ok(EagerRun { cost: eager(function, TraceSize::of(tape), sweeps), signature })
     }
 
     /// Appends what is asked for; by how many sweeps it was found.
     fn derive<'t>(&self, x: &Variables<'t, T>, y: &Ends<'t, T>, out: &mut Data<T>) -> Result<u64> {
         let sweeps = match self.kind {
-            Kind::Value | Kind::Params => 0,
-            Kind::Gradient | Kind::Sum => x.put(&backward(sum(y))?, out),
-            Kind::Weighted => x.put(&self.weighted(y)?, out),
-            Kind::Jvp => {
+            ResultKind::Value | ResultKind::Params => 0,
+            ResultKind::Gradient | ResultKind::Sum => x.put(&backward(sum(y))?, out),
+            ResultKind::Weighted => x.put(&self.weighted(y)?, out),
+            ResultKind::Jvp => {
                 let tangents = self.along(x)?;
                 out.numbers.extend(y.numbers.iter().map(|&y| tangents.of_scalar(y)));
                 out.tensors.extend(y.tensors.iter().map(|&y| tangents.of_var(y)));
                 1
             }
-            Kind::Hvp => {
+            ResultKind::Hvp => {
                 let slopes = gradient(x.tape, sum(y), &x.ends(), recorded)?;
                 let sweeps = x.put(&backward(dot(&slopes, &self.direction(x.tape)))?, out);
                 put_values(&slopes, out);
                 return Ok(sweeps);
             }
-            Kind::Hessian => {
+            ResultKind::Hessian => {
                 let slopes = gradient(x.tape, sum(y), &x.ends(), recorded)?;
                 let (mut numbers, mut tensors) = (slopes.numbers.iter(), slopes.tensors.iter());
                 let slope = |x| match x {
-                    End::Number(_) => numbers.next().map(|&slope| End::Number(slope)),
-                    End::Tensor(_) => tensors.next().map(|&slope| End::Tensor(slope)),
+                    TapeEnd::Number(_) => numbers.next().map(|&slope| TapeEnd::Number(slope)),
+                    TapeEnd::Tensor(_) => tensors.next().map(|&slope| TapeEnd::Tensor(slope)),
                 };
                 return x.rows(x.each().filter_map(slope), out);
             }
-            Kind::Jacobian if y.count() > x.len() => {
+            ResultKind::Jacobian if y.count() > x.len() => {
                 let column = |tangents: &Tangents<T>, column: &mut Vec<T>| {
                     column.extend(y.numbers.iter().map(|&y| tangents.of_scalar(y)));
                     y.tensors.iter().for_each(|&y| column.extend(tangents.of_var(y).iter()));
                 };
                 return x.columns(y.count(), &column, out);
             }
-            Kind::Jacobian => {
-                let numbers = y.numbers.iter().map(|&y| End::Number(y));
-                return x.rows(numbers.chain(y.tensors.iter().map(|&y| End::Tensor(y))), out);
+            ResultKind::Jacobian => {
+                let numbers = y.numbers.iter().map(|&y| TapeEnd::Number(y));
+                return x.rows(numbers.chain(y.tensors.iter().map(|&y| TapeEnd::Tensor(y))), out);
             }
         };
         put_values(y, out);
@@ -200,24 +200,24 @@ pub(in crate::program) struct Variables<'t, T: Float> {
     shared: usize,
 }
 
-enum End<'t, T: Float> {
+enum TapeEnd<'t, T: Float> {
     Number(Scalar<'t, T>),
     Tensor(Var<'t, T>),
 }
 
 impl<'t, T: Float> Variables<'t, T> {
     /// In the order of the arguments.
-    fn each(&self) -> impl Iterator<Item = End<'t, T>> {
+    fn each(&self) -> impl Iterator<Item = TapeEnd<'t, T>> {
         let tape = self.tape;
         (0..self.arguments).filter_map(move |index| {
             let entry = tape.entry(index);
             match entry.step() {
                 Step::Node => {
                     let is_tracked = tape.with_node(entry.operand, |node| node.tracked);
-                    is_tracked.then(|| End::Tensor(Var::new(tape, entry.operand)))
+                    is_tracked.then(|| TapeEnd::Tensor(Var::new(tape, entry.operand)))
                 }
                 Step::Integers => None,
-                _ => Some(End::Number(Scalar { tape: Some(tape), number: entry.value, index: index as u32 })),
+                _ => Some(TapeEnd::Number(Scalar { tape: Some(tape), number: entry.value, index: index as u32 })),
             }
         })
     }
@@ -230,8 +230,8 @@ impl<'t, T: Float> Variables<'t, T> {
     fn ends(&self) -> Ends<'t, T> {
         let mut ends = Ends::numbers(Vec::new());
         self.each().for_each(|x| match x {
-            End::Number(x) => ends.numbers.push(x),
-            End::Tensor(x) => ends.tensors.push(x),
+            TapeEnd::Number(x) => ends.numbers.push(x),
+            TapeEnd::Tensor(x) => ends.tensors.push(x),
         });
         ends
     }
@@ -241,12 +241,12 @@ impl<'t, T: Float> Variables<'t, T> {
         let (mut rest, numbers) = (self.shared, numbers(found));
         for x in self.each() {
             match x {
-                End::Number(_) if rest == 0 => {}
-                End::Number(x) => {
+                TapeEnd::Number(_) if rest == 0 => {}
+                TapeEnd::Number(x) => {
                     rest -= 1;
                     out.numbers.push(numbers.get(x.index as usize).copied().unwrap_or(T::ZERO));
                 }
-                End::Tensor(x) => out.tensors.push(tensor(found, x).unwrap_or_else(|| Tensor::zeros(x.shape()))),
+                TapeEnd::Tensor(x) => out.tensors.push(tensor(found, x).unwrap_or_else(|| Tensor::zeros(x.shape()))),
             }
         }
         u64::from(found.is_some())
@@ -257,7 +257,7 @@ impl<'t, T: Float> Variables<'t, T> {
         targets.reached.clear();
         // Only now: the function itself may have taken derivatives with respect to its arguments.
         for x in self.each() {
-            if let End::Tensor(x) = x {
+            if let TapeEnd::Tensor(x) = x {
                 self.tape.untrack(x.slot);
             }
         }
@@ -272,14 +272,14 @@ impl<'t, T: Float> Variables<'t, T> {
     }
 
     /// The gradients of some results, row by row; how many there are.
-    fn rows(&self, y: impl Iterator<Item = End<'t, T>>, out: &mut Data<T>) -> Result<u64> {
+    fn rows(&self, y: impl Iterator<Item = TapeEnd<'t, T>>, out: &mut Data<T>) -> Result<u64> {
         let (mut rows, tape) = (0, self.tape);
         let mut put = |found: Option<Gradients<T>>| {
             let numbers = numbers(&found);
             for x in self.each() {
                 match x {
-                    End::Number(x) => out.numbers.push(numbers.get(x.index as usize).copied().unwrap_or(T::ZERO)),
-                    End::Tensor(x) => match tensor(&found, x) {
+                    TapeEnd::Number(x) => out.numbers.push(numbers.get(x.index as usize).copied().unwrap_or(T::ZERO)),
+                    TapeEnd::Tensor(x) => match tensor(&found, x) {
                         Some(gradient) => out.numbers.extend(gradient.iter()),
                         None => out.numbers.resize(out.numbers.len() + x.shape().len(), T::ZERO),
                     },
@@ -289,8 +289,8 @@ impl<'t, T: Float> Variables<'t, T> {
         };
         for y in y {
             match y {
-                End::Number(y) => put(backward(y)?),
-                End::Tensor(y) => {
+                TapeEnd::Number(y) => put(backward(y)?),
+                TapeEnd::Tensor(y) => {
                     let shape = y.shape();
                     for i in 0..shape.len() {
                         put(Some((engine::<T>().reverse)(tape, Seed::Node(y.slot, unit(&shape, i)), &[], 0)?));
@@ -323,8 +323,8 @@ impl<'t, T: Float> Variables<'t, T> {
             let len = x.len();
             if place < len {
                 return match x {
-                    End::Number(x) => tangents.set_scalar(x, T::ONE),
-                    End::Tensor(x) => tangents.set_var(x, unit(&x.shape(), place)),
+                    TapeEnd::Number(x) => tangents.set_scalar(x, T::ONE),
+                    TapeEnd::Tensor(x) => tangents.set_var(x, unit(&x.shape(), place)),
                 };
             }
             place -= len;
@@ -332,11 +332,11 @@ impl<'t, T: Float> Variables<'t, T> {
     }
 }
 
-impl<T: Float> End<'_, T> {
+impl<T: Float> TapeEnd<'_, T> {
     fn len(&self) -> usize {
         match self {
-            End::Number(_) => 1,
-            End::Tensor(x) => x.shape().len(),
+            TapeEnd::Number(_) => 1,
+            TapeEnd::Tensor(x) => x.shape().len(),
         }
     }
 }
@@ -353,9 +353,9 @@ pub(in crate::program) fn gradient_of<'t, T: Float>(
 }
 
 /// What it was to run the function that is recorded, and so many sweeps.
-pub(in crate::program) fn ran<T: Float>(tape: &Tape<T>, sweeps: u64) -> Ran {
-    let size = Size::of(tape);
-    Ran { cost: eager(size, size, sweeps), signature: signature(tape) }
+pub(in crate::program) fn ran<T: Float>(tape: &Tape<T>, sweeps: u64) -> EagerRun {
+    let size = TraceSize::of(tape);
+    EagerRun { cost: eager(size, size, sweeps), signature: signature(tape) }
 }
 
 /// A sweep from a number; none if it depends on nothing.

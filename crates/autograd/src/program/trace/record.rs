@@ -12,8 +12,8 @@ use crate::program::Recorded;
 use crate::program::compiled::compiled;
 use crate::program::data::{Ends, Parts, Varies, put};
 use crate::program::ir::Code;
-use crate::program::trace::budget::Size;
-use crate::program::trace::cache::{Kind, Recording, Targets};
+use crate::program::trace::budget::TraceSize;
+use crate::program::trace::cache::{ResultKind, Targets, Trace};
 use crate::reverse::recorded::{Adjoints, Root, apart, once, recorded};
 use crate::scalar::Scalar;
 use crate::tape::{LIMIT, Step, Tape};
@@ -29,12 +29,12 @@ pub(in crate::program) type Prelude<'p, T> = dyn Fn(&Tape<T>) + 'p;
 pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     (form, varies): (&mut X, &Varies),
     data: Parts<'_, T>,
-    kind: Kind,
+    kind: ResultKind,
     (shared, results): (usize, &mut Option<usize>),
     prelude: &Prelude<'_, T>,
     function: &Recorded<'f, T, X>,
     site: &'static Location<'static>,
-) -> Result<Recording<T>> {
+) -> Result<Trace<T>> {
     put(form, data);
     let tape = Tape::guarding();
     let handles = form.record(&tape);
@@ -50,10 +50,10 @@ pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     let y = function(&tape, handles)?;
     same_count(&y, results, site)?;
     let inputs = given.clone().and(others.clone());
-    let shared = (kind == Kind::Sum).then_some(shared);
+    let shared = (kind == ResultKind::Sum).then_some(shared);
     let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].into();
     let x = varies.among(&Ends { numbers, tensors: given.tensors, integers: SmallVec::new() });
-    let others = if kind == Kind::Weighted { others } else { varies.among(&others) };
+    let others = if kind == ResultKind::Weighted { others } else { varies.among(&others) };
     let given = Given { inputs: &inputs, x: &x, others: &others, params: &params, shared };
     (compiled::<T>().derived)(&tape, kind, given, y)
 }
@@ -108,17 +108,17 @@ pub(in crate::program) struct Given<'x, 't, T: Float> {
 /// The code of y, with the derivatives that `kind` asks for.
 pub(in crate::program) fn derived<'t, T: Float>(
     tape: &'t Tape<T>,
-    kind: Kind,
+    kind: ResultKind,
     given: Given<'_, 't, T>,
     y: Ends<'t, T>,
-) -> Result<Recording<T>> {
+) -> Result<Trace<T>> {
     if let Some(error) = tape.failure() {
         return Err(error);
     }
     let Given { inputs, x, shared, .. } = given;
     let of_function = tape.node_count() as u32;
     // A plain tape has no entries for comparisons.
-    let function = Size::of(tape).without(inputs.numbers.len() + tape.guards().outcomes.len());
+    let function = TraceSize::of(tape).without(inputs.numbers.len() + tape.guards().outcomes.len());
     let rows = y.count().min(x.numbers.len());
     // The code is made of operations and constants: nothing reads a value of the derivatives, unless a user's rule does.
     let (mut results, reached) = match tape.has_rules_that_look() {
@@ -132,12 +132,12 @@ pub(in crate::program) fn derived<'t, T: Float>(
     results.tensors.extend(guards.written.iter().map(|&(_, slot)| Var::new(tape, slot)));
     let mut targets = Targets { reached, ..Targets::default() };
     targets.note(&guards);
-    Ok(Recording {
+    Ok(Trace {
         outcomes: guards.outcomes.iter().map(|outcome| (outcome.holds, outcome.read)).collect(),
         inputs: [inputs.numbers.len(), inputs.tensors.len(), inputs.integers.len()],
         shared,
         function,
-        whole: Size::of(tape),
+        whole: TraceSize::of(tape),
         rows,
         code: Code::of(tape, inputs, &results, of_function),
         targets,
@@ -147,17 +147,17 @@ pub(in crate::program) fn derived<'t, T: Float>(
 /// y with the derivatives that `kind` asks for, and the parameters that gradients of a loss have reached.
 fn differentiated<'t, T: Float>(
     tape: &'t Tape<T>,
-    kind: Kind,
+    kind: ResultKind,
     given: &Given<'_, 't, T>,
     y: Ends<'t, T>,
 ) -> Result<(Ends<'t, T>, Vec<u32>)> {
     let &Given { x, others, params, .. } = given;
     let mut reached = Vec::new();
     let results = match kind {
-        Kind::Value => y,
-        Kind::Gradient | Kind::Sum => gradient(tape, sum(&y), x, once)?.and(y),
-        Kind::Weighted => gradient(tape, dot(others, &y), x, once)?,
-        Kind::Params => {
+        ResultKind::Value => y,
+        ResultKind::Gradient | ResultKind::Sum => gradient(tape, sum(&y), x, once)?.and(y),
+        ResultKind::Weighted => gradient(tape, dot(others, &y), x, once)?,
+        ResultKind::Params => {
             let mut tensors: SmallVec<[_; 1]> = SmallVec::new();
             if y.numbers[0].index < LIMIT {
                 let adjoints = once(tape, Root::Scalar(y.numbers[0]))?;
@@ -167,13 +167,13 @@ fn differentiated<'t, T: Float>(
             tensors.extend(y.tensors);
             Ends { numbers: y.numbers, tensors, integers: y.integers }
         }
-        Kind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
-        Kind::Jvp => along(tape, &y, x, others, once)?.and(y),
-        Kind::Hvp => {
+        ResultKind::Jacobian => Ends::numbers(jacobian(tape, &y.into_numbers(), x)?),
+        ResultKind::Jvp => along(tape, &y, x, others, once)?.and(y),
+        ResultKind::Hvp => {
             let slopes = gradient(tape, sum(&y), x, recorded)?;
             gradient(tape, dot(&slopes, others), x, once)?.and(slopes)
         }
-        Kind::Hessian => {
+        ResultKind::Hessian => {
             let slopes = gradient(tape, sum(&y), x, recorded)?;
             Ends::numbers(jacobian(tape, &slopes.numbers, x)?)
         }

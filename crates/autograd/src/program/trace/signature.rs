@@ -6,9 +6,11 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::program::compiled::compiled;
 use crate::program::data::{Data, Parts, Varies, require_form};
-use crate::program::trace::budget::Account;
-use crate::program::trace::cache::{Again, Choice, Function, Kind, MOST_BYTES, Paths, Ran, Recording, Targets};
-use crate::program::trace::eager::{Asked, Once};
+use crate::program::trace::budget::Budget;
+use crate::program::trace::cache::{
+    Again, Choice, EagerRun, MOST_BYTES, PathCache, ResultKind, Targets, Trace, TracedFunction,
+};
+use crate::program::trace::eager::{EagerCall, EagerRequest};
 use crate::program::trace::record::{Prelude, record};
 use crate::program::{Recorded, Report};
 use crate::shape::Shape;
@@ -20,14 +22,14 @@ use crate::transform::Inputs;
 const MOST: usize = 16;
 
 /// What is known of a function, by the form of its arguments.
-pub(in crate::program) struct Forms<T: Float, X> {
+pub(in crate::program) struct SignatureCache<T: Float, X> {
     /// The arguments in parts, and after them those of a direction.
     pub data: Data<T>,
     /// What is known of arguments of the last form.
-    known: Box<Known<T, X>>,
+    known: Box<Specialization<T, X>>,
     /// Of arguments of other forms; the last used is the last. They are large, and change places in every run where forms alternate.
-    others: Vec<Box<Known<T, X>>>,
-    pub account: Account,
+    others: Vec<Box<Specialization<T, X>>>,
+    pub budget: Budget,
     /// On which runs are recorded that are not replayed.
     tape: Tape<T>,
     /// What happened to arguments of forms that were forgotten.
@@ -35,7 +37,7 @@ pub(in crate::program) struct Forms<T: Float, X> {
 }
 
 /// The paths for arguments of one form.
-struct Known<T: Float, X> {
+struct Specialization<T: Float, X> {
     /// Arguments of this form; a recording puts its own in.
     form: X,
     varies: Varies,
@@ -44,13 +46,13 @@ struct Known<T: Float, X> {
     settings: Vec<u64>,
     /// How many results the function has, once that is known.
     results: Option<usize>,
-    paths: Paths<T>,
+    paths: PathCache<T>,
     /// The memory that the paths took when the next form came.
     bytes: usize,
 }
 
 /// The function, at arguments of one form.
-pub(in crate::program) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
+pub(in crate::program) struct BoundFunction<'p, 'f, T: Float, X: Inputs<T> + 'f> {
     form: &'p mut X,
     varies: &'p Varies,
     tensors: &'p [Tensor<T>],
@@ -66,16 +68,22 @@ pub(in crate::program) struct Of<'p, 'f, T: Float, X: Inputs<T> + 'f> {
     site: &'static Location<'static>,
 }
 
-impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
-    fn record(&mut self, kind: Kind, numbers: &[T]) -> Result<Recording<T>> {
+impl<'f, T: Float, X: Inputs<T> + 'f> TracedFunction<T> for BoundFunction<'_, 'f, T, X> {
+    fn record(&mut self, kind: ResultKind, numbers: &[T]) -> Result<Trace<T>> {
         let data = Parts { numbers, tensors: self.tensors, integers: self.integers };
         let arguments = (&mut *self.form, self.varies);
         record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function, self.site)
     }
 
-    fn run(&mut self, kind: Kind, numbers: &[T], results: &mut Data<T>, targets: &mut Targets) -> Result<Ran> {
-        let once = Once {
-            asked: Asked {
+    fn run(
+        &mut self,
+        kind: ResultKind,
+        numbers: &[T],
+        results: &mut Data<T>,
+        targets: &mut Targets,
+    ) -> Result<EagerRun> {
+        let once = EagerCall {
+            asked: EagerRequest {
                 kind,
                 varies: self.varies,
                 data: Parts { numbers, tensors: self.tensors, integers: self.integers },
@@ -91,24 +99,24 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Function<T> for Of<'_, 'f, T, X> {
 }
 
 /// What runs work on, apart from each other.
-pub(in crate::program) struct Work<'p, 'f, T: Float, X: Inputs<T>> {
-    pub paths: &'p mut Paths<T>,
+pub(in crate::program) struct BatchContext<'p, 'f, T: Float, X: Inputs<T>> {
+    pub paths: &'p mut PathCache<T>,
     /// The numbers of the arguments.
     pub numbers: &'p mut Vec<T>,
     pub varies: &'p Varies,
-    pub function: Of<'p, 'f, T, X>,
-    pub account: &'p mut Account,
+    pub function: BoundFunction<'p, 'f, T, X>,
+    pub budget: &'p mut Budget,
 }
 
-impl<T: Float, X: Inputs<T>> Forms<T, X> {
+impl<T: Float, X: Inputs<T>> SignatureCache<T, X> {
     pub fn new(x: &X) -> Self {
         let mut data = Data::default();
         data.take(x);
-        Forms {
-            known: Box::new(Known::of(x.clone(), &data)),
+        SignatureCache {
+            known: Box::new(Specialization::of(x.clone(), &data)),
             data,
             others: Vec::new(),
-            account: Account::default(),
+            budget: Budget::default(),
             tape: Tape::for_one_run(),
             past: Report::default(),
         }
@@ -122,7 +130,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
         }
         let found = match self.others.iter().position(|known| known.fits(x, &self.data)) {
             Some(found) => self.others.remove(found),
-            None => Box::new(Known::of(x.clone(), &self.data)),
+            None => Box::new(Specialization::of(x.clone(), &self.data)),
         };
         let mut last = std::mem::replace(&mut self.known, found);
         last.bytes = last.paths.bytes();
@@ -133,8 +141,9 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
 
     /// Forgets forms until there are not too many. Those that have never been recorded do not take the place of others.
     fn make_room(&mut self) {
-        let count =
-            |others: &[Box<Known<T, X>>], is_empty| others.iter().filter(|k| k.paths.is_empty() == is_empty).count();
+        let count = |others: &[Box<Specialization<T, X>>], is_empty| {
+            others.iter().filter(|k| k.paths.is_empty() == is_empty).count()
+        };
         while let Some(is_empty) = [true, false].into_iter().find(|&is_empty| {
             let is_too_large = || self.others.iter().map(|known| known.bytes).sum::<usize>() > MOST_BYTES;
             count(&self.others, is_empty) > MOST || !is_empty && is_too_large()
@@ -168,7 +177,7 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
 
     /// Runs on the arguments that have been read.
     #[track_caller]
-    pub fn run<'f>(&mut self, kind: Kind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
+    pub fn run<'f>(&mut self, kind: ResultKind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
     where
         X: 'f,
     {
@@ -179,53 +188,55 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
     #[track_caller]
     pub fn run_after<'f>(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         prelude: &Prelude<'_, T>,
         function: &Recorded<'f, T, X>,
     ) -> Result<&Data<T>>
     where
         X: 'f,
     {
-        let again = (compiled::<T>().again)(&mut self.known.paths, kind, &self.data, &mut self.account);
+        let again = (compiled::<T>().again)(&mut self.known.paths, kind, &self.data, &mut self.budget);
         if let Again::Held = again {
             self.data.let_go();
             return Ok(self.known.paths.results());
         }
         let site = Location::caller();
-        let Self { known, data, account, tape, .. } = self;
-        let Known { form, varies, paths, results, .. } = &mut **known;
+        let Self { known, data, budget, tape, .. } = self;
+        let Specialization { form, varies, paths, results, .. } = &mut **known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
-        let mut of = Of { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
-        let done = (compiled::<T>().run)(paths, (kind, again), data, &mut of, account);
+        let mut of =
+            BoundFunction { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
+        let done = (compiled::<T>().run)(paths, (kind, again), data, &mut of, budget);
         self.data.let_go();
         done
     }
 
     /// Runs all rows of a derivative at once on the tape, unless runs of the kind `row`, one for each, are better.
     #[track_caller]
-    pub fn run_rows<'f>(&mut self, kind: Kind, row: Kind, function: &Recorded<'f, T, X>) -> Result<bool>
+    pub fn run_rows<'f>(&mut self, kind: ResultKind, row: ResultKind, function: &Recorded<'f, T, X>) -> Result<bool>
     where
         X: 'f,
     {
-        let Work { paths, numbers, mut function, account, .. } = self.work(0, function);
-        let Choice::Run(reason) = paths.choose_for_rows(row, account) else { return Ok(false) };
-        let done = paths.run_eagerly((kind, row), numbers, reason, &mut function, account);
+        let BatchContext { paths, numbers, mut function, budget, .. } = self.work(0, function);
+        let Choice::Run(reason) = paths.choose_for_rows(row, budget) else { return Ok(false) };
+        let done = paths.run_eagerly((kind, row), numbers, reason, &mut function, budget);
         self.data.let_go();
         done.map(|()| true)
     }
 
     /// What runs of many inputs work on, of whose numbers so many are shared.
     #[track_caller]
-    pub fn work<'p, 'f>(&'p mut self, shared: usize, function: &'p Recorded<'f, T, X>) -> Work<'p, 'f, T, X>
+    pub fn work<'p, 'f>(&'p mut self, shared: usize, function: &'p Recorded<'f, T, X>) -> BatchContext<'p, 'f, T, X>
     where
         X: 'f,
     {
         let site = Location::caller();
-        let Self { known, data, account, tape, .. } = self;
-        let Known { form, varies, paths, results, .. } = &mut **known;
+        let Self { known, data, budget, tape, .. } = self;
+        let Specialization { form, varies, paths, results, .. } = &mut **known;
         let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
-        let function = Of { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape, site };
-        Work { paths, numbers, varies, function, account }
+        let function =
+            BoundFunction { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape, site };
+        BatchContext { paths, numbers, varies, function, budget }
     }
 
     /// The results of the last run.
@@ -250,19 +261,19 @@ impl<T: Float, X: Inputs<T>> Forms<T, X> {
 
     pub fn report(&self) -> Report {
         let kept = self.others.iter().fold(self.known.paths.report(), |sum, known| sum.and(known.paths.report()));
-        Report { why: self.account.why, ..kept.and_runs(self.past) }
+        Report { why: self.budget.why, ..kept.and_runs(self.past) }
     }
 }
 
-impl<T: Float, X: Inputs<T>> Known<T, X> {
+impl<T: Float, X: Inputs<T>> Specialization<T, X> {
     fn of(form: X, data: &Data<T>) -> Self {
-        Known {
+        Specialization {
             varies: Varies::of(&form),
             form,
             shapes: data.tensors.iter().map(|tensor| tensor.shape().clone()).collect(),
             settings: data.settings.clone(),
             results: None,
-            paths: Paths::default(),
+            paths: PathCache::default(),
             bytes: 0,
         }
     }

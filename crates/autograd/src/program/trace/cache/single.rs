@@ -5,10 +5,10 @@ use smallvec::SmallVec;
 use crate::error::Result;
 use crate::float::Float;
 use crate::program::Data;
-use crate::program::execution::executable::Body;
-use crate::program::trace::budget::{Account, Forced};
+use crate::program::execution::executable::Executable;
+use crate::program::trace::budget::{Budget, Forced};
 use crate::program::trace::cache::choice::Choice;
-use crate::program::trace::cache::{Function, Kind, Paths, forgotten, not_replayable};
+use crate::program::trace::cache::{PathCache, ResultKind, TracedFunction, forgotten, not_replayable};
 
 /// What became of an input on the path of the last one.
 #[derive(Clone, Copy, Debug)]
@@ -32,16 +32,16 @@ enum Replayed {
 /// Paths that inputs have left.
 pub(in crate::program) type Tried = SmallVec<[usize; 4]>;
 
-impl<T: Float> Paths<T> {
+impl<T: Float> PathCache<T> {
     /// Replays an input on the path of the last one, if that is of numbers and nothing speaks against it. A small function takes
     /// less time than the decisions of [`run`](Self::run), so inputs that all take one path are spared them.
-    pub fn again(&mut self, kind: Kind, data: &Data<T>, account: &mut Account) -> Again {
+    pub fn again(&mut self, kind: ResultKind, data: &Data<T>, budget: &mut Budget) -> Again {
         let at = self.last[kind as usize];
         let Some(Some(path)) = self.paths.get_mut(at) else { return Again::Untried };
         let Some(run) = &mut path.runs[kind as usize] else { return Again::Untried };
-        let Body::Numbers(ready) = &mut run.body else { return Again::Untried };
+        let Executable::Numbers(ready) = &mut run.body else { return Again::Untried };
         let is_usual = path.next == at && run.uses > 1 && !self.pauses[kind as usize].has_failed();
-        let pays = match account.forced {
+        let pays = match budget.forced {
             None => run.costs.replay <= run.costs.eager,
             Some(forced) => forced == Forced::Replay,
         };
@@ -58,7 +58,7 @@ impl<T: Float> Paths<T> {
         path.used = self.clock;
         run.uses += 1;
         self.counts.hits += 1;
-        account.run(1, run.costs.eager, run.costs.replay);
+        budget.run(1, run.costs.eager, run.costs.replay);
         Again::Held
     }
 
@@ -66,19 +66,19 @@ impl<T: Float> Paths<T> {
     #[track_caller]
     pub fn run(
         &mut self,
-        (kind, again): (Kind, Again),
+        (kind, again): (ResultKind, Again),
         data: &Data<T>,
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<&Data<T>> {
         match again {
             Again::Held => Ok(&self.results),
             Again::Left(at, ordinal) => {
-                self.follow_choice(kind, (Choice::Replay(at), Some(ordinal)), data, function, account)
+                self.follow_choice(kind, (Choice::Replay(at), Some(ordinal)), data, function, budget)
             }
             Again::Untried => {
-                let choice = self.choose(kind, account);
-                self.follow_choice(kind, (choice, None), data, function, account)
+                let choice = self.choose(kind, budget);
+                self.follow_choice(kind, (choice, None), data, function, budget)
             }
         }
     }
@@ -87,26 +87,26 @@ impl<T: Float> Paths<T> {
     #[track_caller]
     pub(in crate::program) fn follow_choice(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         (mut choice, left): (Choice, Option<u32>),
         data: &Data<T>,
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<&Data<T>> {
         if let Choice::Replay(at) = choice {
-            choice = match self.replay(kind, (at, left), data, account)? {
+            choice = match self.replay(kind, (at, left), data, budget)? {
                 Replayed::Held(at) => return self.take_results(kind, at),
-                Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, account),
+                Replayed::Left { may_be_known } => self.choose_for_stray(kind, may_be_known, budget),
             };
         }
         if let Choice::Run(reason) = choice {
-            self.run_eagerly((kind, kind), &data.numbers, reason, function, account)?;
+            self.run_eagerly((kind, kind), &data.numbers, reason, function, budget)?;
             return Ok(&self.results);
         }
-        let at = self.record(kind, &data.numbers, function, account)?;
+        let at = self.record(kind, &data.numbers, function, budget)?;
         match self.run_at(at, kind)?.body.on(data)? {
             None => {
-                self.follow(kind, at, account);
+                self.follow(kind, at, budget);
                 self.take_results(kind, at)
             }
             Some(_) => Err(not_replayable("recorded again on the same numbers, it took another path")),
@@ -117,10 +117,10 @@ impl<T: Float> Paths<T> {
     /// tape would take.
     fn replay(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         (mut at, mut left): (usize, Option<u32>),
         data: &Data<T>,
-        account: &mut Account,
+        budget: &mut Budget,
     ) -> Result<Replayed> {
         let (mut spent, mut tried) = (0, Tried::new());
         loop {
@@ -129,16 +129,16 @@ impl<T: Float> Paths<T> {
             let left = if left.is_some() { left.take() } else { run.body.on(data)? };
             let Some(ordinal) = left else {
                 self.pauses[kind as usize].succeed();
-                self.follow(kind, at, account);
+                self.follow(kind, at, budget);
                 return Ok(Replayed::Held(at));
             };
-            self.counts.strayed += 1;
-            account.waste(costs.replay);
+            self.counts.side_exits += 1;
+            budget.waste(costs.replay);
             spent += costs.replay;
             tried.push(at);
             let turned = self.turned(kind, at, ordinal, &tried);
             match turned {
-                Some((next, replay)) if spent + replay <= costs.eager || account.forced.is_some() => at = next,
+                Some((next, replay)) if spent + replay <= costs.eager || budget.forced.is_some() => at = next,
                 _ => {
                     self.pauses[kind as usize].fail();
                     return Ok(Replayed::Left { may_be_known: turned.is_some() });
@@ -151,7 +151,7 @@ impl<T: Float> Paths<T> {
     /// a run of it costs. The longest one: where an input leaves it tells most about the input.
     pub(in crate::program) fn turned(
         &self,
-        kind: Kind,
+        kind: ResultKind,
         at: usize,
         ordinal: u32,
         tried: &[usize],
@@ -166,16 +166,16 @@ impl<T: Float> Paths<T> {
     }
 
     /// Notes an input that stayed on a path: the next one will probably, too.
-    fn follow(&mut self, kind: Kind, at: usize, account: &mut Account) {
+    fn follow(&mut self, kind: ResultKind, at: usize, budget: &mut Budget) {
         if let Some(Some(before)) = self.paths.get_mut(self.last[kind as usize]) {
             before.next = at;
         }
         self.last[kind as usize] = at;
-        self.count_held(kind, at, 1, 1, account);
+        self.count_held(kind, at, 1, 1, budget);
     }
 
     #[track_caller]
-    fn take_results(&mut self, kind: Kind, at: usize) -> Result<&Data<T>> {
+    fn take_results(&mut self, kind: ResultKind, at: usize) -> Result<&Data<T>> {
         let path = self.paths.get_mut(at).and_then(Option::as_mut);
         let Some(run) = path.and_then(|path| path.runs[kind as usize].as_mut()) else { return Err(forgotten()) };
         run.body.results(&mut self.results);

@@ -7,14 +7,14 @@ use smallvec::{SmallVec, smallvec};
 use crate::error::Result;
 use crate::float::Float;
 use crate::program::Data;
-use crate::program::execution::executable::Ready;
-use crate::program::trace::budget::Account;
+use crate::program::execution::executable::NumberExecutable;
+use crate::program::trace::budget::Budget;
 use crate::program::trace::cache::choice::Choice;
 use crate::program::trace::cache::single::{Again, Tried};
-use crate::program::trace::cache::{Function, Kind, Paths};
+use crate::program::trace::cache::{PathCache, ResultKind, TracedFunction};
 
 /// Inputs with the first comparison that came out differently on the path that they ran on.
-pub(in crate::program) type Strays = Vec<(usize, u32)>;
+pub(in crate::program) type SideExits = Vec<(usize, u32)>;
 
 /// Appends the numbers of one of many inputs.
 pub(in crate::program) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
@@ -22,13 +22,13 @@ pub(in crate::program) type LoadOne<'l, T> = dyn FnMut(usize, &mut Vec<T>) + 'l;
 /// Inputs that left a path.
 pub(in crate::program) enum Rerun<'r, T: Float> {
     /// To be run on another; those that leave it too are added to the last list.
-    On(&'r Ready<T>, &'r [usize], &'r mut Strays),
+    On(&'r NumberExecutable<T>, &'r [usize], &'r mut SideExits),
     /// One that was run alone, with its results.
     Done(usize, &'r Data<T>),
 }
 
 /// Inputs that have left some paths, and try another one.
-struct Group {
+struct ExitGroup {
     tried: Tried,
     next: usize,
     inputs: Vec<usize>,
@@ -45,19 +45,19 @@ pub(in crate::program) enum Begun<'r, T: Float> {
 /// An input among many that has left so many paths is recorded, or runs on the tape.
 const MOST_TRIES: usize = 3;
 
-impl<T: Float> Paths<T> {
+impl<T: Float> PathCache<T> {
     /// Begins with some inputs, which are to run together in lanes.
     #[track_caller]
     pub fn begin(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         (inputs, load): (&Range<usize>, &mut LoadOne<'_, T>),
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<Begun<'_, T>> {
         let mut choice = match self.expects_tensors(kind) {
-            true => self.choose(kind, account),
-            false => self.choose_together(kind, inputs.len(), account),
+            true => self.choose(kind, budget),
+            false => self.choose_together(kind, inputs.len(), budget),
         };
         let runs_in_lanes = |paths: &Self, choice| match choice {
             Choice::Replay(at) => paths.in_lanes(at, kind).map(|_| at),
@@ -68,7 +68,7 @@ impl<T: Float> Paths<T> {
         }
         let data = self.load(inputs.start, load);
         if let Choice::Record = choice {
-            choice = Choice::Replay(self.record(kind, &data.numbers, function, account)?);
+            choice = Choice::Replay(self.record(kind, &data.numbers, function, budget)?);
         }
         match runs_in_lanes(self, choice) {
             Some(at) => {
@@ -76,7 +76,7 @@ impl<T: Float> Paths<T> {
                 Ok(Begun::On(at))
             }
             None => {
-                self.follow_choice(kind, (choice, None), &data, function, account)?;
+                self.follow_choice(kind, (choice, None), &data, function, budget)?;
                 self.alone = data;
                 Ok(Begun::Done(&self.results))
             }
@@ -92,22 +92,22 @@ impl<T: Float> Paths<T> {
     }
 
     /// How many inputs have stayed on a path, since others left it.
-    pub fn trusted(&self, at: usize, kind: Kind) -> usize {
+    pub fn trusted(&self, at: usize, kind: ResultKind) -> usize {
         let uses = self.code(at, kind).map_or(0, |run| run.uses);
         if self.pauses[kind as usize].has_failed() { 0 } else { uses }
     }
 
     /// Whether no path is known that an input may be on which has left one.
-    pub fn is_new(&self, kind: Kind, at: usize, ordinal: u32) -> bool {
+    pub fn is_new(&self, kind: ResultKind, at: usize, ordinal: u32) -> bool {
         self.turned(kind, at, ordinal, &[]).is_none()
     }
 
     /// Notes what became of some inputs that ran together on a path.
-    fn count_together(&mut self, kind: Kind, at: usize, [inputs, strays]: [usize; 2], account: &mut Account) {
-        self.counts.strayed += strays;
+    fn count_together(&mut self, kind: ResultKind, at: usize, [inputs, side_exits]: [usize; 2], budget: &mut Budget) {
+        self.counts.side_exits += side_exits;
         let cost = self.code(at, kind).map_or(0, |run| run.costs.in_lanes(inputs));
-        account.waste(cost * strays as u64);
-        self.count_held(kind, at, inputs - strays, inputs, account);
+        budget.waste(cost * side_exits as u64);
+        self.count_held(kind, at, inputs - side_exits, inputs, budget);
     }
 
     /// Takes in what became of some inputs that ran together on the path `at`, and runs those that left it again, path by path,
@@ -115,39 +115,39 @@ impl<T: Float> Paths<T> {
     #[track_caller]
     pub fn regroup(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         (at, inputs): (usize, usize),
-        mut strays: Strays,
+        mut side_exits: SideExits,
         load: &mut dyn FnMut(usize, &mut Vec<T>),
-        (function, account): (&mut dyn Function<T>, &mut Account),
+        (function, budget): (&mut dyn TracedFunction<T>, &mut Budget),
         rerun: &mut dyn FnMut(Rerun<'_, T>),
     ) -> Result<()> {
-        self.count_together(kind, at, [inputs, strays.len()], account);
-        if strays.is_empty() {
+        self.count_together(kind, at, [inputs, side_exits.len()], budget);
+        if side_exits.is_empty() {
             self.pauses[kind as usize].succeed();
             self.last[kind as usize] = at;
             return Ok(());
         }
         let eager = self.counts.eager;
         // The path that most inputs take is where the next ones begin.
-        let mut most = (inputs - strays.len(), at);
-        strays.sort_unstable();
-        let mut waiting: SmallVec<[Group; 1]> =
-            smallvec![Group { tried: SmallVec::new(), next: at, inputs: Vec::new() }];
-        while let Some(Group { mut tried, next: at, inputs }) = waiting.pop() {
+        let mut most = (inputs - side_exits.len(), at);
+        side_exits.sort_unstable();
+        let mut waiting: SmallVec<[ExitGroup; 1]> =
+            smallvec![ExitGroup { tried: SmallVec::new(), next: at, inputs: Vec::new() }];
+        while let Some(ExitGroup { mut tried, next: at, inputs }) = waiting.pop() {
             match self.in_lanes(at, kind) {
                 // Those that are given have run.
                 Some(_) if tried.is_empty() => {}
                 Some(ready) => {
-                    rerun(Rerun::On(ready, &inputs, &mut strays));
-                    self.count_together(kind, at, [inputs.len(), strays.len()], account);
-                    most = most.max((inputs.len() - strays.len(), at));
+                    rerun(Rerun::On(ready, &inputs, &mut side_exits));
+                    self.count_together(kind, at, [inputs.len(), side_exits.len()], budget);
+                    most = most.max((inputs.len() - side_exits.len(), at));
                 }
                 // It has tensors, or was forgotten meanwhile.
                 None => {
                     for input in inputs {
                         let data = self.load(input, load);
-                        self.run((kind, Again::Untried), &data, function, account)?;
+                        self.run((kind, Again::Untried), &data, function, budget)?;
                         self.alone = data;
                         rerun(Rerun::Done(input, &self.results));
                     }
@@ -155,13 +155,13 @@ impl<T: Float> Paths<T> {
             }
             tried.push(at);
             let first = waiting.len();
-            for (input, ordinal) in strays.drain(..) {
-                let choice = self.choose_after(kind, (at, ordinal), &tried, account);
-                match self.run_or_record(kind, choice, (input, load), function, account)? {
+            for (input, ordinal) in side_exits.drain(..) {
+                let choice = self.choose_after(kind, (at, ordinal), &tried, budget);
+                match self.run_or_record(kind, choice, (input, load), function, budget)? {
                     None => rerun(Rerun::Done(input, &self.results)),
                     Some(next) => match waiting[first..].iter_mut().find(|group| group.next == next) {
                         Some(group) => group.inputs.push(input),
-                        None => waiting.push(Group { tried: tried.clone(), next, inputs: vec![input] }),
+                        None => waiting.push(ExitGroup { tried: tried.clone(), next, inputs: vec![input] }),
                     },
                 }
             }
@@ -176,22 +176,28 @@ impl<T: Float> Paths<T> {
     }
 
     /// What to do with an input that has left some paths, the last one at this outcome.
-    fn choose_after(&mut self, kind: Kind, (at, ordinal): (usize, u32), tried: &[usize], account: &Account) -> Choice {
+    fn choose_after(
+        &mut self,
+        kind: ResultKind,
+        (at, ordinal): (usize, u32),
+        tried: &[usize],
+        budget: &Budget,
+    ) -> Choice {
         let turned = self.turned(kind, at, ordinal, tried).map(|(next, _)| next);
         match turned {
-            Some(next) if tried.len() <= MOST_TRIES || account.forced.is_some() => Choice::Replay(next),
-            _ => self.choose_for_stray(kind, turned.is_some(), account),
+            Some(next) if tried.len() <= MOST_TRIES || budget.forced.is_some() => Choice::Replay(next),
+            _ => self.choose_for_stray(kind, turned.is_some(), budget),
         }
     }
 
     /// Records one of many inputs, or runs it on the tape. The path that it is to run on; none if it has run.
     fn run_or_record(
         &mut self,
-        kind: Kind,
+        kind: ResultKind,
         choice: Choice,
         (input, load): (usize, &mut LoadOne<'_, T>),
-        function: &mut dyn Function<T>,
-        account: &mut Account,
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
     ) -> Result<Option<usize>> {
         if let Choice::Replay(next) = choice {
             return Ok(Some(next));
@@ -199,9 +205,9 @@ impl<T: Float> Paths<T> {
         let data = self.load(input, load);
         let next = match choice {
             Choice::Run(reason) => {
-                self.run_eagerly((kind, kind), &data.numbers, reason, function, account).map(|()| None)
+                self.run_eagerly((kind, kind), &data.numbers, reason, function, budget).map(|()| None)
             }
-            _ => self.record(kind, &data.numbers, function, account).map(Some),
+            _ => self.record(kind, &data.numbers, function, budget).map(Some),
         };
         self.alone = data;
         next

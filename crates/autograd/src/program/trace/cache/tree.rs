@@ -12,7 +12,7 @@ const NONE: usize = usize::MAX;
 
 /// Outcomes that all paths through here have one after the other.
 #[derive(Debug)]
-struct Node {
+struct OutcomeNode {
     parent: u32,
     /// How many outcomes stand before.
     start: usize,
@@ -25,21 +25,21 @@ struct Node {
 
 /// Paths, by the outcomes on them.
 #[derive(Debug)]
-pub(in crate::program) struct Tree {
-    nodes: Vec<Node>,
+pub(in crate::program) struct OutcomeTree {
+    nodes: Vec<OutcomeNode>,
     free: Vec<u32>,
     /// Where each path ends.
     ends: Vec<u32>,
 }
 
-impl Default for Tree {
+impl Default for OutcomeTree {
     fn default() -> Self {
-        let root = Node { parent: ROOT, start: 0, outcomes: Vec::new(), next: SmallVec::new(), path: NONE };
-        Tree { nodes: vec![root], free: Vec::new(), ends: Vec::new() }
+        let root = OutcomeNode { parent: ROOT, start: 0, outcomes: Vec::new(), next: SmallVec::new(), path: NONE };
+        OutcomeTree { nodes: vec![root], free: Vec::new(), ends: Vec::new() }
     }
 }
 
-impl Tree {
+impl OutcomeTree {
     /// The path that has these outcomes and no more.
     pub fn find(&self, outcomes: &[Outcome]) -> Option<usize> {
         let (node, within, taken) = self.walk(outcomes);
@@ -56,7 +56,7 @@ impl Tree {
         }
         if taken < outcomes.len() {
             let outcomes = outcomes[taken..].to_vec();
-            at = self.add(Node { parent: at, start: taken, outcomes, next: SmallVec::new(), path: NONE });
+            at = self.add(OutcomeNode { parent: at, start: taken, outcomes, next: SmallVec::new(), path: NONE });
         }
         self.nodes[at as usize].path = path;
         self.ends.resize(self.ends.len().max(path + 1), ROOT);
@@ -102,7 +102,7 @@ impl Tree {
     /// The bytes that all outcomes take.
     pub fn bytes(&self) -> usize {
         let outcomes: usize = self.nodes.iter().map(|node| node.outcomes.len()).sum();
-        outcomes * size_of::<Outcome>() + self.nodes.len() * size_of::<Node>()
+        outcomes * size_of::<Outcome>() + self.nodes.len() * size_of::<OutcomeNode>()
     }
 
     /// As far as outcomes are there: the node, how many of its own they have, and how many of them these are.
@@ -121,7 +121,7 @@ impl Tree {
         }
     }
 
-    fn add(&mut self, node: Node) -> u32 {
+    fn add(&mut self, node: OutcomeNode) -> u32 {
         let parent = node.parent;
         let at = match self.free.pop() {
             Some(at) => {
@@ -142,7 +142,7 @@ impl Tree {
         let node = &mut self.nodes[at as usize];
         let (outcomes, start) = (node.outcomes.split_off(within), node.start + within);
         let (next, path) = (std::mem::take(&mut node.next), std::mem::replace(&mut node.path, NONE));
-        let below = self.add(Node { parent: at, start, outcomes, next, path });
+        let below = self.add(OutcomeNode { parent: at, start, outcomes, next, path });
         self.adopt(below);
     }
 
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn paths_are_found_as_by_comparing_them_all() {
-        let (mut tree, mut paths, mut state) = (Tree::default(), Vec::<Option<Vec<Outcome>>>::new(), 1);
+        let (mut tree, mut paths, mut state) = (OutcomeTree::default(), Vec::<Option<Vec<Outcome>>>::new(), 1);
         for step in 0..3000 {
             let outcomes = draw(&mut state);
             let known = paths.iter().position(|path| path.as_ref() == Some(&outcomes));
