@@ -5,9 +5,10 @@
 
 pub(crate) mod accumulate;
 pub(crate) mod attention;
-pub(crate) mod channels;
+pub(crate) mod batch_norm;
 pub(crate) mod conv;
 pub(crate) mod index;
+pub(crate) mod layer_norm;
 pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;
@@ -28,7 +29,6 @@ pub(crate) mod scatter;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod sort;
-pub(crate) mod standardize;
 pub(crate) mod transpose;
 pub(crate) mod vectorized;
 

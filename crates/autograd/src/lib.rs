@@ -91,6 +91,7 @@ pub mod derive {
     pub use crate::transform::{Part, PartMut, Recorder};
 }
 
+pub use autograd_derive::Inputs;
 pub use check::{Check, check, check_with};
 pub use error::{Error, ErrorKind, Result};
 pub use float::{Element, Float};
@@ -99,7 +100,6 @@ pub use handle::{Handle, NoGrad, Wrt};
 pub use indices::{AsIndices, Indices};
 pub use kernel::sort::SortOrder;
 pub use mask::{AsMask, Mask};
-pub use nn_derive::Inputs;
 pub use ops::attention::AttentionOptions;
 pub use ops::batch_norm::BatchStatistics;
 pub use ops::cat::{cat, stack};

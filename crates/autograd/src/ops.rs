@@ -27,10 +27,11 @@ pub(crate) mod cross_entropy;
 pub(crate) mod custom;
 pub(crate) mod diagonal;
 pub(crate) mod einsum;
-pub(crate) mod extreme;
 pub(crate) mod index;
 pub(crate) mod integers;
+pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod min_max;
 pub(crate) mod moments;
 pub(crate) mod nll;
 pub(crate) mod norm;
@@ -46,7 +47,6 @@ pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod sort;
-pub(crate) mod standardize;
 
 use std::ops::Deref;
 
@@ -324,8 +324,8 @@ ops! {
     index::Except
     reduce::Sum
     reduce::Prod
-    extreme::Amax
-    extreme::Amin
+    min_max::Amax
+    min_max::Amin
     moments::Variance
     moments::LogSumExp
     norm::Norm
@@ -356,8 +356,8 @@ ops! {
     pool::Unpick
     pool::AvgPool
     pool::AvgPoolAdjoint
-    standardize::Standardize
-    standardize::StandardizeAdjoint
+    layer_norm::LayerNorm
+    layer_norm::LayerNormAdjoint
     batch_norm::BatchNorm
     batch_norm::BatchNormAdjoint
     batch_norm::BatchNormSums

@@ -99,10 +99,10 @@ pub use autograd::{
     Buffer, Counter, Float, Generator, Module, Param,
     module::{Leaf, LeafMut, Mode, Path, Setting, Visitor, VisitorMut},
 };
+pub use autograd_derive::Module;
 pub use data::Batches;
 pub use layer::*;
 pub use module::ModuleExt;
-pub use nn_derive::Module;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
 pub use save::{FileError, load, load_partial, save};

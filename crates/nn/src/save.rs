@@ -457,7 +457,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
     }
 
-    #[derive(nn_derive::Module)]
+    #[derive(autograd_derive::Module)]
     struct Steps {
         steps: Counter,
     }

@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(last(found), [50, 1 << 32, 6].into());
     }
 
-    #[derive(nn_derive::Module)]
+    #[derive(autograd_derive::Module)]
     struct Tied {
         words: Embedding,
         linears: [Linear; 2],

@@ -1,12 +1,12 @@
 //! Reductions over any set of axes: sums, products, extremes, and where the extremes are.
 //!
 //! Accurate and independent of threads: lanes within a chunk, a balanced tree over chunks. Empty sums are 0 and empty
-//! products 1; an extreme of nothing is for the caller to refuse.
+//! products 1; a minimum or maximum of nothing is for the caller to refuse.
 
+mod argmax;
 mod columns;
-mod extreme;
 
-pub(crate) use extreme::{argmax, argmin};
+pub(crate) use argmax::{argmax, argmin};
 
 use smallvec::SmallVec;
 
@@ -422,9 +422,9 @@ mod tests {
             let mut x = Sample::contiguous(Draws(1).numbers::<f64>(300), &[10, 30]);
             x.data[place] = f64::NAN;
             for axes in subsets(2) {
-                for extreme in [max, min, abs_max] as [Reduction; 3] {
+                for of in [max, min, abs_max] as [Reduction; 3] {
                     let mut out = vec![0.0; x.layout.shape.reduced(&axes).len()];
-                    extreme(x.view(), &axes, &mut out);
+                    of(x.view(), &axes, &mut out);
                     assert_eq!(out.iter().filter(|y| y.is_nan()).count(), 1);
                 }
             }

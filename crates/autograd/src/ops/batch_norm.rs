@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::standardize::gradient_of_adjoint;
+use super::layer_norm::gradient_of_adjoint;
 use super::{Cotangents, KeptShape, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::ErrorKind;
 use crate::float::Float;
-use crate::kernel::channels::{Affine, Channels, combine, moments, scales, sums_with, transform};
+use crate::kernel::batch_norm::{Affine, Channels, combine, moments, scales, sums_with, transform};
 use crate::kernel::lines::Packed;
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::extreme::shared_by_ties;
+use super::min_max::shared_by_ties;
 use super::reduce::Keep;
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, ErrorKind, Result};

@@ -360,7 +360,7 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 impl<T: Float> Tensor<T> {
-    /// Where the extreme so far is, for every element along `axis`.
+    /// Where the minimum or maximum so far is, for every element along `axis`.
     pub(crate) fn running_places(
         &self,
         axis: isize,

@@ -2,8 +2,8 @@
 //!
 //! What is found are integers of the recording, and the elements are gathered there: a program searches anew in every run.
 
-use super::extreme::check_not_empty;
 use super::integers::IntegerOp;
+use super::min_max::check_not_empty;
 use super::sort::{kth, middle, shortened};
 use crate::error::ErrorKind;
 use crate::float::Float;

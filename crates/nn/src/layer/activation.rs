@@ -23,7 +23,7 @@ macro_rules! activation {
         #[doc = concat!("assert_eq!(y.value()?, x.", stringify!($method), "().value()?);")]
         /// # Ok::<(), autograd::Error>(())
         /// ```
-        #[derive(Debug, Clone, Copy, Default, PartialEq, nn_derive::Module)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, autograd_derive::Module)]
         pub struct $layer;
 
         impl $layer {
@@ -58,7 +58,7 @@ macro_rules! activation_with {
         #[doc = concat!("assert_eq!(y.value()?, x.", stringify!($method), "(", stringify!($default), ").value()?);")]
         /// # Ok::<(), autograd::Error>(())
         /// ```
-        #[derive(Debug, Clone, Copy, PartialEq, nn_derive::Module)]
+        #[derive(Debug, Clone, Copy, PartialEq, autograd_derive::Module)]
         pub struct $layer {
             #[doc = concat!("Default: ", stringify!($default), ".")]
             pub $setting: f64,

@@ -95,7 +95,7 @@ impl<'t, T: Float> AttentionMask<'t, T> {
 /// ```
 ///
 /// Vaswani et al., *Attention is all you need*, NeurIPS 2017.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct MultiheadAttention<T: Float = f32> {
     /// W_q, W_k and W_v, one below the other: `[3·width, width]`.
     pub in_proj_weight: Param<T>,

@@ -9,7 +9,7 @@ use crate::init;
 macro_rules! convolution {
     ($(#[$doc:meta])* $layer:ident($method:ident, $options:ident, $axes:literal), weight: $weight:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, nn_derive::Module)]
+        #[derive(Debug, Clone, autograd_derive::Module)]
         pub struct $layer<T: Float = f32> {
             /// The filters.
             pub weight: Param<T>,

@@ -15,7 +15,7 @@ macro_rules! dropout {
         ///
         /// # Errors
         /// A probability outside [0, 1].
-        #[derive(Debug, Clone, nn_derive::Module)]
+        #[derive(Debug, Clone, autograd_derive::Module)]
         pub struct $layer {
             /// The probability of being dropped.
             pub probability: f64,

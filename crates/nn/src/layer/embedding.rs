@@ -20,7 +20,7 @@ use crate::init;
 /// let words = Tensor::from([[3, 14, 15], [9, 2, 6]]);
 /// assert_eq!(embedding.forward(&tape, &words).shape(), [2, 3, 16].into());
 /// ```
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct Embedding<T: Float = f32> {
     /// The table.
     pub weight: Param<T>,

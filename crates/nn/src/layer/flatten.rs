@@ -17,7 +17,7 @@ use super::layer;
 /// let maps = tape.constant(Tensor::zeros([8, 3, 5, 5]));
 /// assert_eq!(Flatten.forward(maps).shape(), [8, 75].into());
 /// ```
-#[derive(Debug, Clone, Copy, Default, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, Default, autograd_derive::Module)]
 pub struct Flatten;
 
 impl Flatten {

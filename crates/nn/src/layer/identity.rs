@@ -18,7 +18,7 @@ use super::layer;
 /// assert_eq!(Identity.forward(x).value()?, x.value()?);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, Default, autograd_derive::Module)]
 pub struct Identity;
 
 impl Identity {

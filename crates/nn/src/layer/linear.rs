@@ -23,7 +23,7 @@ use crate::init;
 /// let y = layer.forward(tape.constant(Tensor::ones([8, 3])));
 /// assert_eq!(y.shape(), [8, 5].into());
 /// ```
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct Linear<T: Float = f32> {
     /// W.
     pub weight: Param<T>,

@@ -21,7 +21,7 @@ macro_rules! batch_norm {
         ///
         /// Ioffe and Szegedy, *Batch normalization: accelerating deep network training by reducing internal covariate
         /// shift*, ICML 2015.
-        #[derive(Debug, Clone, nn_derive::Module)]
+        #[derive(Debug, Clone, autograd_derive::Module)]
         pub struct $layer<T: Float = f32> {
             /// What every channel is multiplied by: starts with 1.
             pub weight: Param<T>,
@@ -166,7 +166,7 @@ batch_norm! {
 /// ```
 ///
 /// Ba, Kiros and Hinton, *Layer normalization*, 2016.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct LayerNorm<T: Float = f32> {
     /// What every element is multiplied by: starts with 1.
     pub weight: Param<T>,
@@ -215,7 +215,7 @@ layer!(LayerNorm<T>);
 /// ```
 ///
 /// Zhang and Sennrich, *Root mean square layer normalization*, NeurIPS 2019.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct RmsNorm<T: Float = f32> {
     /// What every element is multiplied by: starts with 1.
     pub weight: Param<T>,
@@ -256,7 +256,7 @@ layer!(RmsNorm<T>);
 /// ```
 ///
 /// Wu and He, *Group normalization*, ECCV 2018.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct GroupNorm<T: Float = f32> {
     /// What every channel is multiplied by: starts with 1.
     pub weight: Param<T>,

@@ -7,7 +7,7 @@ use super::layer;
 macro_rules! pool {
     ($(#[$doc:meta])* $layer:ident($method:ident, $options:ident)) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, nn_derive::Module)]
+        #[derive(Debug, Clone, Copy, autograd_derive::Module)]
         pub struct $layer {
             /// Height and width of the window.
             pub window: [usize; 2],
@@ -84,7 +84,7 @@ pool! {
 ///     assert_eq!(AdaptiveAvgPool2d::new([1, 1]).forward(maps).shape(), [2, 8, 1, 1].into());
 /// }
 /// ```
-#[derive(Debug, Clone, Copy, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, autograd_derive::Module)]
 pub struct AdaptiveAvgPool2d {
     /// Height and width of the result.
     pub size: [usize; 2],

@@ -31,7 +31,7 @@ fn angle(position: usize, pair: usize, width: usize) -> f64 {
 /// ```
 ///
 /// Vaswani et al., *Attention is all you need*, NeurIPS 2017.
-#[derive(Debug, Clone, Copy, Default, PartialEq, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, autograd_derive::Module)]
 pub struct SinusoidalPositions;
 
 impl SinusoidalPositions {
@@ -67,7 +67,7 @@ layer!(SinusoidalPositions);
 /// let tape = Tape::new();
 /// assert_eq!(positions.forward(tape.constant(Tensor::zeros([4, 10, 8]))).shape(), [4, 10, 8].into());
 /// ```
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct LearnedPositions<T: Float = f32> {
     /// The vector of each position.
     pub weight: Param<T>,
@@ -109,7 +109,7 @@ layer!(LearnedPositions<T>);
 /// ```
 ///
 /// Su et al., *RoFormer: enhanced transformer with rotary position embedding*, 2021.
-#[derive(Debug, Clone, Copy, Default, PartialEq, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, autograd_derive::Module)]
 pub struct RotaryPositions;
 
 impl RotaryPositions {

@@ -14,7 +14,7 @@ use super::{layer, optional};
 use crate::init;
 
 /// What one direction of one layer multiplies with, of G gates.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct RecurrentParams<T: Float = f32> {
     /// For the input: `[G·width, inputs]`.
     pub weight_ih: Param<T>,
@@ -67,7 +67,7 @@ impl<T: Float> RecurrentParams<T> {
 }
 
 /// The form of a recurrent network; the default is PyTorch's: one layer, forwards, steps before samples.
-#[derive(Debug, Clone, Copy, PartialEq, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, PartialEq, autograd_derive::Module)]
 pub struct RecurrentConfig {
     /// Layers, each over the output of the one before. Default: 1.
     pub layers: usize,

@@ -36,7 +36,7 @@ impl Default for TransformerConfig {
 }
 
 /// The function between the dense maps of a transformer's layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, nn_derive::Module)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, autograd_derive::Module)]
 pub enum TransformerActivation {
     /// max(0, x).
     #[default]

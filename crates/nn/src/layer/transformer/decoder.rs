@@ -30,7 +30,7 @@ use crate::layer::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention
 /// ```
 ///
 /// Vaswani et al., *Attention is all you need*, NeurIPS 2017.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct TransformerDecoderLayer<T: Float = f32> {
     /// The attention to itself.
     pub self_attn: MultiheadAttention<T>,
@@ -131,7 +131,7 @@ impl<T: Float> TransformerDecoderLayer<T> {
 /// let (x, memory) = (tape.constant(Tensor::ones([10, 4, 8])), tape.constant(Tensor::ones([7, 4, 8])));
 /// assert_eq!(decoder.forward(x, memory).shape(), [10, 4, 8].into());
 /// ```
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct TransformerDecoder<T: Float = f32> {
     /// The layers.
     pub layers: Vec<TransformerDecoderLayer<T>>,

@@ -29,7 +29,7 @@ use crate::layer::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention
 ///
 /// Vaswani et al., *Attention is all you need*, NeurIPS 2017; Xiong et al., *On layer normalization in the transformer
 /// architecture*, ICML 2020, for `norm_first`.
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct TransformerEncoderLayer<T: Float = f32> {
     /// The attention.
     pub self_attn: MultiheadAttention<T>,
@@ -105,7 +105,7 @@ layer!(TransformerEncoderLayer<T>);
 /// let y = encoder.forward(tape.constant(Tensor::ones([10, 4, 8])));
 /// assert_eq!(y.shape(), [10, 4, 8].into());
 /// ```
-#[derive(Debug, Clone, nn_derive::Module)]
+#[derive(Debug, Clone, autograd_derive::Module)]
 pub struct TransformerEncoder<T: Float = f32> {
     /// The layers.
     pub layers: Vec<TransformerEncoderLayer<T>>,

@@ -33,7 +33,7 @@ impl Groups {
 }
 
 /// `out = (x − mean) / √(variance + eps)` in every group.
-pub(crate) fn standardize<T: Float>(x: View<'_, T>, groups: Groups, eps: T, out: &mut [T]) {
+pub(crate) fn layer_norm<T: Float>(x: View<'_, T>, groups: Groups, eps: T, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
@@ -48,9 +48,9 @@ pub(crate) fn standardize<T: Float>(x: View<'_, T>, groups: Groups, eps: T, out:
     });
 }
 
-/// The adjoint of [`standardize`] at `x`: `out = (g − mean g − y·mean(g·y)) / √(variance + eps)`, where y is the
+/// The adjoint of [`layer_norm`] at `x`: `out = (g − mean g − y·mean(g·y)) / √(variance + eps)`, where y is the
 /// standardized x. As a matrix it is symmetric.
-pub(crate) fn standardize_adjoint<T: Float>(x: View<'_, T>, g: View<'_, T>, groups: Groups, eps: T, out: &mut [T]) {
+pub(crate) fn layer_norm_adjoint<T: Float>(x: View<'_, T>, g: View<'_, T>, groups: Groups, eps: T, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
@@ -95,7 +95,7 @@ mod tests {
         for groups in GROUPS {
             for x in samples::<f64>(&[3, 4, 7], 1) {
                 let mut y = vec![9.0; 84];
-                standardize(x.view(), groups, 0.25, &mut y);
+                layer_norm(x.view(), groups, 0.25, &mut y);
                 for (x, y) in x.elements().chunks(groups.size).zip(y.chunks(groups.size)) {
                     let n = x.len() as f64;
                     let mean = x.iter().sum::<f64>() / n;
@@ -112,8 +112,8 @@ mod tests {
         for groups in GROUPS {
             let (x, g) = (&samples::<f64>(&[3, 4, 7], 1)[1], &samples::<f64>(&[3, 4, 7], 2)[2]);
             let (mut y, mut gx) = (vec![0.0; 84], vec![9.0; 84]);
-            standardize(x.view(), groups, 0.25, &mut y);
-            standardize_adjoint(x.view(), g.view(), groups, 0.25, &mut gx);
+            layer_norm(x.view(), groups, 0.25, &mut y);
+            layer_norm_adjoint(x.view(), g.view(), groups, 0.25, &mut gx);
             let (x, g) = (x.elements(), g.elements());
             let of = |group: usize| group * groups.size..(group + 1) * groups.size;
             for group in (0..groups.count).map(of) {
@@ -133,7 +133,7 @@ mod tests {
         let x = Sample::contiguous(Draws(1).numbers::<f32>(600 * 300), &[600, 300]);
         assert_same_bits(|| {
             let mut out = vec![0.0; 600 * 300];
-            standardize(x.view(), Groups { count: 600, size: 300 }, 1e-5, &mut out);
+            layer_norm(x.view(), Groups { count: 600, size: 300 }, 1e-5, &mut out);
             out
         });
     }

@@ -4,14 +4,14 @@
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::ErrorKind;
 use crate::float::Float;
-use crate::kernel::standardize::{Groups, standardize, standardize_adjoint};
+use crate::kernel::layer_norm::{self, Groups};
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::{Term, Var};
 
 /// (x − mean) / √(variance + eps) of the elements along this many last axes.
 #[derive(Debug, Clone)]
-pub(crate) struct Standardize {
+pub(crate) struct LayerNorm {
     axes: usize,
     eps: f64,
 }
@@ -25,8 +25,8 @@ fn last(axes: usize, rank: usize) -> Axes {
     (rank - axes..rank).map(|axis| axis as isize).collect()
 }
 
-impl TensorRule for Standardize {
-    const NAME: &'static str = "standardize";
+impl TensorRule for LayerNorm {
+    const NAME: &'static str = "layer_norm";
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
@@ -34,24 +34,24 @@ impl TensorRule for Standardize {
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
-        Ok(Tensor::build(shape, |out| standardize(x[0].view(), groups, eps, out))?.into())
+        Ok(Tensor::build(shape, |out| layer_norm::layer_norm(x[0].view(), groups, eps, out))?.into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let &Standardize { axes, eps } = self;
-        rule.only(rule.x[0].record(StandardizeAdjoint { axes, eps }, &[rule.g]))
+        let &LayerNorm { axes, eps } = self;
+        rule.only(rule.x[0].record(LayerNormAdjoint { axes, eps }, &[rule.g]))
     }
 }
 
-/// J·g, where J is the Jacobian of [`Standardize`] at `x`, a symmetric matrix for each group.
+/// J·g, where J is the Jacobian of [`LayerNorm`] at `x`, a symmetric matrix for each group.
 #[derive(Debug, Clone)]
-pub(crate) struct StandardizeAdjoint {
+pub(crate) struct LayerNormAdjoint {
     axes: usize,
     eps: f64,
 }
 
-impl TensorRule for StandardizeAdjoint {
-    const NAME: &'static str = "standardize_adjoint";
+impl TensorRule for LayerNormAdjoint {
+    const NAME: &'static str = "layer_norm_adjoint";
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())
@@ -59,7 +59,8 @@ impl TensorRule for StandardizeAdjoint {
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
         let (groups, eps) = (groups(&shape, self.axes), T::from_f64(self.eps));
-        Ok(Tensor::build(shape, |out| standardize_adjoint(x[0].view(), x[1].view(), groups, eps, out))?.into())
+        Ok(Tensor::build(shape, |out| layer_norm::layer_norm_adjoint(x[0].view(), x[1].view(), groups, eps, out))?
+            .into())
     }
 
     fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -123,7 +124,7 @@ impl<'t, T: Float> Var<'t, T> {
         if let Err(failed) = self.last_axes("layer_norm", &normalized, [weight, bias]) {
             return failed;
         }
-        let y = self.record(Standardize { axes: normalized.rank(), eps }, &[]);
+        let y = self.record(LayerNorm { axes: normalized.rank(), eps }, &[]);
         y.scaled_and_shifted(weight, bias)
     }
 
@@ -211,7 +212,7 @@ impl<'t, T: Float> Var<'t, T> {
             return self.fail(op, ErrorKind::Groups { channels, groups });
         }
         let size = Shape::from(&shape[1..]).len() / groups.max(1);
-        let y = self.reshape([shape[0], groups, size]).record(Standardize { axes: 1, eps }, &[]);
+        let y = self.reshape([shape[0], groups, size]).record(LayerNorm { axes: 1, eps }, &[]);
         y.reshape(shape).scaled_and_shifted(weight, bias)
     }
 

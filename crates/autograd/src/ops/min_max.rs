@@ -73,7 +73,7 @@ pub(super) fn check_not_empty(shape: &Shape, left: &Shape) -> Result<(), ErrorKi
     if shape.contains(&0) && !left.contains(&0) { Err(ErrorKind::Empty { shape: shape.clone() }) } else { Ok(()) }
 }
 
-/// The gradient of an extreme, in equal shares to all elements that attain it.
+/// The gradient of a minimum or maximum, in equal shares to all elements that attain it.
 pub(crate) fn shared_by_ties<'t, T: Float>(attains: Mask<'t, T>, g: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
     let attains = attains.to_float();
     let axes: Axes = axes.iter().map(|&axis| axis as isize).collect();
@@ -97,7 +97,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn max(self) -> Scalar<'t, T> {
-        self.extreme("max", |axes| Amax { axes })
+        self.min_or_max("max", |axes| Amax { axes })
     }
 
     /// The smallest element; NaN if there is one.
@@ -117,11 +117,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn min(self) -> Scalar<'t, T> {
-        self.extreme("min", |axes| Amin { axes })
+        self.min_or_max("min", |axes| Amin { axes })
     }
 
     #[track_caller]
-    fn extreme<R: TensorRule + Into<Op>>(
+    fn min_or_max<R: TensorRule + Into<Op>>(
         self,
         name: &'static str,
         op: impl FnOnce(SmallVec<[usize; 4]>) -> R,
