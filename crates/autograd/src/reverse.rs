@@ -333,7 +333,7 @@ fn products_of_extremes<T: Float>(g: T, slopes: [T; 2]) -> [T; 2] {
 
 /// How far ahead of a backward walk entries are fetched: operands that many entries before their operation are at hand
 /// (48 KiB of entries, in a second cache of hundreds), where the processor's own prefetching finds no pattern.
-const AHEAD: usize = 2048;
+const FETCHED_AHEAD: usize = 2048;
 
 /// A walk backwards over scalar entries.
 ///
@@ -360,8 +360,8 @@ impl<'s, T: Float> Chain<'s, T> {
     #[inline(always)]
     fn next(&mut self) -> &'s Entry<T> {
         self.index -= 1;
-        prefetch(self.entries, self.index.wrapping_sub(AHEAD));
-        prefetch(self.adjoints, self.index.wrapping_sub(AHEAD));
+        prefetch(self.entries, self.index.wrapping_sub(FETCHED_AHEAD));
+        prefetch(self.adjoints, self.index.wrapping_sub(FETCHED_AHEAD));
         &self.entries[self.index]
     }
 

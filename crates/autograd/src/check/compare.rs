@@ -15,26 +15,26 @@ use crate::tensor::Tensor;
 use crate::tensor::buffer::Buffer;
 
 /// Up to so many elements, each one is varied (or weighted) alone.
-pub(crate) const SMALL: usize = 64;
+pub(crate) const MAX_VARIED_ALONE: usize = 64;
 /// Random directions for each larger operand, and random weights for larger results.
 const DIRECTIONS: usize = 3;
 /// Single elements that stand in for a direction along which nothing can be said.
-const SAMPLES: usize = 16;
+const SAMPLED_ELEMENTS: usize = 16;
 /// How many times its own estimate the error of a difference may be.
 const DOUBT: f64 = 10.0;
 /// A difference whose relative error is larger says nothing.
 pub(super) const USELESS: f64 = 0.01;
 
 /// Elements up to which a view is copied, however few are stored.
-const COPIED: usize = 1 << 24;
+const MAX_COPIED_ELEMENTS: usize = 1 << 24;
 /// Copies of operands and results that a check holds at the same time.
-const COPIES: usize = 16;
+const COPIES_AT_ONCE: usize = 16;
 
 /// The first of these tensors that is too large to be copied as often as a check copies it.
 pub(super) fn too_large<T: Float>(tensors: &[Tensor<T>]) -> Option<Reason> {
     let is_copied = |x: &&Tensor<T>| {
-        let is_stored = x.len() <= COPIED || x.len() == x.distinct().len();
-        is_stored && Buffer::<f64>::has_room(x.len().saturating_mul(COPIES))
+        let is_stored = x.len() <= MAX_COPIED_ELEMENTS || x.len() == x.distinct().len();
+        is_stored && Buffer::<f64>::has_room(x.len().saturating_mul(COPIES_AT_ONCE))
     };
     let found = tensors.iter().find(|x| !is_copied(x))?;
     Some(Reason::TooLarge { shape: found.shape().clone() })
@@ -174,11 +174,11 @@ impl<'a, T: Float> Subject<'a, T> {
         for weights in &weights {
             rows.push(self.gradient(weights)?);
         }
-        let few = self.x.iter().map(Tensor::len).sum::<usize>() <= SMALL;
+        let few = self.x.iter().map(Tensor::len).sum::<usize>() <= MAX_VARIED_ALONE;
         let mut outcome = Outcome::default();
         for operand in 0..self.x.len() {
             let len = self.x[operand].len();
-            if few || len <= SMALL {
+            if few || len <= MAX_VARIED_ALONE {
                 (0..len).for_each(|start| outcome.merge(self.along(&self.unit(operand, start), &weights, &rows)));
             } else {
                 outcome.merge(self.sampled(operand, &weights, &rows)?);
@@ -197,7 +197,7 @@ impl<'a, T: Float> Subject<'a, T> {
                 return self.located(operand, &weights[found.worst.as_ref().map_or(0, |worst| worst.row)], found);
             }
             if found.undecided > 0 {
-                for _ in 0..SAMPLES {
+                for _ in 0..SAMPLED_ELEMENTS {
                     let start = self.random.random_range(0..len);
                     outcome.merge(self.along(&self.unit(operand, start), weights, rows));
                 }
@@ -209,7 +209,7 @@ impl<'a, T: Float> Subject<'a, T> {
     }
 
     fn weights(&mut self) -> Vec<Weights<T>> {
-        if self.y.iter().map(Tensor::len).sum::<usize>() <= SMALL {
+        if self.y.iter().map(Tensor::len).sum::<usize>() <= MAX_VARIED_ALONE {
             let unit =
                 |(output, y): (usize, &Tensor<T>)| (0..y.len()).map(move |index| Weights::Unit { output, index });
             return self.y.iter().enumerate().flat_map(unit).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::compare::{Outcome, SMALL, too_large, unravel};
+use super::compare::{MAX_VARIED_ALONE, Outcome, too_large, unravel};
 use super::function::Points;
 use super::{Check, Layout, Report};
 use crate::float::Float;
@@ -128,7 +128,9 @@ impl<T: Float> Checker<'_, T> {
         }
         match op {
             Op::Leaf | Op::Constant | Op::Detach | Op::Output { .. } => {}
-            Op::Elementwise(op) if self.tape.shape_at(position).len() > SMALL => self.elementwise(position, slot, op),
+            Op::Elementwise(op) if self.tape.shape_at(position).len() > MAX_VARIED_ALONE => {
+                self.elementwise(position, slot, op)
+            }
             _ if self.leaves_out(position, &self.tensors(slot)) => {}
             Op::FromScalars { .. } => {
                 let operation = Operation::new(Kind::Gather, vec![Part::Moving]);

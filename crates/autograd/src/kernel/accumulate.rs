@@ -7,19 +7,19 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 
 /// Elements that a thread takes at once.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// `out += x`.
 pub(crate) fn accumulate<T: Float>(x: View<'_, T>, out: &mut [T]) {
     debug_assert_eq!(x.layout.shape.len(), out.len());
     let work = out.len();
     if let Some(x) = x.as_slice() {
-        return parallel::pieces(out, PIECE, work, &|start, piece| {
+        return parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, piece| {
             vectorized!(piece.iter_mut().zip(&x[start..]).for_each(|(y, &x)| *y += x));
         });
     }
     let runs = Runs::new(x.layout);
-    parallel::pieces(out, PIECE, work, &|start, piece| {
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, piece| {
         vectorized!({
             runs.each(start, piece.len(), |done, run| {
                 let part = &mut piece[done..done + run.len];

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::math::Math;
-use crate::kernel::matmul::{Batch, Matrix, PIECE, cost, multiply};
+use crate::kernel::matmul::{Batch, MIN_WORK_PER_PANEL, Matrix, cost, multiply};
 use crate::kernel::product::dot;
 use crate::kernel::reduce::{slice_max, slice_sum};
 use crate::kernel::runs::Run;
@@ -23,7 +23,7 @@ const QUERIES: [usize; 2] = [16, 64];
 const PANEL: usize = 1 << 15;
 
 /// What lengths of rows are rounded up to: a vector of single precision.
-const EVEN: usize = 16;
+const ROW_MULTIPLE: usize = 16;
 
 /// Queries, keys and values of every head, and what is added to their products.
 pub(crate) struct Heads<'a, T> {
@@ -114,7 +114,7 @@ impl<T: Float> Heads<'_, T> {
     ) {
         let head = self.head(0);
         let room = panels * head.block() * head.keys();
-        let (share, total) = ((PIECE / work.max(1)).max(1), work.saturating_mul(out.len() / size));
+        let (share, total) = ((MIN_WORK_PER_PANEL / work.max(1)).max(1), work.saturating_mul(out.len() / size));
         parallel::pieces(out, share * size, cost(total), &|start, piece| {
             let mut panels = Buffer::scratch(room);
             let panels = panels.get_mut().unwrap_or_default();
@@ -207,7 +207,7 @@ impl<T: Float> Head<'_, T> {
                 }
                 // Up to an even length, with hidden keys whose weights come out as 0: that costs less than an odd rest.
                 let seen = self.seen(query + 1).end;
-                let (row, hidden) = row.split_at_mut(seen.next_multiple_of(EVEN).min(row.len()));
+                let (row, hidden) = row.split_at_mut(seen.next_multiple_of(ROW_MULTIPLE).min(row.len()));
                 row[seen..].fill(T::NEG_INFINITY);
                 normalize(row);
                 hidden.fill(T::ZERO);

@@ -17,13 +17,13 @@ use crate::tensor::buffer::Buffer;
 use crate::tensor::layout::Layout;
 
 /// Elements that a thread takes at once: few enough that a second look finds them in a near cache.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// Elements that an entry of a table sums where channels are neighbours.
-const ENTRY: usize = 64;
+const ELEMENTS_PER_ENTRY: usize = 64;
 
 /// Elements that an entry sums at least where a channel has slices: short ones share the folding of the lanes.
-const SLICES: usize = 512;
+const MIN_SLICE_ELEMENTS_PER_ENTRY: usize = 512;
 
 /// Accumulators side by side.
 const LANES: usize = 32;
@@ -65,7 +65,7 @@ impl Channels {
 
     /// Outer steps of a part of the batch.
     fn steps(&self) -> usize {
-        let steps = if self.inner == 1 { ENTRY } else { SLICES / self.inner.max(1) };
+        let steps = if self.inner == 1 { ELEMENTS_PER_ENTRY } else { MIN_SLICE_ELEMENTS_PER_ENTRY / self.inner.max(1) };
         steps.clamp(1, self.outer.max(1))
     }
 
@@ -93,7 +93,7 @@ impl Channels {
         right: &mut [T],
         f: &(impl Fn(Range<usize>, usize, &mut [T], &mut [T]) + Sync),
     ) {
-        let entries = (PIECE / (self.steps() * self.inner)).max(1);
+        let entries = (ELEMENTS_PER_TASK / (self.steps() * self.inner)).max(1);
         parallel::paired_pieces((left, entries), (right, entries), self.total(), &|k, left, right| {
             let mut done = 0;
             while done < left.len() {
@@ -181,7 +181,7 @@ pub(crate) fn sums_with<T: Float>(
 /// `out = (x − mean)·scale + shift` in each channel.
 pub(crate) fn transform<T: Float>(x: &[T], channels: Channels, by: Affine<'_, T>, out: &mut [T]) {
     let work = out.len();
-    parallel::pieces(out, PIECE, work, &|start, out| {
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, out| {
         vectorized!(transform_piece(&x[start..], channels, by, start, out));
     });
 }
@@ -195,7 +195,7 @@ pub(crate) fn combine<T: Float>(
     out: &mut [T],
 ) {
     let work = out.len();
-    parallel::pieces(out, PIECE, work, &|start, out| {
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, out| {
         vectorized!(combine_piece((&g[start..], factor), &x[start..], channels, by, start, out));
     });
 }

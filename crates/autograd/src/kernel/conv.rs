@@ -27,13 +27,13 @@ mod rows;
 mod windows;
 
 /// Sums that wait at once for their place in the output.
-const SUMS: usize = 1 << 14;
+const MAX_WAITING_SUMS: usize = 1 << 14;
 
 /// Rows of patches, or of what is multiplied with them, that a thread takes at once of one image: whole tiles at every level.
-const ROWS: usize = 240;
+const ROWS_PER_TASK: usize = 240;
 
 /// Pieces that a batch is cut into for the gradient of the weight.
-const PIECES: usize = 8;
+const BATCH_PIECES: usize = 8;
 
 /// How the kernel moves over the input. Sizes are checked by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Conv {
         }
         let windows = Windows::new(self, x_shape, w_shape);
         let weights = by_element(&windows, w.as_slice());
-        let are_few = x_shape[0] < PIECES;
+        let are_few = x_shape[0] < BATCH_PIECES;
         let work = cost(out.len().saturating_mul(windows.depth()));
         parallel::pieces(out, windows.output_len(), work, &|start, out| {
             let x = &x[start / windows.output_len() * windows.input_len()..][..windows.input_len()];
@@ -140,7 +140,7 @@ impl Conv {
         let (images, work) = (x_shape[0], cost(g.len().saturating_mul(windows.depth())));
         let (lanes, depth) = (lanes::<T>(windows.filters), windows.depth());
         let len = self.groups * depth * lanes;
-        let images_per_piece = images.div_ceil(PIECES);
+        let images_per_piece = images.div_ceil(BATCH_PIECES);
         let mut sums = Buffer::scratch(images.div_ceil(images_per_piece) * len);
         let Some(sums) = sums.get_mut() else { return };
         parallel::pieces(sums, len, work, &|start, sums| {
@@ -180,7 +180,7 @@ fn by_element<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
 /// Puts planes of `len` elements side by side, in rows of `lanes`; the lanes behind them are zero.
 fn planes_to_lanes<T: Float>((planes, len): (&[T], usize), count: usize, (rows, lanes): (&mut [T], usize)) {
     let work = rows.len();
-    parallel::pieces(rows, ROWS * lanes, work, &|start, rows| {
+    parallel::pieces(rows, ROWS_PER_TASK * lanes, work, &|start, rows| {
         if count < lanes {
             rows.fill(T::ZERO);
         }
@@ -212,7 +212,7 @@ fn by_tap<T: Float>(windows: &Windows, w: &[T]) -> Buffer<T> {
 fn write_output<T: Float>(windows: &Windows, x: &[T], weights: &[T], bias: Option<&[T]>, are_few: bool, out: &mut [T]) {
     let (filters, lanes, count) = (windows.filters, lanes::<T>(windows.filters), windows.starts.len());
     let (framed, plane) = (windows.frame(x), windows.channels * windows.framed_plane());
-    let piece = (SUMS / lanes).next_multiple_of(24);
+    let piece = (MAX_WAITING_SUMS / lanes).next_multiple_of(24);
     // Of many images each is a thread's, which soon uses its sums again; the windows of a few are shared by all.
     let at_once = if are_few { count } else { piece.min(count) };
     let mut sums = Buffer::scratch(at_once * lanes);
@@ -286,7 +286,7 @@ fn add_weight_gradient<T: Float>(windows: &Windows, (x, g): (&[T], &[T]), sums: 
     for ((data, g), sums) in groups.zip(sums.chunks_exact_mut(windows.depth() * lanes)) {
         planes_to_lanes((g, count), filters, (packed, lanes));
         let (packed, work) = (&*packed, cost(sums.len().saturating_mul(count)));
-        parallel::pieces(sums, ROWS * lanes, work, &|start, sums| {
+        parallel::pieces(sums, ROWS_PER_TASK * lanes, work, &|start, sums| {
             let (first, size) = (start / lanes, sums.len() / lanes);
             let patches = Patches { data, rows: &windows.elements, columns: &windows.starts };
             patches.add_product(first..first + size, packed, lanes, sums);

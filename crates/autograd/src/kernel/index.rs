@@ -13,7 +13,7 @@ use crate::tensor::copy::copy_to;
 use crate::tensor::layout::Layout;
 
 /// Elements that a thread takes at once.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// `out[i, j, k] = x[i, index[i, j, k], k]` for `axis` 1, and so for every axis and rank. `out` has the shape of `index`,
 /// which is nowhere larger than `x` but along `axis`.
@@ -27,7 +27,7 @@ pub(crate) fn gather<E: Element>(x: View<'_, E>, axis: usize, index: View<'_, us
     let index = index.as_slice();
     debug_assert!(index.iter().all(|&i| i < x.layout.shape[axis]));
     let work = out.len();
-    parallel::pieces(out, PIECE, work, &|start, piece| {
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, piece| {
         starts.each(start, piece.len(), |done, run| {
             let mut position = run.position as isize;
             for (y, &i) in piece[done..done + run.len].iter_mut().zip(&index[start + done..]) {
@@ -126,7 +126,7 @@ pub(crate) fn index_select<E: Element>(x: View<'_, E>, axis: usize, index: &[usi
         along.strides.iter_mut().enumerate().for_each(|(k, stride)| *stride = isize::from(k == axis));
         return gather(x, axis, View { data: index, layout: &along }, out);
     };
-    let (work, rows_per_piece) = (out.len(), PIECE.div_ceil(lines.inner));
+    let (work, rows_per_piece) = (out.len(), ELEMENTS_PER_TASK.div_ceil(lines.inner));
     parallel::pieces(out, rows_per_piece * lines.inner, work, &|start, piece| {
         for (row, out) in piece.chunks_exact_mut(lines.inner).enumerate() {
             let row = start / lines.inner + row;

@@ -12,10 +12,10 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 
 /// Elements that a thread takes at once: few enough that the later passes find them in the nearest cache.
-const PIECE: usize = 1 << 11;
+const ELEMENTS_PER_TASK: usize = 1 << 11;
 
 /// What an element costs, in cheap steps.
-const WEIGHT: usize = 1;
+const ELEMENT_COST: usize = 1;
 
 /// Groups that lie one behind the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) struct Groups {
 impl Groups {
     /// Elements of a few of these groups.
     fn piece(&self) -> usize {
-        (PIECE / self.size.max(1)).clamp(1, self.count.max(1)) * self.size
+        (ELEMENTS_PER_TASK / self.size.max(1)).clamp(1, self.count.max(1)) * self.size
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn layer_norm<T: Float>(x: View<'_, T>, groups: Groups, eps: T, out: 
         return;
     }
     let x = Packed::new(x);
-    let (x, work) = (x.as_slice(), out.len() * WEIGHT);
+    let (x, work) = (x.as_slice(), out.len() * ELEMENT_COST);
     parallel::pieces(out, groups.piece(), work, &|start, out| {
         vectorized!(for (x, y) in x[start..].chunks_exact(groups.size).zip(out.chunks_exact_mut(groups.size)) {
             let variance = center(x, y);
@@ -55,7 +55,7 @@ pub(crate) fn layer_norm_adjoint<T: Float>(x: View<'_, T>, g: View<'_, T>, group
         return;
     }
     let (x, g) = (Packed::new(x), Packed::new(g));
-    let (x, g, work) = (x.as_slice(), g.as_slice(), out.len() * 2 * WEIGHT);
+    let (x, g, work) = (x.as_slice(), g.as_slice(), out.len() * 2 * ELEMENT_COST);
     parallel::pieces(out, groups.piece(), work, &|start, out| {
         let operands = x[start..].chunks_exact(groups.size).zip(g[start..].chunks_exact(groups.size));
         vectorized!(for ((x, g), out) in operands.clone().zip(out.chunks_exact_mut(groups.size)) {

@@ -9,7 +9,7 @@ use crate::tensor::buffer::Buffer;
 use crate::tensor::copy::copy_to;
 
 /// Elements that a thread takes at once.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// The sizes before, along and after one axis. Without elements some of them may be as large as numbers are.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ impl Lines {
 
     /// Outer steps that a thread takes at once.
     pub fn slabs_per_piece(&self) -> usize {
-        (PIECE / self.slab().max(1)).max(1)
+        (ELEMENTS_PER_TASK / self.slab().max(1)).max(1)
     }
 
     /// Calls `f(outer, slab)` for every outer step of `out`, whose lines may be of another length, on as many threads as

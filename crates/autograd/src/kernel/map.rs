@@ -17,7 +17,7 @@ pub(crate) const BLOCK: usize = 1024;
 const DENSE_BLOCK: usize = 4 * BLOCK;
 
 /// Elements that a thread takes at once; a multiple of every block length.
-const PIECE: usize = 4 * DENSE_BLOCK;
+const ELEMENTS_PER_TASK: usize = 4 * DENSE_BLOCK;
 
 /// Elements of the stack that gathered operands and numbers share.
 const ARENA: usize = 4 * BLOCK;
@@ -53,7 +53,7 @@ pub(crate) fn map<T: Float>(shape: &Shape, operands: &[Operand<'_, T>], out: &mu
         return map_slices(&slices, out, kernel);
     }
     let feeds = feeds(operands, out.len());
-    parallel::pieces(out, PIECE, work, &|start, piece| {
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, piece| {
         each_block(&feeds, start, piece.len(), &mut |xs, done, len| kernel(xs, &mut piece[done..done + len]));
     });
 }
@@ -66,7 +66,7 @@ pub(crate) fn map_slices<T: Float>(slices: &[&[T]], out: &mut [T], kernel: &Kern
         return kernel(slices, out);
     }
     let work = out.len();
-    parallel::pieces(out, PIECE, work, &|start, piece| map_dense(slices, start, piece, kernel));
+    parallel::pieces(out, ELEMENTS_PER_TASK, work, &|start, piece| map_dense(slices, start, piece, kernel));
 }
 
 impl<T: Float> Operand<'_, T> {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::float::Float;
 use crate::kernel::matmul::panels::gemm;
 use crate::kernel::product::{
-    FEW, add_few_terms, inner_product, multiply_by_rows, multiply_few_columns, multiply_vector,
+    MAX_TERMS, add_few_terms, inner_product, multiply_by_rows, multiply_few_columns, multiply_vector,
 };
 use crate::kernel::runs::{Axis, Nest, push_merged, shift};
 use crate::kernel::{Write, parallel};
@@ -24,16 +24,16 @@ use crate::tensor::layout::Layout;
 pub(crate) use panels::Start;
 
 /// Multiply-adds from which a product is worth a second thread.
-const WORTH: usize = 1 << 21;
+const MIN_WORK_FOR_THREADS: usize = 1 << 21;
 
 /// Multiply-adds of a panel or of a share of a batch at least.
-pub(crate) const PIECE: usize = 1 << 20;
+pub(crate) const MIN_WORK_PER_PANEL: usize = 1 << 20;
 
 /// Columns from which loops over them are faster than GEMM for a product of few terms.
-const LONG: usize = 16;
+const MIN_COLUMNS_FOR_LOOPS: usize = 16;
 
 /// Terms from which loops over them are faster than GEMM for a product with few columns.
-const DEEP: usize = 1 << 8;
+const MIN_TERMS_FOR_LOOPS: usize = 1 << 8;
 
 /// `out = a·b`, or `out += a·b`, for `a` of shape `[.., m, k]` and `b` of `[.., k, n]` whose leading axes are equal.
 pub(crate) fn matmul<T: Float>(a: View<'_, T>, b: View<'_, T>, out: &mut [T], write: Write) {
@@ -49,13 +49,13 @@ pub(crate) fn matmul<T: Float>(a: View<'_, T>, b: View<'_, T>, out: &mut [T], wr
     let size = left.first.rows.0 * right.first.columns.0;
     let work = size * left.first.columns.0;
     debug_assert!(out.len().is_multiple_of(size));
-    if work >= WORTH || out.len() == size {
+    if work >= MIN_WORK_FOR_THREADS || out.len() == size {
         for (k, product) in out.chunks_mut(size).enumerate() {
             multiply(left.at(k), right.at(k), product, write);
         }
         return;
     }
-    let share = (PIECE / work.max(1)).max(1);
+    let share = (MIN_WORK_PER_PANEL / work.max(1)).max(1);
     parallel::pieces(out, share * size, cost(work * (out.len() / size)), &|start, piece| {
         for (k, product) in piece.chunks_mut(size).enumerate() {
             let k = start / size + k;
@@ -80,7 +80,7 @@ pub(crate) fn matmul_plus_row<T: Float>(a: View<'_, T>, b: View<'_, T>, row: &[T
 
 /// Multiply-adds in the units of [`parallel`].
 pub(crate) fn cost(work: usize) -> usize {
-    work / (WORTH / parallel::WORTH)
+    work / (MIN_WORK_FOR_THREADS / parallel::MIN_WORK_FOR_THREADS)
 }
 
 /// A matrix in a buffer: sizes and strides of its rows and columns, and where its first element lies.
@@ -197,7 +197,7 @@ pub(crate) fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [
         (_, _, 1) if a.columns.1 == 1 => multiply_by_rows(a, b, out, write),
         (1, _, _) if b.columns.1 == 1 => multiply_vector(b.transpose(), a, out, write),
         (1, _, _) if b.rows.1 == 1 => multiply_by_rows(b.transpose(), a.transpose(), out, write),
-        (_, DEEP.., 2..=FEW) if a.rows.1 == 1 => multiply_few_columns(a, b, out, write),
+        (_, MIN_TERMS_FOR_LOOPS.., 2..=MAX_TERMS) if a.rows.1 == 1 => multiply_few_columns(a, b, out, write),
         _ => multiply_into(a, b, (out, n), write),
     }
 }
@@ -209,7 +209,7 @@ pub(crate) fn multiply_into<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (
 
 fn multiply_from<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: (&mut [T], usize), start: Start<'_, T>) {
     let (m, k, n) = (a.rows.0, a.columns.0, b.columns.0);
-    if k <= FEW && n >= LONG && m >= n && b.columns.1 == 1 && out.1 == n {
+    if k <= MAX_TERMS && n >= MIN_COLUMNS_FOR_LOOPS && m >= n && b.columns.1 == 1 && out.1 == n {
         return add_few_terms(a, b, out.0, &|out| match start {
             Start::Nothing => out.fill(T::ZERO),
             Start::Old => {}

@@ -4,12 +4,12 @@
 
 /// Work, in elements of a cheap loop (roughly a tenth of a nanosecond to a nanosecond each), below which waking a
 /// second thread costs more than it saves.
-pub(crate) const WORTH: usize = 1 << 17;
+pub(crate) const MIN_WORK_FOR_THREADS: usize = 1 << 17;
 
 /// Whether `work` is large enough for threads and there is more than one.
 #[inline]
 pub(crate) fn is_worth(work: usize) -> bool {
-    work >= WORTH && rayon::current_num_threads() > 1
+    work >= MIN_WORK_FOR_THREADS && rayon::current_num_threads() > 1
 }
 
 /// Calls `f(start, piece)` for consecutive pieces of `out`, each `piece` long but the last. `work` is the whole work.
@@ -115,14 +115,15 @@ mod tests {
             let mark = |start: usize, piece: &mut [usize]| {
                 piece.iter_mut().enumerate().for_each(|(k, x)| *x += start + k + 1);
             };
-            with_threads(threads, || pieces(&mut out, piece, WORTH, &mark));
+            with_threads(threads, || pieces(&mut out, piece, MIN_WORK_FOR_THREADS, &mark));
             assert!(out.iter().enumerate().all(|(k, &x)| x == k + 1));
         }
     }
 
     #[test]
     fn paired_pieces_stay_in_step() {
-        for (count, work) in [(1, WORTH), (5, 0), (5, WORTH), (64, WORTH)] {
+        for (count, work) in [(1, MIN_WORK_FOR_THREADS), (5, 0), (5, MIN_WORK_FOR_THREADS), (64, MIN_WORK_FOR_THREADS)]
+        {
             let (mut left, mut right) = (vec![0; 3 * count - 1], vec![0; count]);
             let mark = |k: usize, left: &mut [usize], right: &mut [usize]| {
                 left.fill(k + 1);
@@ -138,7 +139,7 @@ mod tests {
     fn trees_have_one_form() {
         let text =
             |threads, work| with_threads(threads, || tree(7, work, &|k| k.to_string(), &|a, b| format!("({a}{b})")));
-        assert_eq!(text(1, WORTH), "((0(12))((34)(56)))");
-        assert_eq!(text(3, WORTH), text(1, 0));
+        assert_eq!(text(1, MIN_WORK_FOR_THREADS), "((0(12))((34)(56)))");
+        assert_eq!(text(3, MIN_WORK_FOR_THREADS), text(1, 0));
     }
 }

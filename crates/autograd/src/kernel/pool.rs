@@ -9,10 +9,10 @@ use crate::kernel::{Write, parallel};
 use crate::tensor::View;
 
 /// Elements that a thread takes at once, in whole planes.
-const PIECE: usize = 1 << 13;
+const ELEMENTS_PER_TASK: usize = 1 << 13;
 
 /// What an element of a window costs, in cheap steps.
-const WEIGHT: usize = 2;
+const ELEMENT_COST: usize = 2;
 
 /// A window that slides over planes of height and width. Sizes are checked by the caller: every stride and dilation is at
 /// least one, and padding is at most half a window.
@@ -85,7 +85,7 @@ pub(crate) fn max_pool<T: Float>(x: View<'_, T>, window: Window, out: &mut [T], 
             _ => {}
         }
     }
-    let work = out.len().saturating_mul(window.elements()).saturating_mul(WEIGHT);
+    let work = out.len().saturating_mul(window.elements()).saturating_mul(ELEMENT_COST);
     let covered = |axis: usize, k: usize| window.positions(axis, k, size[axis]);
     max_over(x, (size, output), work, &covered, out, indices);
 }
@@ -117,7 +117,7 @@ fn max_of_tiles<T: Float, const H: usize, const W: usize>(
 
 /// Planes of `area` elements that a thread takes at once.
 fn planes_at_once(area: usize) -> usize {
-    (PIECE / area).max(1)
+    (ELEMENTS_PER_TASK / area).max(1)
 }
 
 /// The tiles of one row, which starts at `first` in planes of `width`.
@@ -183,7 +183,7 @@ pub(crate) fn adaptive_max_pool<T: Float>(x: View<'_, T>, output: [usize; 2], ou
     debug_assert!(rank >= 2);
     let size = [x.layout.shape[rank - 2], x.layout.shape[rank - 1]];
     let part = |axis: usize, k: usize| adaptive_part(k, size[axis], output[axis]);
-    max_over(x, (size, output), x.layout.shape.len() * WEIGHT, &part, out, indices);
+    max_over(x, (size, output), x.layout.shape.len() * ELEMENT_COST, &part, out, indices);
 }
 
 /// The `k`-th of `parts` parts of `size` places.
@@ -248,7 +248,7 @@ pub(crate) fn pick<T: Float>(x: View<'_, T>, size: usize, indices: &[usize], pla
         return;
     }
     let x = Packed::new(x);
-    let (x, work) = (x.as_slice(), out.len() * WEIGHT);
+    let (x, work) = (x.as_slice(), out.len() * ELEMENT_COST);
     parallel::pieces(out, plane, work, &|start, out| {
         let x = &x[start / plane * size..][..size];
         out.iter_mut().zip(&indices[start..]).for_each(|(y, &i)| *y = x[i]);
@@ -293,7 +293,7 @@ pub(crate) fn average_pool<T: Float>(x: View<'_, T>, window: Window, divisor: Di
     }
     let x = Packed::new(x);
     let x = x.as_slice();
-    let (plane, work) = (rows * columns, out.len().saturating_mul(window.elements()).saturating_mul(WEIGHT));
+    let (plane, work) = (rows * columns, out.len().saturating_mul(window.elements()).saturating_mul(ELEMENT_COST));
     parallel::pieces(out, plane, work, &|start, out| {
         let x = &x[start / plane * size[0] * size[1]..][..size[0] * size[1]];
         for (k, y) in out.iter_mut().enumerate() {
@@ -320,7 +320,7 @@ pub(crate) fn average_pool_adjoint<T: Float>(
     }
     let rank = g.layout.shape.rank();
     let (columns, plane) = (g.layout.shape[rank - 1], g.layout.shape[rank - 2] * g.layout.shape[rank - 1]);
-    let work = g.layout.shape.len().saturating_mul(window.elements()).saturating_mul(WEIGHT);
+    let work = g.layout.shape.len().saturating_mul(window.elements()).saturating_mul(ELEMENT_COST);
     if out.is_empty() || plane == 0 {
         return;
     }

@@ -14,13 +14,13 @@ use crate::tensor::buffer::Buffer;
 const BLOCK: usize = 1024;
 
 /// Elements that start on a cache line when the first one does.
-const LINE: usize = 16;
+const CACHE_LINE_LEN: usize = 16;
 
 /// Terms that a product of few has at most.
-pub(crate) const FEW: usize = 4;
+pub(crate) const MAX_TERMS: usize = 4;
 
 /// Multiply-adds that a thread takes at once.
-const PIECE: usize = 1 << 15;
+const WORK_PER_TASK: usize = 1 << 15;
 
 /// `out = a·v`, where columns of `a` are runs of neighbours and `v` is a matrix of one row.
 pub(crate) fn multiply_vector<T: Float>(a: Matrix<'_, T>, v: Matrix<'_, T>, out: &mut [T], write: Write) {
@@ -52,7 +52,7 @@ fn by_blocks<T: Float>(
     write: Write,
     multiply: &(impl Fn(usize, usize, &[T], &mut [T], Write) + Sync),
 ) {
-    let rows_per_piece = PIECE.div_ceil(len).next_multiple_of(LINE);
+    let rows_per_piece = WORK_PER_TASK.div_ceil(len).next_multiple_of(CACHE_LINE_LEN);
     let work = out.len().saturating_mul(len);
     parallel::pieces(out, rows_per_piece, work, &|start, piece| {
         let mut space = [const { MaybeUninit::uninit() }; BLOCK];
@@ -75,7 +75,7 @@ pub(crate) fn multiply_few_columns<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>,
     }
 }
 
-/// `out += a·b` for an `a` of at most [`FEW`] columns, where rows of `b` are runs of neighbours. `prepare` is called for each
+/// `out += a·b` for an `a` of at most [`MAX_TERMS`] columns, where rows of `b` are runs of neighbours. `prepare` is called for each
 /// row of `out` before.
 pub(crate) fn add_few_terms<T: Float>(
     a: Matrix<'_, T>,
@@ -84,16 +84,16 @@ pub(crate) fn add_few_terms<T: Float>(
     prepare: &(impl Fn(&mut [T]) + Sync),
 ) {
     let (terms, n) = (a.columns.0, b.columns.0);
-    debug_assert!(terms <= FEW && b.columns.1 == 1 && out.len() == a.rows.0 * n);
-    let rows: [_; FEW] = std::array::from_fn(|k| {
+    debug_assert!(terms <= MAX_TERMS && b.columns.1 == 1 && out.len() == a.rows.0 * n);
+    let rows: [_; MAX_TERMS] = std::array::from_fn(|k| {
         let start = (b.position + k.min(terms - 1) as isize * b.rows.1) as usize;
         &b.data[start..start + n]
     });
-    parallel::pieces(out, PIECE.div_ceil(n) * n, out.len().saturating_mul(terms + 1), &|start, piece| {
+    parallel::pieces(out, WORK_PER_TASK.div_ceil(n) * n, out.len().saturating_mul(terms + 1), &|start, piece| {
         for (k, out) in piece.chunks_exact_mut(n).enumerate() {
             prepare(out);
             let position = a.position + (start / n + k) as isize * a.rows.1;
-            let factors: [_; FEW] = std::array::from_fn(|k| match k < terms {
+            let factors: [_; MAX_TERMS] = std::array::from_fn(|k| match k < terms {
                 true => a.data[(position + k as isize * a.columns.1) as usize],
                 false => T::ZERO,
             });
@@ -103,7 +103,12 @@ pub(crate) fn add_few_terms<T: Float>(
 }
 
 #[inline(always)]
-fn add_terms<T: Float>(&[p, q, r, s]: &[T; FEW], &[x0, x1, x2, x3]: &[&[T]; FEW], terms: usize, out: &mut [T]) {
+fn add_terms<T: Float>(
+    &[p, q, r, s]: &[T; MAX_TERMS],
+    &[x0, x1, x2, x3]: &[&[T]; MAX_TERMS],
+    terms: usize,
+    out: &mut [T],
+) {
     match terms {
         1 => out.iter_mut().zip(x0).for_each(|(y, &x0)| *y += x0 * p),
         2 => out.iter_mut().zip(x0).zip(x1).for_each(|((y, &x0), &x1)| *y += x0 * p + x1 * q),

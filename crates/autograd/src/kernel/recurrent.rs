@@ -24,20 +24,20 @@ use crate::tensor::buffer::Buffer;
 use crate::tensor::layout::Layout;
 
 /// Multiply-adds of a step that a thread takes at least.
-const STEP: usize = 1 << 18;
+const MIN_WORK_PER_THREAD: usize = 1 << 18;
 
 /// Samples that a thread takes at least: fewer leave a product slow.
-const SAMPLES: usize = 16;
+const MIN_SAMPLES_PER_THREAD: usize = 16;
 
 /// Samples at their times that products for several steps take at once, if the network is not wider: the sums of such a product
 /// are read and written again with each.
-const ROWS: usize = 128;
+const ROWS_PER_PRODUCT: usize = 128;
 
 /// Gradients of weights that a piece sums up for each of its gates at most.
-const SUMS: usize = 4;
+const MAX_SUMS_PER_GATE: usize = 4;
 
 /// What an element of a gate costs, in cheap steps.
-const WEIGHT: usize = 16;
+const ELEMENT_COST: usize = 16;
 
 /// The equations of a recurrent network, element by element: G gates, K numbers kept for the derivative, and S states, of
 /// which the first, the hidden one, is also the output.
@@ -105,18 +105,18 @@ impl Sequence<'_> {
     }
 
     fn is_worth_threads(&self, gates: usize) -> bool {
-        parallel::is_worth(cost(self.len(gates) * (self.inputs + self.width)) + self.len(gates) * WEIGHT)
+        parallel::is_worth(cost(self.len(gates) * (self.inputs + self.width)) + self.len(gates) * ELEMENT_COST)
     }
 
     /// Samples of a piece.
     fn share(&self, gates: usize) -> usize {
-        let by_work = STEP / (gates * self.width * self.width).max(1);
-        by_work.max((self.inputs + self.width) / (SUMS * self.steps)).max(SAMPLES)
+        let by_work = MIN_WORK_PER_THREAD / (gates * self.width * self.width).max(1);
+        by_work.max((self.inputs + self.width) / (MAX_SUMS_PER_GATE * self.steps)).max(MIN_SAMPLES_PER_THREAD)
     }
 
     /// Steps that products for several of them take at once.
     fn stretch(&self, samples: &Range<usize>) -> usize {
-        (ROWS.max(self.width) / samples.len()).clamp(1, self.steps)
+        (ROWS_PER_PRODUCT.max(self.width) / samples.len()).clamp(1, self.steps)
     }
 }
 

@@ -18,7 +18,7 @@ use machine::{GroupRun, Machine};
 pub(crate) const LANES: usize = 8;
 
 /// From this many lanes on, a loop over the lanes of one slot costs little more than its share of one over several slots.
-pub(crate) const WIDE: usize = 64;
+pub(crate) const MIN_LANES_FOR_SLICES: usize = 64;
 
 /// The most lanes that arithmetic takes in one step: two vectors of `f64`.
 pub(crate) const WIDEST: usize = 2 * LANES;
@@ -221,7 +221,7 @@ impl<T: Float> Replay<T> {
         self.run_placed(groups, numbers);
     }
 
-    /// Runs every group, in at least [`WIDE`] lanes, with some slots elsewhere for this time: those of `reads`, which no group
+    /// Runs every group, in at least [`MIN_LANES_FOR_SLICES`] lanes, with some slots elsewhere for this time: those of `reads`, which no group
     /// writes, and those of `writes`. In each slice come first the numbers of all lanes; as many that follow are fetched into
     /// the cache meanwhile, a few after every group, so that the next run finds them there.
     pub fn run_in_place<'x>(
@@ -233,7 +233,7 @@ impl<T: Float> Replay<T> {
         T: 'x,
     {
         let lanes = numbers.lanes;
-        assert!(lanes >= WIDE && lanes.is_multiple_of(WIDEST));
+        assert!(lanes >= MIN_LANES_FOR_SLICES && lanes.is_multiple_of(WIDEST));
         self.place(numbers);
         for (slot, elements) in reads {
             assert!(!self.is_written(slot) && elements.len() >= lanes);

@@ -16,7 +16,7 @@ use crate::tensor::View;
 const COLUMNS: usize = 256;
 
 /// What an exponential costs, in cheap steps.
-const WEIGHT: usize = 8;
+const ELEMENT_COST: usize = 8;
 
 /// `out = exp(x − max x) / Σ exp(x − max x)` along `axis`.
 pub(crate) fn softmax<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T]) {
@@ -39,7 +39,7 @@ fn normalize<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T], scale: Scale)
     let lines = Lines::new(&x.layout.shape, axis);
     let x = Packed::new(x);
     let x = x.as_slice();
-    lines.each_slab(out, WEIGHT, &|outer, out| {
+    lines.each_slab(out, ELEMENT_COST, &|outer, out| {
         let x = lines.slab_of(x, outer);
         if lines.inner == 1 {
             return vectorized!(normalize_line(x, out, scale));
@@ -100,7 +100,7 @@ pub(crate) fn logsumexp<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T]) {
     debug_assert_eq!(out.len(), lines.outer * lines.inner);
     let x = Packed::new(x);
     let x = x.as_slice();
-    lines.each_slab(out, WEIGHT, &|outer, out| {
+    lines.each_slab(out, ELEMENT_COST, &|outer, out| {
         let x = lines.slab_of(x, outer);
         if lines.inner == 1 {
             out[0] = vectorized!(logsumexp_line(x));
@@ -159,7 +159,7 @@ fn adjoint<T: Float>((y, g): (View<'_, T>, View<'_, T>), axis: usize, out: &mut 
     let lines = Lines::new(&y.layout.shape, axis);
     let (y, g) = (Packed::new(y), Packed::new(g));
     let (y, g) = (y.as_slice(), g.as_slice());
-    lines.each_slab(out, WEIGHT, &|outer, out| {
+    lines.each_slab(out, ELEMENT_COST, &|outer, out| {
         let (y, g) = (lines.slab_of(y, outer), lines.slab_of(g, outer));
         if lines.inner == 1 {
             return vectorized!(adjoint_of_line(y, g, out, scale, write));

@@ -73,11 +73,11 @@ fn each_line<T: Float>(
     f: &(impl Fn(&[T], &mut [usize], &mut LineOfOut<'_>) + Sync),
 ) {
     /// About what a comparison in a sort costs for every element.
-    const WEIGHT: usize = 32;
+    const ELEMENT_COST: usize = 32;
     let lines = Lines::new(&x.layout.shape, axis);
     let x = Packed::new(x);
     let x = x.as_slice();
-    lines.each_slab(out, WEIGHT, &|outer, slab| {
+    lines.each_slab(out, ELEMENT_COST, &|outer, slab| {
         let from = lines.slab_of(x, outer);
         let (mut line, mut places) = (Buffer::<T>::scratch(lines.len), Buffer::<usize>::scratch(lines.len));
         let (Some(line), Some(places)) = (line.get_mut(), places.get_mut()) else { return };

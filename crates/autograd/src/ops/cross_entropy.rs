@@ -251,7 +251,7 @@ impl Targets<'_> {
         let (divisor, targets) = (self.divisor(weight), self.targets());
         let per_class = factors.at_each / T::from_f64(lines.len as f64);
         let classes: T = (0..lines.len).map(|class| factors.of(class)).sum();
-        lines.each_slab(out, WEIGHT, &|outer, out| {
+        lines.each_slab(out, ELEMENT_COST, &|outer, out| {
             let log = lines.slab_of(log, outer);
             let first = outer * lines.inner;
             let targets = &targets[first..][..lines.inner];
@@ -318,7 +318,7 @@ impl Targets<'_> {
 }
 
 /// What an exponential costs, in cheap steps.
-const WEIGHT: usize = 8;
+const ELEMENT_COST: usize = 8;
 
 /// total·eˡ for every line of a slab, and 0 where the total is 0, whatever the logits.
 fn scaled_probabilities<T: Float>(log: &[T], totals: impl Iterator<Item = T>, lines: Lines, out: &mut [T]) {

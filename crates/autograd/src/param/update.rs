@@ -68,7 +68,7 @@ struct Part<'a, T, const N: usize> {
 }
 
 /// Elements that one thread takes at least.
-const PIECE: usize = 1 << 14;
+const MIN_ELEMENTS_PER_THREAD: usize = 1 << 14;
 
 impl<T: Float, const N: usize> Part<'_, T, N> {
     fn run(self, rule: &(impl Fn(T, T, [T; N]) -> (T, [T; N]) + Sync)) {
@@ -77,10 +77,10 @@ impl<T: Float, const N: usize> Part<'_, T, N> {
     }
 
     fn run_on_threads(self, rule: &(impl Fn(T, T, [T; N]) -> (T, [T; N]) + Sync)) {
-        if self.new.len() <= PIECE {
+        if self.new.len() <= MIN_ELEMENTS_PER_THREAD {
             return simd::dispatch(Step { part: self, rule });
         }
-        let half = self.new.len().div_ceil(PIECE) / 2 * PIECE;
+        let half = self.new.len().div_ceil(MIN_ELEMENTS_PER_THREAD) / 2 * MIN_ELEMENTS_PER_THREAD;
         let (left, right) = self.split_at(half);
         rayon::join(|| left.run_on_threads(rule), || right.run_on_threads(rule));
     }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_element_moves_once_whatever_the_length_and_threads() {
-        for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * PIECE + 7, 200_000] {
+        for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * MIN_ELEMENTS_PER_THREAD + 7, 200_000] {
             let number = |i: usize| (i % 97) as f32 / 13.0 - 3.0;
             let expected: Vec<_> = (0..len).map(|i| rule(number(i), number(i + 11), [number(i + 5).abs()])).collect();
             for (threads, shared) in [(1, false), (2, false), (3, true)] {

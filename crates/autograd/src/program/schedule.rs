@@ -23,10 +23,10 @@ use crate::program::schedule::slots::SlotAssignment;
 const WINDOW: usize = 1024;
 
 /// The order of the recording is worth longer ways between numbers and their readers when there are so many times fewer groups.
-const WORTH: usize = 2;
+const MIN_GROUP_RATIO: usize = 2;
 
 /// Not in any window.
-const NOWHERE: u32 = u32::MAX;
+const NO_WINDOW: u32 = u32::MAX;
 
 /// Code, ready to run. In the uniform slots stand first the shared inputs; behind the uniform ones, first the other inputs.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl<T: Float> Schedule<T> {
         let mut groups = ScheduledGroups::new(&steps, &order, shared.is_some());
         order.as_recorded();
         let recorded = ScheduledGroups::new(&steps, &order, shared.is_some());
-        if WORTH * recorded.count() < groups.count() {
+        if MIN_GROUP_RATIO * recorded.count() < groups.count() {
             groups = recorded;
         }
         let layout = SlotAssignment::new(code, inputs as u32, shared.unwrap_or(0) as u32, &groups);
@@ -274,7 +274,7 @@ pub(in crate::program) struct ScheduledGroups {
 impl ScheduledGroups {
     fn new<T: Float>(steps: &SchedulableCode<'_, T>, order: &DemandOrder, summed: bool) -> Self {
         let code = steps.code;
-        let mut grouping = GroupBuilder { steps, depth: vec![(NOWHERE, 0); code.values.len()], window: 0 };
+        let mut grouping = GroupBuilder { steps, depth: vec![(NO_WINDOW, 0); code.values.len()], window: 0 };
         let once = order.once.chunks(WINDOW).flat_map(|values| grouping.groups(values)).collect();
         let guards = order.guards.chunks(WINDOW).flat_map(|values| grouping.groups(values)).collect();
         let first = grouping.window;
@@ -286,7 +286,7 @@ impl ScheduledGroups {
         }
         for (place, &value) in code.results.iter().enumerate().filter(|_| summed) {
             let at = match grouping.depth[value as usize].0 {
-                NOWHERE => 0,
+                NO_WINDOW => 0,
                 window => window.saturating_sub(first),
             };
             windows[at as usize].sums.push((place as u32, value));

@@ -16,7 +16,7 @@ pub(crate) const LIMIT: u32 = 1 << 31;
 
 /// How far ahead of the last entry memory is fetched to be written: about a kilobyte, which takes as long to record as to
 /// fetch. Entries are written too fast and in too many pieces for the processor to see what comes next.
-const AHEAD: usize = 40;
+const FETCHED_AHEAD: usize = 40;
 
 /// One recorded scalar operation, or the place of a tensor operation in the order of execution.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +166,7 @@ impl<T: Float> Tape<T> {
             (&raw mut (*entry).opcode).write(Opcode::of(step));
             entries.set_len(index + 1);
         }
-        prefetch(entries, index + AHEAD);
+        prefetch(entries, index + FETCHED_AHEAD);
         index as u32
     }
 

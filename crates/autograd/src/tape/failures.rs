@@ -13,9 +13,9 @@ use crate::tape::{CONSTANT, LIMIT};
 /// The index of what depends on the first failure.
 const FIRST: u32 = CONSTANT - 1;
 /// So many failures keep an error of their own: code that goes on in a loop does not fill the memory with them.
-const KEPT: usize = 256;
+const MAX_KEPT: usize = 256;
 
-const _: () = assert!(FIRST - KEPT as u32 >= LIMIT);
+const _: () = assert!(FIRST - MAX_KEPT as u32 >= LIMIT);
 
 /// Whether an index is that of the result of a failed operation.
 #[inline(always)]
@@ -61,7 +61,7 @@ impl<T: Float> Tape<T> {
         let mut failures = self.failures.borrow_mut();
         let place = match failures.iter().position(|known| *known == error) {
             Some(known) => known,
-            None if failures.len() == KEPT => KEPT,
+            None if failures.len() == MAX_KEPT => MAX_KEPT,
             None => {
                 failures.push(error);
                 failures.len() - 1
@@ -92,9 +92,9 @@ impl<T: Float> Tape<T> {
         let place = (FIRST - index) as usize;
         let failure = match failures.get(place) {
             Some(failure) => failure.clone(),
-            None if place == KEPT => {
+            None if place == MAX_KEPT => {
                 let why =
-                    format!("an operation failed after {KEPT} others on the same tape, which keeps no more errors");
+                    format!("an operation failed after {MAX_KEPT} others on the same tape, which keeps no more errors");
                 Error::new("value", ErrorKind::Custom(why))
             }
             None => Error::new("value", ErrorKind::NoTape),

@@ -6,7 +6,7 @@ use crate::kernel::parallel;
 use crate::kernel::transpose::transpose;
 
 /// Elements that a thread takes at once.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// Writes the elements of `from` to `into` in row-major order. `into` has exactly as many elements.
 pub(crate) fn copy_to<E: Element>(from: View<'_, E>, into: &mut [E]) {
@@ -26,7 +26,7 @@ fn copy_axes<E: Element>(data: &[E], start: isize, axes: &[(usize, isize)], into
         }
         [(size, stride), ref inner @ ..] => {
             let (block, work) = (into.len() / size, into.len());
-            parallel::pieces(into, block * (PIECE / block).max(1), work, &|done, piece| {
+            parallel::pieces(into, block * (ELEMENTS_PER_TASK / block).max(1), work, &|done, piece| {
                 for (i, into) in (done / block..).zip(piece.chunks_exact_mut(block)) {
                     copy_axes(data, start + i as isize * stride, inner, into);
                 }

@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::moves::{interleave, plus, put, take};
 use super::product::Offsets;
 use super::rows::{add_products, write_sums};
-use super::{Conv, PIECES, Pass, add_halves};
+use super::{BATCH_PIECES, Conv, Pass, add_halves};
 use crate::float::Float;
 use crate::kernel::matmul::cost;
 use crate::kernel::parallel;
@@ -19,7 +19,7 @@ use crate::shape::len_of;
 use crate::tensor::buffer::Buffer;
 
 /// Elements of a result that a thread takes at once, in whole groups.
-const PIECE: usize = 1 << 13;
+const ELEMENTS_PER_TASK: usize = 1 << 13;
 
 /// The planes of a convolution.
 pub(super) struct Planes {
@@ -125,7 +125,7 @@ impl Planes {
         let (area, pitch, row) = (self.output_area(), self.columns.covered(), self.output_row::<T>());
         let (frame, elements, lines) = (self.frame::<T>(), self.elements(), self.input_lines());
         let (group_len, lanes) = (self.filters * self.depth(), register::<T>());
-        let blocks = if self.groups < PIECES { PIECES } else { 1 };
+        let blocks = if self.groups < BATCH_PIECES { BATCH_PIECES } else { 1 };
         let images = self.images.div_ceil(blocks);
         let mut sums = Buffer::scratch(self.images.div_ceil(images) * out.len());
         let Some(sums) = sums.get_mut() else { return };
@@ -173,7 +173,7 @@ impl Planes {
 
     /// Elements of a group of results that are `group_len` long each, as many groups as a thread takes at once.
     fn piece(&self, group_len: usize) -> usize {
-        group_len * (PIECE / group_len).max(1)
+        group_len * (ELEMENTS_PER_TASK / group_len).max(1)
     }
 
     /// Elements of a group of the input.

@@ -7,7 +7,7 @@ use crate::kernel::simd::Level;
 use crate::kernel::simd::{avx2, avx512};
 
 /// Rows that are multiplied with one at once.
-const AT_ONCE: usize = 9;
+const MAX_ROWS_AT_ONCE: usize = 9;
 
 /// `sums[p][j] = Σₖ w[p][k]·x[places[k] + j]` for every row of `sums`, each of `len` elements: whole registers. Rows of `w`
 /// start a pitch apart.
@@ -138,7 +138,7 @@ unsafe fn sum_block<T: Float, R: Register<T>, const P: usize, const V: usize>(
 /// on, and `sums` has a register for every place.
 #[inline(always)]
 unsafe fn multiply_rows<T: Float, R: Register<T>>(g: &[T], (x, places): (&[T], &[usize]), sums: &mut [T]) {
-    for (places, sums) in places.chunks(AT_ONCE).zip(sums.chunks_mut(AT_ONCE * R::LEN)) {
+    for (places, sums) in places.chunks(MAX_ROWS_AT_ONCE).zip(sums.chunks_mut(MAX_ROWS_AT_ONCE * R::LEN)) {
         // SAFETY: by this function's contract.
         unsafe {
             // Few sums wait for each other's results, so several are made for each place.
@@ -146,7 +146,7 @@ unsafe fn multiply_rows<T: Float, R: Register<T>>(g: &[T], (x, places): (&[T], &
                 1 => multiply_block::<T, R, 1, 4>(g, (x, places), sums),
                 2..=3 => multiply_block::<T, R, 3, 2>(g, (x, places), sums),
                 4..=5 => multiply_block::<T, R, 5, 1>(g, (x, places), sums),
-                _ => multiply_block::<T, R, AT_ONCE, 1>(g, (x, places), sums),
+                _ => multiply_block::<T, R, MAX_ROWS_AT_ONCE, 1>(g, (x, places), sums),
             }
         }
     }

@@ -8,7 +8,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par, RowMut};
 
 use crate::float::Float;
-use crate::kernel::matmul::{Matrix, PIECE, cost};
+use crate::kernel::matmul::{MIN_WORK_PER_PANEL, Matrix, cost};
 use crate::kernel::{Write, parallel};
 use crate::tensor::buffer::Buffer;
 
@@ -16,7 +16,7 @@ use crate::tensor::buffer::Buffer;
 const PANELS: usize = 4;
 
 /// Rows or columns of a panel at least.
-const SIDE: usize = 64;
+const MIN_PANEL_SIDE: usize = 64;
 
 /// Terms of a panel's sums at least, where few rows and columns leave nothing else to cut.
 const DEPTH: usize = 1 << 10;
@@ -76,7 +76,7 @@ pub(super) fn gemm<T: Float, E: ComplexField + Float>(
         // SAFETY: `T` is `E`.
         Start::Row(row) => Start::Row(unsafe { std::slice::from_raw_parts(row.as_ptr().cast::<E>(), row.len()) }),
     };
-    let least = (m * n * a.columns.0 / PANELS).max(PIECE);
+    let least = (m * n * a.columns.0 / PANELS).max(MIN_WORK_PER_PANEL);
     multiply_panels(product, &start, matrix(a), matrix(b), least);
 }
 
@@ -93,7 +93,7 @@ fn multiply_panels<E: ComplexField + Float>(
     if m * n * k < 2 * least {
         return multiply_panel(product, start, a, b);
     }
-    if m.max(n) < 4 * SIDE && k >= 2 * DEPTH {
+    if m.max(n) < 4 * MIN_PANEL_SIDE && k >= 2 * DEPTH {
         let half = (k / 2).next_multiple_of(16);
         let ((a, a_rest), (b, b_rest)) = (a.split_at_col(half), b.split_at_row(half));
         return multiply_and_add(
@@ -103,7 +103,7 @@ fn multiply_panels<E: ComplexField + Float>(
             |rest| multiply_panels(rest, &Start::Nothing, a_rest, b_rest, least),
         );
     }
-    if m.max(n) < 2 * SIDE {
+    if m.max(n) < 2 * MIN_PANEL_SIDE {
         return multiply_panel(product, start, a, b);
     }
     if m >= n {

@@ -18,13 +18,13 @@ use crate::tensor::buffer::Buffer;
 const REGISTERS: usize = 3;
 
 /// Rows that meet a strip while they stay in the nearest cache: whole tiles at every level.
-const ROWS: usize = 48;
+const ROWS_PER_STRIP: usize = 48;
 
 /// Terms that are summed at once: as many as the rows of a strip that stay there too.
-const TERMS: usize = 128;
+const TERMS_PER_STRIP: usize = 128;
 
 /// Numbers of the longest register.
-const LONGEST: usize = 16;
+const MAX_REGISTER_LEN: usize = 16;
 
 /// A right factor in strips.
 pub(crate) struct Strips<T: Float> {
@@ -74,8 +74,8 @@ impl<T: Float> Strips<T> {
         if let Start::Row(row) = start {
             assert!(row.len() == self.columns);
         }
-        for first in (0..self.depth).step_by(TERMS) {
-            let terms = || first..self.depth.min(first + TERMS);
+        for first in (0..self.depth).step_by(TERMS_PER_STRIP) {
+            let terms = || first..self.depth.min(first + TERMS_PER_STRIP);
             let start = if first == 0 { start } else { &Start::Old };
             // SAFETY: the level was found on this processor, and the sizes fit, as was just asserted.
             unsafe {
@@ -101,10 +101,10 @@ impl<T: Float> Strips<T> {
         start: &Start<'_, T>,
     ) {
         let (rows, width) = (a.rows.0, REGISTERS * R::LEN);
-        for block in (0..rows).step_by(ROWS) {
+        for block in (0..rows).step_by(ROWS_PER_STRIP) {
             for column in (0..self.columns).step_by(width) {
                 let strip = &self.elements.as_slice()[column * self.depth..];
-                for row in (block..rows.min(block + ROWS)).step_by(P) {
+                for row in (block..rows.min(block + ROWS_PER_STRIP)).step_by(P) {
                     let place = Place { row, column, count: P.min(rows - row) };
                     let terms = terms.clone();
                     // SAFETY: by this function's contract; the strip has as many registers as are left.
@@ -180,7 +180,7 @@ unsafe fn put<T: Float, R: Register<T>>(sum: R, old: Option<*const T>, to: *mut 
             let sum = old.map_or(sum, |old| R::load(old).plus(sum));
             return sum.store(to);
         }
-        let mut numbers = [T::ZERO; LONGEST];
+        let mut numbers = [T::ZERO; MAX_REGISTER_LEN];
         sum.store(numbers.as_mut_ptr());
         for (k, &number) in numbers.iter().enumerate().take(room) {
             *to.add(k) = old.map_or(number, |old| *old.add(k) + number);

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::{Base, Group, LANES, Loop, Opcode, Span, Terms, WIDE, WIDEST};
+use super::{Base, Group, LANES, Loop, MIN_LANES_FOR_SLICES, Opcode, Span, Terms, WIDEST};
 use crate::float::Float;
 use crate::kernel::prefetch::{line, prefetch_place};
 use crate::kernel::simd::Kernel;
 
 /// From this many operations on, a loop over slices beats one over lists.
-const WORTH_A_SLICE: usize = 8;
+const MIN_OPERATIONS_FOR_SLICES: usize = 8;
 
 /// A replay that is about to run, all of whose slots [`Replay::new`](super::Replay::new) has checked.
 pub(super) struct GroupRun<'r, T> {
@@ -73,7 +73,7 @@ impl<T: Float> Machine<T> {
                 }
             }
             let in_slices = WIDTH == 1
-                && group.len as usize >= WORTH_A_SLICE
+                && group.len as usize >= MIN_OPERATIONS_FOR_SLICES
                 && group.spans[..group.arity as usize].iter().all(|&span| span != Span::Scattered);
             // SAFETY: the caller vouches for the groups.
             unsafe {
@@ -283,7 +283,8 @@ impl<T: Float> Machine<T> {
     /// As [`run`](Self::run).
     #[inline]
     unsafe fn in_slices<const WIDTH: usize>(self, group: &Group<T>, block: Loop<T>, copies: &mut [Vec<T>; 3]) {
-        let (len, at_once) = (group.len as usize, if self.lanes >= WIDE { 1 } else { group.len as usize });
+        let (len, at_once) =
+            (group.len as usize, if self.lanes >= MIN_LANES_FOR_SLICES { 1 } else { group.len as usize });
         for first in (0..len).step_by(at_once) {
             // SAFETY: the caller vouches for the group, which has these operations.
             unsafe { self.some_in_slices::<WIDTH>(group, first..first + at_once, block, copies) };

@@ -18,10 +18,10 @@ use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
 /// Inputs that a thread takes at once; a multiple of all numbers of lanes.
-const PIECE: usize = 1024;
+const INPUTS_PER_TASK: usize = 1024;
 
 /// Inputs whose results are summed one after the other; the sums of these are added in a tree.
-const LEAF: usize = 128;
+const INPUTS_PER_SUM: usize = 128;
 
 /// The gradient of a sum, and its value last.
 type Sums<T> = SmallVec<[T; 8]>;
@@ -260,10 +260,10 @@ where
             let side_exits = Mutex::new(Vec::new());
             let leaf = |uniform: &[T], k: usize| {
                 let mut sums = Tensor::zeros([sums.len()]);
-                let start = inputs.start + k * LEAF;
+                let start = inputs.start + k * INPUTS_PER_SUM;
                 let mut side_exit = |i, ordinal| lock(&side_exits).push((i, ordinal));
                 ready.sum(
-                    start..(start + LEAF).min(inputs.end),
+                    start..(start + INPUTS_PER_SUM).min(inputs.end),
                     uniform,
                     &rows(&load),
                     sums.as_mut_slice(),
@@ -277,7 +277,7 @@ where
             };
             let work = inputs.len().saturating_mul(ready.schedule.operations.1);
             let found = ready.with_uniform(shared, |uniform| {
-                parallel::tree(inputs.len().div_ceil(LEAF), work, &|k| leaf(uniform, k), &both)
+                parallel::tree(inputs.len().div_ceil(INPUTS_PER_SUM), work, &|k| leaf(uniform, k), &both)
             });
             add(&mut sums, &mut found.iter());
             let side_exits = into_inner(side_exits);
@@ -390,7 +390,7 @@ impl<'p, 'f, T: Float, X: Inputs<T> + Send + Sync + 'f, Y> Batch<'p, 'f, T, X, Y
             let side_exits = Mutex::new(Vec::new());
             let work = inputs.len().saturating_mul(ready.schedule.operations.1);
             let these = &mut out[inputs.start * each..inputs.end * each];
-            parallel::pieces(these, PIECE * each.max(1), work, &|start, piece| {
+            parallel::pieces(these, INPUTS_PER_TASK * each.max(1), work, &|start, piece| {
                 let start = inputs.start + start / each.max(1);
                 ready.each(start..start + piece.len() / each.max(1), &rows(&load), &mut |i, results| match results {
                     Ok(results) => store(&mut piece[(i - start) * each..][..each], varies, results),

@@ -9,10 +9,10 @@ use crate::kernel::simd::{Kernel, dispatch};
 use crate::program::execution::executable::NumberExecutable;
 
 /// The most lanes, where results are taken lane by lane.
-const MOST_LANES: usize = 512;
+const MAX_LANES: usize = 512;
 
 /// The bytes that the numbers of all lanes may take, for more than [`LANES`] lanes: they stay in the nearest caches.
-const CACHE: usize = 48 << 10;
+const CACHE_BYTES: usize = 48 << 10;
 
 /// Puts the numbers of some inputs into the lanes.
 pub(in crate::program) type Load<'l, T> = dyn Fn(Range<usize>, &mut Numbers<T>) + Sync + 'l;
@@ -24,7 +24,7 @@ impl<T: Float> NumberExecutable<T> {
     /// How many inputs run at once.
     fn lanes(&self, inputs: usize, most: usize) -> usize {
         let in_lanes = self.schedule.replay.slots() - self.schedule.replay.uniform();
-        let fitting = CACHE / (in_lanes.max(1) * size_of::<T>());
+        let fitting = CACHE_BYTES / (in_lanes.max(1) * size_of::<T>());
         let lanes = fitting.min(inputs).clamp(LANES, most);
         lanes.next_multiple_of(if lanes <= LANES { LANES } else { WIDEST })
     }
@@ -32,7 +32,7 @@ impl<T: Float> NumberExecutable<T> {
     /// Runs a range of inputs and shows the results of each.
     pub fn each(&self, inputs: Range<usize>, load: &Load<'_, T>, emit: &mut Emit<'_, T>) {
         let width = self.schedule.results.len();
-        self.blocks((inputs, MOST_LANES), &[], load, &mut |start, taken, numbers| {
+        self.blocks((inputs, MAX_LANES), &[], load, &mut |start, taken, numbers| {
             self.schedule.replay.run(numbers);
             let mut rows = std::mem::take(&mut numbers.rows);
             rows.resize(taken * width, T::ZERO);
@@ -72,8 +72,8 @@ impl<T: Float> NumberExecutable<T> {
         sums: &mut [T],
         side_exit: &mut dyn FnMut(usize, u32),
     ) {
-        let mut kept = [false; MOST_LANES];
-        self.blocks((inputs, MOST_LANES), uniform, load, &mut |start, taken, numbers| {
+        let mut kept = [false; MAX_LANES];
+        self.blocks((inputs, MAX_LANES), uniform, load, &mut |start, taken, numbers| {
             self.schedule.replay.run_some(0..self.schedule.guarded, numbers);
             let mut count = 0;
             for (lane, kept) in kept[..numbers.lanes()].iter_mut().enumerate() {
@@ -140,7 +140,7 @@ struct Fold<'f, T> {
     numbers: &'f Numbers<T>,
     /// The place among the sums, and the slot.
     list: &'f [(u32, u32)],
-    kept: &'f [bool; MOST_LANES],
+    kept: &'f [bool; MAX_LANES],
     /// How many are kept.
     count: usize,
     sums: &'f mut [T],
@@ -151,7 +151,7 @@ impl<T: Float> Kernel for Fold<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        let mut row = [T::ZERO; MOST_LANES];
+        let mut row = [T::ZERO; MAX_LANES];
         for &(place, slot) in self.list {
             self.sums[place as usize] += match self.numbers.of(slot) {
                 Column::Same(number) => number * T::of(self.count as f64),

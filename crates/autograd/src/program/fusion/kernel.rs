@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::float::Float;
 use crate::kernel::parallel;
 use crate::kernel::reduce::{CHUNK, chunk_sum};
-use crate::kernel::replay::{Column, Numbers, WIDE};
+use crate::kernel::replay::{Column, MIN_LANES_FOR_SLICES, Numbers};
 use crate::kernel::runs::Runs;
 use crate::program::execution::executable::NumberExecutable;
 use crate::program::execution::lanes::lock;
@@ -19,10 +19,10 @@ use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
 /// Elements that a thread takes at once, in whole chunks.
-const PIECE: usize = 1 << 14;
+const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// The most elements that are in the lanes at once.
-const MOST: usize = 1 << 12;
+const MAX_LANES: usize = 1 << 12;
 
 /// The numbers of one operand.
 pub(in crate::program) enum ColumnSource<'x, T> {
@@ -98,8 +98,8 @@ pub(in crate::program) fn run<T: Float>(
     out: &mut [ColumnTarget<'_, T>],
     side_exits: &Mutex<SideExits>,
 ) {
-    if len > PIECE {
-        let middle = len.div_ceil(PIECE) / 2 * PIECE;
+    if len > ELEMENTS_PER_TASK {
+        let middle = len.div_ceil(ELEMENTS_PER_TASK) / 2 * ELEMENTS_PER_TASK;
         let halves = out.iter_mut().map(|out| out.split_at(middle).into());
         let (mut left, mut right): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) = halves.unzip();
         let work = len.saturating_mul(ready.schedule.operations.1);
@@ -120,7 +120,7 @@ pub(in crate::program) fn run<T: Float>(
             }
         }
     };
-    ready.blocks((start..start + len, MOST), &[], &load, &mut |at, taken, numbers| {
+    ready.blocks((start..start + len, MAX_LANES), &[], &load, &mut |at, taken, numbers| {
         let is_whole = is_whole(taken, numbers);
         match is_whole {
             true => in_place.run(schedule, numbers, columns, out, (at, at - start)),
@@ -147,7 +147,7 @@ pub(in crate::program) fn run<T: Float>(
 
 /// Whether there are as many elements as lanes, and enough of both for slots that lie elsewhere.
 fn is_whole<T>(elements: usize, numbers: &Numbers<T>) -> bool {
-    elements == numbers.lanes() && elements >= WIDE
+    elements == numbers.lanes() && elements >= MIN_LANES_FOR_SLICES
 }
 
 /// Which operands are read where they are, and which results are written where they are to be: those that nothing but the

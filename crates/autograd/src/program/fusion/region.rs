@@ -19,7 +19,7 @@ use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 
 /// So few operations are passes of their own: they cost less than copies to lanes and back.
-const FEW: usize = 2;
+const MAX_OPERATIONS_IN_PASSES: usize = 2;
 
 /// Code on the elements of tensors of one shape, or on numbers where there is no shape.
 pub(in crate::program) struct Region<T: Float> {
@@ -79,7 +79,8 @@ impl<T: Float> Region<T> {
             known.insert(member, part.emit(Instruction::Operation(op, x), NUMBER));
         }
         part.results = results.iter().map(|result| known[result]).collect();
-        let are_passes = members.len() <= FEW && shape.is_some() && sums.iter().all(Option::is_none);
+        let are_passes =
+            members.len() <= MAX_OPERATIONS_IN_PASSES && shape.is_some() && sums.iter().all(Option::is_none);
         let body = match are_passes {
             true => RegionBody::Passes(part),
             false => RegionBody::Lanes(Box::new(NumberExecutable::new(Schedule::new(&part, operands.len(), None)))),
@@ -152,7 +153,7 @@ fn passes<T: Float>(
     results: &[StoreSlot],
     store: &mut Store<T>,
 ) -> Result<(), ErrorKind> {
-    let mut made: SmallVec<[(ValueId, Tensor<T>); FEW]> = SmallVec::new();
+    let mut made: SmallVec<[(ValueId, Tensor<T>); MAX_OPERATIONS_IN_PASSES]> = SmallVec::new();
     for (value, instruction) in code.values.iter().enumerate() {
         let Instruction::Operation(op, x) = *instruction else { continue };
         let factor = |value: ValueId| match code.values[value as usize] {

@@ -10,9 +10,9 @@ use crate::program::fusion::partition::{StagedStep, StepKey};
 use crate::program::ir::{Code, NUMBER, ValueId};
 
 /// So many operations go together at most.
-const MOST: usize = 8;
+const MAX_SUNK_TOGETHER: usize = 8;
 
-type SunkValues = SmallVec<[ValueId; MOST]>;
+type SunkValues = SmallVec<[ValueId; MAX_SUNK_TOGETHER]>;
 
 /// Which values may go where.
 pub(in crate::program) struct Sinking<'c, T: Float> {
@@ -79,7 +79,7 @@ impl<'c, T: Float> Sinking<'c, T> {
                     return None;
                 }
             }
-            if values.len() > MOST {
+            if values.len() > MAX_SUNK_TOGETHER {
                 return None;
             }
             next += 1;

@@ -10,7 +10,7 @@ use crate::program::ir::{Code, Instruction, ValueId};
 use crate::program::schedule::{OperationGroup, ScheduledGroups};
 
 /// No slot, or no reader.
-const NONE: u32 = u32::MAX;
+const ABSENT: u32 = u32::MAX;
 
 /// The slots of a schedule.
 pub(in crate::program) struct SlotAssignment {
@@ -27,14 +27,14 @@ pub(in crate::program) struct SlotAssignment {
 impl SlotAssignment {
     /// Of the inputs, the first `shared` are.
     pub fn new<T: Float>(code: &Code<T>, inputs: u32, shared: u32, groups: &ScheduledGroups) -> Self {
-        let mut slots = vec![NONE; code.values.len()];
+        let mut slots = vec![ABSENT; code.values.len()];
         let last = last_readers(code, groups);
         let mut constants = Vec::new();
         let mut top = shared;
         for (value, instruction) in code.values.iter().enumerate() {
             match *instruction {
                 Instruction::Input(place) if place < shared => slots[value] = place,
-                Instruction::Constant(_) if last[value] != NONE => {
+                Instruction::Constant(_) if last[value] != ABSENT => {
                     slots[value] = top;
                     constants.push(value as ValueId);
                     top += 1;
@@ -65,7 +65,7 @@ impl SlotAssignment {
 
 /// The reader that reads a value last, of all groups and sums in their order; a number behind all for results and guards.
 fn last_readers<T: Float>(code: &Code<T>, groups: &ScheduledGroups) -> Vec<u32> {
-    let mut last = vec![NONE; code.values.len()];
+    let mut last = vec![ABSENT; code.values.len()];
     let mut readers = 0;
     let mut read = |values: &mut dyn Iterator<Item = ValueId>| {
         values.for_each(|value| last[value as usize] = readers);
@@ -103,7 +103,7 @@ impl SlotAllocator {
     fn read(&mut self, values: impl Iterator<Item = ValueId>) {
         for value in values.map(|value| value as usize) {
             if self.last[value] == self.readers {
-                self.last[value] = NONE;
+                self.last[value] = ABSENT;
                 self.room.give(self.slots[value]);
             }
         }

@@ -13,56 +13,56 @@ use crate::program::trace::cache::{RESULT_KINDS, ResultKind};
 use crate::tape::{Node, Tape};
 
 /// An operation on numbers on a plain tape, recorded or swept; the other costs are measured against it.
-pub(in crate::program) const OPERATION: u64 = 4;
+pub(in crate::program) const OPERATION_COST: u64 = 4;
 
 /// An operation on tensors of some hundred elements, of which most is what comes before and after its loop. On larger ones it
 /// takes longer, and so does a replay.
-const ON_TENSORS: u64 = 300 * OPERATION;
+const TENSOR_OPERATION_COST: u64 = 300 * OPERATION_COST;
 
 /// What an operation of the recorded reverse sweep takes on the plain tape.
-const RECORDED: u64 = 4 * OPERATION;
+const RECORDED_SWEEP_COST: u64 = 4 * OPERATION_COST;
 
 /// To record an operation and to plan how it is replayed: 0.6 to 1.2 µs, where the tape takes 3.5 ns for its value.
-const RECORDING: u64 = 200 * OPERATION;
+const RECORDING_COST: u64 = 200 * OPERATION_COST;
 
 /// The same of an operation on tensors: a step of three dense layers takes some six times as long to record as to run.
-const RECORDING_ON_TENSORS: u64 = 1400 * OPERATION;
+const TENSOR_RECORDING_COST: u64 = 1400 * OPERATION_COST;
 
 /// To begin a group in a replay: it jumps to a loop that the tape has inlined.
-const GROUP: u64 = 5;
+const GROUP_COST: u64 = 5;
 
 /// An operation within a group, and one on an input in lanes.
-const IN_GROUP: u64 = 1;
+const GROUP_MEMBER_COST: u64 = 1;
 
 /// A step of a replay of tensors. Chains of functions of elements are one step; without them a replay saves little.
-const STEP: u64 = 250 * OPERATION;
+const STEP_COST: u64 = 250 * OPERATION_COST;
 
 /// What a run costs at least.
-const RUN: u64 = 10 * OPERATION;
+const MIN_RUN_COST: u64 = 10 * OPERATION_COST;
 
 /// One part in so many a program may be slower than the tape, over all its runs.
-const SLACK: u64 = 16;
+const SLOWER_BY_ONE_IN: u64 = 16;
 
 /// The same of a program of tensors: to take its arguments apart and to know their form is slower already.
-const SLACK_ON_TENSORS: u64 = 64;
+const TENSORS_SLOWER_BY_ONE_IN: u64 = 64;
 
 /// What a new program may spend: less than a millisecond. So small functions have their first paths recorded at once.
-const INITIAL: i64 = 1024 * RECORDING as i64;
+const INITIAL_BALANCE: i64 = 1024 * RECORDING_COST as i64;
 
 /// What is recorded at once may cost one part in so many of what is left.
-const AT_ONCE: i64 = 4;
+const AT_ONCE_ONE_IN: i64 = 4;
 
 /// So many recordings may wait to be used while others are made at once.
-const DOUBTS: u32 = 4;
+const MAX_DOUBTED_RECORDINGS: u32 = 4;
 
 /// A path that has come often enough to have cost one part in so many of its recording is recorded.
-const OFTEN: u64 = 4;
+const OFTEN_ONE_IN: u64 = 4;
 
 /// As much as so many recordings may be saved for later.
-const SAVINGS: i64 = 8;
+const MAX_RECORDINGS_SAVED: i64 = 8;
 
 /// The last wait is of 2¹⁰ runs.
-const MOST_FAILURES: u32 = 10;
+const MAX_FAILURES: u32 = 10;
 
 /// How many operations a recording has. Its arguments are none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,15 +85,15 @@ impl TraceSize {
 
     /// What it takes on a plain tape, recorded or swept once.
     pub fn cost(self) -> u64 {
-        self.numbers * OPERATION + self.tensors * ON_TENSORS
+        self.numbers * OPERATION_COST + self.tensors * TENSOR_OPERATION_COST
     }
 }
 
 /// What a run on a plain tape costs, of a function with derivatives by recorded sweeps up to the whole, and so many sweeps over
 /// that on numbers.
 pub(in crate::program) fn eager(function: TraceSize, whole: TraceSize, sweeps: u64) -> u64 {
-    let recorded = (whole.numbers - function.numbers) * (RECORDED - OPERATION);
-    RUN + whole.cost() * (1 + sweeps) + recorded
+    let recorded = (whole.numbers - function.numbers) * (RECORDED_SWEEP_COST - OPERATION_COST);
+    MIN_RUN_COST + whole.cost() * (1 + sweeps) + recorded
 }
 
 /// What the code of a path costs.
@@ -123,13 +123,13 @@ impl Costs {
             ResultKind::Value => function.cost(),
             ResultKind::Jacobian => function.cost() * (1 + rows as u64),
             // A recorded sweep, or several.
-            ResultKind::Hvp | ResultKind::Hessian => recorded.max(function.numbers) * OPERATION,
+            ResultKind::Hvp | ResultKind::Hessian => recorded.max(function.numbers) * OPERATION_COST,
             ResultKind::Gradient | ResultKind::Jvp | ResultKind::Sum | ResultKind::Weighted | ResultKind::Params => {
                 2 * function.cost()
             }
         };
-        let replay = groups as u64 * GROUP + left as u64 * IN_GROUP;
-        Costs { recording: recorded * RECORDING, eager: eager + RUN, replay, on_tensors: false }
+        let replay = groups as u64 * GROUP_COST + left as u64 * GROUP_MEMBER_COST;
+        Costs { recording: recorded * RECORDING_COST, eager: eager + MIN_RUN_COST, replay, on_tensors: false }
     }
 }
 
@@ -143,11 +143,11 @@ impl Costs {
     ) -> Self {
         let numbers = Self::of_numbers(kind, function, 1, [recorded, left, groups]);
         let eager = match kind {
-            ResultKind::Hvp | ResultKind::Hessian => whole.cost().max(function.cost()) + RUN,
+            ResultKind::Hvp | ResultKind::Hessian => whole.cost().max(function.cost()) + MIN_RUN_COST,
             _ => numbers.eager,
         };
-        let recording = numbers.recording + whole.tensors * (RECORDING_ON_TENSORS - RECORDING);
-        let replay = (numbers.replay + steps as u64 * STEP).min(eager);
+        let recording = numbers.recording + whole.tensors * (TENSOR_RECORDING_COST - RECORDING_COST);
+        let replay = (numbers.replay + steps as u64 * STEP_COST).min(eager);
         Costs { recording, eager, replay, on_tensors: true }
     }
 
@@ -186,10 +186,10 @@ pub(crate) enum Forced {
 impl Default for Budget {
     fn default() -> Self {
         Budget {
-            credit: INITIAL,
-            most: INITIAL,
+            credit: INITIAL_BALANCE,
+            most: INITIAL_BALANCE,
             doubts: 0,
-            slack: SLACK,
+            slack: SLOWER_BY_ONE_IN,
             known: [None; RESULT_KINDS],
             why: None,
             forced: None,
@@ -209,13 +209,13 @@ impl Budget {
         let cost = costs.recording as i64;
         let is_first = self.known[kind as usize].replace(costs).is_none();
         match (is_first, costs.on_tensors) {
-            (true, true) if self.slack == SLACK_ON_TENSORS => self.credit = self.credit.max(cost),
-            (true, true) => (self.slack, self.credit) = (SLACK_ON_TENSORS, cost),
+            (true, true) if self.slack == TENSORS_SLOWER_BY_ONE_IN => self.credit = self.credit.max(cost),
+            (true, true) => (self.slack, self.credit) = (TENSORS_SLOWER_BY_ONE_IN, cost),
             (true, false) => self.credit += cost,
             (false, _) => self.credit -= cost,
         }
         self.doubts += u32::from(!is_first);
-        self.most = self.most.max(SAVINGS * cost).max(self.credit);
+        self.most = self.most.max(MAX_RECORDINGS_SAVED * cost).max(self.credit);
         !is_first
     }
 
@@ -242,7 +242,7 @@ impl Budget {
     /// Whether a path or form that is met for the first time is recorded.
     pub fn records_at_once(&self, kind: ResultKind) -> bool {
         let cost = self.known[kind as usize].map_or(0, |costs| costs.recording as i64);
-        self.doubts < DOUBTS && AT_ONCE * cost <= self.credit
+        self.doubts < MAX_DOUBTED_RECORDINGS && AT_ONCE_ONE_IN * cost <= self.credit
     }
 
     /// What it takes to record one that has run so often on the tape, and costs so much there, if that is worth it now.
@@ -250,7 +250,7 @@ impl Budget {
         // Another path is longer or shorter than the last one that was recorded.
         let scale = |costs: Costs| (costs.recording as f64 * eager as f64 / costs.eager as f64) as u64;
         let cost = self.known[kind as usize].map_or(0, scale);
-        (runs * eager * OFTEN >= cost && self.can_pay(cost)).then_some(cost)
+        (runs * eager * OFTEN_ONE_IN >= cost && self.can_pay(cost)).then_some(cost)
     }
 }
 
@@ -274,7 +274,7 @@ impl Pause {
     }
 
     pub fn fail(&mut self) {
-        self.failures = (self.failures + 1).min(MOST_FAILURES);
+        self.failures = (self.failures + 1).min(MAX_FAILURES);
         self.runs = (1 << self.failures) - 1;
     }
 
@@ -298,14 +298,14 @@ impl Pause {
     }
 }
 
-/// Recordings on the tape that come often, by their signatures: every one of which there are more than one in [`Seen::MOST`].
+/// Recordings on the tape that come often, by their signatures: every one of which there are more than one in [`Seen::MAX_SIGNATURES`].
 ///
 /// J. Misra, D. Gries, Finding repeated elements, Science of Computer Programming 2 (1982).
 #[derive(Debug, Default)]
 pub(in crate::program) struct Seen(Vec<(u64, u64)>);
 
 impl Seen {
-    const MOST: usize = 32;
+    const MAX_SIGNATURES: usize = 32;
 
     /// Notes one; how often it has come.
     pub fn add(&mut self, signature: u64) -> u64 {
@@ -313,7 +313,7 @@ impl Seen {
             *count += 1;
             return *count;
         }
-        if self.0.len() == Self::MOST {
+        if self.0.len() == Self::MAX_SIGNATURES {
             self.0.iter_mut().for_each(|(_, count)| *count -= 1);
             self.0.retain(|&(_, count)| count > 0);
             return 1;
@@ -368,7 +368,8 @@ mod tests {
                     }
                 }
             }
-            let most = on_tape + on_tape / SLACK + INITIAL as u64 + costs.recording + 100 * costs.replay;
+            let most =
+                on_tape + on_tape / SLOWER_BY_ONE_IN + INITIAL_BALANCE as u64 + costs.recording + 100 * costs.replay;
             assert!(spent <= most, "{seed}: {spent}, of {most}");
         }
     }

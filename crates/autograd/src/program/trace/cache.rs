@@ -19,10 +19,10 @@ pub(in crate::program) use single::Again;
 pub(in crate::program) use together::{Begun, Rerun, SideExits};
 
 /// So many paths are kept; beyond, the one that was not used for longest goes.
-const MOST: usize = 64;
+const MAX_PATHS: usize = 64;
 
 /// So much memory paths may take, beyond the last one. Paths of other forms go first.
-pub(in crate::program) const MOST_BYTES: usize = 64 << 20;
+pub(in crate::program) const MAX_BYTES: usize = 64 << 20;
 
 /// What a path can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +293,7 @@ impl<T: Float> PathCache<T> {
 
     /// Forgets paths until there are not too many; not the one that is in use.
     fn make_room(&mut self, at: usize) {
-        while self.count_paths() > MOST || self.bytes() > MOST_BYTES {
+        while self.count_paths() > MAX_PATHS || self.bytes() > MAX_BYTES {
             let used = |other: &usize| self.paths[*other].as_ref().map(|path| path.used);
             let others = (0..self.paths.len()).filter(|other| *other != at && used(other).is_some());
             let Some(oldest) = others.min_by_key(used) else { return };

@@ -27,8 +27,8 @@ use crate::transform::{Inputs, unit};
 use crate::var::Var;
 
 /// Of so many entries, or of every so manieth, is the signature of a recording.
-const SAMPLES: usize = 64;
-const SPARSE: usize = 16;
+const SAMPLED_ENTRIES: usize = 64;
+const SAMPLED_ONE_IN: usize = 16;
 
 /// What is asked of a function at some arguments.
 pub(in crate::program) struct EagerRequest<'r, T: Float> {
@@ -393,7 +393,7 @@ fn signature<T: Float>(tape: &Tape<T>) -> u64 {
     mix(len as u64);
     mix(nodes.len() as u64);
     tape.with_entries(len, |entries| {
-        let sampled = entries.iter().step_by((len / SAMPLES).max(SPARSE));
+        let sampled = entries.iter().step_by((len / SAMPLED_ENTRIES).max(SAMPLED_ONE_IN));
         for entry in sampled.chain(&entries[len.saturating_sub(4)..]) {
             mix(entry.operand.into());
             match entry.step() {

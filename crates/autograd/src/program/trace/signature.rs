@@ -8,7 +8,7 @@ use crate::program::compiled::compiled;
 use crate::program::data::{Data, Parts, Varies, require_form};
 use crate::program::trace::budget::Budget;
 use crate::program::trace::cache::{
-    Again, Choice, EagerRun, MOST_BYTES, PathCache, ResultKind, Targets, Trace, TracedFunction,
+    Again, Choice, EagerRun, MAX_BYTES, PathCache, ResultKind, Targets, Trace, TracedFunction,
 };
 use crate::program::trace::eager::{EagerCall, EagerRequest};
 use crate::program::trace::record::{Prelude, record};
@@ -19,7 +19,7 @@ use crate::tensor::Tensor;
 use crate::transform::Inputs;
 
 /// So many forms are kept that were recorded, and as many that were not; beyond, the one that was not used for longest goes.
-const MOST: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
 /// What is known of a function, by the form of its arguments.
 pub(in crate::program) struct SignatureCache<T: Float, X> {
@@ -145,8 +145,8 @@ impl<T: Float, X: Inputs<T>> SignatureCache<T, X> {
             others.iter().filter(|k| k.paths.is_empty() == is_empty).count()
         };
         while let Some(is_empty) = [true, false].into_iter().find(|&is_empty| {
-            let is_too_large = || self.others.iter().map(|known| known.bytes).sum::<usize>() > MOST_BYTES;
-            count(&self.others, is_empty) > MOST || !is_empty && is_too_large()
+            let is_too_large = || self.others.iter().map(|known| known.bytes).sum::<usize>() > MAX_BYTES;
+            count(&self.others, is_empty) > MAX_SIGNATURES || !is_empty && is_too_large()
         }) {
             let Some(oldest) = self.others.iter().position(|known| known.paths.is_empty() == is_empty) else { return };
             let forgotten = self.others.remove(oldest);

@@ -43,7 +43,7 @@ pub(in crate::program) enum Begun<'r, T: Float> {
 }
 
 /// An input among many that has left so many paths is recorded, or runs on the tape.
-const MOST_TRIES: usize = 3;
+const MAX_TRIES: usize = 3;
 
 impl<T: Float> PathCache<T> {
     /// Begins with some inputs, which are to run together in lanes.
@@ -185,7 +185,7 @@ impl<T: Float> PathCache<T> {
     ) -> Choice {
         let turned = self.turned(kind, at, ordinal, tried).map(|(next, _)| next);
         match turned {
-            Some(next) if tried.len() <= MOST_TRIES || budget.forced.is_some() => Choice::Replay(next),
+            Some(next) if tried.len() <= MAX_TRIES || budget.forced.is_some() => Choice::Replay(next),
             _ => self.choose_for_stray(kind, turned.is_some(), budget),
         }
     }

@@ -8,7 +8,7 @@ pub(in crate::program) type Outcome = (bool, Option<u64>);
 const ROOT: u32 = 0;
 
 /// No path ends at a node.
-const NONE: usize = usize::MAX;
+const NO_PATH: usize = usize::MAX;
 
 /// Outcomes that all paths through here have one after the other.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(in crate::program) struct OutcomeTree {
 
 impl Default for OutcomeTree {
     fn default() -> Self {
-        let root = OutcomeNode { parent: ROOT, start: 0, outcomes: Vec::new(), next: SmallVec::new(), path: NONE };
+        let root = OutcomeNode { parent: ROOT, start: 0, outcomes: Vec::new(), next: SmallVec::new(), path: NO_PATH };
         OutcomeTree { nodes: vec![root], free: Vec::new(), ends: Vec::new() }
     }
 }
@@ -44,7 +44,7 @@ impl OutcomeTree {
     pub fn find(&self, outcomes: &[Outcome]) -> Option<usize> {
         let (node, within, taken) = self.walk(outcomes);
         let node = &self.nodes[node as usize];
-        let is_end = within == node.outcomes.len() && taken == outcomes.len() && node.path != NONE;
+        let is_end = within == node.outcomes.len() && taken == outcomes.len() && node.path != NO_PATH;
         is_end.then_some(node.path)
     }
 
@@ -56,7 +56,7 @@ impl OutcomeTree {
         }
         if taken < outcomes.len() {
             let outcomes = outcomes[taken..].to_vec();
-            at = self.add(OutcomeNode { parent: at, start: taken, outcomes, next: SmallVec::new(), path: NONE });
+            at = self.add(OutcomeNode { parent: at, start: taken, outcomes, next: SmallVec::new(), path: NO_PATH });
         }
         self.nodes[at as usize].path = path;
         self.ends.resize(self.ends.len().max(path + 1), ROOT);
@@ -66,8 +66,8 @@ impl OutcomeTree {
     /// Takes a path out.
     pub fn remove(&mut self, path: usize) {
         let mut at = self.ends[path];
-        self.nodes[at as usize].path = NONE;
-        while at != ROOT && self.nodes[at as usize].path == NONE && self.nodes[at as usize].next.is_empty() {
+        self.nodes[at as usize].path = NO_PATH;
+        while at != ROOT && self.nodes[at as usize].path == NO_PATH && self.nodes[at as usize].next.is_empty() {
             let parent = self.nodes[at as usize].parent;
             self.nodes[parent as usize].next.retain(|next| *next != at);
             self.nodes[at as usize].outcomes = Vec::new();
@@ -92,7 +92,7 @@ impl OutcomeTree {
             self.nodes[node.parent as usize].next.iter().copied().filter(|&k| k != at).collect();
         while let Some(next) = waiting.pop() {
             let node = &self.nodes[next as usize];
-            if node.path != NONE {
+            if node.path != NO_PATH {
                 show(node.path, node.start + node.outcomes.len());
             }
             waiting.extend(&node.next);
@@ -141,7 +141,7 @@ impl OutcomeTree {
     fn split(&mut self, at: u32, within: usize) {
         let node = &mut self.nodes[at as usize];
         let (outcomes, start) = (node.outcomes.split_off(within), node.start + within);
-        let (next, path) = (std::mem::take(&mut node.next), std::mem::replace(&mut node.path, NONE));
+        let (next, path) = (std::mem::take(&mut node.next), std::mem::replace(&mut node.path, NO_PATH));
         let below = self.add(OutcomeNode { parent: at, start, outcomes, next, path });
         self.adopt(below);
     }
@@ -150,12 +150,12 @@ impl OutcomeTree {
     fn join(&mut self, at: u32) {
         let node = &self.nodes[at as usize];
         let &[below] = &node.next[..] else { return };
-        if at == ROOT || node.path != NONE {
+        if at == ROOT || node.path != NO_PATH {
             return;
         }
         let below_node = &mut self.nodes[below as usize];
         let (outcomes, next) = (std::mem::take(&mut below_node.outcomes), std::mem::take(&mut below_node.next));
-        let path = std::mem::replace(&mut below_node.path, NONE);
+        let path = std::mem::replace(&mut below_node.path, NO_PATH);
         let node = &mut self.nodes[at as usize];
         node.outcomes.extend(outcomes);
         (node.next, node.path) = (next, path);
@@ -166,7 +166,7 @@ impl OutcomeTree {
     /// Tells what follows a node, and the path that ends there, where it is.
     fn adopt(&mut self, at: u32) {
         let node = &self.nodes[at as usize];
-        if node.path != NONE {
+        if node.path != NO_PATH {
             self.ends[node.path] = at;
         }
         for next in node.next.clone() {
