@@ -185,9 +185,9 @@ pub fn check_with<T: Float, X: Inputs<T>>(
     inputs: X,
     check: &Check,
 ) -> Result<Report> {
-    let site = Location::caller();
+    let location = Location::caller();
     let function = Whole { f, form: &inputs };
-    (checks::<T>().of_function)(&function, &moving(&inputs), check, site)
+    (checks::<T>().of_function)(&function, &moving(&inputs), check, location)
 }
 
 /// The arguments that derivatives are taken of, each as a tensor.
@@ -205,12 +205,12 @@ fn check_function<T: Float>(
     function: &dyn Function<T>,
     x: &[Tensor<T>],
     check: &Check,
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 ) -> Result<Report> {
     function.value(x)?;
     let mut report = Report::default();
     for (order, outcome) in check.outcomes(function, x, Layout::Any).into_iter().enumerate() {
-        report.add(Place { position: 0, op: "f", name: None, site: Some(site) }, order + 1, outcome);
+        report.add(Place { position: 0, op: "f", name: None, location: Some(location) }, order + 1, outcome);
     }
     Ok(report)
 }
@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(names, ["both", "both", "mul", "mul"], "{report}");
         let tape = Tape::<f32>::new();
         let (_, line) = wrong_cube(tape.var([0.5_f32, 1.5]));
-        assert_eq!(tape.check().guilty().next().unwrap().place.site.unwrap().line(), line);
+        assert_eq!(tape.check().guilty().next().unwrap().place.location.unwrap().line(), line);
     }
 
     #[test]

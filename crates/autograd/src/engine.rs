@@ -58,7 +58,7 @@ fn record<T: Float>(
     op: Op,
     inputs: &[Input<T>],
     integers: &[u32],
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 ) -> u32 {
     let nodes = tape.nodes();
     let tracked = inputs.iter().any(|input| matches!(input, Input::Node(slot) if nodes[*slot as usize].tracked));
@@ -72,9 +72,9 @@ fn record<T: Float>(
         return match value {
             Ok(value) => {
                 let inputs = Inputs::from_slice(inputs);
-                tape.push_node(Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, site) })
+                tape.push_node(Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, location) })
             }
-            Err(rule) => tape.fail(Error::at_line(op.name(), rule, site)),
+            Err(kind) => tape.fail(Error::at_line(op.name(), kind, location)),
         };
     }
     let value = match tape.is_hollow() {
@@ -87,11 +87,11 @@ fn record<T: Float>(
             let tracked = tracked && !matches!(op, Op::Detach);
             let inputs = Inputs::from_slice(inputs);
             let integers = SmallVec::from_slice(integers);
-            let slot = tape.push_node(Node { integers, tracked, ..Node::new(op, inputs, tensor, site) });
+            let slot = tape.push_node(Node { integers, tracked, ..Node::new(op, inputs, tensor, location) });
             tape.save(slot, saved);
             slot
         }
-        Err(rule) => tape.fail(Error::at_line(op.name(), rule, site)),
+        Err(kind) => tape.fail(Error::at_line(op.name(), kind, location)),
     }
 }
 

@@ -437,7 +437,7 @@ mod tests {
         let x = tape.var([1.0_f32, 2.0]);
         let data = tape.constant([f32::NAN, 1.0]);
         let Cause::Value { place, .. } = (x * data).sum().explain().cause else { panic!() };
-        assert_eq!((place.op, place.site.unwrap().line()), ("constant", line!() - 2));
+        assert_eq!((place.op, place.location.unwrap().line()), ("constant", line!() - 2));
         // A value that is not finite and that the loss does not use is no cause.
         let _ = x.sum().explain();
         assert_eq!(x.gt(5.0).select(data, x).sum().explain().cause, Cause::Finite);

@@ -117,8 +117,8 @@ impl<T: Float> Gradients<T> {
     /// [`ErrorKind::NoGradient`], with the reason, where none was computed.
     #[track_caller]
     pub fn of<'t, W: Wrt<'t, T>>(&self, x: W) -> Result<W::Value> {
-        let site = Location::caller();
-        x.each(&mut |leaf| self.must_have(leaf, site))?;
+        let location = Location::caller();
+        x.each(&mut |leaf| self.must_have(leaf, location))?;
         Ok(x.read_from(&Source::Gradients(self)))
     }
 
@@ -189,7 +189,7 @@ impl<T: Float> Gradients<T> {
         self.found.at(x.slot).map(|place| self.found.nodes[place].1.clone())
     }
 
-    fn must_have(&self, leaf: Leaf<'_, '_, T>, site: &'static Location<'static>) -> Result<()> {
+    fn must_have(&self, leaf: Leaf<'_, '_, T>, location: &'static Location<'static>) -> Result<()> {
         let (what, why) = match leaf {
             Leaf::Number(x) => {
                 x.ensure()?;
@@ -212,8 +212,8 @@ impl<T: Float> Gradients<T> {
         match why {
             None => Ok(()),
             Some(why) => {
-                let rule = ErrorKind::NoGradient { what: what.into(), why: why.into() };
-                Err(Error::at_line("gradient", rule, site))
+                let kind = ErrorKind::NoGradient { what: what.into(), why: why.into() };
+                Err(Error::at_line("gradient", kind, location))
             }
         }
     }

@@ -34,7 +34,7 @@ pub struct GraphNode {
     /// Whether a derivative can flow through it.
     pub tracked: bool,
     /// The caller's line, where the tape kept it.
-    pub site: Option<&'static Location<'static>>,
+    pub location: Option<&'static Location<'static>>,
     /// The section of the recording it is in: see [`Tape::section`].
     pub section: usize,
     /// Operands that are plain numbers, with their places among the operands.
@@ -76,7 +76,7 @@ impl fmt::Display for GraphNode {
         for (operand, number) in &self.numbers {
             write!(f, "\noperand {operand}: {}", short(*number))?;
         }
-        self.site.map_or(Ok(()), |site| write!(f, "\n{}:{}", site.file(), site.line()))
+        self.location.map_or(Ok(()), |location| write!(f, "\n{}:{}", location.file(), location.line()))
     }
 }
 
@@ -159,7 +159,7 @@ impl<T: Float> Tape<T> {
             shape: self.shape_at(position),
             kind,
             tracked,
-            site: place.site,
+            location: place.location,
             section: self.section_of(position),
             numbers: operands.iter().enumerate().filter_map(number).collect(),
         }

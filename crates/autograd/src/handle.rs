@@ -90,7 +90,7 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
         self,
         op: &'static str,
         tape: Option<&Tape<T>>,
-        site: &'static Location<'static>,
+        location: &'static Location<'static>,
     ) -> Result<()> {
         let own = match self {
             Leaf::Number(x) => x.ensure().map(|()| x.recorded_on()),
@@ -100,7 +100,9 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
             Leaf::Param(_) => Ok(None),
         };
         match (own?, tape) {
-            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => Err(Error::at_line(op, ErrorKind::TwoTapes, site)),
+            (Some(own), Some(tape)) if !std::ptr::eq(own, tape) => {
+                Err(Error::at_line(op, ErrorKind::TwoTapes, location))
+            }
             _ => Ok(()),
         }
     }
@@ -110,8 +112,8 @@ impl<'t, T: Float> Leaf<'_, 't, T> {
 /// When one of the handles has failed, or is on another tape than the one that is given.
 #[track_caller]
 pub(crate) fn ensure<'t, T: Float>(op: &'static str, x: &impl Wrt<'t, T>, tape: Option<&Tape<T>>) -> Result<()> {
-    let site = Location::caller();
-    x.each(&mut |leaf| leaf.ensure(op, tape, site))
+    let location = Location::caller();
+    x.each(&mut |leaf| leaf.ensure(op, tape, location))
 }
 
 /// Which plain data is read of handles.
@@ -225,13 +227,13 @@ impl<'t, T: Float> Replacement<'_, 't, T> {
 #[doc(hidden)]
 pub struct Direction<'r, T: Float> {
     pub(crate) op: &'static str,
-    pub(crate) site: &'static Location<'static>,
+    pub(crate) location: &'static Location<'static>,
     pub(crate) tangents: &'r mut Tangents<T>,
 }
 
 impl<T: Float> Direction<'_, T> {
     fn refuse<R>(&self, rule: ErrorKind) -> Result<R> {
-        Err(Error::at_line(self.op, rule, self.site))
+        Err(Error::at_line(self.op, rule, self.location))
     }
 
     /// # Errors

@@ -64,7 +64,7 @@ impl<'t, T: Float> Indices<'t, T> {
         }
         match self.tape.integers_of(self.slot, op) {
             Ok(slot) => Indices { slot, ..self },
-            Err(rule) => self.fail(name, rule),
+            Err(kind) => self.fail(name, kind),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'t, T: Float> Indices<'t, T> {
     pub(crate) fn unsqueeze(self, axis: isize) -> Self {
         match self.shape().with_inserted(axis) {
             Ok(to) => self.reshape(to),
-            Err(rule) => self.fail("unsqueeze", rule),
+            Err(kind) => self.fail("unsqueeze", kind),
         }
     }
 
@@ -151,8 +151,8 @@ impl<'t, T: Float> Indices<'t, T> {
 
     #[cold]
     #[track_caller]
-    pub(crate) fn fail(self, op: &'static str, rule: ErrorKind) -> Self {
-        if self.is_failed() { self } else { Indices { slot: self.tape.fail(Error::new(op, rule)), ..self } }
+    pub(crate) fn fail(self, op: &'static str, kind: ErrorKind) -> Self {
+        if self.is_failed() { self } else { Indices { slot: self.tape.fail(Error::new(op, kind)), ..self } }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Place {
     pub name: Option<String>,
     /// The caller's line: of every tensor operation, and of scalar ones if the tape keeps them. A number read out of a tensor
     /// has the tensor's line where it has none of its own.
-    pub site: Option<&'static Location<'static>>,
+    pub location: Option<&'static Location<'static>>,
 }
 
 impl fmt::Display for Place {
@@ -35,8 +35,8 @@ impl fmt::Display for Place {
         if let Some(name) = &self.name {
             write!(f, " {name:?}")?;
         }
-        match self.site {
-            Some(site) => write!(f, " at {}:{}", site.file(), site.line()),
+        match self.location {
+            Some(location) => write!(f, " at {}:{}", location.file(), location.line()),
             None => write!(f, " (operation {})", self.position),
         }
     }
@@ -231,8 +231,8 @@ impl<T: Float> Tape<T> {
     pub(crate) fn place(&self, position: usize) -> Place {
         let tensor = self.tensor_of(position);
         let name = self.slot_at(tensor).and_then(|slot| self.name(slot));
-        let site = self.site(position).or_else(|| self.site(tensor));
-        Place { position, op: self.op_name(position), name, site }
+        let location = self.location(position).or_else(|| self.location(tensor));
+        Place { position, op: self.op_name(position), name, location }
     }
 
     /// The tensor that an entry is a number of, or else the entry itself.

@@ -480,20 +480,20 @@ fn custom_vjp<'t, T: Float>(
     g: &[Var<'t, T>],
 ) -> Result<Cotangents<'t, T>> {
     let rule = tape.custom(rule);
-    let site = tape.with_node(slot, |node| node.site);
+    let location = tape.with_node(slot, |node| node.location);
     if tape.is_recording() && !rule.is_differentiable_again() {
         let why = "its derivative is written on numbers; write it on handles with `custom`".to_string();
-        return Err(Error::at_line(rule.name(), ErrorKind::NotDifferentiable { why }, site));
+        return Err(Error::at_line(rule.name(), ErrorKind::NotDifferentiable { why }, location));
     }
     let y: Handles<'t, T> = outputs(tape, slot).map(|slot| Var::new(tape, slot)).collect();
     let is_step = tape.is_guarding() && !tape.is_recording() && rule.is_numeric();
     let gradients = match is_step {
-        true => NumericAdjoint::record(rule.clone(), x, &y, g, site)?,
+        true => NumericAdjoint::record(rule.clone(), x, &y, g, location)?,
         false => rule.vjp(x, &y, g)?,
     };
     for (gradient, x) in gradients.iter().zip(x).filter(|(gradient, _)| !gradient.is_failed()) {
         let right = gradient.shape().must_be("the gradient that the rule gives", &x.shape());
-        right.map_err(|broken| Error::at_line(rule.name(), broken, site))?;
+        right.map_err(|broken| Error::at_line(rule.name(), broken, location))?;
     }
     Ok(gradients.into_iter().map(Some).collect())
 }

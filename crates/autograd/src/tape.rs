@@ -73,7 +73,7 @@ pub struct Tape<T: Float = f32> {
     failures: RefCell<Vec<Error>>,
     mode: Cell<Mode>,
     guards: RefCell<Guards<T>>,
-    sites: RefCell<Vec<&'static Location<'static>>>,
+    locations: RefCell<Vec<&'static Location<'static>>>,
     /// The lengths of the recording at which sections began, ascending.
     sections: RefCell<Vec<usize>>,
     pub(crate) workspace: RefCell<crate::reverse::Workspace<T>>,
@@ -102,7 +102,7 @@ struct Mode {
     /// Operations are differentiable; otherwise only their values are kept.
     recording: bool,
     /// Scalar entries keep the caller's line.
-    sites: bool,
+    locations: bool,
     /// What the code does with numbers besides recorded operations is remembered: the recording is for a program.
     guarding: bool,
     /// The code is a program's that runs on this tape once: what could not be replayed is refused, and nothing is remembered.
@@ -112,7 +112,7 @@ struct Mode {
 }
 
 impl Mode {
-    const PLAIN: Mode = Mode { recording: true, sites: false, guarding: false, once: false, hollow: false };
+    const PLAIN: Mode = Mode { recording: true, locations: false, guarding: false, once: false, hollow: false };
 }
 
 impl<T: Float> Default for Tape<T> {
@@ -139,7 +139,7 @@ impl<T: Float> Tape<T> {
             failures: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
             guards: RefCell::default(),
-            sites: RefCell::default(),
+            locations: RefCell::default(),
             sections: RefCell::default(),
             workspace: RefCell::default(),
         }
@@ -149,7 +149,7 @@ impl<T: Float> Tape<T> {
     /// [`explain`](Tape::explain). Tensor operations always keep theirs.
     pub fn with_sites() -> Self {
         let tape = Self::new();
-        tape.mode.set(Mode { sites: true, ..Mode::PLAIN });
+        tape.mode.set(Mode { locations: true, ..Mode::PLAIN });
         tape
     }
 
@@ -224,7 +224,7 @@ impl<T: Float> Tape<T> {
         let shape = shape.into();
         match shape.must_be_countable() {
             Ok(()) => self.constant(Tensor::absent(&shape)),
-            Err(rule) => Var::new(self, self.fail(Error::new("placeholder", rule))),
+            Err(kind) => Var::new(self, self.fail(Error::new("placeholder", kind))),
         }
     }
 
@@ -242,8 +242,8 @@ impl<T: Float> Tape<T> {
         let value = self.node_value(x.slot);
         let op = Op::from(Reshape { to: value.shape().clone() });
         let inputs = Inputs::from_slice(&[Input::Node(x.slot)]);
-        let site = self.with_node(x.slot, |node| node.site);
-        Var::new(self, self.push_node(Node { tracked: true, ..Node::new(op, inputs, value, site) }))
+        let location = self.with_node(x.slot, |node| node.location);
+        Var::new(self, self.push_node(Node { tracked: true, ..Node::new(op, inputs, value, location) }))
     }
 
     /// Runs `f` without recording derivatives: what it computes are constants.
@@ -307,7 +307,7 @@ impl<T: Float> Tape<T> {
         self.customs.get_mut().clear();
         self.leaves.get_mut().clear();
         self.names.get_mut().clear();
-        self.sites.get_mut().clear();
+        self.locations.get_mut().clear();
         self.guards.get_mut().clear();
         self.sections.get_mut().clear();
         self.failures.get_mut().clear();
@@ -348,18 +348,18 @@ impl<T: Float> Tape<T> {
         self.id
     }
 
-    fn leaf(&self, value: Tensor<T>, tracked: bool, site: &'static Location<'static>) -> Var<'_, T> {
+    fn leaf(&self, value: Tensor<T>, tracked: bool, location: &'static Location<'static>) -> Var<'_, T> {
         let op = if tracked { Op::Leaf } else { Op::Constant };
-        let node = Node { tracked, ..Node::new(op, Inputs::new(), value, site) };
+        let node = Node { tracked, ..Node::new(op, Inputs::new(), value, location) };
         Var::new(self, self.push_node(node))
     }
 
     /// The line of an entry, if the tape keeps lines of scalars or the entry is a node's.
-    pub(crate) fn site(&self, entry: usize) -> Option<&'static Location<'static>> {
+    pub(crate) fn location(&self, entry: usize) -> Option<&'static Location<'static>> {
         match self.entry(entry) {
-            Entry { opcode: Opcode::Node, operand, .. } => Some(self.with_node(operand, |node| node.site)),
-            Entry { opcode: Opcode::Integers, operand, .. } => Some(self.with_integers(operand, |node| node.site)),
-            _ => self.sites.borrow().get(entry).copied(),
+            Entry { opcode: Opcode::Node, operand, .. } => Some(self.with_node(operand, |node| node.location)),
+            Entry { opcode: Opcode::Integers, operand, .. } => Some(self.with_integers(operand, |node| node.location)),
+            _ => self.locations.borrow().get(entry).copied(),
         }
     }
 
@@ -396,7 +396,7 @@ impl<T: Float> Tape<T> {
         self.customs.borrow_mut().truncate(customs);
         self.saved.borrow_mut().truncate(saved);
         self.gathered.borrow_mut().truncate(gathered);
-        self.sites.borrow_mut().truncate(entries);
+        self.locations.borrow_mut().truncate(entries);
         self.guards.borrow_mut().tracked.truncate(entries);
         self.sections.borrow_mut().truncate(sections);
         // A look through a whole map is for the few rules that added to it.

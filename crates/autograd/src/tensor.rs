@@ -54,8 +54,8 @@ pub struct Tensor<E: Element = f32> {
 
 /// The end of functions that return no error, where memory has no room.
 #[cold]
-pub(crate) fn refused<E: Element>(rule: ErrorKind) -> Tensor<E> {
-    panic!("{rule}")
+pub(crate) fn refused<E: Element>(kind: ErrorKind) -> Tensor<E> {
+    panic!("{kind}")
 }
 
 /// What kernels see of a tensor: the whole buffer, and where the elements lie in it.
@@ -231,7 +231,7 @@ impl<E: Element> Tensor<E> {
         let once = self.distinct().map(f);
         match once.layout.broadcast_to(self.shape()) {
             Ok(layout) => once.with_layout(layout),
-            Err(rule) => refused(rule),
+            Err(kind) => refused(kind),
         }
     }
 }

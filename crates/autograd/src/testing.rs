@@ -110,7 +110,7 @@ pub(crate) fn failure(shapes: &[&[usize]], f: impl for<'t> Fn(&[Var<'t, f64>]) -
     let tape = Tape::new();
     let x: Vec<_> = shapes.iter().map(|&shape| tape.constant(Tensor::zeros(shape))).collect();
     let text = f(&x).value().unwrap_err().to_string();
-    let (text, site) = text.rsplit_once(", at ").unwrap();
-    assert!(site.starts_with(std::panic::Location::caller().file()), "{site}");
+    let (text, location) = text.rsplit_once(", at ").unwrap();
+    assert!(location.starts_with(std::panic::Location::caller().file()), "{location}");
     text.to_string()
 }

@@ -188,7 +188,7 @@ fn moved<'t, T: Float, H: Handle<'t, T>>(
 ) -> Result<Tangents<T>> {
     ensure(op, &wrt, tape)?;
     let mut tangents = tape.map_or_else(Tangents::none, Tangents::new);
-    wrt.set_tangents(along, &mut Direction { op, site: Location::caller(), tangents: &mut tangents })?;
+    wrt.set_tangents(along, &mut Direction { op, location: Location::caller(), tangents: &mut tangents })?;
     if let Some(tape) = tape {
         tape.refuse_numbers(op)?;
         (engine::<T>().forward)(tape, &mut tangents)?;

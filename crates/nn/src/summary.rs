@@ -148,8 +148,8 @@ fn stages(graph: &Graph<GraphNode, GraphEdge>) -> Vec<Stage> {
     }
     let is_operation = |&node: &NodeIndex| graph[node].kind == NodeKind::Operation && needed[node.index()];
     for node in graph.node_indices().filter(is_operation) {
-        let GraphNode { op, site, section, shape: output, .. } = graph[node].clone();
-        let place = (site, section);
+        let GraphNode { op, location, section, shape: output, .. } = graph[node].clone();
+        let place = (location, section);
         let parameters = graph.neighbors_directed(node, Direction::Incoming);
         let name = parameters.filter(|&x| graph[x].kind == NodeKind::Parameter).find_map(|x| graph[x].name.as_deref());
         let layer = name.map(|name| layer_of(name).0.to_string());

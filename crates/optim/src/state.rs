@@ -70,7 +70,7 @@ impl<T: Float, const N: usize> State<T, N> {
         initial: [Option<f64>; N],
         update: impl Fn(Step<'_, T, N>) -> Result<()>,
     ) -> Result<()> {
-        let site = Location::caller();
+        let location = Location::caller();
         if self.slots.is_empty() && self.steps() == 0 {
             self.attach(&*model, initial);
         }
@@ -86,19 +86,19 @@ impl<T: Float, const N: usize> State<T, N> {
                 result = match slot {
                     Some(slot) if slot.shape == *param.shape() => {
                         let advanced = slot.advance(param, gradients, initial, &update);
-                        advanced.map_err(|error| Error { location: site, ..error })
+                        advanced.map_err(|error| Error { location, ..error })
                     }
-                    slot => Err(changed(path, param.shape(), slot.map(|slot| &slot.shape), site)),
+                    slot => Err(changed(path, param.shape(), slot.map(|slot| &slot.shape), location)),
                 };
             }
         };
         model.visit_mut(&Path::root(), &mut visit);
         result?;
         if place < self.slots.len() {
-            return Err(fewer(place, self.slots.len(), site));
+            return Err(fewer(place, self.slots.len(), location));
         }
         if trainable > 0 && moved == 0 {
-            return Err(unmoved(site));
+            return Err(unmoved(location));
         }
         self.steps.increment();
         Ok(())
@@ -168,24 +168,24 @@ impl<T: Float, const N: usize> Module<T> for State<T, N> {
 }
 
 #[cold]
-fn changed(path: &Path<'_>, found: &Shape, before: Option<&Shape>, site: &'static Location<'static>) -> Error {
+fn changed(path: &Path<'_>, found: &Shape, before: Option<&Shape>, location: &'static Location<'static>) -> Error {
     let message = match before {
         Some(before) => format!("the model changed: {path} has shape {found}, and the state at its place {before}"),
         None => format!("the model changed: {path} of shape {found} was not there in earlier steps"),
     };
-    Error::at_line("step", ErrorKind::Custom(message), site)
+    Error::at_line("step", ErrorKind::Custom(message), location)
 }
 
 #[cold]
-fn unmoved(site: &'static Location<'static>) -> Error {
+fn unmoved(location: &'static Location<'static>) -> Error {
     let why = "the loss does not depend on it, or the gradients are those of another model".to_string();
-    Error::at_line("step", ErrorKind::NoGradient { what: "every parameter of the model".to_string(), why }, site)
+    Error::at_line("step", ErrorKind::NoGradient { what: "every parameter of the model".to_string(), why }, location)
 }
 
 #[cold]
-fn fewer(found: usize, before: usize, site: &'static Location<'static>) -> Error {
+fn fewer(found: usize, before: usize, location: &'static Location<'static>) -> Error {
     let message = format!("the model changed: it has {found} parameters, and had {before} in earlier steps");
-    Error::at_line("step", ErrorKind::Custom(message), site)
+    Error::at_line("step", ErrorKind::Custom(message), location)
 }
 
 #[cfg(test)]

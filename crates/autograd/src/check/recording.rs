@@ -51,7 +51,7 @@ struct Line {
     op: u8,
     /// Which operands are on the tape.
     moving: [bool; 2],
-    site: Option<&'static Location<'static>>,
+    location: Option<&'static Location<'static>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl<T: Float> Checker<'_, T> {
     }
 
     fn scalar(&mut self, position: usize, op: Elementwise, moving: [bool; 2], x: [f64; 2]) {
-        let line = Line { op: op as u8, moving, site: self.tape.site(position) };
+        let line = Line { op: op as u8, moving, location: self.tape.location(position) };
         let batch = self.batches.entry(line).or_insert_with(|| Batch { first: position, ..Batch::default() });
         batch.operands[0].push(x[0]);
         batch.operands[1].push(x[1]);
@@ -101,7 +101,7 @@ impl<T: Float> Checker<'_, T> {
                 x.push(Tensor::from(numbers));
             }
         }
-        let place = Place { position: batch.first, op: op.facts().name, name: None, site: line.site };
+        let place = Place { position: batch.first, op: op.facts().name, name: None, location: line.location };
         let outcomes = self.check.outcomes(&Points { op, operands }, &x, Layout::Pointwise);
         for (order, mut outcome) in outcomes.into_iter().enumerate() {
             relabel(&mut outcome, |_| Vec::new());

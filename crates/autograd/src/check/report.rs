@@ -152,7 +152,7 @@ impl Report {
             return;
         }
         let next = self.findings.len();
-        let found = *self.index.entry((place.op, place.site, order)).or_insert(next);
+        let found = *self.index.entry((place.op, place.location, order)).or_insert(next);
         if found == next {
             self.findings.push(Finding::new(place, order, times, outcome));
         } else {

@@ -29,8 +29,8 @@ pub struct Blocked {
 impl Blocked {
     /// Whether the two are the same operand on the same line of code.
     fn is_line_of(&self, other: &Self) -> bool {
-        let line = |blocked: &Self| (blocked.place.op, blocked.place.site, blocked.operand);
-        self.place.site.is_some() && line(self) == line(other)
+        let line = |blocked: &Self| (blocked.place.op, blocked.place.location, blocked.operand);
+        self.place.location.is_some() && line(self) == line(other)
     }
 }
 

@@ -22,7 +22,7 @@ impl fmt::Display for Explanation {
             }
             write!(f, "{place}")?;
         }
-        if self.path.iter().any(|place| place.site.is_none()) {
+        if self.path.iter().any(|place| place.location.is_none()) {
             f.write_str("\n    (a tape made with Tape::with_sites keeps the lines of operations on numbers)")?;
         }
         Ok(())

@@ -580,7 +580,7 @@ impl<'t, T: Float> Var<'t, T> {
             Term::Var(bound) => match self.shape().broadcast(&bound.shape()) {
                 // An error names the user's method, not the op behind it.
                 Err(_) if self.is_failed() || bound.is_failed() => handle,
-                Err(rule) => return self.fail(number.facts().name, rule),
+                Err(kind) => return self.fail(number.facts().name, kind),
                 Ok(_) if !std::ptr::eq(self.tape, bound.tape) => {
                     return self.and(bound).fail(number.facts().name, ErrorKind::TwoTapes);
                 }

@@ -34,7 +34,7 @@ impl<'t, T: Float> Var<'t, T> {
                 self.reshape(before.iter().chain(sizes.iter()).chain(after).copied().collect::<Shape>())
                     .called("unflatten")
             }
-            Err(rule) => self.fail("unflatten", rule),
+            Err(kind) => self.fail("unflatten", kind),
         }
     }
 
@@ -64,7 +64,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let found = format!("{first}..={last}");
                 self.fail("flatten_axes", ErrorKind::Argument { name: "the axes", must: "in order", found })
             }
-            (Err(rule), _) | (_, Err(rule)) => self.fail("flatten_axes", rule),
+            (Err(kind), _) | (_, Err(kind)) => self.fail("flatten_axes", kind),
         }
     }
 
@@ -90,7 +90,7 @@ impl<'t, T: Float> Var<'t, T> {
                 order.insert(to, from as isize);
                 self.permute(Axes::from(&order[..]))
             }
-            (Err(rule), _) | (_, Err(rule)) => self.fail("movedim", rule),
+            (Err(kind), _) | (_, Err(kind)) => self.fail("movedim", kind),
         }
     }
 
@@ -159,7 +159,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let axis = match shape.axis(axis) {
             Ok(axis) => axis,
-            Err(rule) => return self.fail("repeat_interleave", rule),
+            Err(kind) => return self.fail("repeat_interleave", kind),
         };
         let apart = self.unsqueeze(axis as isize + 1);
         let stretched = apart.shape().with(axis + 1, count);
@@ -185,8 +185,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn roll(self, shift: isize, axis: isize) -> Self {
-        if let Err(rule) = self.shape().axis(axis) {
-            return self.fail("roll", rule);
+        if let Err(kind) = self.shape().axis(axis) {
+            return self.fail("roll", kind);
         }
         let size = self.size(axis);
         let cut = shift.wrapping_neg().checked_rem_euclid(size as isize).unwrap_or(0) as usize;
@@ -208,8 +208,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn rot90(self, turns: isize, [a, b]: [isize; 2]) -> Self {
-        if let Err(rule) = self.shape().axes(&Axes::from([a, b])) {
-            return self.fail("rot90", rule);
+        if let Err(kind) = self.shape().axes(&Axes::from([a, b])) {
+            return self.fail("rot90", kind);
         }
         match turns.rem_euclid(4) {
             0 => self,
@@ -265,7 +265,7 @@ impl<'t, T: Float> Var<'t, T> {
         let mark = |i: &[usize]| holds(i[0] as isize, i[1] as isize);
         match Tensor::tabulated([rows, columns].into(), mark) {
             Ok(mask) => self.tape.mask(mask).select(self, Term::Number(T::ZERO)),
-            Err(rule) => self.fail(op, rule),
+            Err(kind) => self.fail(op, kind),
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn cat<'t, T: Float>(operands: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
     };
     match first.shape().axis(axis) {
         Ok(axis) => first.record(Cat { axis }, others),
-        Err(rule) => others.iter().fold(first, |first, &other| first.and(other)).fail("cat", rule),
+        Err(kind) => others.iter().fold(first, |first, &other| first.and(other)).fail("cat", kind),
     }
 }
 

@@ -186,8 +186,8 @@ impl<'t, T: Float> Var<'t, T> {
             return self.fail("mvlgamma", ErrorKind::Argument { name: "p", must: "at least 1", found: p.to_string() });
         }
         // A difference, a function and a sum for each term.
-        if let Err(rule) = self.tape().must_have_room(3 * p as usize) {
-            return self.fail("mvlgamma", rule);
+        if let Err(kind) = self.tape().must_have_room(3 * p as usize) {
+            return self.fail("mvlgamma", kind);
         }
         let number = |x: f64| Term::Number(T::from_f64(x));
         let dimension = f64::from(p);

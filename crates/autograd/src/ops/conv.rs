@@ -512,7 +512,7 @@ impl<'t, T: Float> Var<'t, T> {
                 };
                 y.called(op).in_shape(&operands.result(y.dims()))
             }
-            Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(op, rule),
+            Err(kind) => self.and(weight).and(bias.unwrap_or(self)).fail(op, kind),
         }
     }
 
@@ -530,7 +530,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let y = x.record(op, &[weight.in_shape(&Shape::from(operands.weight))]).called(name);
                 y.plus_bias(bias).in_shape(&operands.result(y.dims()))
             }
-            Err(rule) => self.and(weight).and(bias.unwrap_or(self)).fail(name, rule),
+            Err(kind) => self.and(weight).and(bias.unwrap_or(self)).fail(name, kind),
         }
     }
 

@@ -363,7 +363,7 @@ impl<'t, T: Float> Var<'t, T> {
         let targets = targets.on(self.tape);
         let op = match ClassLoss::new(&self.shape(), options) {
             Ok(of) => SoftmaxCrossEntropy(of),
-            Err(rule) => return self.and_indices(targets).fail("softmax_cross_entropy", rule),
+            Err(kind) => return self.and_indices(targets).fail("softmax_cross_entropy", kind),
         };
         match &options.weight {
             Some(weight) => self.record_with(op, &[self.tape.constant(weight.clone())], &[targets]),

@@ -57,10 +57,10 @@ impl<T: Float> NumericAdjoint<T> {
         x: &[Var<'t, T>],
         y: &[Var<'t, T>],
         g: &[Var<'t, T>],
-        site: &'static Location<'static>,
+        location: &'static Location<'static>,
     ) -> Result<Handles<'t, T>> {
         let inputs = x.iter().chain(y).chain(g).map(|x| Input::Node(x.slot)).collect();
-        record_rule(g[0].tape, Rc::new(NumericAdjoint { rule, operands: x.len() }), &inputs, site)
+        record_rule(g[0].tape, Rc::new(NumericAdjoint { rule, operands: x.len() }), &inputs, location)
     }
 }
 
@@ -292,7 +292,7 @@ pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
     inputs: &[Var<'t, T>; N],
 ) -> [Var<'t, T>; M] {
     const { assert!(N > 0 && M > 0, "a custom op has at least one operand and one output") };
-    let site = Location::caller();
+    let location = Location::caller();
     let tape = inputs[0].tape;
     let fail = |error: Error| [Var::new(tape, tape.fail(error)); M];
     let failed = inputs.iter().fold(inputs[0], |failed, &input| failed.and(input));
@@ -300,10 +300,10 @@ pub(crate) fn record<'t, T: Float, const N: usize, const M: usize>(
         return [failed; M];
     }
     if inputs.iter().any(|input| !std::ptr::eq(input.tape, tape)) {
-        return fail(Error::at_line(rule.name(), ErrorKind::TwoTapes, site));
+        return fail(Error::at_line(rule.name(), ErrorKind::TwoTapes, location));
     }
     let inputs: Inputs<T> = inputs.iter().map(|input| Input::Node(input.slot)).collect();
-    match record_rule(tape, rule, &inputs, site) {
+    match record_rule(tape, rule, &inputs, location) {
         Ok(outputs) => std::array::from_fn(|k| outputs[k]),
         Err(error) => fail(error),
     }
@@ -314,7 +314,7 @@ pub(crate) fn record_rule<'t, T: Float>(
     tape: &'t Tape<T>,
     rule: Rc<dyn CustomRule<T>>,
     inputs: &Inputs<T>,
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 ) -> Result<Handles<'t, T>> {
     let operand = |input: &Input<T>| Factor::of(&tape.nodes(), input).to_tensor();
     let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(operand).collect();
@@ -331,7 +331,7 @@ pub(crate) fn record_rule<'t, T: Float>(
             0 => (Op::Custom { rule, outputs: outputs as u32 }, inputs.clone()),
             _ => (Op::Output { back: k as u32 }, Inputs::new()),
         };
-        Var::new(tape, tape.push_node(Node { tracked, ..Node::new(op, inputs, value, site) }))
+        Var::new(tape, tape.push_node(Node { tracked, ..Node::new(op, inputs, value, location) }))
     };
     Ok(values.into_iter().enumerate().map(push).collect())
 }

@@ -123,7 +123,7 @@ impl<'t, T: Float> Var<'t, T> {
         match (shape.axis(rows), shape.axis(columns)) {
             (Ok(row), Ok(column)) if row == column => self.fail("diagonal", ErrorKind::RepeatedAxis { axis: columns }),
             (Ok(rows), Ok(columns)) => self.record(Diagonal { line: Line { offset, rows, columns } }, &[]),
-            (Err(rule), _) | (_, Err(rule)) => self.fail("diagonal", rule),
+            (Err(kind), _) | (_, Err(kind)) => self.fail("diagonal", kind),
         }
     }
 
@@ -152,7 +152,7 @@ impl<'t, T: Float> Var<'t, T> {
         let line = Line { offset, rows: batch.len(), columns: batch.len() + 1 };
         match Shape::computed(batch.iter().copied().map(Some).chain([size, size])) {
             Ok(to) => self.record(DiagonalEmbed { line, to }, &[]),
-            Err(rule) => self.fail("diag_embed", rule),
+            Err(kind) => self.fail("diag_embed", kind),
         }
     }
 

@@ -232,8 +232,8 @@ impl<'t, T: Float> Var<'t, T> {
             );
         }
         for (operand, what) in operands.iter().zip(["the weight", "the bias"]) {
-            if let Some(Err(rule)) = operand.map(|operand| operand.shape().must_be(what, normalized)) {
-                return Err(failed.fail(op, rule));
+            if let Some(Err(kind)) = operand.map(|operand| operand.shape().must_be(what, normalized)) {
+                return Err(failed.fail(op, kind));
             }
         }
         Ok(())
@@ -254,8 +254,8 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let names = ["the mean", "the variance", "the weight", "the bias"];
         for (operand, what) in operands.iter().zip(&names[4 - N..]) {
-            if let Some(Err(rule)) = operand.map(|operand| operand.shape().must_be(what, &[*channels])) {
-                return Err(failed.fail(op, rule));
+            if let Some(Err(kind)) = operand.map(|operand| operand.shape().must_be(what, &[*channels])) {
+                return Err(failed.fail(op, kind));
             }
         }
         let along: Shape = std::iter::once(*channels).chain(rest.iter().map(|_| 1)).collect();

@@ -272,7 +272,7 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(axes) => axes,
             // As in PyTorch a single number has one axis to be reduced.
             Err(_) if shape.rank() == 0 && matches!(axes[..], [0 | -1]) => SmallVec::new(),
-            Err(rule) => return self.fail(name, rule),
+            Err(kind) => return self.fail(name, kind),
         };
         let to = if keep == Keep::Keep { shape.keep_reduced(&axes) } else { shape.reduced(&axes) };
         let kept = match axes[..] {

@@ -91,7 +91,7 @@ impl<'t, T: Float> Var<'t, T> {
         let targets = targets.on(self.tape);
         let of = match ClassLoss::new(&self.shape(), options) {
             Ok(of) => of,
-            Err(rule) => return self.and_indices(targets).fail("nll", rule),
+            Err(kind) => return self.and_indices(targets).fail("nll", kind),
         };
         let weight: SmallVec<[Self; 1]> = options.weight.iter().map(|weight| self.tape.constant(weight)).collect();
         self.record_with(NegativeLogLikelihood(of), &weight, &[targets])

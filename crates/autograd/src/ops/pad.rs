@@ -130,7 +130,7 @@ impl<'t, T: Float> Var<'t, T> {
             });
             padded = match index {
                 Ok(index) => padded.record_with(IndexSelect { axis }, &[], &[padded.tape.indices(index)]),
-                Err(rule) => padded.fail("pad", rule),
+                Err(kind) => padded.fail("pad", kind),
             };
         }
         padded

@@ -464,8 +464,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn adaptive_avg_pool2d(self, size: [usize; 2]) -> Self {
         let shape = self.shape();
-        if let Err(rule) = check_parts(&shape, size, 2) {
-            return self.fail("adaptive_avg_pool2d", rule);
+        if let Err(kind) = check_parts(&shape, size, 2) {
+            return self.fail("adaptive_avg_pool2d", kind);
         }
         let [height, width] = plane(&shape);
         if height % size[0] == 0 && width % size[1] == 0 {
@@ -473,7 +473,7 @@ impl<'t, T: Float> Var<'t, T> {
         }
         match (means_of_parts(height, size[0]), means_of_parts(width, size[1])) {
             (Ok(rows), Ok(columns)) => self.tape.constant(rows).matmul(self.matmul(self.tape.constant(columns).t())),
-            (Err(rule), _) | (_, Err(rule)) => self.fail("adaptive_avg_pool2d", rule),
+            (Err(kind), _) | (_, Err(kind)) => self.fail("adaptive_avg_pool2d", kind),
         }
     }
 
@@ -495,7 +495,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         match check_parts(&shape, [1, size], 1).and_then(|()| means_of_parts(shape[shape.rank() - 1], size)) {
             Ok(means) => self.matmul(self.tape.constant(means).t()),
-            Err(rule) => self.fail("adaptive_avg_pool1d", rule),
+            Err(kind) => self.fail("adaptive_avg_pool1d", kind),
         }
     }
 
@@ -541,7 +541,7 @@ impl<'t, T: Float> Var<'t, T> {
         };
         match checked {
             Ok(()) => self.over_planes(name, MaxPool { windows }, axes),
-            Err(rule) => self.fail(name, rule),
+            Err(kind) => self.fail(name, kind),
         }
     }
 
@@ -570,7 +570,7 @@ impl<'t, T: Float> Var<'t, T> {
         }
         match as_planes(&self.shape(), axes) {
             Ok(_) => self.unsqueeze(-2).record(op, &[]).called(name).squeeze(-2),
-            Err(rule) => self.fail(name, rule),
+            Err(kind) => self.fail(name, kind),
         }
     }
 }

@@ -163,7 +163,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let (a, b) = (self.in_shape(&a).stretched(&all_a), right.in_shape(&b).stretched(&all_b));
                 a.record(MatMul, &[b]).in_shape(&out)
             }
-            Err(rule) => self.and(right).fail("matmul", rule),
+            Err(kind) => self.and(right).fail("matmul", kind),
         }
     }
 
@@ -213,8 +213,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn dot(self, y: Self) -> Scalar<'t, T> {
         let (left, right) = (self.shape(), y.shape());
-        if let Err(rule) = vectors(&left, &right) {
-            return self.and(y).fail("dot", rule).item();
+        if let Err(kind) = vectors(&left, &right) {
+            return self.and(y).fail("dot", kind).item();
         }
         self.unsqueeze(0).record(MatMul, &[y.unsqueeze(-1)]).item()
     }
@@ -364,7 +364,7 @@ impl<'t, T: Float> Var<'t, T> {
         let blocks = self.in_shape(&interleaved(|a, _| [a, 1])) * y.in_shape(&interleaved(|_, b| [1, b]));
         match Shape::computed((0..rank).map(|axis| size(&left, axis).checked_mul(size(&right, axis)))) {
             Ok(to) => blocks.in_shape(&to).called("kron"),
-            Err(rule) => blocks.fail("kron", rule),
+            Err(kind) => blocks.fail("kron", kind),
         }
     }
 
@@ -385,7 +385,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn cross(self, y: Self, axis: isize) -> Self {
         match cross_axis(&self.shape(), &y.shape(), axis) {
             Ok((shape, axis)) => self.stretched(&shape).record(Cross { axis }, &[y.stretched(&shape)]),
-            Err(rule) => self.and(y).fail("cross", rule),
+            Err(kind) => self.and(y).fail("cross", kind),
         }
     }
 
@@ -409,7 +409,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let (a, b) = (self.permute(left).in_shape(&a), y.permute(right).in_shape(&b));
                 a.record(MatMul, &[b]).in_shape(&out).called("tensordot")
             }
-            Err(rule) => self.and(y).fail("tensordot", rule),
+            Err(kind) => self.and(y).fail("tensordot", kind),
         }
     }
 

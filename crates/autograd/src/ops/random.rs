@@ -148,8 +148,8 @@ impl<T: Float> Tape<T> {
         if seed.is_failed() {
             return Var::new(self, seed.slot);
         }
-        let (op, site) = (Draw { distribution, shape }.into(), std::panic::Location::caller());
-        Var::new(self, (engine::<T>().record)(self, op, &[], &[seed.slot], site))
+        let (op, location) = (Draw { distribution, shape }.into(), std::panic::Location::caller());
+        Var::new(self, (engine::<T>().record)(self, op, &[], &[seed.slot], location))
     }
 }
 
@@ -281,7 +281,7 @@ pub fn normal<'t, T: Float>(mean: Var<'t, T>, std: impl Into<Term<'t, T>>, seed:
             let drawn = mean.tape.drawn(Distribution::Normal, shape, seed.on(mean.tape)).called("normal");
             mean + std * Term::Var(drawn)
         }
-        Err(rule) => mean.fail("normal", rule),
+        Err(kind) => mean.fail("normal", kind),
     }
 }
 
@@ -311,7 +311,7 @@ pub fn uniform<'t, T: Float>(low: Var<'t, T>, high: impl Into<Term<'t, T>>, seed
             let drawn = low.tape.drawn(unit, shape, seed.on(low.tape)).called("uniform");
             low + (high - Term::Var(low)) * Term::Var(drawn)
         }
-        Err(rule) => low.fail("uniform", rule),
+        Err(kind) => low.fail("uniform", kind),
     }
 }
 

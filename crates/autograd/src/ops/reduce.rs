@@ -420,7 +420,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let kept = self.record(op(axes), &[]);
                 if keep == Keep::Keep { kept } else { kept.reshape(dropped) }
             }
-            Err(rule) => self.fail(name, rule),
+            Err(kind) => self.fail(name, kind),
         }
     }
 }

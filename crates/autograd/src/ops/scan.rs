@@ -172,7 +172,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn cumsum(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
             Ok(axis) => self.record(CumSum { axis, direction: Direction::Forward }, &[]),
-            Err(rule) => self.fail("cumsum", rule),
+            Err(kind) => self.fail("cumsum", kind),
         }
     }
 
@@ -196,7 +196,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn cumprod(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
             Ok(axis) => self.record(CumProd { axis, direction: Direction::Forward }, &[]),
-            Err(rule) => self.fail("cumprod", rule),
+            Err(kind) => self.fail("cumprod", kind),
         }
     }
 
@@ -217,7 +217,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn logcumsumexp(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
             Ok(axis) => self.record(LogCumSumExp { axis }, &[]),
-            Err(rule) => self.fail("logcumsumexp", rule),
+            Err(kind) => self.fail("logcumsumexp", kind),
         }
     }
 
@@ -275,12 +275,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn diff(self, n: usize, axis: isize) -> Self {
-        if let Err(rule) = self.shape().axis(axis) {
-            return self.fail("diff", rule);
+        if let Err(kind) = self.shape().axis(axis) {
+            return self.fail("diff", kind);
         }
         let n = n.min(self.size(axis));
-        if let Err(rule) = self.tape.must_have_room(n) {
-            return self.fail("diff", rule);
+        if let Err(kind) = self.tape.must_have_room(n) {
+            return self.fail("diff", kind);
         }
         let mut x = self;
         for _ in 0..n {
@@ -331,8 +331,8 @@ impl<'t, T: Float> Var<'t, T> {
 
     #[track_caller]
     fn pair_means(self, op: &'static str, axis: isize) -> Self {
-        if let Err(rule) = self.shape().axis(axis) {
-            return self.fail(op, rule);
+        if let Err(kind) = self.shape().axis(axis) {
+            return self.fail(op, kind);
         }
         let length = self.size(axis);
         let sums = self.slice(axis, length.min(1)..) + self.slice(axis, ..length.saturating_sub(1));

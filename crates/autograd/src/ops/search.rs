@@ -89,7 +89,7 @@ impl<'t, T: Float> Var<'t, T> {
         });
         match found {
             Ok(found) => Indices { tape: self.tape, slot: self.tape.push_integers(op_of, source, found) },
-            Err(rule) => Indices { tape: self.tape, slot: self.fail(op, rule).slot },
+            Err(kind) => Indices { tape: self.tape, slot: self.fail(op, kind).slot },
         }
     }
 

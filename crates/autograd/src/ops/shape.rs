@@ -150,7 +150,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub(crate) fn reshape_computed(self, sizes: impl IntoIterator<Item = Option<usize>>) -> Self {
         match Shape::computed(sizes) {
             Ok(to) => self.reshape(to),
-            Err(rule) => self.fail("reshape", rule),
+            Err(kind) => self.fail("reshape", kind),
         }
     }
 
@@ -193,7 +193,7 @@ impl<'t, T: Float> Var<'t, T> {
             match shape.axis(axis) {
                 Ok(axis) if !order.contains(&axis) => order.push(axis),
                 Ok(_) => return self.fail("permute", ErrorKind::RepeatedAxis { axis }),
-                Err(rule) => return self.fail("permute", rule),
+                Err(kind) => return self.fail("permute", kind),
             }
         }
         self.record(Permute { axes: order }, &[])
@@ -220,7 +220,7 @@ impl<'t, T: Float> Var<'t, T> {
                 axes.swap(a, b);
                 self.record(Permute { axes }, &[])
             }
-            (Err(rule), _) | (_, Err(rule)) => self.fail("transpose", rule),
+            (Err(kind), _) | (_, Err(kind)) => self.fail("transpose", kind),
         }
     }
 
@@ -303,7 +303,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         match shape.with_inserted(axis) {
             Ok(to) => self.record(Reshape { to }, &[]),
-            Err(rule) => self.fail("unsqueeze", rule),
+            Err(kind) => self.fail("unsqueeze", kind),
         }
     }
 
@@ -325,7 +325,7 @@ impl<'t, T: Float> Var<'t, T> {
         match shape.axis(axis) {
             Ok(position) if shape[position] == 1 => self.record(Reshape { to: shape.reduced(&[position]) }, &[]),
             Ok(_) => self,
-            Err(rule) => self.fail("squeeze", rule),
+            Err(kind) => self.fail("squeeze", kind),
         }
     }
 

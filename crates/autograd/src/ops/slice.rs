@@ -162,7 +162,7 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let axis = match shape.axis(axis) {
             Ok(axis) => axis,
-            Err(rule) => return self.fail("slice_step", rule),
+            Err(kind) => return self.fail("slice_step", kind),
         };
         let (start, end) = limits(range, shape[axis]);
         self.record(Slice { axis, start, end, step }, &[]).called("slice_step")
@@ -209,7 +209,7 @@ impl<'t, T: Float> Var<'t, T> {
         match shape.axis(axis) {
             Ok(axis) if index >= shape[axis] => self.fail("index_axis", ErrorKind::Index { index, axis, shape }),
             Ok(position) => self.slice(axis, index..index + 1).reshape(shape.reduced(&[position])),
-            Err(rule) => self.fail("index_axis", rule),
+            Err(kind) => self.fail("index_axis", kind),
         }
     }
 
@@ -232,7 +232,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn flip(self, axes: impl Into<Axes>) -> Self {
         match self.shape().axes(&axes.into()) {
             Ok(axes) => self.record(Flip { axes }, &[]),
-            Err(rule) => self.fail("flip", rule),
+            Err(kind) => self.fail("flip", kind),
         }
     }
 
@@ -255,16 +255,16 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape();
         let total = match shape.axis(axis) {
             Ok(axis) => shape[axis],
-            Err(rule) => return vec![self.fail("split", rule)],
+            Err(kind) => return vec![self.fail("split", kind)],
         };
         if size == 0 {
-            let rule = ErrorKind::Argument { name: "size", must: "at least 1", found: "0".to_string() };
-            return vec![self.fail("split", rule)];
+            let kind = ErrorKind::Argument { name: "size", must: "at least 1", found: "0".to_string() };
+            return vec![self.fail("split", kind)];
         }
         // An axis of size zero is one empty piece, as in PyTorch.
         let count = total.div_ceil(size).max(1);
-        if let Err(rule) = self.tape.must_have_room(count) {
-            return vec![self.fail("split", rule)];
+        if let Err(kind) = self.tape.must_have_room(count) {
+            return vec![self.fail("split", kind)];
         }
         let mut pieces = Vec::with_capacity(count);
         for start in (0..total.max(1)).step_by(size) {
@@ -291,13 +291,13 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn split_sizes(self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.shape();
         let total = sizes.iter().try_fold(0_usize, |total, &size| total.checked_add(size));
-        let rule = match shape.axis(axis) {
+        let kind = match shape.axis(axis) {
             Ok(axis) if total == Some(shape[axis]) => None,
             Ok(axis) => Some(ErrorKind::Range { start: 0, end: total.unwrap_or(usize::MAX), step: 1, axis, shape }),
-            Err(rule) => Some(rule),
+            Err(kind) => Some(kind),
         };
-        if let Some(rule) = rule {
-            return vec![self.fail("split_sizes", rule); sizes.len()];
+        if let Some(kind) = kind {
+            return vec![self.fail("split_sizes", kind); sizes.len()];
         }
         let (mut pieces, mut start) = (Vec::with_capacity(sizes.len()), 0);
         for &size in sizes {
@@ -324,8 +324,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
         if n == 0 {
-            let rule = ErrorKind::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
-            return vec![self.fail("chunk", rule)];
+            let kind = ErrorKind::Argument { name: "the number of pieces", must: "at least 1", found: "0".to_string() };
+            return vec![self.fail("chunk", kind)];
         }
         let mut pieces = self.split(self.size(axis).div_ceil(n).max(1), axis);
         for piece in &mut pieces {
@@ -350,12 +350,12 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn unbind(self, axis: isize) -> Vec<Self> {
-        if let Err(rule) = self.shape().axis(axis) {
-            return vec![self.fail("unbind", rule)];
+        if let Err(kind) = self.shape().axis(axis) {
+            return vec![self.fail("unbind", kind)];
         }
         let count = self.size(axis);
-        if let Err(rule) = self.tape.must_have_room(count) {
-            return vec![self.fail("unbind", rule)];
+        if let Err(kind) = self.tape.must_have_room(count) {
+            return vec![self.fail("unbind", kind)];
         }
         let mut parts = Vec::with_capacity(count);
         for index in 0..count {

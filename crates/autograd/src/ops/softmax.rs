@@ -131,7 +131,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn softmax(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
             Ok(axis) => self.record(Softmax { axis }, &[]),
-            Err(rule) => self.fail("softmax", rule),
+            Err(kind) => self.fail("softmax", kind),
         }
     }
 
@@ -173,7 +173,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn log_softmax(self, axis: isize) -> Self {
         match line_axis(&self.shape(), axis) {
             Ok(axis) => self.record(LogSoftmax { axis }, &[]),
-            Err(rule) => self.fail("log_softmax", rule),
+            Err(kind) => self.fail("log_softmax", kind),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct TensorOp<T: Float> {
     pub kind: TensorOpKind<T>,
     pub operands: SmallVec<[ValueId; 4]>,
     /// The line of the recorded operation.
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
 }
 
 #[derive(Clone, Debug)]

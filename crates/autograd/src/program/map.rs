@@ -95,7 +95,7 @@ impl<T: Float, const N: usize> Map<T, N> {
         for x in x {
             shape = match shape.broadcast(&x.shape()) {
                 Ok(shape) => shape,
-                Err(rule) => return x.fail(self.0.name, rule),
+                Err(kind) => return x.fail(self.0.name, kind),
             };
         }
         if !Buffer::<T>::has_room(shape.len()) {

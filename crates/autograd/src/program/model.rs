@@ -230,7 +230,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         data.take(x);
         each_leaf(model, &mut |leaf| data.take_leaf(leaf));
         self.forms.find(x);
-        let (function, form, site) = (&self.function, RefCell::new(self.auxiliary.take()), Location::caller());
+        let (function, form, location) = (&self.function, RefCell::new(self.auxiliary.take()), Location::caller());
         let recorded: &crate::program::Recorded<'_, T, X> = &|tape, x| {
             let (loss, auxiliary) = function(model, tape, x);
             let ends = Ends::loss(loss, &auxiliary)?;
@@ -240,7 +240,7 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
                 return Ok(ends);
             }
             let why = "the results beside the loss are others than at first: as many are expected, in the same places";
-            Err(Error::at_line("program", ErrorKind::NotReplayable { why: why.into() }, site))
+            Err(Error::at_line("program", ErrorKind::NotReplayable { why: why.into() }, location))
         };
         let ran = self.forms.run_after(kind, &|tape| put_on(tape, model), recorded).map(|_| ());
         self.auxiliary = form.into_inner();

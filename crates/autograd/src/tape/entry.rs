@@ -172,7 +172,14 @@ impl<T: Float> Tape<T> {
 
     #[cold]
     #[inline(never)]
-    fn push_rarely(&self, value: T, argument: u64, operand: u32, step: Step, site: &'static Location<'static>) -> u32 {
+    fn push_rarely(
+        &self,
+        value: T,
+        argument: u64,
+        operand: u32,
+        step: Step,
+        location: &'static Location<'static>,
+    ) -> u32 {
         let mode = self.mode.get();
         if !mode.recording && !matches!(step, Step::Node | Step::Integers) && !mode.guarding {
             return CONSTANT;
@@ -180,12 +187,12 @@ impl<T: Float> Tape<T> {
         // SAFETY: as in `push`.
         let entries = unsafe { &mut *self.entries.get() };
         if entries.len() == entries.capacity() && !grow(entries) {
-            return self.fail(Error::at_line("record", ErrorKind::TapeFull, site));
+            return self.fail(Error::at_line("record", ErrorKind::TapeFull, location));
         }
         self.set_mode(mode);
         entries.push(Entry { value, argument, operand, opcode: Opcode::of(step) });
-        if mode.sites {
-            self.sites.borrow_mut().push(site);
+        if mode.locations {
+            self.locations.borrow_mut().push(location);
         }
         if mode.guarding {
             self.remember_tracked(argument, operand, step);

@@ -78,9 +78,10 @@ impl<T: Float> Tape<T> {
 
     /// Names a method of which the failed operation is a part, if it failed at the line that called the method.
     #[cold]
-    pub(crate) fn failed_in(&self, index: u32, op: &'static str, site: &'static Location<'static>) {
+    pub(crate) fn failed_in(&self, index: u32, op: &'static str, location: &'static Location<'static>) {
         let mut failures = self.failures.borrow_mut();
-        if let Some(failure) = failures.get_mut((FIRST - index) as usize).filter(|failure| failure.location == site) {
+        if let Some(failure) = failures.get_mut((FIRST - index) as usize).filter(|failure| failure.location == location)
+        {
             failure.op = op;
         }
     }

@@ -190,7 +190,7 @@ impl<T: Float> Tape<T> {
         let seed = found.map(|(state, op)| self.integers_of(state, op));
         match seed {
             Some(Ok(slot)) => Indices { tape: self, slot },
-            Some(Err(rule)) => Indices::failed(self, Error::new("draw", rule)),
+            Some(Err(kind)) => Indices::failed(self, Error::new("draw", kind)),
             None => {
                 let why = "a layer draws from a generator; `ModelProgram` takes the model as an argument".to_string();
                 Indices::failed(self, Error::new("draw", ErrorKind::NotReplayable { why }))

@@ -29,7 +29,7 @@ pub(crate) struct IntegerNode {
     pub source: Source,
     pub value: Integers,
     /// The caller's line.
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
     /// Its place in the order of execution.
     pub entry: u32,
 }
@@ -44,7 +44,7 @@ impl<T: Float> Tape<T> {
         if is_failed(entry) {
             return entry;
         }
-        integers.push(IntegerNode { op, source, value, site: Location::caller(), entry });
+        integers.push(IntegerNode { op, source, value, location: Location::caller(), entry });
         slot
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Node<T: Float> {
     pub integers: SmallVec<[u32; 2]>,
     pub value: Tensor<T>,
     /// The caller's line.
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
     /// Its entry: its place in the order of execution.
     pub entry: u32,
     /// Whether a derivative can flow through it.
@@ -40,13 +40,13 @@ pub(crate) struct Node<T: Float> {
 
 impl<T: Float> Node<T> {
     /// A node of tensors that no derivative flows through.
-    pub fn new(op: Op, inputs: Inputs<T>, value: Tensor<T>, site: &'static Location<'static>) -> Self {
-        Node { op, inputs, integers: SmallVec::new(), value, site, entry: 0, tracked: false }
+    pub fn new(op: Op, inputs: Inputs<T>, value: Tensor<T>, location: &'static Location<'static>) -> Self {
+        Node { op, inputs, integers: SmallVec::new(), value, location, entry: 0, tracked: false }
     }
 
     /// A rule that its operation, or the derivative of it, breaks.
-    pub fn error(&self, rule: ErrorKind) -> Error {
-        Error::at_line(self.op.name(), rule, self.site)
+    pub fn error(&self, kind: ErrorKind) -> Error {
+        Error::at_line(self.op.name(), kind, self.location)
     }
 }
 
@@ -101,8 +101,8 @@ impl<T: Float> Tape<T> {
             true => (Op::Kept, Inputs::from_slice(&[Input::Node(of)])),
             false => (Op::Constant, Inputs::new()),
         };
-        let site = self.with_node(of, |node| node.site);
-        Var::new(self, self.push_node(Node::new(op, inputs, kept, site)))
+        let location = self.with_node(of, |node| node.location);
+        Var::new(self, self.push_node(Node::new(op, inputs, kept, location)))
     }
 
     pub(crate) fn saved(&self, slot: u32) -> Saved<T> {

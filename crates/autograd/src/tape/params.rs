@@ -100,13 +100,13 @@ impl<T: Float> Tape<T> {
         handles: &[Var<'t, T>],
         f: impl FnOnce() -> R,
     ) -> R {
-        let site = Location::caller();
+        let location = Location::caller();
         let params = params_of(module);
         let fits = params.len() == handles.len();
         let unfit = (!fits).then(|| {
             let (expected, found) = (params.len(), handles.len());
-            let rule = ErrorKind::Custom(format!("{found} handles are given for {expected} parameters"));
-            self.fail(Error::at_line("with_params", rule, site))
+            let kind = ErrorKind::Custom(format!("{found} handles are given for {expected} parameters"));
+            self.fail(Error::at_line("with_params", kind, location))
         });
         let mut scope = Scope { tape: self, before: Vec::with_capacity(params.len()) };
         for (place, param) in params.iter().enumerate() {
@@ -114,7 +114,7 @@ impl<T: Float> Tape<T> {
                 (None, Some(&handle)) => self.substitute(param, handle, || name_of(module, param.id())),
                 (unfit, _) => Ok(unfit.unwrap_or_default()),
             };
-            let slot = substitute.unwrap_or_else(|rule| self.fail(Error::at_line("with_params", rule, site)));
+            let slot = substitute.unwrap_or_else(|kind| self.fail(Error::at_line("with_params", kind, location)));
             scope.enter(param.id(), slot);
         }
         f()

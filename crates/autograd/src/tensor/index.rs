@@ -373,8 +373,8 @@ mod tests {
 
     fn message(result: Result<Tensor<usize>>) -> String {
         let text = result.unwrap_err().to_string();
-        let (message, site) = text.rsplit_once(", at ").unwrap();
-        assert!(site.starts_with(file!()), "{site}");
+        let (message, location) = text.rsplit_once(", at ").unwrap();
+        assert!(location.starts_with(file!()), "{location}");
         message.to_string()
     }
 

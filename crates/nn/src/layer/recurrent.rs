@@ -263,7 +263,7 @@ macro_rules! recurrent {
                 let $this = self;
                 let one_step = match self.params.check_input(&x.shape(), 2) {
                     Ok(()) => x.unsqueeze(0),
-                    Err(rule) => x.fail(<$Network as Network<T, _>>::NAME, rule),
+                    Err(kind) => x.fail(<$Network as Network<T, _>>::NAME, kind),
                 };
                 let options = RecurrentOptions::default();
                 let state = state.map(|$outer| $inner);

@@ -22,7 +22,7 @@ impl<'t, T: Float> Target<'t, T> {
             Target::Var(var) => var,
         };
         match target.shape().must_be("the target", &prediction.shape()) {
-            Err(rule) if !target.is_failed() => [prediction.fail(loss, rule), target],
+            Err(kind) if !target.is_failed() => [prediction.fail(loss, kind), target],
             _ => [prediction, target],
         }
     }

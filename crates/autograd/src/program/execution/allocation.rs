@@ -118,7 +118,7 @@ impl<T: Float> StoreAllocation<T> {
             operands: operands.into_iter().map(|value| self.of(code, value)).collect(),
             results: results.into_iter().map(|value| self.of(code, sum(&value).unwrap_or(value))).collect(),
             last: SmallVec::new(),
-            site: Location::caller(),
+            location: Location::caller(),
         }
     }
 
@@ -148,7 +148,7 @@ impl<T: Float> StoreAllocation<T> {
             operands,
             results,
             last: SmallVec::new(),
-            site: found.site,
+            location: found.location,
         }
     }
 

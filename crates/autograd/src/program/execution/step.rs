@@ -20,7 +20,7 @@ pub(in crate::program) struct ExecutionStep<T: Float> {
     pub results: SmallVec<[StoreSlot; 2]>,
     /// Tensors that no later step needs.
     pub last: SmallVec<[u32; 4]>,
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
 }
 
 pub(in crate::program) enum StepKind<T: Float> {
@@ -37,7 +37,7 @@ impl<T: Float> ExecutionStep<T> {
         for &place in &self.last {
             store.tensors[place as usize] = None;
         }
-        done.map_err(|rule| Error::at_line(op, rule, self.site))
+        done.map_err(|kind| Error::at_line(op, kind, self.location))
     }
 }
 

@@ -37,14 +37,14 @@ impl<T: Float> Code<T> {
             lowering.known[input.index as usize] = lowering.code.emit(Instruction::Input(place as u32), NUMBER);
         }
         for (place, input) in inputs.tensors.iter().enumerate() {
-            let (entry, site) = tape.with_node(input.slot, |node| (node.entry, node.site));
-            let tensor_op = TensorOp { kind: TensorOpKind::Input(place as u32), operands: SmallVec::new(), site };
+            let (entry, location) = tape.with_node(input.slot, |node| (node.entry, node.location));
+            let tensor_op = TensorOp { kind: TensorOpKind::Input(place as u32), operands: SmallVec::new(), location };
             lowering.known[entry as usize] = lowering.emit_tensor_op(tensor_op, Some(&input.shape()));
         }
         for (place, input) in inputs.integers.iter().enumerate() {
-            let (entry, site) = tape.with_integers(input.slot, |node| (node.entry, node.site));
+            let (entry, location) = tape.with_integers(input.slot, |node| (node.entry, node.location));
             let tensor_op =
-                TensorOp { kind: TensorOpKind::GivenIntegers(place as u32), operands: SmallVec::new(), site };
+                TensorOp { kind: TensorOpKind::GivenIntegers(place as u32), operands: SmallVec::new(), location };
             lowering.known[entry as usize] = lowering.emit_integer_op(tensor_op);
         }
         let entry_of = |slot: u32| tape.with_node(slot, |node| node.entry);
@@ -213,7 +213,7 @@ impl<T: Float> Lowering<'_, T> {
                 match self.gathered(&node.op, entry.second()) {
                     Some(source) if source < LIMIT => self.known[source as usize],
                     Some(_) => self.constant(entry.value),
-                    None => self.element(self.known[node.entry as usize], entry.second(), node.site),
+                    None => self.element(self.known[node.entry as usize], entry.second(), node.location),
                 }
             }
             Step::Node => {
@@ -224,7 +224,7 @@ impl<T: Float> Lowering<'_, T> {
         }
     }
 
-    fn element(&mut self, tensor: ValueId, element: usize, site: &'static Location<'static>) -> ValueId {
+    fn element(&mut self, tensor: ValueId, element: usize, location: &'static Location<'static>) -> ValueId {
         if self.is_number(tensor) {
             return tensor;
         }
@@ -232,20 +232,20 @@ impl<T: Float> Lowering<'_, T> {
             return self.constant(number);
         }
         let operands = SmallVec::from_slice(&[tensor]);
-        self.emit_tensor_op(TensorOp { kind: TensorOpKind::Element(element), operands, site }, None)
+        self.emit_tensor_op(TensorOp { kind: TensorOpKind::Element(element), operands, location }, None)
     }
 
     /// A tensor operation. A tensor that is one number everywhere is known by that number.
     fn node(&mut self, slot: u32, node: &Node<T>) -> ValueId {
         let shape = node.value.shape();
-        let site = node.site;
+        let location = node.location;
         match &node.op {
             Op::Leaf | Op::Constant => {
                 if let (1, Some(&[number])) = (shape.len(), node.value.as_slice()) {
                     return self.constant(number);
                 }
                 self.emit_tensor_op(
-                    TensorOp { kind: TensorOpKind::Constant(node.value.clone()), operands: SmallVec::new(), site },
+                    TensorOp { kind: TensorOpKind::Constant(node.value.clone()), operands: SmallVec::new(), location },
                     Some(shape),
                 )
             }
@@ -266,7 +266,7 @@ impl<T: Float> Lowering<'_, T> {
                     .collect();
                 match operands[..] {
                     [number] => number,
-                    _ => self.emit_tensor_op(TensorOp { kind: TensorOpKind::Gather, operands, site }, Some(shape)),
+                    _ => self.emit_tensor_op(TensorOp { kind: TensorOpKind::Gather, operands, location }, Some(shape)),
                 }
             }
             Op::Output { back } => {
@@ -281,7 +281,7 @@ impl<T: Float> Lowering<'_, T> {
             Op::Custom { rule, .. } => {
                 let kind = TensorOpKind::Custom(self.tape.custom(*rule));
                 let operands = self.operands(node);
-                self.emit_tensor_op(TensorOp { kind, operands, site }, Some(shape))
+                self.emit_tensor_op(TensorOp { kind, operands, location }, Some(shape))
             }
             op => {
                 let moved = matches!(
@@ -300,7 +300,7 @@ impl<T: Float> Lowering<'_, T> {
                     }
                 }
                 let operands = self.operands(node);
-                self.emit_tensor_op(TensorOp { kind: TensorOpKind::Table(op.clone()), operands, site }, Some(shape))
+                self.emit_tensor_op(TensorOp { kind: TensorOpKind::Table(op.clone()), operands, location }, Some(shape))
             }
         }
     }
@@ -308,18 +308,18 @@ impl<T: Float> Lowering<'_, T> {
     /// Integers. A tensor that is a number everywhere is searched as a tensor.
     fn integers(&mut self, slot: u32) -> ValueId {
         let tape = self.tape;
-        let (op, source, site) = tape.with_integers(slot, |node| (node.op.clone(), node.source, node.site));
+        let (op, source, location) = tape.with_integers(slot, |node| (node.op.clone(), node.source, node.location));
         let operand = match source {
             Source::Nothing => {
                 let kind = TensorOpKind::ConstantIntegers(tape.with_integers(slot, |node| node.value.clone()));
-                return self.emit_integer_op(TensorOp { kind, operands: SmallVec::new(), site });
+                return self.emit_integer_op(TensorOp { kind, operands: SmallVec::new(), location });
             }
             Source::Node(of) if matches!(op, IntegerOp::Kept) => return self.output(of, 1, INTEGERS),
             Source::Node(of) => self.tensor(of),
             Source::Integers(of) => self.known[tape.with_integers(of, |node| node.entry) as usize],
         };
         let operands = SmallVec::from_slice(&[operand]);
-        self.emit_integer_op(TensorOp { kind: TensorOpKind::Integers(op), operands, site })
+        self.emit_integer_op(TensorOp { kind: TensorOpKind::Integers(op), operands, location })
     }
 
     fn emit_integer_op(&mut self, tensor_op: TensorOp<T>) -> ValueId {
@@ -344,7 +344,7 @@ impl<T: Float> Lowering<'_, T> {
                 Input::Node(slot) => self.tensor(slot),
                 Input::Number(number) => {
                     let number = self.constant(number);
-                    self.filled(number, &Shape::default(), node.site)
+                    self.filled(number, &Shape::default(), node.location)
                 }
             });
         }
@@ -362,16 +362,16 @@ impl<T: Float> Lowering<'_, T> {
 
     /// The value of a node as a tensor of its shape.
     fn tensor(&mut self, slot: u32) -> ValueId {
-        let (entry, shape, site) =
-            self.tape.with_node(slot, |node| (node.entry, node.value.shape().clone(), node.site));
+        let (entry, shape, location) =
+            self.tape.with_node(slot, |node| (node.entry, node.value.shape().clone(), node.location));
         let value = self.known[entry as usize];
         match self.is_number(value) {
-            true => self.filled(value, &shape, site),
+            true => self.filled(value, &shape, location),
             false => value,
         }
     }
 
-    fn filled(&mut self, number: ValueId, shape: &Shape, site: &'static Location<'static>) -> ValueId {
+    fn filled(&mut self, number: ValueId, shape: &Shape, location: &'static Location<'static>) -> ValueId {
         let shape_id = self.shape_id(shape);
         if let Some(&filled) = self.filled.get(&(number, shape_id)) {
             return filled;
@@ -380,9 +380,13 @@ impl<T: Float> Lowering<'_, T> {
             Instruction::Constant(number) => {
                 let tensor = Tensor::scalar(number);
                 let tensor = tensor.broadcast_to(shape.clone()).unwrap_or(tensor);
-                TensorOp { kind: TensorOpKind::Constant(tensor), operands: SmallVec::new(), site }
+                TensorOp { kind: TensorOpKind::Constant(tensor), operands: SmallVec::new(), location }
             }
-            _ => TensorOp { kind: TensorOpKind::Fill(shape.clone()), operands: SmallVec::from_slice(&[number]), site },
+            _ => TensorOp {
+                kind: TensorOpKind::Fill(shape.clone()),
+                operands: SmallVec::from_slice(&[number]),
+                location,
+            },
         };
         let filled = self.emit_tensor_op(filled, Some(shape));
         self.filled.insert((number, shape_id), filled);

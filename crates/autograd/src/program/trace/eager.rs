@@ -48,7 +48,7 @@ pub(in crate::program) struct EagerCall<'r, 'f, T: Float, X: Inputs<T> + 'f> {
     pub prelude: &'r Prelude<'r, T>,
     pub function: &'r Recorded<'f, T, X>,
     /// The caller's line.
-    pub site: &'static Location<'static>,
+    pub location: &'static Location<'static>,
 }
 
 impl<'f, T: Float, X: Inputs<T> + 'f> EagerCall<'_, 'f, T, X> {
@@ -70,7 +70,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> EagerCall<'_, 'f, T, X> {
         (self.prelude)(tape);
         let params = arguments..tape.len();
         let y = (self.function)(tape, handles)?;
-        same_count(&y, self.count, self.site)?;
+        same_count(&y, self.count, self.location)?;
         let shared = match self.asked.kind {
             ResultKind::Sum => variables(&self.asked.varies.numbers[..self.asked.shared]),
             _ => usize::MAX,

@@ -33,7 +33,7 @@ pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
     (shared, results): (usize, &mut Option<usize>),
     prelude: &Prelude<'_, T>,
     function: &Recorded<'f, T, X>,
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 ) -> Result<Trace<T>> {
     put(form, data);
     let tape = Tape::guarding();
@@ -48,7 +48,7 @@ pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
         tensors: data.tensors[given.tensors.len()..].iter().map(|tensor| tape.var(tensor)).collect(),
     };
     let y = function(&tape, handles)?;
-    same_count(&y, results, site)?;
+    same_count(&y, results, location)?;
     let inputs = given.clone().and(others.clone());
     let shared = (kind == ResultKind::Sum).then_some(shared);
     let numbers = given.numbers[..shared.unwrap_or(given.numbers.len())].into();
@@ -62,13 +62,13 @@ pub(in crate::program) fn record<'f, T: Float, X: Inputs<T> + 'f>(
 pub(in crate::program) fn same_count<T: Float>(
     y: &Ends<'_, T>,
     results: &mut Option<usize>,
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 ) -> Result<()> {
     let found = y.count();
     let expected = *results.get_or_insert(found);
     if found != expected {
         let why = format!("it has {found} results here, and {expected} on another path");
-        return Err(Error::at_line("program", ErrorKind::NotReplayable { why }, site));
+        return Err(Error::at_line("program", ErrorKind::NotReplayable { why }, location));
     }
     Ok(())
 }

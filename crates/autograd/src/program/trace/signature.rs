@@ -65,14 +65,14 @@ pub(in crate::program) struct BoundFunction<'p, 'f, T: Float, X: Inputs<T> + 'f>
     function: &'p Recorded<'f, T, X>,
     tape: &'p mut Tape<T>,
     /// The caller's line.
-    site: &'static Location<'static>,
+    location: &'static Location<'static>,
 }
 
 impl<'f, T: Float, X: Inputs<T> + 'f> TracedFunction<T> for BoundFunction<'_, 'f, T, X> {
     fn record(&mut self, kind: ResultKind, numbers: &[T]) -> Result<Trace<T>> {
         let data = Parts { numbers, tensors: self.tensors, integers: self.integers };
         let arguments = (&mut *self.form, self.varies);
-        record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function, self.site)
+        record(arguments, data, kind, (self.shared, self.results), self.prelude, self.function, self.location)
     }
 
     fn run(
@@ -92,7 +92,7 @@ impl<'f, T: Float, X: Inputs<T> + 'f> TracedFunction<T> for BoundFunction<'_, 'f
             count: self.results,
             prelude: self.prelude,
             function: self.function,
-            site: self.site,
+            location: self.location,
         };
         once.run(self.tape, self.form, results, targets)
     }
@@ -200,12 +200,12 @@ impl<T: Float, X: Inputs<T>> SignatureCache<T, X> {
             self.data.let_go();
             return Ok(self.known.paths.results());
         }
-        let site = Location::caller();
+        let location = Location::caller();
         let Self { known, data, budget, tape, .. } = self;
         let Specialization { form, varies, paths, results, .. } = &mut **known;
         let (tensors, integers) = (&data.tensors[..], &data.integers[..]);
         let mut of =
-            BoundFunction { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, site };
+            BoundFunction { form, varies, tensors, integers, shared: 0, results, prelude, function, tape, location };
         let done = (compiled::<T>().run)(paths, (kind, again), data, &mut of, budget);
         self.data.let_go();
         done
@@ -230,12 +230,22 @@ impl<T: Float, X: Inputs<T>> SignatureCache<T, X> {
     where
         X: 'f,
     {
-        let site = Location::caller();
+        let location = Location::caller();
         let Self { known, data, budget, tape, .. } = self;
         let Specialization { form, varies, paths, results, .. } = &mut **known;
         let (Data { numbers, tensors, integers, .. }, varies) = (data, &*varies);
-        let function =
-            BoundFunction { form, varies, tensors, integers, shared, results, prelude: &|_| {}, function, tape, site };
+        let function = BoundFunction {
+            form,
+            varies,
+            tensors,
+            integers,
+            shared,
+            results,
+            prelude: &|_| {},
+            function,
+            tape,
+            location,
+        };
         BatchContext { paths, numbers, varies, function, budget }
     }
 

@@ -98,8 +98,8 @@ impl<T: Float> Layers<'_, T> {
         states: Option<[Var<'t, T>; S]>,
         lengths: Option<Indices<'t, T>>,
     ) -> (Var<'t, T>, [Var<'t, T>; S]) {
-        if let Err(rule) = self.check(x, &states) {
-            let failed = x.fail(N::NAME, rule);
+        if let Err(kind) = self.check(x, &states) {
+            let failed = x.fail(N::NAME, kind);
             return (failed, [failed; S]);
         }
         let mut y = if self.config.batch_first { x.transpose(0, 1) } else { x };
