@@ -91,6 +91,12 @@ pub mod derive {
     pub use crate::transform::{Part, PartMut, Recorder};
 }
 
+/// The elementwise operations by name, for tests that run over all of them.
+#[doc(hidden)]
+pub mod table {
+    pub use crate::ops::elementwise::{call, names};
+}
+
 pub use autograd_derive::Inputs;
 pub use check::{Check, check, check_with};
 pub use error::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 use autograd::{
     AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, Indices, MaxPool2dOptions, PadMode,
     Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, SortOrder, Tape, Tensor, Var,
-    cat, einsum, stack,
+    cat, einsum, stack, table,
 };
 use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
@@ -281,38 +281,45 @@ fn argument<'t>(call: &Call<'_, 't>, x: V<'t>, along: fn(V<'t>, isize) -> Indice
     if call.flag("keepdim") { found.unsqueeze(call.axis("dim")) } else { found }
 }
 
-macro_rules! table {
-    (unary: $($unary:ident)*; binary: $($binary:ident)*; comparisons: $($comparison:ident)*; $($name:literal => |$call:ident, $x:ident| $outputs:expr,)*) => {
-        /// The ops that are called.
-        pub const NAMES: &[&str] = &[$(stringify!($unary),)* $(stringify!($binary),)* $(stringify!($comparison),)* $($name,)*];
+/// Operations of the table that PyTorch has under another name, or not at all.
+const OTHERS: &[&str] = &["clamp_max", "clamp_min", "gelu_tanh", "masked_mul", "power"];
+
+/// The ops that are called: those below, and all elementwise ones.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let elementwise = table::names(1).chain(table::names(2)).filter(|name| !OTHERS.contains(name));
+    CALLS.iter().copied().chain(elementwise)
+}
+
+macro_rules! calls {
+    ($($name:literal => |$call:ident, $x:ident| $outputs:expr,)*) => {
+        /// The ops that have a call of their own.
+        const CALLS: &[&str] = &[$($name,)*];
 
         /// The outputs of a case.
         pub fn call<'t>(call: &Call<'_, 't>) -> Result<Vec<V<'t>>, Error> {
             let x = (0..call.case.inputs.len()).map(|i| call.x(i)).collect::<Vec<_>>();
             match &*call.case.op {
-                $(stringify!($unary) => Ok(vec![x[0].$unary()]),)*
-                $(stringify!($binary) => Ok(vec![x[0].$binary(x[1])]),)*
-                $(stringify!($comparison) => Ok(vec![x[0].$comparison(x[1]).to_float()]),)*
                 $($name => {
                     let ($call, $x) = (call, &x[..]);
                     Ok($outputs)
                 })*
-                _ => unreachable!("{} is not in the table", call.case.op),
+                op => Ok(vec![table::call(op, &x).unwrap_or_else(|| panic!("{op} is in no table"))]),
             }
         }
     };
 }
 
-table! {
-    unary:
-        abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma
-        ln log10 log1p log2 rad2deg reciprocal round rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh trunc
-        hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink;
-    binary:
-        rem fmod pow atan2 hypot copysign logaddexp logaddexp2 xlogy xlog1py maximum minimum fmax fmin
-        matmul mv bmm outer;
-    comparisons: eq ne lt le gt ge;
-    "neg" => |_c, x| vec![-x[0]],
+calls! {
+    "matmul" => |_c, x| vec![x[0].matmul(x[1])],
+    "mv" => |_c, x| vec![x[0].mv(x[1])],
+    "bmm" => |_c, x| vec![x[0].bmm(x[1])],
+    "outer" => |_c, x| vec![x[0].outer(x[1])],
+    "eq" => |_c, x| vec![x[0].eq(x[1]).to_float()],
+    "ne" => |_c, x| vec![x[0].ne(x[1]).to_float()],
+    "gt" => |_c, x| vec![x[0].gt(x[1]).to_float()],
+    "ge" => |_c, x| vec![x[0].ge(x[1]).to_float()],
+    "lt" => |_c, x| vec![x[0].lt(x[1]).to_float()],
+    "le" => |_c, x| vec![x[0].le(x[1]).to_float()],
     "polygamma" => |c, x| vec![x[0].polygamma(c.int("n", 0) as u32)],
     "logit" => |c, x| vec![c.param("eps").map_or_else(|| x[0].logit(), |eps| x[0].logit_clamped(number(eps)))],
     "nan_to_num" => |c, x| vec![match c.param("nan") {

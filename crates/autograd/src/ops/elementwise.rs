@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::float::Float;
 use crate::kernel::vectorized::vectorized;
 use crate::real::Algebra;
+use crate::var::Var;
 
 /// An elementwise function of one operand.
 pub trait UnaryRule: 'static {
@@ -454,6 +455,36 @@ table! {
         logaddexp logaddexp2 xlogy xlog1py polygamma
         eq ne gt ge lt le
         leaky_relu prelu elu celu softplus hardshrink softshrink threshold;
+}
+
+/// The names of the ops with so many operands: what runs over all ops needs no list of its own.
+pub fn names(arity: usize) -> impl Iterator<Item = &'static str> {
+    Elementwise::ALL.iter().filter(move |op| op.arity() == arity).map(|op| op.facts().name)
+}
+
+/// The op of one or two operands that has this name, if there is one.
+///
+/// Derivative: that of the op.
+/// Shapes: the operands broadcast.
+///
+/// ```
+/// use autograd::{Tape, table};
+///
+/// let tape = Tape::new();
+/// let x = tape.var([0.5_f64, 2.0]);
+/// let y = table::call("sqrt", &[x]).expect("an operation of the table");
+/// assert_eq!(y.value()?, x.sqrt().value()?);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[track_caller]
+pub fn call<'t, T: Float>(name: &str, operands: &[Var<'t, T>]) -> Option<Var<'t, T>> {
+    let is_meant = |op: &&Elementwise| op.facts().name == name && op.arity() == operands.len();
+    let op = *Elementwise::ALL.iter().find(is_meant)?;
+    match *operands {
+        [x] => Some(x.elementwise1(op)),
+        [x, y] => Some(x.elementwise2(op, y.into())),
+        _ => None,
+    }
 }
 
 fn unary_value<Op: UnaryRule, T: Float>(inputs: &[&[T]], out: &mut [T]) {
