@@ -555,9 +555,6 @@ fn of_losses_layers_and_rules() {
         |_t| Optimizer::step(&mut sgd, &mut other, &third);
         |_t| boxed().step(&mut two, &third);
         |_t| optim::Adam::new(0.1).step(&mut two, &third);
-        |_t| optim::AdamW::new(0.1).step(&mut two, &third);
-        |_t| optim::RmsProp::new(0.1).step(&mut two, &third);
-        |_t| optim::Adagrad::new(0.1).step(&mut two, &third);
     }
 }
 

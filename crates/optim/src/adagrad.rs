@@ -1,6 +1,6 @@
 //! Adagrad.
 
-use autograd::{Algebra, Float, Gradients, Module, Result};
+use autograd::{Algebra, Float, Result};
 
 use crate::optimizer;
 use crate::state::{State, Step};
@@ -49,14 +49,6 @@ impl Default for AdagradConfig {
 }
 
 optimizer!(Adagrad, AdagradConfig, ["sum"]);
-
-impl<T: Float> Adagrad<T> {
-    #[track_caller]
-    fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let config = &self.config;
-        self.state.advance(model, gradients, config.initial(), |step| config.update(step))
-    }
-}
 
 impl AdagradConfig {
     fn initial(&self) -> [Option<f64>; 1] {

@@ -1,6 +1,6 @@
 //! Adam.
 
-use autograd::{Algebra, Float, Gradients, Module, Result};
+use autograd::{Algebra, Float, Result};
 
 use crate::optimizer;
 use crate::state::{State, Step};
@@ -56,23 +56,18 @@ optimizer!(Adam, AdamConfig, TENSORS);
 /// m, v, and the largest v.
 pub(crate) const TENSORS: [&str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
-impl<T: Float> Adam<T> {
-    #[track_caller]
-    fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let config = &self.config;
-        let shrink = 1.0;
-        self.state.advance(model, gradients, config.initial(), |step| config.update(step, shrink))
-    }
-}
-
 impl AdamConfig {
     /// What the tensors start with; the largest v is needed with `amsgrad` only.
     pub(crate) fn initial(&self) -> [Option<f64>; 3] {
         [Some(0.0), Some(0.0), self.amsgrad.then_some(0.0)]
     }
 
+    fn update<T: Float>(&self, step: Step<'_, T, 3>) -> Result<()> {
+        self.update_shrunk(step, 1.0)
+    }
+
     /// One step of a parameter that is first multiplied by `shrink`.
-    pub(crate) fn update<T: Float>(&self, step: Step<'_, T, 3>, shrink: f64) -> Result<()> {
+    pub(crate) fn update_shrunk<T: Float>(&self, step: Step<'_, T, 3>, shrink: f64) -> Result<()> {
         let Step { param, gradient, step, state: [mean, square, largest] } = step;
         let [beta1, beta2] = self.betas;
         let [correction1, correction2] = self.betas.map(|beta| 1.0 - beta.powf(step as f64));

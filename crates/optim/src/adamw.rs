@@ -1,11 +1,11 @@
 //! AdamW.
 
-use autograd::{Float, Gradients, Module, Result};
+use autograd::{Float, Result};
 
 use crate::AdamConfig;
 use crate::adam::TENSORS;
 use crate::optimizer;
-use crate::state::State;
+use crate::state::{State, Step};
 
 /// Adam with decoupled weight decay: weights shrink by the same factor whatever the size of their gradients.
 ///
@@ -51,15 +51,6 @@ impl Default for AdamWConfig {
 
 optimizer!(AdamW, AdamWConfig, TENSORS);
 
-impl<T: Float> AdamW<T> {
-    #[track_caller]
-    fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let adam = self.config.adam();
-        let shrink = 1.0 - self.config.rate * self.config.weight_decay;
-        self.state.advance(model, gradients, adam.initial(), |step| adam.update(step, shrink))
-    }
-}
-
 impl AdamWConfig {
     /// The part that is Adam's.
     fn adam(&self) -> AdamConfig {
@@ -69,5 +60,9 @@ impl AdamWConfig {
 
     fn initial(&self) -> [Option<f64>; 3] {
         self.adam().initial()
+    }
+
+    fn update<T: Float>(&self, step: Step<'_, T, 3>) -> Result<()> {
+        self.adam().update_shrunk(step, 1.0 - self.rate * self.weight_decay)
     }
 }

@@ -93,7 +93,7 @@ pub trait Optimizer<T: Float = f32>: Module<T> {
     fn set_rate(&mut self, rate: f64);
 }
 
-/// What every rule has besides its own equations.
+/// What every rule has besides its own equations: `initial` and `update` of its settings.
 macro_rules! optimizer {
     ($rule:ident, $config:ident, $tensors:expr) => {
         impl<T: autograd::Float> $rule<T> {
@@ -146,6 +146,16 @@ macro_rules! optimizer {
                 gradients: &autograd::Gradients<T>,
             ) -> autograd::Result<()> {
                 self.step_dyn(model, gradients)
+            }
+
+            #[track_caller]
+            fn step_dyn(
+                &mut self,
+                model: &mut dyn autograd::Module<T>,
+                gradients: &autograd::Gradients<T>,
+            ) -> autograd::Result<()> {
+                let config = &self.config;
+                self.state.advance(model, gradients, config.initial(), |step| config.update(step))
             }
         }
 

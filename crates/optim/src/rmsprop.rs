@@ -1,6 +1,6 @@
 //! RMSprop.
 
-use autograd::{Algebra, Float, Gradients, Module, Result};
+use autograd::{Algebra, Float, Result};
 
 use crate::optimizer;
 use crate::state::{State, Step};
@@ -61,14 +61,6 @@ impl Default for RmsPropConfig {
 }
 
 optimizer!(RmsProp, RmsPropConfig, ["square_avg", "grad_avg", "momentum_buffer"]);
-
-impl<T: Float> RmsProp<T> {
-    #[track_caller]
-    fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let config = &self.config;
-        self.state.advance(model, gradients, config.initial(), |step| config.update(step))
-    }
-}
 
 impl RmsPropConfig {
     fn initial(&self) -> [Option<f64>; 3] {

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use autograd::{Float, Gradients, Module, Result};
+use autograd::{Float, Result};
 
 use crate::optimizer;
 use crate::state::{State, Step};
@@ -54,35 +54,24 @@ impl Default for SgdConfig {
 
 optimizer!(Sgd, SgdConfig, ["momentum_buffer"]);
 
-impl<T: Float> Sgd<T> {
-    #[track_caller]
-    fn step_dyn(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) -> Result<()> {
-        let config = &self.config;
-        self.state.advance(model, gradients, config.initial(), |step| update(config, step))
-    }
-}
-
 impl SgdConfig {
     /// The velocity starts at rest.
     fn initial(&self) -> [Option<f64>; 1] {
         [(self.momentum != 0.0).then_some(0.0)]
     }
-}
 
-fn update<T: Float>(
-    config: &SgdConfig,
-    Step { param, gradient, step, state: [velocity] }: Step<'_, T, 1>,
-) -> Result<()> {
-    let [rate, momentum, decay] = [config.rate, config.momentum, config.weight_decay].map(T::from_f64);
-    let sign = if config.maximize { -T::ONE } else { T::ONE };
-    if config.momentum == 0.0 {
-        return param.update_with(gradient, [], |x, g, []| (x - rate * (sign * g + decay * x), []));
+    fn update<T: Float>(&self, Step { param, gradient, step, state: [velocity] }: Step<'_, T, 1>) -> Result<()> {
+        let [rate, momentum, decay] = [self.rate, self.momentum, self.weight_decay].map(T::from_f64);
+        let sign = if self.maximize { -T::ONE } else { T::ONE };
+        if self.momentum == 0.0 {
+            return param.update_with(gradient, [], |x, g, []| (x - rate * (sign * g + decay * x), []));
+        }
+        let fresh = T::from_f64(if step == 1 { 1.0 } else { 1.0 - self.dampening });
+        let (of_gradient, of_velocity) = if self.nesterov { (T::ONE, momentum) } else { (T::ZERO, T::ONE) };
+        param.update_with(gradient, [velocity], |x, g, [v]| {
+            let g = sign * g + decay * x;
+            let v = momentum * v + fresh * g;
+            (x - rate * (of_gradient * g + of_velocity * v), [v])
+        })
     }
-    let fresh = T::from_f64(if step == 1 { 1.0 } else { 1.0 - config.dampening });
-    let (of_gradient, of_velocity) = if config.nesterov { (T::ONE, momentum) } else { (T::ZERO, T::ONE) };
-    param.update_with(gradient, [velocity], |x, g, [v]| {
-        let g = sign * g + decay * x;
-        let v = momentum * v + fresh * g;
-        (x - rate * (of_gradient * g + of_velocity * v), [v])
-    })
 }

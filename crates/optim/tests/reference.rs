@@ -4,30 +4,13 @@ use std::error::Error;
 
 use autograd::{Gradients, Param, Result, Scalar, Tape, Tensor};
 use optim::schedule::{Anneal, Cosine, CosineRestarts, Exponential, Linear, MultiStep, OneCycle, Schedule, StepDecay};
-use optim::{Adagrad, AdagradConfig, Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, RmsProp, RmsPropConfig, Sgd};
-use optim::{SgdConfig, clip_global_norm, clip_norm};
+use optim::{clip_global_norm, clip_norm};
 use serde_json::Value;
 
-fn lines() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/optim.jsonl");
-    let text = std::fs::read_to_string(path).expect("the file is part of the repository");
-    text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
-}
+#[path = "../../../tests/support/rules.rs"]
+mod rules;
 
-fn lines_with(field: &str) -> Vec<Value> {
-    lines().into_iter().filter(|line| line.get(field).is_some()).collect()
-}
-
-fn number(x: &Value) -> f64 {
-    match x.as_str() {
-        Some("inf") => f64::INFINITY,
-        _ => x.as_f64().unwrap_or_else(|| panic!("{x} is not a number")),
-    }
-}
-
-fn numbers(x: &Value) -> Vec<f64> {
-    x.as_array().expect("a list").iter().map(number).collect()
-}
+use rules::{lines_with, number, numbers};
 
 /// f(a, b) = ½ Σ cᵢ (aᵢ − tᵢ)² + ¼ Σ bⱼ⁴ + (Σ a)(Σ b) / 10.
 struct Problem {
@@ -77,57 +60,6 @@ fn the_problem_is_the_one_described() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn rule(name: &str, options: &Value) -> Box<dyn Optimizer<f64>> {
-    let get = |field: &str| number(&options[field]);
-    let is = |field: &str| options[field].as_bool().unwrap_or_else(|| panic!("{field} is not a flag"));
-    let betas = || numbers(&options["betas"]).try_into().expect("two betas");
-    let (rate, weight_decay, maximize) = (get("lr"), get("weight_decay"), is("maximize"));
-    match name {
-        "SGD" => Box::new(Sgd::with_config(SgdConfig {
-            rate,
-            momentum: get("momentum"),
-            dampening: get("dampening"),
-            weight_decay,
-            nesterov: is("nesterov"),
-            maximize,
-        })),
-        "Adam" => Box::new(Adam::with_config(AdamConfig {
-            rate,
-            betas: betas(),
-            epsilon: get("eps"),
-            weight_decay,
-            amsgrad: is("amsgrad"),
-            maximize,
-        })),
-        "AdamW" => Box::new(AdamW::with_config(AdamWConfig {
-            rate,
-            betas: betas(),
-            epsilon: get("eps"),
-            weight_decay,
-            amsgrad: is("amsgrad"),
-            maximize,
-        })),
-        "RMSprop" => Box::new(RmsProp::with_config(RmsPropConfig {
-            rate,
-            alpha: get("alpha"),
-            epsilon: get("eps"),
-            weight_decay,
-            momentum: get("momentum"),
-            centered: is("centered"),
-            maximize,
-        })),
-        "Adagrad" => Box::new(Adagrad::with_config(AdagradConfig {
-            rate,
-            rate_decay: get("lr_decay"),
-            weight_decay,
-            initial_sum: get("initial_accumulator_value"),
-            epsilon: get("eps"),
-            maximize,
-        })),
-        _ => panic!("{name} is not an update rule"),
-    }
-}
-
 /// One case of the file: a rule and the parameters after some steps.
 struct Path {
     case: String,
@@ -141,7 +73,7 @@ impl Path {
         for param in &mut problem.model {
             param.set(param.value().map(|x| x + shift))?;
         }
-        let mut rule = rule(self.line["rule"].as_str().unwrap_or_default(), &self.line["options"]);
+        let mut rule = rules::rule(&self.line);
         let mut recorded = Vec::new();
         for step in 1..=100 {
             let gradients = problem.gradients()?;
@@ -169,7 +101,6 @@ fn distance(x: &[Vec<f64>; 2], y: &[Vec<f64>; 2]) -> f64 {
 fn every_rule_follows_pytorch_for_a_hundred_steps() -> Result<(), Box<dyn Error>> {
     let mut undecided = Vec::new();
     let lines = lines_with("rule");
-    assert_eq!(lines.len(), 24);
     for line in lines {
         let path = Path { case: line["case"].as_str().unwrap_or_default().into(), line };
         for ((step, found), (_, moved)) in path.run(0.0)?.into_iter().zip(path.run(1e-14)?) {
@@ -189,15 +120,8 @@ fn every_rule_follows_pytorch_for_a_hundred_steps() -> Result<(), Box<dyn Error>
 
 #[test]
 fn the_defaults_are_pytorchs() {
-    for line in lines_with("rule") {
-        let options = &line["options"];
-        match line["case"].as_str().unwrap_or_default() {
-            "Adam" => assert_eq!(AdamConfig::default().rate, number(&options["lr"])),
-            "AdamW" => assert_eq!(AdamWConfig::default().weight_decay, number(&options["weight_decay"])),
-            "RMSprop" => assert_eq!(RmsPropConfig::default().rate, number(&options["lr"])),
-            "Adagrad" => assert_eq!(AdagradConfig::default().rate, number(&options["lr"])),
-            _ => {}
-        }
+    for line in lines_with("rule").into_iter().filter(|line| line["case"] == line["rule"]) {
+        assert!(rules::are_defaults(&line), "{}", line["rule"]);
     }
 }
 
