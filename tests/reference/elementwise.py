@@ -98,6 +98,7 @@ def rows():
         Row("log2", torch.log2, lambda x: mp.log(x, 2), positive, POSITIVE, (-1.0, 0.0)),
         Row("logit", torch.logit, lambda x: mp.log(x / (1 - x)), (0.1, 0.9), (1e-8, 1.0 - 1e-8), (0.0, 1.0)),
         Row("mvlgamma", torch.mvlgamma, mvlgamma, (1.2, 5.0), (1.0 + 1e-8, 30.0, 700.0), params={"p": 3}),
+        Row("ndtr", torch.special.ndtr, mp.ncdf, tails=(-700.0, -30.0, -5.0, -1e-8, 1e-8, 5.0, 700.0)),
         Row("neg", torch.neg, lambda x: -x, tails=HUGE),
         *(polygamma(order) for order in (1, 2)),
         *(powf(exponent) for exponent in (0.5, 1.5, 2.5, -0.5)),

@@ -88,7 +88,7 @@ use crate::tensor::Tensor;
 ///   [`sinc`](Self::sinc), [`deg2rad`](Self::deg2rad), [`rad2deg`](Self::rad2deg), [`atan2`](Self::atan2),
 ///   [`hypot`](Self::hypot)
 /// - Error and gamma functions: [`erf`](Self::erf), [`erfc`](Self::erfc), [`erfinv`](Self::erfinv),
-///   [`lgamma`](Self::lgamma), [`digamma`](Self::digamma)
+///   [`ndtr`](Self::ndtr), [`lgamma`](Self::lgamma), [`digamma`](Self::digamma)
 /// - Rounding and repair: [`floor`](Self::floor), [`ceil`](Self::ceil), [`round`](Self::round), [`trunc`](Self::trunc),
 ///   [`frac`](Self::frac), [`nan_to_num`](Self::nan_to_num)
 /// - Elementwise formulas: [`lerp`](Self::lerp), [`addcmul`](Self::addcmul), [`addcdiv`](Self::addcdiv),

@@ -448,7 +448,7 @@ table! {
         exp exp2 expm1 ln log2 log10 log1p logit
         sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sinc deg2rad rad2deg
         ceil floor round trunc frac nan_to_num
-        erf erfc erfinv lgamma digamma
+        erf erfc erfinv ndtr lgamma digamma
         sigmoid logsigmoid relu relu6 silu gelu gelu_tanh mish softsign tanhshrink selu hardsigmoid hardswish hardtanh;
     binary:
         add sub mul div masked_mul pow power powi atan2 hypot maximum minimum fmax fmin clamp_min clamp_max copysign fmod rem

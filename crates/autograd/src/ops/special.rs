@@ -67,6 +67,28 @@ unary! {
 }
 
 unary! {
+    /// The distribution function of a normal variable, 1/√(2π) ∫ e^(−t²/2) dt from −∞ to x, with all its digits for x far
+    /// below 0.
+    ///
+    /// Derivative: the density, 1/√(2π)·e^(−x²/2).
+    ndtr(x) -> y {
+        value: T::from_f64(0.5) * Math::erfc(x * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2)),
+        slope: R::of(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2)
+            * (R::of(-0.5) * (x * x)).exp(),
+        domain: (-2.0, 2.0),
+        kinks: [],
+        /// ```
+        /// use autograd::Tape;
+        ///
+        /// let tape = Tape::new();
+        /// // How likely a normal variable is below its mean, and below the 97.5 % quantile.
+        /// let y = tape.constant([0.0_f64, 1.959963984540]).ndtr();
+        /// assert!((y - tape.constant([0.5, 0.975])).abs().max() < 1e-12);
+        /// ```
+    }
+}
+
+unary! {
     /// ln |Γ(x)|.
     ///
     /// Derivative: digamma x.
