@@ -2,7 +2,7 @@
 //! that tests have.
 
 use autograd::Float;
-use optim::{Adagrad, AdagradConfig, Adam, AdamConfig, AdamW, AdamWConfig};
+use optim::{Adagrad, AdagradConfig, Adam, AdamConfig, AdamW, AdamWConfig, Adamax, AdamaxConfig};
 use optim::{Optimizer, RmsProp, RmsPropConfig, Sgd, SgdConfig};
 use serde_json::Value;
 
@@ -91,6 +91,13 @@ rules! {
         epsilon: ["eps"],
         weight_decay: ["weight_decay"],
         amsgrad: [flag "amsgrad"],
+        maximize: [flag "maximize"],
+    }
+    "Adamax" => Adamax, AdamaxConfig {
+        rate: ["lr"],
+        betas: [betas],
+        epsilon: ["eps"],
+        weight_decay: ["weight_decay"],
         maximize: [flag "maximize"],
     }
     "RMSprop" => RmsProp, RmsPropConfig {

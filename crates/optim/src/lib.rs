@@ -49,6 +49,7 @@
 
 mod adagrad;
 mod adam;
+mod adamax;
 mod adamw;
 mod clip;
 mod rmsprop;
@@ -60,6 +61,7 @@ use autograd::{Float, Gradients, Module, Result};
 
 pub use adagrad::{Adagrad, AdagradConfig};
 pub use adam::{Adam, AdamConfig};
+pub use adamax::{Adamax, AdamaxConfig};
 pub use adamw::{AdamW, AdamWConfig};
 pub use clip::{clip_global_norm, clip_norm, clip_value};
 pub use rmsprop::{RmsProp, RmsPropConfig};
