@@ -152,6 +152,8 @@ def indexing():
     )
     yield case("index_select", "rows, repeated", torch.index_select, draw(3, 2), dim=0, named={"index": index(2, 0, 2)})
     yield case("index_select", "columns", torch.index_select, draw(2, 3), dim=-1, named={"index": index([1])})
+    rows = {"index": index(2, 0), "source": draw(2, 3)}
+    yield case("index_copy", "rows", torch.index_copy, draw(3, 3), dim=0, named=rows)
     yield case("one_hot", "given classes", F.one_hot, index(0, 2, 1), kind="value", num_classes=4)
     yield case("one_hot", "matrix", F.one_hot, index([[0, 1], [2, 0]]), kind="value", num_classes=3)
     weights = {"weight": draw(4, 3)}

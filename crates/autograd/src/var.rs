@@ -116,7 +116,7 @@ use crate::tensor::Tensor;
 /// - Diagonals: [`diagonal`](Self::diagonal), [`diag_embed`](Self::diag_embed), [`diag`](Self::diag)
 /// - Gathering and scattering: [`gather`](Self::gather), [`take_along_dim`](Self::take_along_dim),
 ///   [`scatter_add`](Self::scatter_add), [`scatter`](Self::scatter), [`index_select`](Self::index_select),
-///   [`index_add`](Self::index_add), [`embedding`](Self::embedding), [`embedding_padded`](Self::embedding_padded),
+///   [`index_add`](Self::index_add), [`index_copy`](Self::index_copy), [`embedding`](Self::embedding), [`embedding_padded`](Self::embedding_padded),
 ///   [`masked_fill`](Self::masked_fill)
 /// - SortOrder: [`sort`](Self::sort), [`topk`](Self::topk), [`kthvalue`](Self::kthvalue), [`median`](Self::median),
 ///   [`argsort`](Self::argsort)

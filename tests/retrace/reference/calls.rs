@@ -475,6 +475,7 @@ calls! {
     "gather" => |c, x| vec![x[0].gather(c.axis("dim"), c.indices(1))],
     "scatter_add" => |c, x| vec![x[0].scatter_add(c.axis("dim"), c.indices(1), x[2])],
     "index_select" => |c, x| vec![x[0].index_select(c.axis("dim"), c.indices(1))],
+    "index_copy" => |c, x| vec![x[0].index_copy(c.axis("dim"), c.indices(1), x[2])],
     "embedding" => |c, x| vec![match c.param("padding_idx") {
         Some(_) => x[1].embedding_padded(c.indices(0), c.size("padding_idx", 0)),
         None => x[1].embedding(c.indices(0)),

@@ -205,6 +205,7 @@ fn moved<T: Float>() -> Vec<Formula<T>> {
         of(&[&[3, 2]], |x| x[0].index_select(0, Tensor::zeros([0]))),
         of(&[&[0, 3]], |x| x[0].index_select(1, [1, 1])),
         of(&[&[3, 2], &[3, 3]], |x| x[0].index_add(1, [1, 1, 0], x[1])),
+        of(&[&[4, 2], &[3, 2]], |x| x[0].index_copy(0, [2, 0, 2], x[1])),
     ]
 }
 
@@ -538,6 +539,7 @@ pub(super) fn refused<T: Float>() -> Vec<(&'static str, Formula<T>)> {
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [2]))),
         ("index_select", of(&[&[2, 3]], |x| x[0].index_select(0, [[0], [1]]))),
         ("index_add", of(&[&[2, 3], &[2, 3]], |x| x[0].index_add(0, [1], x[1]))),
+        ("index_copy", of(&[&[2, 3], &[2, 3]], |x| x[0].index_copy(1, [1], x[1]))),
         ("sum", of(&[&[2, 3]], |x| x[0].sum_axes(2))),
         ("prod", of(&[&[2, 3]], |x| x[0].prod_axes([0, 0]))),
         ("amax", of(&[&[0, 3]], |x| x[0].amax(0))),

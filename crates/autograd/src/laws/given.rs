@@ -132,6 +132,7 @@ pub(super) fn formulas_of_indices<T: Float>() -> Vec<FormulaOfGiven<T>> {
         of(&[&[4], &[6]], (&[6], 4), |x, i| x[0].scatter(0, i, x[1]).sin()),
         of(&[&[2, 4]], (&[3], 4), |x, i| x[0].square().index_select(1, i)),
         of(&[&[4, 2], &[3, 2]], (&[3], 4), |x, i| x[0].square().index_add(0, i, x[1].square())),
+        of(&[&[2, 4], &[2, 3]], (&[3], 4), |x, i| x[0].square().index_copy(1, i, x[1].square())),
         of(&[&[4, 2]], (&[2, 3], 4), |x, i| x[0].square().embedding(i)),
         of(&[&[3, 2]], (&[5], 3), |x, i| x[0].square().embedding_padded(i, 1)),
         of(&[&[3, 2]], (&[2, 3], 3), |x, i| x[0].square().embedding_padded(i, 7)),

@@ -412,18 +412,43 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn index_add(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
         let (shape, index) = (self.shape(), index.on(self.tape));
-        let failed = self.and(source).and_indices(index);
-        let rows = |axis: usize| {
-            check_list(&index.shape())?;
-            source.shape().must_be("the source", &shape.with(axis, index.shape().len()))?;
-            Ok(axis)
-        };
-        match shape.axis(axis).and_then(rows) {
+        match check_rows(&shape, axis, &index.shape(), &source.shape()) {
             Ok(axis) => {
                 let op = IndexAdd { axis, size: shape[axis] };
                 self + source.record_with(op, &[], &[index.as_list()])
             }
-            Err(rule) => failed.fail("index_add", rule),
+            Err(rule) => self.and(source).and_indices(index).fail("index_add", rule),
+        }
+    }
+
+    /// This, with the rows of `source` in place of the rows at `index` along `axis`; where several go to one place, the last
+    /// one stays.
+    ///
+    /// Derivative: the gradient where nothing was put; the source gets it from where its rows stayed.
+    /// Shapes: as [`index_add`](Self::index_add).
+    ///
+    /// ```
+    /// use autograd::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// // A memory of three rows, one of which is written anew.
+    /// let memory = tape.var([[1.0_f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let y = memory.index_copy(0, [1], tape.constant([[0.0, 9.0]]));
+    /// assert_eq!(y.value()?, [[1.0, 2.0], [0.0, 9.0], [5.0, 6.0]].into());
+    /// assert_eq!(y.sum().backward()?.of(memory)?, [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]].into());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn index_copy(self, axis: isize, index: impl AsIndices<'t, T>, source: Self) -> Self {
+        let index = index.on(self.tape);
+        match check_rows(&self.shape(), axis, &index.shape(), &source.shape()) {
+            Ok(at) => {
+                let rows = index.shape().len();
+                let list: Shape = (0..self.rank()).map(|axis| if axis == at { rows } else { 1 }).collect();
+                let index = index.reshape(list).broadcast_to(source.shape());
+                self.scatter(axis, index, source).called("index_copy")
+            }
+            Err(rule) => self.and(source).and_indices(index).fail("index_copy", rule),
         }
     }
 
@@ -498,6 +523,14 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// The axis along which `source` has a row for each index, and otherwise the sizes of `shape`.
+fn check_rows(shape: &Shape, axis: isize, index: &Shape, source: &Shape) -> Result<usize, ErrorKind> {
+    let axis = shape.axis(axis)?;
+    check_list(index)?;
+    source.must_be("the source", &shape.with(axis, index.len()))?;
+    Ok(axis)
+}
+
 /// The shapes of operand and index, broadcast to each other along all axes but `axis`.
 fn take_along(shape: &Shape, index: &Shape, axis: isize) -> Result<(Shape, Shape), ErrorKind> {
     let axis = shape.axis(axis)?;
@@ -553,6 +586,7 @@ mod tests {
         assert_gradient(|x| x[0].square().index_select(1, [2, 0, 2, 2]), x);
         assert_gradient(|x| x[0].t().square().index_select(0, [1]), x);
         assert_gradient(|x| x[0].square().index_add(0, [1, 1], x[1].square()), x);
+        assert_gradient(|x| x[0].square().index_copy(0, [2, 0], x[1].square()), x);
         assert_gradient(|x| x[0].square().embedding(index), x);
         assert_gradient(|x| x[0].square().masked_fill([true, false, true], 2.0), x);
         assert_gradient(|x| x[1].square().unsqueeze(0).take_along_dim(Tensor::from([[[1]], [[0]]]), 1), x);
@@ -609,6 +643,10 @@ mod tests {
         assert_fails(
             |t| t.var(x()).index_add(0, [0], t.var(x())),
             "index_add: the source must have shape [1, 3], found [2, 3]",
+        );
+        assert_fails(
+            |t| t.var(x()).index_copy(0, [2], t.var(Tensor::zeros([1, 3]))),
+            "index_copy: index 2 is out of range for axis 0 of shape [2, 3]",
         );
         assert_fails(
             |t| t.var([1.0]).embedding(Tensor::from([0])),
