@@ -162,6 +162,9 @@ def layers():
     yield case("linear", "batch", F.linear, draw(2, 3), named={"weight": draw(4, 3), "bias": draw(4)})
     yield case("linear", "vector", F.linear, draw(3), named={"weight": draw(4, 3), "bias": draw(4)})
     yield case("linear", "rank 3, no bias", F.linear, draw(2, 2, 3), named={"weight": draw(2, 3)})
+    weights = {"weight": draw(2, 3, 4), "bias": draw(2)}
+    yield case("bilinear", "batch", F.bilinear, draw(2, 3), draw(2, 4), named=weights)
+    yield case("bilinear", "rank 3, no bias", F.bilinear, draw(2, 1, 3), draw(2, 1, 2), named={"weight": draw(2, 3, 2)})
     affine = {"weight": draw(3, low=0.5), "bias": draw(3)}
     yield case("layer_norm", "last axis", F.layer_norm, draw(2, 3), named=affine, normalized_shape=[3])
     yield case("layer_norm", "plain, eps 0.1", F.layer_norm, draw(2, 3), normalized_shape=[3], eps=0.1)

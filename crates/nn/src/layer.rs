@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod bilinear;
 mod conv;
 mod dropout;
 mod embedding;
@@ -17,6 +18,7 @@ mod transformer;
 
 pub use activation::*;
 pub use attention::{AttentionMask, MultiheadAttention};
+pub use bilinear::Bilinear;
 pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
 pub use dropout::{AlphaDropout, Dropout, Dropout2d};
 pub use embedding::Embedding;

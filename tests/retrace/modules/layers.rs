@@ -85,6 +85,7 @@ fn layers_with_other_weights_are_layers_with_those_values() {
         ConvTranspose2dOptions::default(),
     );
     holds("linear", Linear::new(4, 3, &mut rng()), &[2, 4], |m, x| m.forward(x));
+    holds("bilinear", Bilinear::new([4, 4], 3, &mut rng()), &[2, 4], |m, x| m.forward(x, x.tanh()));
     holds("conv1d", Conv1d::new(2, 3, [3], &mut rng()), &[2, 2, 6], |m, x| m.forward(x));
     holds("conv2d", Conv2d::with_options(2, 3, [3, 2], conv, &mut rng()), &[2, 2, 4, 5], |m, x| m.forward(x));
     let transposed = ConvTranspose2d::with_options(2, 3, [3, 2], transpose, &mut rng());

@@ -2,9 +2,10 @@
 
 use autograd::{
     AttentionOptions, AvgPool2dOptions, Axes, Conv2dOptions, CrossEntropy, Error, Indices, MaxPool2dOptions, PadMode,
-    Padding, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, SortOrder, Tape, Tensor, Var,
-    cat, einsum, stack, table,
+    Padding, Param, RecurrentOptions, RecurrentWeights, Reduction, RnnActivation, Scalar, Shape, SortOrder, Tape,
+    Tensor, Var, cat, einsum, stack, table,
 };
+use nn::Bilinear;
 use nn::loss::{self, BinaryCrossEntropy};
 use serde_json::Value;
 
@@ -222,6 +223,13 @@ impl<'c, 't> Call<'c, 't> {
             groups: self.size("groups", 1),
         };
         self.x(0).conv2d(self.x(1), self.named("bias"), options)
+    }
+
+    fn bilinear(&self) -> V<'t> {
+        let handles: Vec<_> = ["weight", "bias"].into_iter().filter_map(|name| self.named(name)).collect();
+        let param = |x: &V<'t>| Param::new(Tensor::zeros(x.shape()));
+        let layer = Bilinear { weight: param(&handles[0]), bias: handles.get(1).map(param) };
+        self.tape.with_params(&layer, &handles, || layer.forward(self.x(0), self.x(1)))
     }
 
     fn recurrent(&self) -> (RecurrentWeights<'t, f64>, RecurrentOptions<'t, f64>) {
@@ -483,6 +491,7 @@ calls! {
     "one_hot" => |c, _x| vec![c.tape.constant(Tensor::<f64>::one_hot(&c.indices(0), c.size("num_classes", 0))?)],
     "dot" => |c, x| vec![rank_0(c.tape, x[0].dot(x[1]))],
     "linear" => |c, x| vec![x[0].linear(x[1], c.named("bias"))],
+    "bilinear" => |c, _x| vec![c.bilinear()],
     "conv2d" => |c, _x| vec![c.conv2d()],
     "lstm" => |c, x| {
         let (weights, options) = c.recurrent();
