@@ -3,7 +3,6 @@
 mod captured;
 mod docs;
 mod errors;
-mod fuzz;
 mod indices;
 mod lengths;
 mod lines;

@@ -2,10 +2,14 @@
 
 mod program;
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use autograd::{Scalar, Tape, Tensor, Var, jvp};
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -19,32 +23,55 @@ fn start(rng: &mut StdRng) -> Start {
     shapes.map(|shape| Tensor::uniform(shape, -1.5, 1.5, rng))
 }
 
-/// Runs programs; those that panic are reported with their seed and the last things they did.
-fn for_seeds(seeds: std::ops::Range<u64>, run: impl Fn(u64, &RefCell<Vec<String>>)) {
-    let mut failed = Vec::new();
-    for seed in seeds {
-        let trace = RefCell::new(Vec::new());
-        if catch_unwind(AssertUnwindSafe(|| run(seed, &trace))).is_err() {
-            let trace = trace.borrow();
-            failed.push(format!("seed {seed}:\n    {}", trace[trace.len().saturating_sub(3)..].join("\n    ")));
-        }
-        if failed.len() == 20 {
-            break;
-        }
+/// What a program starts from, and the seed of each of its steps: with fewer of them it is a simpler program.
+#[derive(Clone, Copy)]
+struct Recipe<'a> {
+    start: u64,
+    steps: &'a [u64],
+}
+
+impl Recipe<'_> {
+    fn run<'t, 'p>(
+        self,
+        tape: &'t Tape<f64>,
+        x: &[Var<'t, f64>; 5],
+        kind: Kind,
+        trace: &'p RefCell<Vec<String>>,
+    ) -> Program<'t, 'p> {
+        let mut program = Program::new(tape, x, kind, trace);
+        self.steps.iter().for_each(|&seed| program.step(&mut StdRng::seed_from_u64(seed)));
+        program
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Runs random programs, the same ones every time. One that panics is reported with what it did, and with as few steps as
+/// still do.
+fn for_programs(count: u32, run: impl Fn(Recipe<'_>, &RefCell<Vec<String>>)) {
+    let config = Config { cases: count, max_shrink_iters: 1000, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
+    let seed = any::<u64>().no_shrink();
+    let found = runner.run(&(seed, vec(seed, 1..25)), |(start, steps)| {
+        let trace = RefCell::new(Vec::new());
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(Recipe { start, steps: &steps }, &trace)));
+        outcome.map_err(|panic| TestCaseError::fail(format!("{}\n    {}", said(&*panic), trace.take().join("\n    "))))
+    });
+    if let Err(error) = found {
+        panic!("{error}");
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<String>().map_or_else(|| panic.downcast_ref().copied().unwrap_or("a panic"), String::as_str)
 }
 
 #[test]
 fn no_program_panics() {
-    for_seeds(0..3000, |seed, trace| {
-        let mut rng = StdRng::seed_from_u64(seed);
+    for_programs(3000, |recipe, trace| {
+        let mut rng = StdRng::seed_from_u64(recipe.start);
         let mut tape = Tape::new();
         {
             let x = start(&mut rng).map(|x| tape.var(x));
-            let mut program = Program::new(&tape, &x, Kind::Anything, trace);
-            let steps = rng.random_range(3..25);
-            (0..steps).for_each(|_| program.step(&mut rng));
+            let program = recipe.run(&tape, &x, Kind::Anything, trace);
             // Failed handles too.
             for (i, &y) in program.vars.iter().enumerate() {
                 let _ = (y.value(), y.to_string(), y.shape(), y.size(-1));
@@ -86,21 +113,15 @@ fn loss<'t>(program: &Program<'t, '_>, terms: &[usize]) -> Scalar<'t, f64> {
 }
 
 /// A program of operations that are smooth nearly everywhere, its loss on a tape.
-fn build<'t>(seed: u64, tape: &'t Tape<f64>, x: &[Var<'t, f64>; 5], terms: &[usize]) -> Scalar<'t, f64> {
+fn build<'t>(recipe: Recipe<'_>, tape: &'t Tape<f64>, x: &[Var<'t, f64>; 5], terms: &[usize]) -> Scalar<'t, f64> {
     let trace = RefCell::new(Vec::new());
-    let mut rng = StdRng::seed_from_u64(seed);
-    let mut program = Program::new(tape, x, Kind::Smooth, &trace);
-    (0..10).for_each(|_| program.step(&mut rng));
-    loss(&program, terms)
+    loss(&recipe.run(tape, x, Kind::Smooth, &trace), terms)
 }
 
-fn terms(seed: u64, x: &Start) -> Vec<usize> {
-    let tape = Tape::new();
-    let trace = RefCell::new(Vec::new());
-    let mut rng = StdRng::seed_from_u64(seed);
+fn terms(recipe: Recipe<'_>, x: &Start) -> Vec<usize> {
+    let (tape, trace) = (Tape::new(), RefCell::new(Vec::new()));
     let handles = x.clone().map(|x| tape.var(x));
-    let mut program = Program::new(&tape, &handles, Kind::Smooth, &trace);
-    (0..10).for_each(|_| program.step(&mut rng));
+    let program = recipe.run(&tape, &handles, Kind::Smooth, &trace);
     let is_tame = |y: &Var<'_, f64>| y.value().is_ok_and(|y| y.len() < 500 && y.iter().all(|y| y.abs() < 50.0));
     (0..program.vars.len()).filter(|&i| is_tame(&program.vars[i])).collect()
 }
@@ -112,20 +133,15 @@ fn inner(a: &Start, b: &Start) -> f64 {
 /// The three sweeps agree with each other, and with differences wherever these can tell.
 #[test]
 fn sweeps_agree_with_each_other_and_with_differences() {
-    const PROGRAMS: u64 = 400;
+    const PROGRAMS: u32 = 400;
     let compared = RefCell::new(0);
-    for_seeds(0..PROGRAMS, |seed, trace| {
-        let mut rng = StdRng::seed_from_u64(seed + 77_777);
+    for_programs(PROGRAMS, |recipe, trace| {
+        let mut rng = StdRng::seed_from_u64(recipe.start);
         let (x, v) = (start(&mut rng), start(&mut rng));
-        let terms = terms(seed, &x);
+        let terms = terms(recipe, &x);
         let tape = Tape::new();
         let handles = x.clone().map(|x| tape.var(x));
-        let y = {
-            let mut rng = StdRng::seed_from_u64(seed);
-            let mut program = Program::new(&tape, &handles, Kind::Smooth, trace);
-            (0..10).for_each(|_| program.step(&mut rng));
-            loss(&program, &terms)
-        };
+        let y = loss(&recipe.run(&tape, &handles, Kind::Smooth, trace), &terms);
         let found = y.backward().unwrap();
         let numeric = handles.map(|x| found.of(x).unwrap_or_else(|_| Tensor::zeros(x.shape())));
         let recorded = y.grad(handles).map(|slope| slope.value().unwrap());
@@ -137,7 +153,7 @@ fn sweeps_agree_with_each_other_and_with_differences() {
             return;
         }
         let (_, forward) =
-            jvp(|tape, x| tape.from_scalars(&[build(seed, tape, &x, &terms)]), x.clone(), v.clone()).unwrap();
+            jvp(|tape, x| tape.from_scalars(&[build(recipe, tape, &x, &terms)]), x.clone(), v.clone()).unwrap();
         let forward = forward.item().unwrap();
         let size = numeric.iter().flat_map(|g| g.iter()).fold(1.0, |size: f64, g| size.max(g.abs()));
         // A gradient of zero stays zero beside every slope, and so does a tangent; but a slope of zero does not stop a
@@ -147,7 +163,7 @@ fn sweeps_agree_with_each_other_and_with_differences() {
         let value = |t: f64| {
             let tape = Tape::new();
             let moved = std::array::from_fn(|i| tape.var(x[i].clone()) + tape.constant(v[i].clone()) * t);
-            build(seed, &tape, &moved, &terms).value().unwrap()
+            build(recipe, &tape, &moved, &terms).value().unwrap()
         };
         let difference = |h: f64| (value(h) - value(-h)) / (2.0 * h);
         let (coarse, fine) = (difference(2e-4), difference(1e-4));
