@@ -236,7 +236,10 @@ impl<'a> Plot<'a> {
     fn curve(&mut self, points: &[Option<(f64, f64)>], colour: Rgb) {
         for run in points.split(Option::is_none) {
             let pixels: Vec<_> = run.iter().flatten().map(|point| self.pixel(*point)).collect();
-            self.canvas.line(&pixels, 2.25, colour);
+            match pixels[..] {
+                [alone] => self.canvas.disc(alone, 3.0, colour),
+                _ => self.canvas.line(&pixels, 2.25, colour),
+            }
         }
     }
 
@@ -351,6 +354,8 @@ mod tests {
         };
         assert!((40..100).contains(&inked(Series::dots("", points))), "{}", inked(Series::dots("", points)));
         assert!(inked(Series::line("", points)) > 1000);
+        // A curve of one point is seen, too.
+        assert!((20..50).contains(&inked(Series::line("", [points[0]]))), "{}", inked(Series::line("", [points[0]])));
     }
 
     #[test]
