@@ -418,7 +418,7 @@ fn layers_are_at_the_users_line() {
                 failed += 1;
             }
             for node in tape.graph().node_weights() {
-                let file = node.location.map(|site| site.file());
+                let file = node.location.map(|location| location.file());
                 assert_eq!(file, Some(file!()), "{name} of {shape:?} records {}", node.op);
                 recorded += 1;
             }

@@ -122,12 +122,12 @@ fn node<T: Float>(tape: &Tape<T>, tangents: &Tangents<T>, slot: u32) -> Result<O
         }
         _ if !node.tracked || moving.iter().all(Option::is_none) => Ok(None),
         Op::Elementwise(op) => {
-            let tangent = elementwise(&nodes, node, *op, &moving).map_err(|rule| node.error(rule))?;
+            let tangent = elementwise(&nodes, node, *op, &moving).map_err(|kind| node.error(kind))?;
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         op if op.is_multilinear() => {
             let tangent =
-                multilinear(&nodes, node, &tape.values_of(&node.integers), &moving).map_err(|rule| node.error(rule))?;
+                multilinear(&nodes, node, &tape.values_of(&node.integers), &moving).map_err(|kind| node.error(kind))?;
             Ok(tangent.map(|tangent| SmallVec::from_iter([tangent])))
         }
         _ => {

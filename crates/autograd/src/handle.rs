@@ -232,8 +232,8 @@ pub struct Direction<'r, T: Float> {
 }
 
 impl<T: Float> Direction<'_, T> {
-    fn refuse<R>(&self, rule: ErrorKind) -> Result<R> {
-        Err(Error::at_line(self.op, rule, self.location))
+    fn refuse<R>(&self, kind: ErrorKind) -> Result<R> {
+        Err(Error::at_line(self.op, kind, self.location))
     }
 
     /// # Errors
@@ -296,8 +296,8 @@ impl<'t, T: Float> Handle<'t, T> for Var<'t, T> {
         by.tensor(self)
     }
     fn set_tangents(self, along: Tensor<T>, direction: &mut Direction<'_, T>) -> Result<()> {
-        if let Err(rule) = along.shape().must_be("the direction", &self.shape()) {
-            return direction.refuse(rule);
+        if let Err(kind) = along.shape().must_be("the direction", &self.shape()) {
+            return direction.refuse(kind);
         }
         direction.tangents.set_var(self, along);
         Ok(())

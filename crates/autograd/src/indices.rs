@@ -169,35 +169,4 @@ pub trait AsIndices<'t, T: Float> {
     fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T>;
 }
 
-impl<'t, T: Float> AsIndices<'t, T> for Indices<'t, T> {
-    fn on(&self, _: &'t Tape<T>) -> Indices<'t, T> {
-        *self
-    }
-}
-
-impl<'t, T: Float, I: AsIndices<'t, T> + ?Sized> AsIndices<'t, T> for &I {
-    #[track_caller]
-    fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        (*self).on(tape)
-    }
-}
-
-macro_rules! as_indices {
-    ($([$($of:tt)*] $list:ty),* $(,)?) => {$(
-        impl<'t, T: Float, $($of)*> AsIndices<'t, T> for $list {
-            #[track_caller]
-            fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-                tape.indices(self.to_owned())
-            }
-        }
-    )*};
-}
-
-as_indices!([] Tensor<usize>, [] usize, [] Vec<usize>, [const A: usize] [usize; A], [const A: usize, const B: usize] [[usize; B]; A]);
-
-impl<'t, T: Float> AsIndices<'t, T> for [usize] {
-    #[track_caller]
-    fn on(&self, tape: &'t Tape<T>) -> Indices<'t, T> {
-        tape.indices(self)
-    }
-}
+taken_as!(AsIndices, Indices, usize, indices);

@@ -49,6 +49,43 @@ macro_rules! tuples {
     };
 }
 
+/// Writes what operations take for a handle: itself, a reference to what they take, and plain data of such elements, which a method
+/// of the tape puts there.
+macro_rules! taken_as {
+    ($takes:ident, $handle:ident, $element:ty, $method:ident) => {
+        impl<'t, T: Float> $takes<'t, T> for $handle<'t, T> {
+            fn on(&self, _: &'t Tape<T>) -> $handle<'t, T> {
+                *self
+            }
+        }
+
+        impl<'t, T: Float, X: $takes<'t, T> + ?Sized> $takes<'t, T> for &X {
+            #[track_caller]
+            fn on(&self, tape: &'t Tape<T>) -> $handle<'t, T> {
+                (*self).on(tape)
+            }
+        }
+
+        impl<'t, T: Float> $takes<'t, T> for [$element] {
+            #[track_caller]
+            fn on(&self, tape: &'t Tape<T>) -> $handle<'t, T> {
+                tape.$method(self)
+            }
+        }
+
+        taken_as!(@data $takes, $handle, $method; [] Tensor<$element>, [] $element, [] Vec<$element>,
+            [const A: usize] [$element; A], [const A: usize, const B: usize] [[$element; B]; A]);
+    };
+    (@data $takes:ident, $handle:ident, $method:ident; $([$($size:tt)*] $data:ty),*) => {$(
+        impl<'t, T: Float, $($size)*> $takes<'t, T> for $data {
+            #[track_caller]
+            fn on(&self, tape: &'t Tape<T>) -> $handle<'t, T> {
+                tape.$method(self.to_owned())
+            }
+        }
+    )*};
+}
+
 pub mod check;
 mod engine;
 mod error;

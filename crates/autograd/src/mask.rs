@@ -135,7 +135,7 @@ impl<'t, T: Float> Mask<'t, T> {
     /// An axis that is not there marks the tape.
     #[track_caller]
     pub fn count_axes(self, axes: impl Into<Axes>) -> Var<'t, T> {
-        self.numbers.reduce("count_axes", axes.into(), Keep::Drop, |axes| Sum { axes })
+        self.sum_axes("count_axes", axes)
     }
 
     /// Whether one of all is true; of none it is not.
@@ -152,7 +152,7 @@ impl<'t, T: Float> Mask<'t, T> {
     /// ```
     #[track_caller]
     pub fn any(self) -> Self {
-        self.any_axes(self.all_axes_of())
+        self.any_axes(self.numbers.axes())
     }
 
     /// Whether one over `axes` is true; the axes are dropped.
@@ -172,8 +172,7 @@ impl<'t, T: Float> Mask<'t, T> {
     /// An axis that is not there marks the tape.
     #[track_caller]
     pub fn any_axes(self, axes: impl Into<Axes>) -> Self {
-        let count = self.numbers.reduce("any_axes", axes.into(), Keep::Drop, |axes| Sum { axes });
-        count.ne(Term::Number(T::ZERO))
+        self.sum_axes("any_axes", axes).ne(Term::Number(T::ZERO))
     }
 
     /// Whether all are true; none are.
@@ -190,7 +189,7 @@ impl<'t, T: Float> Mask<'t, T> {
     /// ```
     #[track_caller]
     pub fn all(self) -> Self {
-        self.all_axes(self.all_axes_of())
+        self.all_axes(self.numbers.axes())
     }
 
     /// Whether all over `axes` are true; the axes are dropped.
@@ -211,12 +210,13 @@ impl<'t, T: Float> Mask<'t, T> {
     #[track_caller]
     pub fn all_axes(self, axes: impl Into<Axes>) -> Self {
         // A count of those that are not true is never rounded to 0, one of the others may be rounded to that of all.
-        let count = (!self).numbers.reduce("all_axes", axes.into(), Keep::Drop, |axes| Sum { axes });
-        count.eq(Term::Number(T::ZERO))
+        (!self).sum_axes("all_axes", axes).eq(Term::Number(T::ZERO))
     }
 
-    fn all_axes_of(self) -> Axes {
-        (0..self.shape().rank() as isize).collect()
+    /// How many are true over `axes`, for the method `name`.
+    #[track_caller]
+    fn sum_axes(self, name: &'static str, axes: impl Into<Axes>) -> Var<'t, T> {
+        self.numbers.reduce(name, axes.into(), Keep::Drop, |axes| Sum { axes })
     }
 
     #[track_caller]
@@ -419,14 +419,14 @@ impl<'t, T: Float> Mask<'t, T> {
     ///
     /// let tape = Tape::<f32>::new();
     /// let mask = tape.mask([true, false]);
-    /// let rule = ErrorKind::Rank { what: "the padding", expected: 2, found: mask.shape() };
-    /// let error = mask.fail("attend", rule).value().unwrap_err();
+    /// let kind = ErrorKind::Rank { what: "the padding", expected: 2, found: mask.shape() };
+    /// let error = mask.fail("attend", kind).value().unwrap_err();
     /// assert!(error.to_string().starts_with("attend: the padding must have rank 2, found shape [2], at "));
     /// ```
     #[cold]
     #[track_caller]
-    pub fn fail(self, op: &'static str, rule: ErrorKind) -> Self {
-        Mask::of(self.numbers.fail(op, rule))
+    pub fn fail(self, op: &'static str, kind: ErrorKind) -> Self {
+        Mask::of(self.numbers.fail(op, kind))
     }
 
     /// The tape this is on.
@@ -474,35 +474,4 @@ pub trait AsMask<'t, T: Float> {
     fn on(&self, tape: &'t Tape<T>) -> Mask<'t, T>;
 }
 
-impl<'t, T: Float> AsMask<'t, T> for Mask<'t, T> {
-    fn on(&self, _: &'t Tape<T>) -> Mask<'t, T> {
-        *self
-    }
-}
-
-impl<'t, T: Float, M: AsMask<'t, T> + ?Sized> AsMask<'t, T> for &M {
-    #[track_caller]
-    fn on(&self, tape: &'t Tape<T>) -> Mask<'t, T> {
-        (*self).on(tape)
-    }
-}
-
-macro_rules! as_mask {
-    ($([$($of:tt)*] $list:ty),* $(,)?) => {$(
-        impl<'t, T: Float, $($of)*> AsMask<'t, T> for $list {
-            #[track_caller]
-            fn on(&self, tape: &'t Tape<T>) -> Mask<'t, T> {
-                tape.mask(self.to_owned())
-            }
-        }
-    )*};
-}
-
-as_mask!([] Tensor<bool>, [] bool, [] Vec<bool>, [const A: usize] [bool; A], [const A: usize, const B: usize] [[bool; B]; A]);
-
-impl<'t, T: Float> AsMask<'t, T> for [bool] {
-    #[track_caller]
-    fn on(&self, tape: &'t Tape<T>) -> Mask<'t, T> {
-        tape.mask(self)
-    }
-}
+taken_as!(AsMask, Mask, bool, mask);

@@ -241,8 +241,8 @@ impl<T: Float> Sweep<'_, '_, T> {
                 Some(0.0) => continue,
                 Some(1.0) if first == Some(operand) => return self.add_summed(nodes, node, x, Cow::Owned(g)),
                 Some(1.0) => Cow::Borrowed(&g),
-                Some(slope) => Cow::Owned(scaled(&g, slope).map_err(|rule| node.error(rule))?),
-                None => Cow::Owned(sloped(nodes, node, op, operand, &g).map_err(|rule| node.error(rule))?),
+                Some(slope) => Cow::Owned(scaled(&g, slope).map_err(|kind| node.error(kind))?),
+                None => Cow::Owned(sloped(nodes, node, op, operand, &g).map_err(|kind| node.error(kind))?),
             };
             self.add_summed(nodes, node, x, gradient)?;
         }
@@ -255,7 +255,7 @@ impl<T: Float> Sweep<'_, '_, T> {
         let shape = nodes[x as usize].value.shape();
         match gradient.shape() == shape {
             true => self.add(nodes, x, gradient),
-            false => self.add(nodes, x, Cow::Owned(sum_to(&gradient, shape).map_err(|rule| node.error(rule))?)),
+            false => self.add(nodes, x, Cow::Owned(sum_to(&gradient, shape).map_err(|kind| node.error(kind))?)),
         }
     }
 
@@ -270,7 +270,7 @@ impl<T: Float> Sweep<'_, '_, T> {
             None => *adjoint = Some(gradient.into_owned()),
             Some(sum) => match sum.unique_mut() {
                 Some(sum) => kernel::accumulate::accumulate(gradient.view(), sum),
-                None => *sum = engine::sum(sum, &gradient).map_err(|rule| nodes[slot as usize].error(rule))?,
+                None => *sum = engine::sum(sum, &gradient).map_err(|kind| nodes[slot as usize].error(kind))?,
             },
         }
         Ok(())
@@ -304,7 +304,7 @@ fn add_element<T: Float>(tape: &Tape<T>, adjoints: &mut [Option<Tensor<T>>], ent
         Some(gradient) => gradient.in_order(),
         None => Tensor::build(node.value.shape().clone(), |zeros| zeros.fill(T::ZERO)),
     }
-    .map_err(|rule| node.error(rule))?;
+    .map_err(|kind| node.error(kind))?;
     gradient.make_mut()[entry.second()] += g;
     *adjoint = Some(gradient);
     Ok(())

@@ -16,7 +16,7 @@ use crate::ops::elementwise::{BinaryRule, Elementwise, UnaryRule};
 use crate::param::Param;
 use crate::real::Algebra;
 use crate::scalar::Scalar;
-use crate::shape::Shape;
+use crate::shape::{Axes, Shape};
 use crate::tape::{Input, Inputs, LIMIT, Tape};
 use crate::tensor::Tensor;
 
@@ -206,6 +206,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.shape().rank()
     }
 
+    /// All axes.
+    pub(crate) fn axes(self) -> Axes {
+        (0..self.rank() as isize).collect()
+    }
+
     /// The size along `axis`, where −1 is the last; 0 if there is none.
     pub fn size(self, axis: isize) -> usize {
         let shape = self.shape();
@@ -294,8 +299,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[cold]
     #[track_caller]
-    pub fn fail(self, op: &'static str, rule: ErrorKind) -> Self {
-        if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, rule))) }
+    pub fn fail(self, op: &'static str, kind: ErrorKind) -> Self {
+        if self.is_failed() { self } else { Self::new(self.tape, self.tape.fail(Error::new(op, kind))) }
     }
 
     /// The result of a composition: what failed in it is reported as `op`, the method that was called.

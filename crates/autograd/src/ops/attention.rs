@@ -270,11 +270,11 @@ impl<'t, T: Float> Var<'t, T> {
         let stacks = match Stacks::new(&self.shape(), &keys.shape(), &values.shape()) {
             Ok(stacks) if !failed.is_failed() => stacks,
             Ok(_) => return failed,
-            Err(rule) => return failed.fail(Attention::NAME, rule),
+            Err(kind) => return failed.fail(Attention::NAME, kind),
         };
         let bias = match options.score_bias(&stacks.weights) {
             Ok(bias) => bias,
-            Err(rule) => return self.fail(Attention::NAME, rule),
+            Err(kind) => return self.fail(Attention::NAME, kind),
         };
         let dropout = options.dropout;
         let scale = options.scale.unwrap_or_else(|| (self.size(-1) as f64).sqrt().recip());

@@ -29,16 +29,13 @@ pub(crate) trait CustomRule<T: Float> {
     /// Whether the derivative is written on handles.
     fn is_differentiable_again(&self) -> bool;
     /// Whether the derivative, where it is not differentiated again, is computed on plain tensors.
+    /// Whether its derivative is written on numbers. One on handles may depend on their values.
     fn is_numeric(&self) -> bool {
         !self.is_differentiable_again()
     }
     /// The shapes of the outputs, where a rule says so apart from their values.
     fn shapes(&self, _: &[Tensor<T>]) -> Option<SmallVec<[Shape; 2]>> {
         None
-    }
-    /// Whether what it does on handles may depend on their values.
-    fn may_look(&self) -> bool {
-        false
     }
 }
 
@@ -125,10 +122,6 @@ where
     }
 
     fn is_differentiable_again(&self) -> bool {
-        true
-    }
-
-    fn may_look(&self) -> bool {
         true
     }
 }

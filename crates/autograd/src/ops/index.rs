@@ -286,7 +286,7 @@ impl<'t, T: Float> Var<'t, T> {
         let index = index.on(self.tape);
         match self.shape().axis(axis) {
             Ok(axis) => self.record_with(Gather { axis }, &[], &[index]),
-            Err(rule) => self.and_indices(index).fail("gather", rule),
+            Err(kind) => self.and_indices(index).fail("gather", kind),
         }
     }
 
@@ -310,7 +310,7 @@ impl<'t, T: Float> Var<'t, T> {
         let (shape, index) = (self.shape(), index.on(self.tape));
         let (x, to) = match take_along(&shape, &index.shape(), axis) {
             Ok(shapes) => shapes,
-            Err(rule) => return self.and_indices(index).fail("take_along_dim", rule),
+            Err(kind) => return self.and_indices(index).fail("take_along_dim", kind),
         };
         let stretched = if shape == x { self } else { self.broadcast_to(x) };
         stretched.gather(axis, index.broadcast_to(to)).called("take_along_dim")
@@ -337,7 +337,7 @@ impl<'t, T: Float> Var<'t, T> {
         let (shape, index) = (self.shape(), index.on(self.tape));
         match shape.axis(axis) {
             Ok(axis) => self + source.record_with(ScatterAdd { axis, to: shape }, &[], &[index]),
-            Err(rule) => self.and(source).and_indices(index).fail("scatter_add", rule),
+            Err(kind) => self.and(source).and_indices(index).fail("scatter_add", kind),
         }
     }
 
@@ -363,7 +363,7 @@ impl<'t, T: Float> Var<'t, T> {
         let (shape, index) = (self.shape(), index.on(self.tape));
         let axis = match shape.axis(axis) {
             Ok(axis) => axis,
-            Err(rule) => return self.and(source).and_indices(index).fail("scatter", rule),
+            Err(kind) => return self.and(source).and_indices(index).fail("scatter", kind),
         };
         let op = Scatter { axis, to: shape };
         let put = source.record_with(op.clone(), &[], &[index]);
@@ -390,7 +390,7 @@ impl<'t, T: Float> Var<'t, T> {
         let rule = self.shape().axis(axis).and_then(|axis| check_list(&index.shape()).map(|()| axis));
         match rule {
             Ok(axis) => self.record_with(IndexSelect { axis }, &[], &[index.as_list()]),
-            Err(rule) => self.and_indices(index).fail("index_select", rule),
+            Err(kind) => self.and_indices(index).fail("index_select", kind),
         }
     }
 
@@ -417,7 +417,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let op = IndexAdd { axis, size: shape[axis] };
                 self + source.record_with(op, &[], &[index.as_list()])
             }
-            Err(rule) => self.and(source).and_indices(index).fail("index_add", rule),
+            Err(kind) => self.and(source).and_indices(index).fail("index_add", kind),
         }
     }
 
@@ -448,7 +448,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let index = index.reshape(list).broadcast_to(source.shape());
                 self.scatter(axis, index, source).called("index_copy")
             }
-            Err(rule) => self.and(source).and_indices(index).fail("index_copy", rule),
+            Err(kind) => self.and(source).and_indices(index).fail("index_copy", kind),
         }
     }
 
@@ -473,8 +473,8 @@ impl<'t, T: Float> Var<'t, T> {
         match shape.rank() {
             2 => self.record_with(IndexSelect { axis: 0 }, &[], &[index]).called("embedding"),
             _ => {
-                let rule = ErrorKind::Rank { what: "the table", expected: 2, found: shape };
-                self.and_indices(index).fail("embedding", rule)
+                let kind = ErrorKind::Rank { what: "the table", expected: 2, found: shape };
+                self.and_indices(index).fail("embedding", kind)
             }
         }
     }

@@ -178,8 +178,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn std(self, correction: usize) -> Scalar<'t, T> {
-        let axes: Axes = (0..self.rank() as isize).collect();
-        self.std_axes(axes, correction).item()
+        self.std_axes(self.axes(), correction).item()
     }
 
     /// The standard deviation over `axes`, which are dropped; see [`std`](Self::std).

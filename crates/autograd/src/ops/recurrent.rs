@@ -91,13 +91,6 @@ where
     }
 
     fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let steps = x[0].shape()[0];
-        if let Some(length) =
-            lengths(x)?.iter().flat_map(Integers::as_slice).find(|length| !(1..=steps).contains(*length))
-        {
-            let must = "between 1 and the number of steps";
-            return Err(ErrorKind::Argument { name: "a length", must, found: length.to_string() });
-        }
         let (tensor, kept) = self.run(x, shape)?;
         Ok(Value { tensor, saved: Saved::Tensor(kept) })
     }
@@ -251,7 +244,15 @@ impl<C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Recurrent
 
 /// The lengths of the samples, in order, where they have some.
 fn lengths<T: Float>(x: Operands<'_, T>) -> Result<Option<Integers>, ErrorKind> {
-    x.integers.first().map(Integers::in_order).transpose()
+    let (steps, Some(lengths)) = (x[0].shape()[0], x.integers.first()) else { return Ok(None) };
+    let lengths = lengths.in_order()?;
+    match lengths.as_slice().iter().find(|length| !(1..=steps).contains(*length)) {
+        Some(length) => {
+            let must = "between 1 and the number of steps";
+            Err(ErrorKind::Argument { name: "a length", must, found: length.to_string() })
+        }
+        None => Ok(Some(lengths)),
+    }
 }
 
 /// The steps `[steps, batch, ..]` that samples of these lengths have, and zeros behind them: what stands in the padding may be
@@ -439,11 +440,11 @@ impl<'t, T: Float> Var<'t, T> {
     {
         let shape = self.shape();
         let lengths: SmallVec<[Indices<'t, T>; 1]> = options.lengths.into_iter().collect();
-        if let Err(rule) = check::<G, T>(&shape, weights, states.iter().flatten(), &lengths) {
+        if let Err(kind) = check::<G, T>(&shape, weights, states.iter().flatten(), &lengths) {
             let operands = [weights.input, weights.hidden].into_iter().chain(weights.bias.into_iter().flatten());
             let failed = operands.chain(states.into_iter().flatten()).fold(self, Self::and);
             let failed =
-                lengths.iter().fold(failed, |failed, &lengths| failed.and_indices(lengths)).fail(C::NAME, rule);
+                lengths.iter().fold(failed, |failed, &lengths| failed.and_indices(lengths)).fail(C::NAME, kind);
             return (failed, [failed; S]);
         }
         let (steps, batch, width) = (shape[0], shape[1], weights.hidden.size(1));

@@ -214,7 +214,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
                     }
                 }
             }
-            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g[0])?,
+            Op::Elementwise(op) => self.elementwise(op, slot, &inputs, g[0]),
             _ => {
                 for (input, gradient) in inputs.iter().zip(node_vjp(self.tape, slot, &g)?) {
                     if let (Input::Node(x), Some(gradient)) = (*input, gradient) {
@@ -227,7 +227,7 @@ impl<'t, T: Float> Adjoints<'t, T> {
         Ok(())
     }
 
-    fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) -> Result<()> {
+    fn elementwise(&mut self, op: Elementwise, slot: u32, inputs: &[Input<T>], g: Var<'t, T>) {
         let y = Term::Var(Var::new(self.tape, slot));
         let x: Vec<Term<'t, T>> = inputs
             .iter()
@@ -241,24 +241,19 @@ impl<'t, T: Float> Adjoints<'t, T> {
             if !self.tape.with_node(to, |node| node.tracked) {
                 continue;
             }
-            let product = || match (op, operand) {
-                (Elementwise::select, 1) => Algebra::select(x[0], Term::Var(g), Term::Number(T::ZERO)),
-                (Elementwise::select, _) => Algebra::select(x[0], Term::Number(T::ZERO), Term::Var(g)),
+            let gradient = match (op, operand, op.facts().constant.get(operand).copied().flatten()) {
+                (Elementwise::select, 0, _) | (_, _, Some(0.0)) => continue,
+                (_, _, Some(1.0)) if self.apart => Term::Var(copy(g)),
+                (_, _, Some(1.0)) => Term::Var(g),
+                (_, _, Some(-1.0)) => Term::Var(-g),
+                (Elementwise::select, 1, _) => Algebra::select(x[0], Term::Var(g), Term::Number(T::ZERO)),
+                (Elementwise::select, ..) => Algebra::select(x[0], Term::Number(T::ZERO), Term::Var(g)),
                 _ if inputs.len() == 1 => Term::Var(g).masked_mul(op.slope(x[0], y)),
                 _ => Term::Var(g).masked_mul(op.slopes(x[0], x[1], y)[operand]),
-            };
-            let gradient = match (op, op.facts().constant.get(operand).copied().flatten()) {
-                (Elementwise::select, _) if operand == 0 => continue,
-                (_, Some(0.0)) => continue,
-                (_, Some(1.0)) if self.apart => Term::Var(copy(g)),
-                (_, Some(1.0)) => Term::Var(g),
-                (_, Some(-1.0)) => Term::Var(-g),
-                _ => product(),
             };
             let shape = self.tape.with_node(to, |node| node.value.shape().clone());
             self.add_node(to, gradient.on(self.tape).sum_to(shape));
         }
-        Ok(())
     }
 }
 

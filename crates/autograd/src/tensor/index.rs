@@ -50,8 +50,8 @@ impl<E: Element> Tensor<E> {
     pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
         if shape.len() != self.len() {
-            let rule = ErrorKind::ElementCount { from: self.shape().clone(), to: shape };
-            return Err(Error::new("reshape", rule));
+            let kind = ErrorKind::ElementCount { from: self.shape().clone(), to: shape };
+            return Err(Error::new("reshape", kind));
         }
         self.reshaped(shape).map_err(Error::at("reshape"))
     }
@@ -245,8 +245,8 @@ impl<E: Element> Tensor<E> {
     pub fn split(&self, size: usize, axis: isize) -> Result<Vec<Self>> {
         let axis = self.shape().axis(axis).map_err(Error::at("split"))?;
         if size == 0 {
-            let rule = ErrorKind::Argument { name: "size", must: "at least 1", found: size.to_string() };
-            return Err(Error::new("split", rule));
+            let kind = ErrorKind::Argument { name: "size", must: "at least 1", found: size.to_string() };
+            return Err(Error::new("split", kind));
         }
         let total = self.shape()[axis];
         let count = total.div_ceil(size).max(1);
