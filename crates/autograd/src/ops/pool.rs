@@ -3,17 +3,23 @@
 //! One dimension is two with a height of one. The gradient of a maximum goes to the place it was found at, which the op
 //! keeps; the ops that read and write such places are each other's adjoint.
 
+mod average;
+mod max;
+mod planes;
+
+use super::Op;
 use super::conv::two;
-use super::{Cotangents, KeptShape, Op, Operands, Saved, Shapes, TensorRule, Value, Vjp};
 use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::indices::{AsIndices, Indices};
-use crate::kernel::Write;
-use crate::kernel::pool::{self, Divisor, Window, adaptive_part};
-use crate::shape::{Shape, len_of};
-use crate::tensor::Tensor;
-use crate::tensor::integers::Integers;
+use crate::kernel::pool::{Divisor, Window};
 use crate::var::{Term, Var};
+use average::means_of_parts;
+use max::Windows;
+use planes::{as_planes, check_parts, plane};
+
+pub(crate) use average::{AvgPool, AvgPoolAdjoint};
+pub(crate) use max::{MaxPool, Pick, Unpick};
 
 /// Options of a maximum over windows along N axes; PyTorch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,214 +78,6 @@ pub struct LpPool2dOptions {
     pub stride: Option<[usize; 2]>,
     /// Whether windows may hang over the end, as long as they start inside the input.
     pub ceil_mode: bool,
-}
-
-/// The windows of a maximum.
-#[derive(Debug, Clone, Copy)]
-enum Windows {
-    Sliding(Window),
-    /// Parts of a plane, as many as this along height and width.
-    Parts([usize; 2]),
-}
-
-/// The largest element of every window; the place of each is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct MaxPool {
-    windows: Windows,
-}
-
-impl TensorRule for MaxPool {
-    const NAME: &'static str = "max_pool2d";
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        let output = match self.windows {
-            Windows::Sliding(window) => output(&window, as_planes(x[0], 2)?)?,
-            Windows::Parts(parts) => check_parts(x[0], parts, 2).map(|()| parts)?,
-        };
-        Ok(with_plane(x[0], output))
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let x = &x[0];
-        let (tensor, indices) = Tensor::build_pair([shape.clone(), shape], |out, indices| match self.windows {
-            Windows::Sliding(window) => pool::max_pool(x.view(), window, out, indices),
-            Windows::Parts(parts) => pool::adaptive_max_pool(x.view(), parts, out, indices),
-        })?;
-        let below = len_of(&plane(x.shape()));
-        Ok(Value { tensor, saved: Saved::Integers(Integers { list: indices, below }) })
-    }
-
-    fn kept_shape(&self, _: Shapes<'_>, shape: &Shape) -> KeptShape {
-        KeptShape::Integers(shape.clone())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let Some(places) = rule.kept_integers() else { return Cotangents::new() };
-        rule.only(rule.g.record_with(Unpick { size: plane(&rule.x[0].shape()) }, &[], &[places]))
-    }
-}
-
-/// The elements of each plane at places in row-major order.
-#[derive(Debug, Clone)]
-pub(crate) struct Pick;
-
-impl TensorRule for Pick {
-    const NAME: &'static str = "pick";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        let shape = with_plane(x[0], plane(x.integers[0]));
-        x.integers[0].must_be("the indices", &shape)?;
-        Ok(shape)
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let ([height, width], places) = (plane(x[0].shape()), x.integers[0].in_order()?);
-        check_places(&places, [height, width])?;
-        let per_plane = len_of(&plane(&shape));
-        let fill = |out: &mut [T]| pool::pick(x[0].view(), height * width, places.as_slice(), per_plane, out);
-        Ok(Tensor::build(shape, fill)?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record_with(Unpick { size: plane(&rule.x[0].shape()) }, &[], rule.integers))
-    }
-}
-
-/// The adjoint of [`Pick`]: elements added to zeros at these places of planes of `size`.
-#[derive(Debug, Clone)]
-pub(crate) struct Unpick {
-    size: [usize; 2],
-}
-
-impl TensorRule for Unpick {
-    const NAME: &'static str = "max_unpool2d";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        as_planes(x[0], 2)?;
-        x.integers[0].must_be("the indices", x[0])?;
-        Ok(with_plane(x[0], self.size))
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let ([height, width], places) = (self.size, x.integers[0].in_order()?);
-        check_places(&places, self.size)?;
-        let per_plane = len_of(&plane(places.shape()));
-        let fill = |out: &mut [T]| pool::unpick(x[0].view(), places.as_slice(), per_plane, height * width, out);
-        Ok(Tensor::build(shape, fill)?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.record_with(Pick, &[], rule.integers))
-    }
-}
-
-/// The rule that the first place outside of planes of this size breaks.
-fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), ErrorKind> {
-    let area = len_of(&size);
-    places.must_index(0, &Shape::from(area))
-}
-
-/// The mean of every window.
-#[derive(Debug, Clone)]
-pub(crate) struct AvgPool {
-    window: Window,
-    divisor: Divisor,
-}
-
-impl TensorRule for AvgPool {
-    const NAME: &'static str = "avg_pool2d";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        let output = output(&self.window, as_planes(x[0], 2)?)?;
-        match self.divisor {
-            Divisor::Fixed(0) => {
-                Err(ErrorKind::Argument { name: "divisor", must: "at least 1", found: "0".to_string() })
-            }
-            _ => Ok(with_plane(x[0], output)),
-        }
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        Ok(Tensor::build(shape, |out| pool::average_pool(x[0].view(), self.window, self.divisor, out))?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let &AvgPool { window, divisor } = self;
-        rule.only(rule.g.record(AvgPoolAdjoint { window, divisor, size: plane(&rule.x[0].shape()) }, &[]))
-    }
-}
-
-/// The adjoint of [`AvgPool`] on planes of `size`: every element gets its share of the windows it is in.
-#[derive(Debug, Clone)]
-pub(crate) struct AvgPoolAdjoint {
-    window: Window,
-    divisor: Divisor,
-    size: [usize; 2],
-}
-
-impl TensorRule for AvgPoolAdjoint {
-    const NAME: &'static str = "avg_pool2d_adjoint";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        Ok(with_plane(x[0], self.size))
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let &AvgPoolAdjoint { window, divisor, size } = self;
-        let fill = |out: &mut [T]| pool::average_pool_adjoint(x[0].view(), window, divisor, size, out, Write::Replace);
-        Ok(Tensor::build(shape, fill)?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let &AvgPoolAdjoint { window, divisor, .. } = self;
-        rule.only(rule.g.record(AvgPool { window, divisor }, &[]))
-    }
-}
-
-/// Height and width: the last two axes.
-fn plane(shape: &Shape) -> [usize; 2] {
-    let rank = shape.rank();
-    [shape[rank - 2], shape[rank - 1]]
-}
-
-fn with_plane(shape: &Shape, plane: [usize; 2]) -> Shape {
-    shape[..shape.rank() - 2].iter().copied().chain(plane).collect()
-}
-
-/// How many windows there are along the axes of a plane.
-fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], ErrorKind> {
-    check_window(window)?;
-    window.output(size).ok_or_else(|| ErrorKind::Window {
-        window: window.size.into(),
-        dilation: window.dilation.into(),
-        input: [0, 1].map(|axis| size[axis].saturating_add(window.padding[axis].saturating_mul(2))).into(),
-    })
-}
-
-fn check_window(window: &Window) -> Result<(), ErrorKind> {
-    for (name, steps) in [("stride", window.stride), ("dilation", window.dilation), ("window", window.size)] {
-        if steps.contains(&0) {
-            return Err(ErrorKind::Argument { name, must: "at least 1", found: format!("{steps:?}") });
-        }
-    }
-    let reach = |axis: usize| (window.size[axis] - 1).saturating_mul(window.dilation[axis]).saturating_add(1);
-    if (0..2).any(|axis| window.padding[axis] > reach(axis) / 2) {
-        let found = format!("{:?}", window.padding);
-        return Err(ErrorKind::Argument { name: "padding", must: "at most half the window", found });
-    }
-    Ok(())
-}
-
-/// The mean over each of `parts` parts of an axis of `size`: a matrix `[parts, size]`.
-fn means_of_parts<T: Float>(size: usize, parts: usize) -> Result<Tensor<T>, ErrorKind> {
-    Tensor::tabulated([parts, size].into(), |at| {
-        let part = adaptive_part(at[0], size, parts);
-        if part.contains(&at[1]) { T::from_f64(1.0 / part.len() as f64) } else { T::ZERO }
-    })
 }
 
 /// # Pooling
@@ -586,29 +384,11 @@ fn sliding<const N: usize>(window: [usize; N], options: &MaxPoolOptions<N>) -> W
     })
 }
 
-/// Height and width of an input that windows move over along the last one or two axes.
-fn as_planes(shape: &Shape, axes: usize) -> Result<[usize; 2], ErrorKind> {
-    match (&shape[..], axes) {
-        ([.., height, width], 2) => Ok([*height, *width]),
-        ([.., width], 1) => Ok([1, *width]),
-        _ => Err(ErrorKind::MinRank { what: "the input", least: axes, found: shape.clone() }),
-    }
-}
-
-/// Parts of an axis are at least one, and none is empty.
-fn check_parts(shape: &Shape, parts: [usize; 2], axes: usize) -> Result<(), ErrorKind> {
-    let plane = as_planes(shape, axes)?;
-    if parts.contains(&0) {
-        let found = format!("{:?}", &parts[2 - axes..]);
-        return Err(ErrorKind::Argument { name: "size", must: "at least 1", found });
-    }
-    if plane.contains(&0) { Err(ErrorKind::Empty { shape: shape.clone() }) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Tape;
+    use crate::tensor::Tensor;
     use crate::testing::{assert_gradient, failure, sample};
 
     const PLAIN: MaxPool2dOptions =

@@ -1,6 +1,8 @@
 //! Products: sums of elementwise products, all through one matrix product.
 
-use smallvec::SmallVec;
+mod chain;
+mod cross;
+mod matrices;
 
 use super::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,6 +12,11 @@ use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::Var;
+use chain::{chain, cheapest_splits};
+use cross::cross_axis;
+use matrices::{Contraction, Plan};
+
+pub(crate) use cross::Cross;
 
 /// The product of matrices, or of stacks of matrices with equal batch axes.
 #[derive(Debug, Clone)]
@@ -49,89 +56,6 @@ fn product_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> {
         return Err(ErrorKind::Batch { left: a.clone(), right: b.clone() });
     }
     Ok(batch.iter().copied().chain([*m, *n]).collect())
-}
-
-/// The product x × y of vectors of three numbers along an axis; the operands have one shape.
-#[derive(Debug, Clone)]
-pub(crate) struct Cross {
-    pub axis: usize,
-}
-
-impl TensorRule for Cross {
-    const NAME: &'static str = "cross";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        x[1].must_be("the right operand", x[0])?;
-        if x[0][self.axis] != 3 {
-            return Err(ErrorKind::Shape { expected: x[0].with(self.axis, 3), found: x[0].clone() });
-        }
-        Ok(x[0].clone())
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        let (a, b) = (x[0].in_order()?, x[1].in_order()?);
-        let inner = Shape::from(&shape[self.axis + 1..]).len();
-        let product = Tensor::build(shape, |out| {
-            let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
-            for (i, z) in out.iter_mut().enumerate() {
-                let component = i / inner % 3;
-                let start = i - component * inner;
-                let (next, last) = (start + (component + 1) % 3 * inner, start + (component + 2) % 3 * inner);
-                *z = a[next] * b[last] - a[last] * b[next];
-            }
-        })?;
-        Ok(product.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let (a, b, g) = (rule.x[0], rule.x[1], rule.g);
-        rule.both(|| b.record(self.clone(), &[g]), || g.record(self.clone(), &[a]))
-    }
-}
-
-/// How a product of any ranks becomes one of matrices, or of stacks of them with equal batch axes.
-struct Plan {
-    /// What the operands are reshaped to: a vector is a row on the left and a column on the right, and the rows of a stack
-    /// that meets a single matrix are rows of one matrix.
-    matrices: [Shape; 2],
-    /// What they are then broadcast to.
-    stacks: [Shape; 2],
-    out: Shape,
-}
-
-impl Plan {
-    fn new(left: &Shape, right: &Shape) -> Result<Self, ErrorKind> {
-        if let Some(found) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
-            return Err(ErrorKind::MinRank { what: "an operand", least: 1, found: found.clone() });
-        }
-        let (batch, m, k) = match &left[..] {
-            [batch @ .., m, k] => (Shape::from(batch), Some(*m), *k),
-            _ => (Shape::default(), None, left[0]),
-        };
-        let (right_batch, right_k, n) = match &right[..] {
-            [batch @ .., k, n] => (Shape::from(batch), *k, Some(*n)),
-            _ => (Shape::default(), right[0], None),
-        };
-        if k != right_k {
-            return Err(ErrorKind::InnerSizes { left: left.clone(), right: right.clone() });
-        }
-        let stack = |batch: &[usize], matrix: [usize; 2]| -> Shape { batch.iter().copied().chain(matrix).collect() };
-        let (rows, columns) = (m.unwrap_or(1), n.unwrap_or(1));
-        if right_batch.rank() == 0 {
-            let rows = Shape::from(&left[..left.rank() - 1]).len();
-            let matrices = [Shape::from([rows, k]), Shape::from([k, columns])];
-            let out = left[..left.rank() - 1].iter().copied().chain(n).collect();
-            return Ok(Plan { stacks: matrices.clone(), matrices, out });
-        }
-        let clash = |_| ErrorKind::Batch { left: left.clone(), right: right.clone() };
-        let all = batch.broadcast(&right_batch).map_err(clash)?;
-        Ok(Plan {
-            matrices: [stack(&batch, [rows, k]), stack(&right_batch, [k, columns])],
-            stacks: [stack(&all, [rows, k]), stack(&all, [k, columns])],
-            out: all.iter().copied().chain(m).chain(n).collect(),
-        })
-    }
 }
 
 /// # Products
@@ -451,79 +375,6 @@ impl<'t, T: Float> Var<'t, T> {
         }
         chain(&operands, &cheapest_splits(&sizes), 0, last).called("multi_dot")
     }
-}
-
-/// The product of the operands `first..=last` in the order of `splits`.
-#[track_caller]
-fn chain<'t, T: Float>(operands: &[Var<'t, T>], splits: &[Vec<usize>], first: usize, last: usize) -> Var<'t, T> {
-    if first == last {
-        return operands[first];
-    }
-    let split = splits[first][last];
-    chain(operands, splits, first, split).matmul(chain(operands, splits, split + 1, last))
-}
-
-/// Where the product of the operands `i..=j` is best split, for operands of `sizes[i]` rows and `sizes[i + 1]` columns.
-fn cheapest_splits(sizes: &[usize]) -> Vec<Vec<usize>> {
-    let n = sizes.len() - 1;
-    let (mut cost, mut splits) = (vec![vec![0.0; n]; n], vec![vec![0; n]; n]);
-    for (width, first) in (1..n).flat_map(|width| (0..n - width).map(move |first| (width, first))) {
-        let last = first + width;
-        let at = |split: usize| {
-            let product = [sizes[first], sizes[split + 1], sizes[last + 1]].iter().map(|&n| n as f64).product::<f64>();
-            cost[first][split] + cost[split + 1][last] + product
-        };
-        let best = (first..last).map(|split| (at(split), split)).min_by(|a, b| a.0.total_cmp(&b.0));
-        (cost[first][last], splits[first][last]) = best.unwrap_or((0.0, first));
-    }
-    splits
-}
-
-/// The operands of [`Var::tensordot`] as matrices.
-struct Contraction {
-    orders: [Axes; 2],
-    matrices: [Shape; 2],
-    out: Shape,
-}
-
-impl Contraction {
-    fn new(left: &Shape, right: &Shape, axes: &Axes, other_axes: &Axes) -> Result<Self, ErrorKind> {
-        if axes.len() != other_axes.len() {
-            let found = format!("{} and {}", axes.len(), other_axes.len());
-            return Err(ErrorKind::Argument { name: "axes", must: "as many for both operands", found });
-        }
-        left.axes(axes)?;
-        right.axes(other_axes)?;
-        let positions = |shape: &Shape, axes: &Axes| -> Result<SmallVec<[usize; 4]>, ErrorKind> {
-            axes.iter().map(|&axis| shape.axis(axis)).collect()
-        };
-        let (summed, other_summed) = (positions(left, axes)?, positions(right, other_axes)?);
-        if summed.iter().zip(&other_summed).any(|(&a, &b)| left[a] != right[b]) {
-            return Err(ErrorKind::Argument {
-                name: "axes",
-                must: "pairs of equal size",
-                found: format!("{:?} of {left} and {:?} of {right}", &axes[..], &other_axes[..]),
-            });
-        }
-        let free = |shape: &Shape, summed: &[usize]| -> SmallVec<[usize; 4]> {
-            (0..shape.rank()).filter(|axis| !summed.contains(axis)).collect()
-        };
-        let (rows, columns) = (free(left, &summed), free(right, &other_summed));
-        let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as isize).collect();
-        let sizes = |shape: &Shape, axes: &[usize]| -> Shape { axes.iter().map(|&axis| shape[axis]).collect() };
-        let (m, k, n) = (sizes(left, &rows), sizes(left, &summed), sizes(right, &columns));
-        Ok(Contraction {
-            orders: [order(&rows, &summed), order(&other_summed, &columns)],
-            matrices: [Shape::from([m.len(), k.len()]), Shape::from([k.len(), n.len()])],
-            out: m.iter().chain(&n[..]).copied().collect(),
-        })
-    }
-}
-
-fn cross_axis(left: &Shape, right: &Shape, axis: isize) -> Result<(Shape, usize), ErrorKind> {
-    let shape = left.broadcast(right)?;
-    let axis = shape.axis(axis)?;
-    Ok((shape, axis))
 }
 
 fn vectors(left: &Shape, right: &Shape) -> Result<(), ErrorKind> {

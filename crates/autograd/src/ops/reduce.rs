@@ -1,88 +1,19 @@
 //! Sums, means and products over axes.
 
+mod rules;
+mod tensor;
+
 use smallvec::SmallVec;
 
-use super::{Cotangents, Op, Operands, Shapes, TensorRule, Value, Vjp};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Op, TensorRule};
 use crate::float::Float;
-use crate::kernel;
-use crate::kernel::scan::Direction;
-use crate::ops::scan::CumProd;
 use crate::scalar::Scalar;
-use crate::shape::{Axes, Shape};
-use crate::tensor::{Tensor, View};
+use crate::shape::Axes;
 use crate::var::{Term, Var};
 
-/// The sum over axes, which stay with size one.
-#[derive(Debug, Clone)]
-pub(crate) struct Sum {
-    /// Ascending.
-    pub axes: SmallVec<[usize; 4]>,
-}
+use rules::to_end;
 
-impl TensorRule for Sum {
-    const NAME: &'static str = "sum";
-    const MULTILINEAR: bool = true;
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        Ok(x[0].keep_reduced(&self.axes))
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        Ok(Tensor::build(shape, |out| kernel::reduce::sum(x[0].view(), &self.axes, out))?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g.broadcast_to(rule.x[0].shape()))
-    }
-}
-
-/// The product over axes, which stay with size one.
-#[derive(Debug, Clone)]
-pub(crate) struct Prod {
-    /// Ascending.
-    pub axes: SmallVec<[usize; 4]>,
-}
-
-impl TensorRule for Prod {
-    const NAME: &'static str = "prod";
-
-    fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
-        Ok(x[0].keep_reduced(&self.axes))
-    }
-
-    fn value<T: Float>(&self, x: Operands<'_, T>, shape: Shape) -> Result<Value<T>, ErrorKind> {
-        Ok(Tensor::build(shape, |out| kernel::reduce::product(x[0].view(), &self.axes, out))?.into())
-    }
-
-    fn vjp<'t, T: Float>(&self, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        rule.only(rule.g * others(rule.x[0], &self.axes))
-    }
-}
-
-/// For each element the product of the others over `axes`: of those before it and of those behind it. There is no quotient, so
-/// zeros do no harm to derivatives of any order.
-fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
-    if let &[axis] = axes {
-        return others_along(x, axis);
-    }
-    let shape = x.shape();
-    let order = to_end(shape.rank(), axes);
-    let at_end: Shape = order.iter().map(|&axis| shape[axis]).collect();
-    let back: Axes = (0..order.len()).map(|axis| order.iter().position(|&k| k == axis).unwrap_or(0) as isize).collect();
-    others_along(x.in_rows(axes), 1).reshape(at_end).permute(back)
-}
-
-fn others_along<'t, T: Float>(x: Var<'t, T>, axis: usize) -> Var<'t, T> {
-    let [before, behind] = [Direction::Forward, Direction::Backward]
-        .map(|direction| x.record(CumProd { axis, direction }, &[]).shifted(axis as isize, direction, 1.0));
-    before.masked_mul(behind)
-}
-
-/// The axes in the order that puts `axes` behind the others.
-fn to_end(rank: usize, axes: &[usize]) -> SmallVec<[usize; 4]> {
-    (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect()
-}
+pub(crate) use rules::{Prod, Sum};
 
 /// # Sums, means, products
 impl<'t, T: Float> Var<'t, T> {
@@ -432,89 +363,11 @@ pub(crate) enum Keep {
     Drop,
 }
 
-/// # Sums, means, products
-impl<T: Float> Tensor<T> {
-    /// The sum of all elements.
-    pub fn sum(&self) -> T {
-        self.fold_all(kernel::reduce::sum)
-    }
-
-    /// The sum over `axes`, which are dropped.
-    ///
-    /// Shapes: any → the shape without `axes`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
-    ///
-    /// ```
-    /// use autograd::Tensor;
-    ///
-    /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
-    /// assert_eq!(x.sum_axes(0)?, Tensor::from([4.0, 6.0]));
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn sum_axes(&self, axes: impl Into<Axes>) -> Result<Self> {
-        self.fold_axes(axes.into(), kernel::reduce::sum).map_err(Error::at("sum_axes"))
-    }
-
-    /// The mean of all elements; NaN for none.
-    pub fn mean(&self) -> T {
-        self.sum() * T::from_f64(1.0 / self.len() as f64)
-    }
-
-    /// The mean over `axes`, which are dropped; NaN for no elements.
-    ///
-    /// Shapes: any → the shape without `axes`.
-    ///
-    /// ```
-    /// use autograd::Tensor;
-    ///
-    /// let x = Tensor::from([[1.0, 3.0], [2.0, 6.0]]);
-    /// assert_eq!(x.mean_axes(1)?, Tensor::from([2.0, 4.0]));
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Axis`] or [`ErrorKind::RepeatedAxis`].
-    #[track_caller]
-    pub fn mean_axes(&self, axes: impl Into<Axes>) -> Result<Self> {
-        let sum = self.fold_axes(axes.into(), kernel::reduce::sum).map_err(Error::at("mean_axes"))?;
-        let per_element = T::from_f64(sum.len() as f64 / self.len() as f64);
-        Ok(sum.map(|x| x * per_element))
-    }
-
-    /// The product of all elements; 1 for none.
-    pub fn prod(&self) -> T {
-        self.fold_all(kernel::reduce::product)
-    }
-
-    /// How many elements are not zero.
-    pub fn count_nonzero(&self) -> usize {
-        self.iter().filter(|&x| x != T::ZERO).count()
-    }
-
-    pub(crate) fn fold_all(&self, fold: impl FnOnce(View<'_, T>, &[usize], &mut [T])) -> T {
-        let axes: SmallVec<[usize; 4]> = (0..self.rank()).collect();
-        let mut result = [T::ZERO];
-        fold(self.view(), &axes, &mut result);
-        result[0]
-    }
-
-    pub(crate) fn fold_axes(
-        &self,
-        axes: Axes,
-        fold: impl FnOnce(View<'_, T>, &[usize], &mut [T]),
-    ) -> Result<Self, ErrorKind> {
-        let axes = self.shape().axes(&axes)?;
-        Tensor::build(self.shape().reduced(&axes), |out| fold(self.view(), &axes, out))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tape::Tape;
+    use crate::tensor::Tensor;
     use crate::testing::{assert_fails, assert_gradient, sample};
 
     fn scalar<'t>(y: Scalar<'t, f64>, x: Var<'t, f64>) -> Var<'t, f64> {
