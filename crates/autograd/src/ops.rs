@@ -187,6 +187,9 @@ pub(crate) trait TensorRule {
     /// after the other replaced by its tangent.
     const MULTILINEAR: bool = false;
 
+    /// Whether the value shows elements of the operand (of [`Reshape`]: where strides allow it).
+    const IS_VIEW: bool = false;
+
     /// The shape of the value, or the rule that the operands break. All checks of shapes and settings are here.
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind>;
 
@@ -257,6 +260,14 @@ macro_rules! ops {
             pub fn is_multilinear(&self) -> bool {
                 match self {
                     $(Op::$name(_) => <$name as TensorRule>::MULTILINEAR,)*
+                    _ => false,
+                }
+            }
+
+            /// Whether the value shows elements of the operand: see [`TensorRule::IS_VIEW`].
+            pub fn is_view(&self) -> bool {
+                match self {
+                    $(Op::$name(_) => <$name as TensorRule>::IS_VIEW,)*
                     _ => false,
                 }
             }
@@ -369,14 +380,4 @@ ops! {
     recurrent::GruAdjoint
     recurrent::Rnn
     recurrent::RnnAdjoint
-}
-
-impl Op {
-    /// Whether the value shows elements of the operand (of [`Reshape`]: where strides allow it).
-    pub fn is_view(&self) -> bool {
-        matches!(
-            self,
-            Op::Reshape(_) | Op::Permute(_) | Op::BroadcastTo(_) | Op::Slice(_) | Op::Flip(_) | Op::Diagonal(_)
-        )
-    }
 }

@@ -4,24 +4,24 @@
 //! of its piece without waiting for another. What does not wait for the step before, which is the projection of the input and
 //! the gradients of the weights, is one product for several steps, whose gates stay in the cache meanwhile.
 
-use std::ops::Range;
+mod adjoint;
+mod rows;
 
-use faer::reborrow::{Reborrow, ReborrowMut};
-use faer::{ContiguousFwd, MatMut};
+use std::ops::Range;
 
 use crate::float::Float;
 use crate::kernel::matmul::tiles::Strips;
 use crate::kernel::matmul::{Matrix, Start, cost, multiply};
 use crate::kernel::scan::Direction;
 use crate::kernel::simd::{Kernel, dispatch};
-use crate::kernel::vectorized::vectorized;
-use crate::kernel::{Write, parallel, reduce};
+use crate::kernel::{Write, parallel};
 use crate::real::Algebra;
 use crate::real::lanes::{LANES, Lanes};
-use crate::shape::{Shape, len_of};
-use crate::tensor::View;
+use crate::shape::len_of;
 use crate::tensor::buffer::Buffer;
-use crate::tensor::layout::Layout;
+use rows::{Rows, over_samples, parts, put_parts};
+
+pub(crate) use adjoint::{Incoming, adjoint};
 
 /// Multiply-adds of a step that a thread takes at least.
 const MIN_WORK_PER_THREAD: usize = 1 << 18;
@@ -290,248 +290,4 @@ fn advance_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, con
     for (state, after) in after.iter().enumerate() {
         after.store(&mut out.of(steps + state, row, width)[range.clone()]);
     }
-}
-
-/// What the gradients of a sequence come from: its input and weights, what the run kept, and the gradient of all that it
-/// wrote to `out`.
-pub(crate) struct Incoming<'a, T> {
-    pub x: &'a [T],
-    pub weights: Weights<'a, T>,
-    pub kept: &'a [T],
-    pub g: &'a [T],
-}
-
-/// The adjoint of [`forward`]. The gradients of the input, if it is wanted, of the initial states, of the weights and of
-/// the biases that there are, are written one behind the other.
-pub(crate) fn adjoint<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
-    cell: C,
-    sequence: Sequence<'_>,
-    incoming: &Incoming<'_, T>,
-    wants_input: bool,
-    out: &mut [T],
-) {
-    if sequence.is_empty() {
-        return out.fill(T::ZERO);
-    }
-    let Sequence { steps, batch, inputs, width, .. } = sequence;
-    let &Incoming { x, ref weights, kept, g } = incoming;
-    let gates = G * width;
-    let (dx, rest) = out.split_at_mut(if wants_input { steps * batch * inputs } else { 0 });
-    let (dstates, dweights) = rest.split_at_mut(S * batch * width);
-    dstates.copy_from_slice(&g[sequence.len(1)..]);
-    let input = wants_input.then(|| Weight::new(Matrix::row_major(weights.input, gates, inputs), steps * batch));
-    let hidden = Weight::new(Matrix::row_major(weights.hidden, gates, width), batch);
-    let (kept, before) = kept.split_at(sequence.len(K));
-    let whole = [Rows::new(dx, steps), Rows::new(dstates, S)];
-    let run = |samples: Range<usize>, [mut dx, mut dstates]: [Rows<'_, T>; 2], sums: &mut [T]| {
-        let (stretch, len) = (sequence.stretch(&samples), samples.len() * gates);
-        let (dinput, rest) = sums.split_at_mut(gates * inputs);
-        let (dhidden, dbias) = rest.split_at_mut(gates * width);
-        let mut space = Buffer::scratch(
-            (stretch * len) * if C::SEPARATE { 2 } else { 1 } + stretch * samples.len() * inputs.max(width),
-        );
-        let (by_x, space) = space.get_mut().unwrap_or_default().split_at_mut(stretch * len);
-        let (by_hidden, space) = space.split_at_mut(if C::SEPARATE { stretch * len } else { 0 });
-        let mut write = Write::Replace;
-        for first in (0..steps).step_by(stretch).rev() {
-            let turns = first..steps.min(first + stretch);
-            for turn in turns.clone().rev() {
-                let (time, samples, here) =
-                    (sequence.time(turn), samples.clone(), (turn - first) * len..(turn - first + 1) * len);
-                let by_x = &mut by_x[here.clone()];
-                let by_hidden = if C::SEPARATE { &mut by_hidden[here] } else { &mut [] };
-                let operands = (kept, before, g);
-                dispatch(Retreat { cell, sequence, time, samples, operands, by_x, by_hidden, dstates: &mut dstates });
-                hidden.multiply(if C::SEPARATE { by_hidden } else { by_x }, dstates.at(0), &Start::Old);
-            }
-            let times = || turns.clone().map(|turn| sequence.time(turn));
-            let rows = turns.len() * samples.len();
-            let by_x = Matrix::row_major(by_x, rows, gates);
-            let by_hidden = if C::SEPARATE { Matrix::row_major(by_hidden, rows, gates) } else { by_x };
-            for (by, values, numbers, sum) in
-                [(by_x, x, inputs, &mut *dinput), (by_hidden, before, width, &mut *dhidden)]
-            {
-                let values = gather(values, numbers, times(), (&sequence, &samples), space);
-                Strips::new(Matrix::row_major(values, rows, numbers)).multiply(by.transpose(), sum, &write.into());
-            }
-            for (by, sum) in [by_x, by_hidden].into_iter().zip(dbias.chunks_exact_mut(gates)) {
-                sum_rows(by, sum, write);
-            }
-            if let Some(input) = &input {
-                let all = &mut space[..rows * inputs];
-                input.multiply(&by_x.data[..rows * gates], all, &Start::Nothing);
-                for (time, from) in times().zip(all.chunks_exact(samples.len() * inputs.max(1))) {
-                    dx.at(time).copy_from_slice(from);
-                }
-            }
-            write = Write::Add;
-        }
-    };
-    let (share, len) = (sequence.share(G), dweights.len());
-    let mut sums = Buffer::scratch(batch.div_ceil(share) * len);
-    let sums = sums.get_mut().unwrap_or_default();
-    over_samples((0..batch, whole), share, sequence.is_worth_threads(G), (&mut *sums, len), &run);
-    dweights.copy_from_slice(&sums[..len]);
-}
-
-/// Writes the sum of all rows of `x`.
-fn sum_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], write: Write) {
-    let mut sums = Buffer::scratch(out.len());
-    let sums = sums.get_mut().unwrap_or_default();
-    let layout = Layout::contiguous(Shape::from([x.rows.0, x.columns.0]));
-    reduce::sum(View { data: x.data, layout: &layout }, &[0], sums);
-    out.iter_mut().zip(sums).for_each(|(out, sum)| write.put(out, *sum));
-}
-
-/// The adjoint of a step of some samples, but for the product with the weight.
-struct Retreat<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
-    cell: C,
-    sequence: Sequence<'a>,
-    time: usize,
-    samples: Range<usize>,
-    /// What was kept, the states before every step, and the incoming gradient.
-    operands: (&'a [T], &'a [T], &'a [T]),
-    by_x: &'a mut [T],
-    by_hidden: &'a mut [T],
-    dstates: &'a mut Rows<'r, T>,
-}
-
-impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize> Kernel
-    for Retreat<'_, '_, C, T, G, K, S>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Retreat { cell, sequence, time, samples, operands: (kept, before, g), by_x, by_hidden, dstates } = self;
-        let width = sequence.width;
-        for (row, sample) in samples.enumerate() {
-            let gates = row * G * width..(row + 1) * G * width;
-            let by_hidden = if C::SEPARATE { &mut by_hidden[gates.clone()] } else { &mut [] };
-            let by = (&mut by_x[gates], by_hidden);
-            if !sequence.has(time, sample) {
-                by.0.fill(T::ZERO);
-                by.1.fill(T::ZERO);
-                continue;
-            }
-            let place = |numbers| sequence.place(numbers, time, &(sample..sample + 1));
-            let operands = (&kept[place(K * width)], &before[place(width).start..], &g[place(width)]);
-            let (by_x, by_hidden) = by;
-            let (whole, place) = (width - width % LANES, |range| Place { time, row, width, range });
-            for start in (0..whole).step_by(LANES) {
-                let place = place(start..start + LANES);
-                retreat_block(cell, sequence.len(1), place, operands, (by_x, by_hidden), dstates);
-            }
-            if whole < width {
-                retreat_block(cell, sequence.len(1), place(whole..width), operands, (by_x, by_hidden), dstates);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
-    cell: C,
-    apart: usize,
-    place: Place,
-    (kept, before, g): (&[T], &[T], &[T]),
-    (by_x, by_hidden): (&mut [T], &mut [T]),
-    dstates: &mut Rows<'_, T>,
-) {
-    let Place { row, width, range, .. } = place;
-    let mut after = [Lanes::load(&g[range.clone()]); S];
-    after[0] = after[0] + Lanes::load(&dstates.get(0, row, width)[range.clone()]);
-    for (state, lanes) in after.iter_mut().enumerate().skip(1) {
-        *lanes = Lanes::load(&dstates.get(state, row, width)[range.clone()]);
-    }
-    let found = cell.adjoint(parts(kept, width, &range), parts(before, apart, &range), after);
-    put_parts(found.x, by_x, width, &range);
-    if C::SEPARATE {
-        put_parts(found.hidden, by_hidden, width, &range);
-    }
-    for (state, gradient) in found.before.iter().enumerate() {
-        gradient.store(&mut dstates.of(state, row, width)[range.clone()]);
-    }
-}
-
-/// The same range of each of N rows that begin `apart`.
-#[inline(always)]
-fn parts<T: Float, const N: usize>(x: &[T], apart: usize, range: &Range<usize>) -> [Lanes<T>; N] {
-    let mut parts = [Lanes::of(0.0); N];
-    for (k, part) in parts.iter_mut().enumerate() {
-        *part = Lanes::load(&x[k * apart..][range.clone()]);
-    }
-    parts
-}
-
-/// The same for writing.
-#[inline(always)]
-fn put_parts<T: Float, const N: usize>(parts: [Lanes<T>; N], x: &mut [T], apart: usize, range: &Range<usize>) {
-    for (k, part) in parts.iter().enumerate() {
-        part.store(&mut x[k * apart..][range.clone()]);
-    }
-}
-
-/// A matrix whose rows, one for each time or state, hold the numbers of some samples one behind the other.
-struct Rows<'a, T>(MatMut<'a, T, usize, usize, isize, ContiguousFwd>);
-
-impl<'a, T> Rows<'a, T> {
-    fn new(x: &'a mut [T], count: usize) -> Self {
-        let columns = x.len() / count;
-        let matrix = MatMut::from_row_major_slice_mut(x, count, columns);
-        Rows(matrix.try_as_row_major_mut().expect("columns are neighbours"))
-    }
-
-    #[inline(always)]
-    fn at(&mut self, row: usize) -> &mut [T] {
-        self.0.rb_mut().row_mut(row).as_slice_mut()
-    }
-
-    /// The numbers of one sample, which has `width` of them.
-    #[inline(always)]
-    fn get(&self, row: usize, sample: usize, width: usize) -> &[T] {
-        &self.0.rb().row(row).as_slice()[sample * width..][..width]
-    }
-
-    /// The same, for writing.
-    #[inline(always)]
-    fn of(&mut self, row: usize, sample: usize, width: usize) -> &mut [T] {
-        &mut self.at(row)[sample * width..][..width]
-    }
-
-    /// Keeps the columns of the first `count` of all `samples`, and gives the others.
-    fn split_off(&mut self, count: usize, samples: usize) -> Self {
-        let whole = std::mem::replace(self, Rows::new(&mut [], 1)).0;
-        let columns = whole.ncols() / samples * count;
-        let (left, right) = whole.split_at_col_mut(columns);
-        *self = Rows(left);
-        Rows(right)
-    }
-}
-
-/// Calls `f` for at most `share` samples at a time, with their columns of all matrices, and adds up what it writes to sums
-/// that are `len` long, of which there are as many as pieces: the first ones get the total.
-fn over_samples<T: Float, const N: usize>(
-    (samples, mut rows): (Range<usize>, [Rows<'_, T>; N]),
-    share: usize,
-    on_threads: bool,
-    (sums, len): (&mut [T], usize),
-    f: &(impl Fn(Range<usize>, [Rows<'_, T>; N], &mut [T]) + Sync),
-) {
-    let pieces = samples.len().div_ceil(share);
-    if pieces < 2 {
-        return f(samples, rows, sums);
-    }
-    let middle = samples.start + pieces / 2 * share;
-    let others = rows.each_mut().map(|rows| rows.split_off(middle - samples.start, samples.len()));
-    let (sums, other_sums) = sums.split_at_mut(pieces / 2 * len);
-    let left = || over_samples((samples.start..middle, rows), share, on_threads, (&mut *sums, len), f);
-    let right = || over_samples((middle..samples.end, others), share, on_threads, (&mut *other_sums, len), f);
-    if on_threads {
-        rayon::join(left, right);
-    } else {
-        left();
-        right();
-    }
-    vectorized!(sums[..len].iter_mut().zip(&other_sums[..len]).for_each(|(sum, &other)| *sum += other));
 }

@@ -1,22 +1,22 @@
 //! The laws of the ops that are not elementwise, run over the cases of every one.
 
-use std::collections::HashSet;
+mod arguments;
+mod shapes;
+
 use std::fmt::Debug;
 
-use super::cases::{Case, cases, formulas, refused};
+use super::cases::{Case, cases};
 use super::samples::layouts;
 use super::{Precision, assert_near, difference, draw, inners, same, shifted};
 use crate::engine::engine;
-use crate::error::ErrorKind;
 use crate::float::Float;
 use crate::forward::Tangents;
 use crate::kernel::samples::{Draws, indices};
-use crate::operation::{Function, Part, variables, weighted_sum};
-use crate::ops::{KeptShape, Op, Operands, Saved, Shapes, Value};
+use crate::operation::{Function, variables, weighted_sum};
+use crate::ops::Op;
 use crate::shape::Shape;
-use crate::tape::{Input, Tape};
+use crate::tape::Tape;
 use crate::tensor::Tensor;
-use crate::tensor::integers::Integers;
 use crate::var::Var;
 
 pub(super) type Tensors<T> = Vec<Tensor<T>>;
@@ -105,87 +105,6 @@ fn every_op_of_the_table_has_cases() {
     for name in ["element", "from_scalars", "product", "twice", "both"] {
         assert!(!of(name).is_empty(), "{name} has no case");
     }
-}
-
-/// The op of a case, if it has a rule, with all tensors that it takes.
-fn operands<T: Float>(case: &Case<T>, x: &[Tensor<T>]) -> Option<(Op, Tensors<T>)> {
-    let mut moving = x.iter().cloned();
-    let part = |part: &Part<T>| match part {
-        Part::Moving => moving.next().unwrap(),
-        Part::Fixed(tensor) => tensor.clone(),
-        Part::Number(number) => Tensor::scalar(*number),
-    };
-    let tensors = case.operation.operands.iter().map(part).collect();
-    case.op().map(|op| (op.clone(), tensors))
-}
-
-#[test]
-fn shapes_alone_give_the_shapes_of_what_is_computed() {
-    for_each::<f64>(|case, _| {
-        for kind in 0..4 {
-            let x: Tensors<f64> = case.x.iter().map(|x| layouts(x, kind)).collect();
-            let Some((op, tensors)) = operands(case, &x) else { return };
-            let integers: Vec<Integers> = case.operation.integers.iter().cloned().map(Integers::new).collect();
-            let shapes: Vec<&Shape> = tensors.iter().map(Tensor::shape).collect();
-            let of_integers: Vec<&Shape> = integers.iter().map(Integers::shape).collect();
-            let shapes = Shapes { tensors: &shapes, integers: &of_integers };
-            let shape = op.shape(shapes).unwrap().unwrap();
-            let Value { tensor, saved } = op.of(Operands { tensors: &tensors, integers: &integers }).unwrap().unwrap();
-            assert_eq!(&shape, tensor.shape(), "{case:?} {kind}");
-            match (op.kept_shape(shapes, &shape), saved) {
-                (KeptShape::Nothing, Saved::Nothing) => {}
-                (KeptShape::Tensor(shape), Saved::Tensor(kept)) => assert_eq!(&shape, kept.shape(), "{case:?} {kind}"),
-                (KeptShape::Integers(shape), Saved::Integers(kept)) => {
-                    assert_eq!(&shape, kept.shape(), "{case:?} {kind}");
-                }
-                _ => panic!("{case:?} keeps something else than its rule says"),
-            }
-        }
-    });
-}
-
-/// The first and the second derivatives too.
-#[test]
-fn a_tape_of_shapes_records_every_formula_and_no_element() {
-    for (seed, formula) in formulas::<f64>().iter().enumerate() {
-        let shapes = |tape: &Tape<f64>| -> Vec<Shape> {
-            let x: Vec<_> = formula.point(&mut Draws(seed as u64)).into_iter().map(|x| tape.var(x)).collect();
-            let y = formula.of(&x);
-            let gradients: Vec<_> = x.iter().map(|&x| y.grad(x, tape.filled(y.shape(), 1.0))).collect();
-            let second = x.iter().zip(&gradients).map(|(&x, &z)| z.grad(x, tape.filled(z.shape(), 1.0)));
-            let second: Vec<_> = second.collect();
-            [y].into_iter().chain(gradients).chain(second).map(Var::shape).collect()
-        };
-        let (tape, hollow) = (Tape::new(), Tape::of_shapes());
-        assert_eq!(shapes(&hollow), shapes(&tape), "formula {seed}");
-        let nodes = hollow.nodes();
-        for node in nodes.iter().filter(|node| !matches!(node.op, Op::Leaf | Op::Constant)) {
-            let is_computed = matches!(node.op, Op::FromScalars { .. } | Op::Custom { .. } | Op::Output { .. });
-            // Where a variable begins anew its value is another handle to the same elements.
-            let is_copy =
-                |input: &Input<f64>| matches!(*input, Input::Node(x) if nodes[x as usize].value == node.value);
-            let is_known = is_computed || matches!(node.op, Op::Reshape(_)) && node.inputs.iter().all(is_copy);
-            assert!(is_known || node.value.iter().all(f64::is_nan), "formula {seed}: {}", node.op.name());
-        }
-    }
-}
-
-#[test]
-fn a_tape_of_shapes_has_nothing_to_read() {
-    let tape = Tape::<f64>::of_shapes();
-    let x = tape.placeholder([1 << 30, 1 << 20]);
-    let texts = [
-        x.sin().value().unwrap_err().to_string(),
-        x.argmax(0).value().unwrap_err().to_string(),
-        x.sum().value().unwrap_err().to_string(),
-        tape.var([1.0]).sum().backward().unwrap_err().to_string(),
-        tape.check().to_string(),
-    ];
-    for text in &texts[..4] {
-        assert!(text.contains("the tape holds shapes and no elements, at "), "{text}");
-    }
-    let nowhere = tape.placeholder([usize::MAX, 2]);
-    assert!(nowhere.is_failed() && x.broadcast_to([1 << 30, 1 << 30, 1 << 20]).is_failed());
 }
 
 /// Up to the order in which elements are added or multiplied, which follows memory.
@@ -334,68 +253,6 @@ fn multilinear_rules_read_the_other_operands_alone() {
             assert_equal(&found[k..=k], &expected[k..=k], 0.0, (case, k));
         }
     });
-}
-
-/// Ops that only other operations and their derivatives record, and whose arguments are therefore right.
-const NOT_FOR_USERS: &[&str] = &[
-    "embed",
-    "recurrence",
-    "softmax_adjoint",
-    "log_softmax_adjoint",
-    "softmax_cross_entropy_adjoint",
-    "nll_adjoint",
-    "scatter_adjoint",
-    "except",
-    "conv2d_weight",
-    "pick",
-    "avg_pool2d_adjoint",
-    "layer_norm",
-    "layer_norm_adjoint",
-    "batch_norm_adjoint",
-    "batch_norm_sums",
-    "scaled_dot_product_attention_adjoint",
-    "drop_weights",
-    "within_lengths",
-    "lstm_adjoint",
-    "gru_adjoint",
-    "rnn_adjoint",
-];
-
-/// An op with several methods, such as `sum` with `sum_axes`, fails by the name of the one that was called.
-#[test]
-fn wrong_arguments_fail_by_the_name_of_the_method() {
-    let refused = refused::<f64>();
-    // What draws has no operand that a derivative is taken of.
-    for name in Op::NAMES.iter().filter(|&&name| name != "draw") {
-        assert_ne!(refused.iter().any(|(op, _)| op == name), NOT_FOR_USERS.contains(name), "{name}");
-    }
-    for (name, formula) in &refused {
-        let tape = Tape::new();
-        let error = formula.record(&tape, &mut Draws(0)).1.value().unwrap_err();
-        assert!(error.op.starts_with(name), "{name}: {error}");
-    }
-}
-
-/// Only whether integers are indices depends on elements.
-#[test]
-fn wrong_arguments_fail_by_shapes_alone() {
-    let mut by_shape = HashSet::new();
-    for (name, formula) in &refused::<f64>() {
-        let (tape, hollow) = (Tape::new(), Tape::of_shapes());
-        for tape in [&tape, &hollow] {
-            formula.record(tape, &mut Draws(0));
-        }
-        let error = tape.failure().unwrap();
-        if matches!(error.kind, ErrorKind::Index { .. }) {
-            assert_eq!(hollow.failure(), None, "{name}");
-        } else {
-            assert_eq!(hollow.failure(), Some(error), "{name}");
-            by_shape.insert(*name);
-        }
-    }
-    for name in Op::NAMES.iter().filter(|&&name| name != "draw") {
-        assert_ne!(by_shape.contains(name), NOT_FOR_USERS.contains(name), "{name}");
-    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub(crate) struct Diagonal {
 impl TensorRule for Diagonal {
     const NAME: &'static str = "diagonal";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(self.line.shape(x[0]))

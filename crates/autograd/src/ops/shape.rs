@@ -19,6 +19,7 @@ pub(crate) struct Reshape {
 impl TensorRule for Reshape {
     const NAME: &'static str = "reshape";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         match x[0].len() == self.to.len() {
@@ -45,6 +46,7 @@ pub(crate) struct Permute {
 impl TensorRule for Permute {
     const NAME: &'static str = "permute";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         if self.axes.len() != x[0].rank() {
@@ -75,6 +77,7 @@ pub(crate) struct BroadcastTo {
 impl TensorRule for BroadcastTo {
     const NAME: &'static str = "broadcast_to";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         x[0].must_broadcast_to(&self.to)?;

@@ -26,6 +26,7 @@ pub(crate) struct Slice {
 impl TensorRule for Slice {
     const NAME: &'static str = "slice";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         let &Slice { axis, start, end, step } = self;
@@ -105,6 +106,7 @@ pub(crate) struct Flip {
 impl TensorRule for Flip {
     const NAME: &'static str = "flip";
     const MULTILINEAR: bool = true;
+    const IS_VIEW: bool = true;
 
     fn shape(&self, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
         Ok(x[0].clone())

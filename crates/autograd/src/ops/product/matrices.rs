@@ -1,8 +1,9 @@
 //! Products of any ranks as products of matrices.
 
+use smallvec::SmallVec;
+
 use crate::error::{ErrorKind, Result};
 use crate::shape::{Axes, Shape};
-use smallvec::SmallVec;
 
 /// How a product of any ranks becomes one of matrices, or of stacks of them with equal batch axes.
 pub(super) struct Plan {

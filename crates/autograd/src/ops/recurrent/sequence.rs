@@ -1,5 +1,9 @@
 //! The operations: a network over a whole sequence, its adjoint, and what lies within lengths.
 
+use std::array::from_fn;
+
+use smallvec::SmallVec;
+
 use super::cell::{self, RnnActivation};
 use crate::error::ErrorKind;
 use crate::float::Float;
@@ -15,8 +19,6 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tensor::integers::Integers;
 use crate::var::{Term, Var};
-use smallvec::SmallVec;
-use std::array::from_fn;
 
 /// The steps of a recurrent network with G gates, K numbers kept of each step, and S states.
 ///

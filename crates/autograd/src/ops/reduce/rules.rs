@@ -1,5 +1,7 @@
 //! The operations: sums and products.
 
+use smallvec::SmallVec;
+
 use crate::error::{ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
@@ -9,7 +11,6 @@ use crate::ops::{Cotangents, Operands, Shapes, TensorRule, Value, Vjp};
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 use crate::var::Var;
-use smallvec::SmallVec;
 
 /// The sum over axes, which stay with size one.
 #[derive(Debug, Clone)]

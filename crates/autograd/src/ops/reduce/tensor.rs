@@ -1,11 +1,12 @@
 //! Reductions of plain tensors.
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::kernel;
 use crate::shape::Axes;
 use crate::tensor::{Tensor, View};
-use smallvec::SmallVec;
 
 /// # Sums, means, products
 impl<T: Float> Tensor<T> {
