@@ -1,8 +1,10 @@
 //! `Var`: the handle of a tensor on a tape, and `Term`: what may stand beside one in a formula. Operators live here; what
 //! an operation computes is in `ops/`.
 
+mod operators;
+mod term;
+
 use std::fmt;
-use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 use std::panic::Location;
 
 use smallvec::SmallVec;
@@ -12,13 +14,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::Float;
 use crate::indices::Indices;
 use crate::ops::Op;
-use crate::ops::elementwise::{BinaryRule, Elementwise, UnaryRule};
+use crate::ops::elementwise::Elementwise;
 use crate::param::Param;
-use crate::real::Algebra;
-use crate::scalar::Scalar;
 use crate::shape::{Axes, Shape};
 use crate::tape::{Input, Inputs, LIMIT, Tape};
 use crate::tensor::Tensor;
+
+pub use term::Term;
 
 /// A tensor on a tape, of any rank.
 ///
@@ -448,211 +450,6 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn clamp(self, low: impl Into<Term<'t, T>>, high: impl Into<Term<'t, T>>) -> Self {
         self.clamp_min(low).clamp_max(high).called("clamp")
-    }
-}
-
-/// An operand of an elementwise operation: a tensor on a tape, or a plain number, which fits every shape.
-#[derive(Clone, Copy, Debug)]
-pub enum Term<'t, T: Float = f32> {
-    /// A tensor on a tape.
-    Var(Var<'t, T>),
-    /// A plain number.
-    Number(T),
-}
-
-impl<'t, T: Float> Term<'t, T> {
-    /// The handle on `tape`; a number becomes a constant there.
-    #[track_caller]
-    pub(crate) fn on(self, tape: &'t Tape<T>) -> Var<'t, T> {
-        match self {
-            Term::Var(var) => var,
-            Term::Number(number) => tape.constant(Tensor::scalar(number)),
-        }
-    }
-
-    /// Records an elementwise op; numbers alone give a number.
-    #[track_caller]
-    fn elementwise<const N: usize>(op: Elementwise, operands: [Self; N]) -> Self {
-        let Some(first) = operands.iter().find_map(Term::var) else {
-            let numbers: SmallVec<[T; 3]> = operands.iter().filter_map(Term::number).collect();
-            return Term::Number(op.at(&numbers));
-        };
-        for var in operands.iter().filter_map(Term::var) {
-            if var.is_failed() {
-                return Term::Var(operands.iter().filter_map(Term::var).fold(first, Var::and));
-            }
-            if !std::ptr::eq(var.tape, first.tape) {
-                return Term::Var(first.fail(op.facts().name, ErrorKind::TwoTapes));
-            }
-        }
-        let inputs = operands.map(|operand| match operand {
-            Term::Number(number) => Input::Number(number),
-            Term::Var(var) => Input::Node(var.slot),
-        });
-        Term::Var(first.record_op(Op::Elementwise(op), &inputs))
-    }
-
-    fn var(&self) -> Option<Var<'t, T>> {
-        match *self {
-            Term::Var(var) => Some(var),
-            Term::Number(_) => None,
-        }
-    }
-
-    fn number(&self) -> Option<T> {
-        match *self {
-            Term::Var(_) => None,
-            Term::Number(number) => Some(number),
-        }
-    }
-}
-
-impl<T: Float> Algebra for Term<'_, T> {
-    fn of(number: f64) -> Self {
-        Term::Number(T::from_f64(number))
-    }
-    #[track_caller]
-    fn unary<Op: UnaryRule>(self) -> Self {
-        Self::elementwise(Op::CODE, [self])
-    }
-    #[track_caller]
-    fn binary<Op: BinaryRule>(self, other: Self) -> Self {
-        Self::elementwise(Op::CODE, [self, other])
-    }
-    #[track_caller]
-    fn select(self, x: Self, y: Self) -> Self {
-        Self::elementwise(Elementwise::select, [self, x, y])
-    }
-}
-
-impl<'t, T: Float> From<Var<'t, T>> for Term<'t, T> {
-    fn from(var: Var<'t, T>) -> Self {
-        Term::Var(var)
-    }
-}
-
-impl<'t, T: Float> From<&Var<'t, T>> for Term<'t, T> {
-    fn from(var: &Var<'t, T>) -> Self {
-        Term::Var(*var)
-    }
-}
-
-impl<T: Float> From<T> for Term<'_, T> {
-    fn from(number: T) -> Self {
-        Term::Number(number)
-    }
-}
-
-impl<'t, T: Float> From<Scalar<'t, T>> for Term<'t, T> {
-    #[track_caller]
-    fn from(scalar: Scalar<'t, T>) -> Self {
-        match scalar.tape {
-            Some(tape) if scalar.index < LIMIT => Term::Var(tape.from_scalars(&[scalar]).reshape(())),
-            Some(tape) if scalar.is_failed() => Term::Var(Var::new(tape, scalar.index)),
-            _ => Term::Number(scalar.number),
-        }
-    }
-}
-
-macro_rules! operator {
-    ($($trait:ident $method:ident $assign:ident $assign_method:ident)*) => {$(
-        impl<'t, T: Float, X: Into<Term<'t, T>>> $trait<X> for Var<'t, T> {
-            type Output = Self;
-            #[track_caller]
-            fn $method(self, rhs: X) -> Self {
-                self.elementwise2(Elementwise::$method, rhs.into())
-            }
-        }
-
-        impl<'t, T: Float, X: Into<Term<'t, T>>> $trait<X> for &Var<'t, T> {
-            type Output = Var<'t, T>;
-            #[track_caller]
-            fn $method(self, rhs: X) -> Var<'t, T> {
-                self.elementwise2(Elementwise::$method, rhs.into())
-            }
-        }
-
-        impl<'t, T: Float> $trait<Var<'t, T>> for Scalar<'t, T> {
-            type Output = Var<'t, T>;
-            #[track_caller]
-            fn $method(self, rhs: Var<'t, T>) -> Var<'t, T> {
-                Term::elementwise(Elementwise::$method, [Term::from(self), Term::Var(rhs)]).on(rhs.tape)
-            }
-        }
-
-        impl<'t, T: Float> $trait<&Var<'t, T>> for Scalar<'t, T> {
-            type Output = Var<'t, T>;
-            #[track_caller]
-            fn $method(self, rhs: &Var<'t, T>) -> Var<'t, T> {
-                $trait::$method(self, *rhs)
-            }
-        }
-
-        impl<'t, T: Float, X: Into<Term<'t, T>>> $assign<X> for Var<'t, T> {
-            #[track_caller]
-            fn $assign_method(&mut self, rhs: X) {
-                *self = self.elementwise2(Elementwise::$method, rhs.into());
-            }
-        }
-
-        impl<T: Float> $trait for Term<'_, T> {
-            type Output = Self;
-            #[track_caller]
-            fn $method(self, rhs: Self) -> Self {
-                Self::elementwise(Elementwise::$method, [self, rhs])
-            }
-        }
-
-        operator!(@number $trait $method f32);
-        operator!(@number $trait $method f64);
-    )*};
-    (@number $trait:ident $method:ident $float:ident) => {
-        impl<'t> $trait<Var<'t, $float>> for $float {
-            type Output = Var<'t, $float>;
-            #[track_caller]
-            fn $method(self, rhs: Var<'t, $float>) -> Var<'t, $float> {
-                Term::elementwise(Elementwise::$method, [Term::Number(self), Term::Var(rhs)]).on(rhs.tape)
-            }
-        }
-
-        impl<'t> $trait<&Var<'t, $float>> for $float {
-            type Output = Var<'t, $float>;
-            #[track_caller]
-            fn $method(self, rhs: &Var<'t, $float>) -> Var<'t, $float> {
-                $trait::$method(self, *rhs)
-            }
-        }
-    };
-}
-
-operator! {
-    Add add AddAssign add_assign
-    Sub sub SubAssign sub_assign
-    Mul mul MulAssign mul_assign
-    Div div DivAssign div_assign
-}
-
-impl<T: Float> Neg for Var<'_, T> {
-    type Output = Self;
-    #[track_caller]
-    fn neg(self) -> Self {
-        self.elementwise1(Elementwise::neg)
-    }
-}
-
-impl<'t, T: Float> Neg for &Var<'t, T> {
-    type Output = Var<'t, T>;
-    #[track_caller]
-    fn neg(self) -> Var<'t, T> {
-        self.elementwise1(Elementwise::neg)
-    }
-}
-
-impl<T: Float> Neg for Term<'_, T> {
-    type Output = Self;
-    #[track_caller]
-    fn neg(self) -> Self {
-        Self::elementwise(Elementwise::neg, [self])
     }
 }
 
