@@ -1,6 +1,6 @@
 //! The op table: every tensor op by name, and what an op is.
 //!
-//! Elementwise ops are [`Elementwise`] blocks. Every other op is a struct in a file of this folder that implements
+//! Elementwise ops are [`Elementwise`] blocks. Every other op is a struct in a file below this folder that implements
 //! [`TensorRule`]: the shape of its value from those of its operands, the value on plain tensors and the derivative on
 //! handles. A rule sees mathematics only: whether the derivative is recorded, which operands need one, and accumulation are
 //! the sweeps' business.

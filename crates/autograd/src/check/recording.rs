@@ -18,11 +18,11 @@ use crate::tape::{Input, Step, Tape};
 use crate::tensor::Tensor;
 
 /// Scalar operations of one line that are checked together.
-const BATCH: usize = 128;
+const SCALARS_AT_ONCE: usize = 128;
 /// Elements of an elementwise operation that are checked at most, evenly spread.
-const POINTS: usize = 16 * 1024;
+const MAX_ELEMENTS: usize = 16 * 1024;
 /// Elements checked together.
-const CHUNK: usize = 1024;
+const ELEMENTS_AT_ONCE: usize = 1024;
 
 pub(super) fn check<T: Float>(tape: &Tape<T>, check: &Check) -> Report {
     let mut checker = Checker { tape, check, report: Report::default(), batches: HashMap::new(), element_of: None };
@@ -81,7 +81,7 @@ impl<T: Float> Checker<'_, T> {
         let batch = self.batches.entry(line).or_insert_with(|| Batch { first: position, ..Batch::default() });
         batch.operands[0].push(x[0]);
         batch.operands[1].push(x[1]);
-        if batch.operands[0].len() == BATCH {
+        if batch.operands[0].len() == SCALARS_AT_ONCE {
             let batch = std::mem::replace(batch, Batch { first: position + 1, ..Batch::default() });
             self.scalars(line, batch);
         }
@@ -186,7 +186,7 @@ impl<T: Float> Checker<'_, T> {
     fn elementwise(&mut self, position: usize, slot: u32, op: Elementwise) {
         let inputs = self.tape.with_node(slot, |node| node.inputs.clone());
         let shape = self.tape.shape_at(position);
-        let stride = shape.len().div_ceil(POINTS).max(1);
+        let stride = shape.len().div_ceil(MAX_ELEMENTS).max(1);
         let sampled = |input: &Input<T>| match *input {
             Input::Number(number) => (vec![number.to_f64()], false),
             Input::Node(slot) => self.tape.with_node(slot, |node| (samples(&node.value, &shape, stride), node.tracked)),
@@ -194,8 +194,8 @@ impl<T: Float> Checker<'_, T> {
         let operands: Vec<(Vec<f64>, bool)> = inputs.iter().map(sampled).collect();
         let points = shape.len().div_ceil(stride);
         let mut outcomes: Vec<Outcome> = Vec::new();
-        for start in (0..points).step_by(CHUNK) {
-            let len = CHUNK.min(points - start);
+        for start in (0..points).step_by(ELEMENTS_AT_ONCE) {
+            let len = ELEMENTS_AT_ONCE.min(points - start);
             let (mut parts, mut x) = (Vec::new(), Vec::new());
             for (numbers, moves) in &operands {
                 match (&numbers[..], moves) {

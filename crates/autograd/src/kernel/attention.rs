@@ -20,7 +20,7 @@ use crate::tensor::buffer::Buffer;
 const QUERIES: [usize; 2] = [16, 64];
 
 /// Elements of a panel.
-const PANEL: usize = 1 << 15;
+const ELEMENTS_PER_PANEL: usize = 1 << 15;
 
 /// What lengths of rows are rounded up to: a vector of single precision.
 const ROW_MULTIPLE: usize = 16;
@@ -165,7 +165,7 @@ impl<T: Float> Head<'_, T> {
     /// Queries of a block.
     fn block(&self) -> usize {
         let [least, most] = QUERIES;
-        (PANEL / self.keys().max(1)).clamp(least, most).min(self.queries())
+        (ELEMENTS_PER_PANEL / self.keys().max(1)).clamp(least, most).min(self.queries())
     }
 
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<T> {

@@ -24,7 +24,7 @@ const LANES: usize = 32;
 pub(crate) const CHUNK: usize = 2048;
 
 /// Short runs folded one after another before the tree takes over.
-const RUNS: usize = 64;
+const MAX_RUNS_PER_LEAF: usize = 64;
 
 /// An associative operation with its neutral element, and what it makes of each element first.
 trait Fold<T>: Sync {
@@ -260,7 +260,7 @@ impl<'a> RunsOfOne<'a> {
             outer,
             count,
             inner,
-            runs_per_leaf: (CHUNK / inner.0).clamp(1, RUNS),
+            runs_per_leaf: (CHUNK / inner.0).clamp(1, MAX_RUNS_PER_LEAF),
             chunks_per_run: inner.0.div_ceil(CHUNK),
         }
     }

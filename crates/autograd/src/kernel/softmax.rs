@@ -13,7 +13,7 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 
 /// Columns that are worked on side by side.
-const COLUMNS: usize = 256;
+const COLUMNS_AT_ONCE: usize = 256;
 
 /// What an exponential costs, in cheap steps.
 const ELEMENT_COST: usize = 8;
@@ -44,7 +44,7 @@ fn normalize<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T], scale: Scale)
         if lines.inner == 1 {
             return vectorized!(normalize_line(x, out, scale));
         }
-        for first in (0..lines.inner).step_by(COLUMNS) {
+        for first in (0..lines.inner).step_by(COLUMNS_AT_ONCE) {
             vectorized!(normalize_columns(x, lines, first, out, scale));
         }
     });
@@ -66,8 +66,8 @@ fn normalize_line<T: Float>(x: &[T], out: &mut [T], scale: Scale) {
 
 #[inline(always)]
 fn normalize_columns<T: Float>(x: &[T], lines: Lines, first: usize, out: &mut [T], scale: Scale) {
-    let width = COLUMNS.min(lines.inner - first);
-    let (mut max, mut sum) = ([T::NEG_INFINITY; COLUMNS], [T::ZERO; COLUMNS]);
+    let width = COLUMNS_AT_ONCE.min(lines.inner - first);
+    let (mut max, mut sum) = ([T::NEG_INFINITY; COLUMNS_AT_ONCE], [T::ZERO; COLUMNS_AT_ONCE]);
     let (max, sum) = (&mut max[..width], &mut sum[..width]);
     let rows = || (0..lines.len).map(|k| k * lines.inner + first..k * lines.inner + first + width);
     for row in rows() {
@@ -106,8 +106,8 @@ pub(crate) fn logsumexp<T: Float>(x: View<'_, T>, axis: usize, out: &mut [T]) {
             out[0] = vectorized!(logsumexp_line(x));
             return;
         }
-        for (k, out) in out.chunks_mut(COLUMNS).enumerate() {
-            vectorized!(logsumexp_columns(x, lines, k * COLUMNS, out));
+        for (k, out) in out.chunks_mut(COLUMNS_AT_ONCE).enumerate() {
+            vectorized!(logsumexp_columns(x, lines, k * COLUMNS_AT_ONCE, out));
         }
     });
 }
@@ -122,8 +122,8 @@ fn shift<T: Float>(max: T) -> T {
 fn logsumexp_line<T: Float>(x: &[T]) -> T {
     let shift = shift(slice_max(x));
     let mut sum = T::ZERO;
-    let mut block = [T::ZERO; COLUMNS];
-    for x in x.chunks(COLUMNS) {
+    let mut block = [T::ZERO; COLUMNS_AT_ONCE];
+    for x in x.chunks(COLUMNS_AT_ONCE) {
         block.iter_mut().zip(x).for_each(|(y, &x)| *y = Math::exp(x - shift));
         sum += slice_sum(&block[..x.len()]);
     }
@@ -133,7 +133,7 @@ fn logsumexp_line<T: Float>(x: &[T]) -> T {
 #[inline(always)]
 fn logsumexp_columns<T: Float>(x: &[T], lines: Lines, first: usize, out: &mut [T]) {
     let rows = || (0..lines.len).map(|k| &x[k * lines.inner + first..][..out.len()]);
-    let (mut max, mut sum) = ([T::NEG_INFINITY; COLUMNS], [T::ZERO; COLUMNS]);
+    let (mut max, mut sum) = ([T::NEG_INFINITY; COLUMNS_AT_ONCE], [T::ZERO; COLUMNS_AT_ONCE]);
     for row in rows() {
         max.iter_mut().zip(row).for_each(|(max, &x)| *max = larger(*max, x));
     }
@@ -164,7 +164,7 @@ fn adjoint<T: Float>((y, g): (View<'_, T>, View<'_, T>), axis: usize, out: &mut 
         if lines.inner == 1 {
             return vectorized!(adjoint_of_line(y, g, out, scale, write));
         }
-        for first in (0..lines.inner).step_by(COLUMNS) {
+        for first in (0..lines.inner).step_by(COLUMNS_AT_ONCE) {
             vectorized!(adjoint_of_columns((y, g), lines, first, out, scale, write));
         }
     });
@@ -197,8 +197,8 @@ fn adjoint_of_columns<T: Float>(
     scale: Scale,
     write: Write,
 ) {
-    let width = COLUMNS.min(lines.inner - first);
-    let mut totals = [T::ZERO; COLUMNS];
+    let width = COLUMNS_AT_ONCE.min(lines.inner - first);
+    let mut totals = [T::ZERO; COLUMNS_AT_ONCE];
     let totals = &mut totals[..width];
     let rows = || (0..lines.len).map(|k| k * lines.inner + first..k * lines.inner + first + width);
     for row in rows() {

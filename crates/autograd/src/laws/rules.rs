@@ -93,7 +93,7 @@ fn assert_equal<T: Float>(found: &[Tensor<T>], expected: &[Tensor<T>], tolerance
     }
 }
 
-/// An op that is added to the table must be reached by a formula in `laws/cases.rs`, at several shapes.
+/// An op that is added to the table must be reached by a formula in `laws/cases/formulas.rs`, at several shapes.
 #[test]
 fn every_op_of_the_table_has_cases() {
     let cases = cases::<f64>();

@@ -13,7 +13,7 @@ use crate::kernel::simd::{avx2, avx512};
 use crate::tensor::buffer::Buffer;
 
 /// Columns whose factors stay in the second cache while all rows pass.
-const COLUMNS: usize = 1 << 10;
+const COLUMNS_IN_CACHE: usize = 1 << 10;
 
 /// Places in a slice, of which the farthest is known.
 pub(super) struct Offsets {
@@ -108,8 +108,8 @@ unsafe fn gather<T: Float, R: Register<T>, const P: usize>(
     sums: &mut [T],
 ) {
     for lane in (0..lanes).step_by(2 * R::LEN) {
-        for first_column in (0..columns.len()).step_by(COLUMNS) {
-            let columns = &columns[first_column..(first_column + COLUMNS).min(columns.len())];
+        for first_column in (0..columns.len()).step_by(COLUMNS_IN_CACHE) {
+            let columns = &columns[first_column..(first_column + COLUMNS_IN_CACHE).min(columns.len())];
             for first in (0..rows.len()).step_by(P) {
                 let rows = &rows[first..(first + P).min(rows.len())];
                 // SAFETY: by this function's contract; one or two registers from `lane` lie in every row.

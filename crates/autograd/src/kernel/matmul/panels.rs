@@ -13,16 +13,16 @@ use crate::kernel::{Write, parallel};
 use crate::tensor::buffer::Buffer;
 
 /// Panels that a large product is cut into at most: each packs its factors again.
-const PANELS: usize = 4;
+const MAX_PANELS: usize = 4;
 
 /// Rows or columns of a panel at least.
 const MIN_PANEL_SIDE: usize = 64;
 
 /// Terms of a panel's sums at least, where few rows and columns leave nothing else to cut.
-const DEPTH: usize = 1 << 10;
+const MIN_TERMS_PER_PANEL: usize = 1 << 10;
 
 /// Numbers of single precision in six of the longest registers: the columns of GEMM's largest tile.
-const TILE: usize = 96;
+const TILE_COLUMNS: usize = 96;
 
 /// What a product is added to.
 pub(crate) enum Start<'a, T> {
@@ -76,7 +76,7 @@ pub(super) fn gemm<T: Float, E: ComplexField + Float>(
         // SAFETY: `T` is `E`.
         Start::Row(row) => Start::Row(unsafe { std::slice::from_raw_parts(row.as_ptr().cast::<E>(), row.len()) }),
     };
-    let least = (m * n * a.columns.0 / PANELS).max(MIN_WORK_PER_PANEL);
+    let least = (m * n * a.columns.0 / MAX_PANELS).max(MIN_WORK_PER_PANEL);
     multiply_panels(product, &start, matrix(a), matrix(b), least);
 }
 
@@ -93,7 +93,7 @@ fn multiply_panels<E: ComplexField + Float>(
     if m * n * k < 2 * least {
         return multiply_panel(product, start, a, b);
     }
-    if m.max(n) < 4 * MIN_PANEL_SIDE && k >= 2 * DEPTH {
+    if m.max(n) < 4 * MIN_PANEL_SIDE && k >= 2 * MIN_TERMS_PER_PANEL {
         let half = (k / 2).next_multiple_of(16);
         let ((a, a_rest), (b, b_rest)) = (a.split_at_col(half), b.split_at_row(half));
         return multiply_and_add(
@@ -166,12 +166,12 @@ fn multiply_panel<E: ComplexField>(
 /// Columns that GEMM gets at once. It works on tiles of six registers and then on what is left; where that is one register or
 /// two, which cannot hide how long a multiply-add takes, two tiles of four registers or fewer are faster.
 fn strips(n: usize) -> [Range<usize>; 3] {
-    let rest = n % TILE;
-    if n < TILE || rest == 0 || rest > TILE / 3 {
+    let rest = n % TILE_COLUMNS;
+    if n < TILE_COLUMNS || rest == 0 || rest > TILE_COLUMNS / 3 {
         return [0..n, n..n, n..n];
     }
-    let first = n - rest - TILE;
-    let second = first + 2 * TILE / 3;
+    let first = n - rest - TILE_COLUMNS;
+    let second = first + 2 * TILE_COLUMNS / 3;
     [0..first, first..second, second..n]
 }
 
@@ -184,7 +184,11 @@ mod tests {
         for n in 1..1000 {
             let [a, b, c] = strips(n);
             assert_eq!((a.start, a.end, b.end, c.end), (0, b.start, c.start, n));
-            assert!(n < TILE || [a, b, c].iter().all(|strip| !(1..=TILE / 3).contains(&(strip.len() % TILE))), "{n}");
+            assert!(
+                n < TILE_COLUMNS
+                    || [a, b, c].iter().all(|strip| !(1..=TILE_COLUMNS / 3).contains(&(strip.len() % TILE_COLUMNS))),
+                "{n}"
+            );
         }
     }
 }

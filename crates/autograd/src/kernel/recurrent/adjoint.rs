@@ -121,7 +121,7 @@ fn put_input<T: Float>(
 }
 
 /// Writes the sum of all rows of `x`.
-pub(super) fn sum_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], write: Write) {
+fn sum_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], write: Write) {
     let mut sums = Buffer::scratch(out.len());
     let sums = sums.get_mut().unwrap_or_default();
     let layout = Layout::contiguous(Shape::from([x.rows.0, x.columns.0]));
@@ -130,7 +130,7 @@ pub(super) fn sum_rows<T: Float>(x: Matrix<'_, T>, out: &mut [T], write: Write) 
 }
 
 /// The adjoint of a step of some samples, but for the product with the weight.
-pub(super) struct Retreat<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
+struct Retreat<'a, 'r, C, T, const G: usize, const K: usize, const S: usize> {
     cell: C,
     sequence: Sequence<'a>,
     time: usize,
@@ -176,7 +176,7 @@ impl<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>
 }
 
 #[inline(always)]
-pub(super) fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
+fn retreat_block<T: Float, C: Cell<G, K, S>, const G: usize, const K: usize, const S: usize>(
     cell: C,
     apart: usize,
     place: Place,

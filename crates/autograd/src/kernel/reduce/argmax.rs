@@ -6,7 +6,7 @@ use crate::kernel::vectorized::vectorized;
 use crate::tensor::View;
 
 /// Columns that are searched side by side.
-const COLUMNS: usize = 256;
+const COLUMNS_AT_ONCE: usize = 256;
 
 /// The first index of the largest element along `axis`; a NaN is larger than any number. The axis must not be empty.
 pub(crate) fn argmax<T: Float>(x: View<'_, T>, axis: usize, out: &mut [usize]) {
@@ -30,8 +30,8 @@ fn search<T: Float>(x: View<'_, T>, axis: usize, out: &mut [usize], beats: impl 
             out[0] = vectorized!(search_line(slab, &beats));
             return;
         }
-        for (k, out) in out.chunks_mut(COLUMNS).enumerate() {
-            vectorized!(search_columns(&slab[k * COLUMNS..], lines.inner, out, &beats));
+        for (k, out) in out.chunks_mut(COLUMNS_AT_ONCE).enumerate() {
+            vectorized!(search_columns(&slab[k * COLUMNS_AT_ONCE..], lines.inner, out, &beats));
         }
     });
 }
@@ -51,7 +51,7 @@ fn search_line<T: Float>(line: &[T], beats: impl Fn(T, T) -> bool) -> usize {
 
 #[inline(always)]
 fn search_columns<T: Float>(slab: &[T], stride: usize, out: &mut [usize], beats: impl Fn(T, T) -> bool) {
-    let mut best = [T::ZERO; COLUMNS];
+    let mut best = [T::ZERO; COLUMNS_AT_ONCE];
     let best = &mut best[..out.len()];
     best.copy_from_slice(&slab[..out.len()]);
     out.fill(0);

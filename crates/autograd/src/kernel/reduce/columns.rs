@@ -7,10 +7,10 @@ use crate::kernel::runs::{Axis, Odometer, Run};
 use crate::kernel::vectorized::vectorized;
 
 /// Columns folded side by side.
-const COLUMNS: usize = 512;
+const COLUMNS_AT_ONCE: usize = 512;
 
 /// Rows folded one after another before the tree takes over.
-const ROWS: usize = 32;
+const MAX_ROWS_PER_LEAF: usize = 32;
 
 /// Blocks of columns side by side; each is a balanced tree over its rows.
 pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: &Plan, out: &mut [T]) {
@@ -24,7 +24,7 @@ pub(super) fn by_columns<T: Float, F: Fold<T>>(data: &[T], origin: isize, plan: 
         let mut odometer = Odometer::new(outer, start / columns);
         for row in part.chunks_mut(columns) {
             let position = origin + odometer.shift;
-            parallel::pieces(row, COLUMNS, row_work, &|column, block| {
+            parallel::pieces(row, COLUMNS_AT_ONCE, row_work, &|column, block| {
                 table.fold_rows::<F>(position + column as isize * step, 0, rows, block);
             });
             odometer.advance();
@@ -42,11 +42,11 @@ struct Table<'a, T> {
 impl<T: Float> Table<'_, T> {
     /// Folds `rows` rows from `first` on into `block`.
     fn fold_rows<F: Fold<T>>(&self, position: isize, first: usize, rows: usize, block: &mut [T]) {
-        if rows <= ROWS {
+        if rows <= MAX_ROWS_PER_LEAF {
             return vectorized!(self.fold_few_rows::<F>(position, first, rows, block));
         }
         let half = rows / 2;
-        let mut right = [T::ZERO; COLUMNS];
+        let mut right = [T::ZERO; COLUMNS_AT_ONCE];
         let right = &mut right[..block.len()];
         parallel::join(
             rows * block.len(),

@@ -9,7 +9,7 @@ use crate::ops::Op;
 use crate::tape::Tape;
 
 /// Ops that only other operations and their derivatives record, and whose arguments are therefore right.
-pub(super) const NOT_FOR_USERS: &[&str] = &[
+const NOT_FOR_USERS: &[&str] = &[
     "embed",
     "recurrence",
     "softmax_adjoint",
@@ -35,7 +35,7 @@ pub(super) const NOT_FOR_USERS: &[&str] = &[
 
 /// An op with several methods, such as `sum` with `sum_axes`, fails by the name of the one that was called.
 #[test]
-pub(super) fn wrong_arguments_fail_by_the_name_of_the_method() {
+fn wrong_arguments_fail_by_the_name_of_the_method() {
     let refused = refused::<f64>();
     // What draws has no operand that a derivative is taken of.
     for name in Op::NAMES.iter().filter(|&&name| name != "draw") {
@@ -50,7 +50,7 @@ pub(super) fn wrong_arguments_fail_by_the_name_of_the_method() {
 
 /// Only whether integers are indices depends on elements.
 #[test]
-pub(super) fn wrong_arguments_fail_by_shapes_alone() {
+fn wrong_arguments_fail_by_shapes_alone() {
     let mut by_shape = HashSet::new();
     for (name, formula) in &refused::<f64>() {
         let (tape, hollow) = (Tape::new(), Tape::of_shapes());

@@ -26,7 +26,7 @@ pub(super) fn operands<T: Float>(case: &Case<T>, x: &[Tensor<T>]) -> Option<(Op,
 }
 
 #[test]
-pub(super) fn shapes_alone_give_the_shapes_of_what_is_computed() {
+fn shapes_alone_give_the_shapes_of_what_is_computed() {
     for_each::<f64>(|case, _| {
         for kind in 0..4 {
             let x: Tensors<f64> = case.x.iter().map(|x| layouts(x, kind)).collect();
@@ -52,7 +52,7 @@ pub(super) fn shapes_alone_give_the_shapes_of_what_is_computed() {
 
 /// The first and the second derivatives too.
 #[test]
-pub(super) fn a_tape_of_shapes_records_every_formula_and_no_element() {
+fn a_tape_of_shapes_records_every_formula_and_no_element() {
     for (seed, formula) in formulas::<f64>().iter().enumerate() {
         let shapes = |tape: &Tape<f64>| -> Vec<Shape> {
             let x: Vec<_> = formula.point(&mut Draws(seed as u64)).into_iter().map(|x| tape.var(x)).collect();
@@ -77,7 +77,7 @@ pub(super) fn a_tape_of_shapes_records_every_formula_and_no_element() {
 }
 
 #[test]
-pub(super) fn a_tape_of_shapes_has_nothing_to_read() {
+fn a_tape_of_shapes_has_nothing_to_read() {
     let tape = Tape::<f64>::of_shapes();
     let x = tape.placeholder([1 << 30, 1 << 20]);
     let texts = [

@@ -59,7 +59,7 @@ pub(in crate::ops) fn two<const N: usize>(settings: [usize; N], unit: usize) -> 
 }
 
 /// Every stride and dilation is at least one.
-pub(super) fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), ErrorKind> {
+fn check_steps(stride: &[usize], dilation: &[usize]) -> Result<(), ErrorKind> {
     for (name, steps) in [("stride", stride), ("dilation", dilation)] {
         if steps.contains(&0) {
             return Err(ErrorKind::Argument { name, must: "at least 1", found: format!("{steps:?}") });

@@ -59,7 +59,7 @@ impl TensorRule for BiasedConv2d {
 }
 
 /// The shape of a convolution of images with filters, and a bias if there is one.
-pub(super) fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
+fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, ErrorKind> {
     let ([images, channels, height, width], [filters, of_group, rows, columns]) = (sizes(x[0])?, sizes(x[1])?);
     check_channels(conv.groups, channels, x[1], of_group.saturating_mul(conv.groups))?;
     let [out_height, out_width] = output(conv, [height, width], [rows, columns])?;
@@ -70,7 +70,7 @@ pub(super) fn convolved(conv: &Conv, x: Shapes<'_>) -> Result<Shape, ErrorKind> 
 }
 
 /// Nothing where the channels of an image are those that a weight takes, and all channels divide into groups.
-pub(super) fn check_channels(groups: usize, input: usize, weight: &Shape, takes: usize) -> Result<(), ErrorKind> {
+fn check_channels(groups: usize, input: usize, weight: &Shape, takes: usize) -> Result<(), ErrorKind> {
     for channels in [input, weight[0]] {
         if channels.checked_rem(groups) != Some(0) {
             return Err(ErrorKind::Groups { channels, groups });
@@ -80,7 +80,7 @@ pub(super) fn check_channels(groups: usize, input: usize, weight: &Shape, takes:
 }
 
 /// The gradients of images and weight.
-pub(super) fn adjoints<'t, T: Float>(conv: Conv, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+fn adjoints<'t, T: Float>(conv: Conv, rule: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
     let (x, w, g) = (rule.x[0], rule.x[1], rule.g);
     rule.both(
         || g.record(ConvInput { conv, input: plane(&x.shape()) }, &[w]),
@@ -158,7 +158,7 @@ pub(super) fn sizes(found: &Shape) -> Result<[usize; 4], ErrorKind> {
 }
 
 /// Height and width: the last two axes.
-pub(super) fn plane(shape: &Shape) -> [usize; 2] {
+fn plane(shape: &Shape) -> [usize; 2] {
     let rank = shape.rank();
     [shape[rank - 2], shape[rank - 1]]
 }
@@ -178,7 +178,7 @@ pub(super) fn output(conv: &Conv, input: [usize; 2], kernel: [usize; 2]) -> Resu
 /// # Errors
 /// When memory has no room for what a convolution of these images works in: the padding and the steps within a window may be
 /// far larger than the images and the output.
-pub(super) fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Result<(), ErrorKind> {
+fn must_have_room<T: Float>(conv: &Conv, pass: Pass, x: &Shape, w: &Shape) -> Result<(), ErrorKind> {
     if Buffer::<T>::has_room(conv.space::<T>(pass, x, w)) {
         return Ok(());
     }

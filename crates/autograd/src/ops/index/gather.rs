@@ -126,7 +126,7 @@ impl TensorRule for ScatterAdjoint {
 }
 
 /// The index fits `shape`: it has the same rank, and is nowhere larger but along the axis.
-pub(super) fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
+fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
     let fits = |k: usize| k == axis || index[k] <= shape[k];
     if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
         return Ok(());
@@ -136,13 +136,13 @@ pub(super) fn check_index(index: &Shape, axis: usize, shape: &Shape) -> Result<(
 }
 
 /// The index fits `shape`, and has an element of the source for each place.
-pub(super) fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
+fn check_source(x: Shapes<'_>, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
     check_index(x.integers[0], axis, shape)?;
     x[0].must_be("the source", x.integers[0])
 }
 
 /// Zeros of shape `to`, on which a kernel puts the source where the index says.
-pub(super) fn scattered<T: Float>(
+fn scattered<T: Float>(
     x: Operands<'_, T>,
     axis: usize,
     to: Shape,

@@ -98,7 +98,7 @@ impl TensorRule for Except {
 }
 
 /// A shape with the axes of an index in the place of an axis.
-pub(super) fn with_rows(shape: &Shape, axis: usize, index: &Shape) -> Shape {
+fn with_rows(shape: &Shape, axis: usize, index: &Shape) -> Shape {
     shape[..axis].iter().chain(&index[..]).chain(&shape[axis + 1..]).copied().collect()
 }
 

@@ -111,7 +111,7 @@ impl TensorRule for Unpick {
 }
 
 /// The rule that the first place outside of planes of this size breaks.
-pub(super) fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), ErrorKind> {
+fn check_places(places: &Integers, size: [usize; 2]) -> Result<(), ErrorKind> {
     let area = len_of(&size);
     places.must_index(0, &Shape::from(area))
 }

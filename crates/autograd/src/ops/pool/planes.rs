@@ -24,7 +24,7 @@ pub(super) fn output(window: &Window, size: [usize; 2]) -> Result<[usize; 2], Er
     })
 }
 
-pub(super) fn check_window(window: &Window) -> Result<(), ErrorKind> {
+fn check_window(window: &Window) -> Result<(), ErrorKind> {
     for (name, steps) in [("stride", window.stride), ("dilation", window.dilation), ("window", window.size)] {
         if steps.contains(&0) {
             return Err(ErrorKind::Argument { name, must: "at least 1", found: format!("{steps:?}") });

@@ -256,11 +256,11 @@ impl TensorRule for WithinLengths {
 }
 
 /// The shape of the gradients of operands of these shapes, one after the other.
-pub(super) fn packed<'s>(x: impl Iterator<Item = &'s Shape>, wants_input: bool) -> Shape {
+fn packed<'s>(x: impl Iterator<Item = &'s Shape>, wants_input: bool) -> Shape {
     Shape::from(x.skip(usize::from(!wants_input)).map(Shape::len).fold(0, usize::saturating_add))
 }
 
-pub(super) type Tensors<T> = SmallVec<[Tensor<T>; OPERANDS]>;
+type Tensors<T> = SmallVec<[Tensor<T>; OPERANDS]>;
 
 /// What contiguous operands multiply with and add.
 pub(super) fn weights<T: Float>(x: &[Tensor<T>]) -> Weights<'_, T> {
@@ -268,6 +268,6 @@ pub(super) fn weights<T: Float>(x: &[Tensor<T>]) -> Weights<'_, T> {
 }
 
 /// The elements of a contiguous tensor.
-pub(super) fn elements<T: Float>(x: &Tensor<T>) -> &[T] {
+fn elements<T: Float>(x: &Tensor<T>) -> &[T] {
     x.as_slice().unwrap_or_default()
 }

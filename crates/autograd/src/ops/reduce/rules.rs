@@ -61,7 +61,7 @@ impl TensorRule for Prod {
 
 /// For each element the product of the others over `axes`: of those before it and of those behind it. There is no quotient, so
 /// zeros do no harm to derivatives of any order.
-pub(super) fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
+fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> {
     if let &[axis] = axes {
         return others_along(x, axis);
     }
@@ -72,7 +72,7 @@ pub(super) fn others<'t, T: Float>(x: Var<'t, T>, axes: &[usize]) -> Var<'t, T> 
     others_along(x.in_rows(axes), 1).reshape(at_end).permute(back)
 }
 
-pub(super) fn others_along<'t, T: Float>(x: Var<'t, T>, axis: usize) -> Var<'t, T> {
+fn others_along<'t, T: Float>(x: Var<'t, T>, axis: usize) -> Var<'t, T> {
     let [before, behind] = [Direction::Forward, Direction::Backward]
         .map(|direction| x.record(CumProd { axis, direction }, &[]).shifted(axis as isize, direction, 1.0));
     before.masked_mul(behind)
