@@ -174,7 +174,7 @@ fn items(file: &Path, text: &str) -> Vec<Item> {
 
 /// The blocks of which no method is made: an operator is, or a method that takes an integer.
 fn blocks_without_methods() -> BTreeSet<String> {
-    let macros = fs::read_to_string(root("crates/autograd/src/ops/elementwise.rs")).unwrap();
+    let macros = fs::read_to_string(root("crates/autograd/src/ops/elementwise/block.rs")).unwrap();
     let arms = macros.lines().filter(|line| line.contains("(@methods") && line.ends_with("=> {};"));
     arms.map(|arm| identifier(arm.rsplit("] ").next().unwrap_or_default()) + "!").collect()
 }

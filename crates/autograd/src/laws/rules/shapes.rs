@@ -3,7 +3,7 @@
 use super::{Tensors, for_each};
 use crate::float::Float;
 use crate::kernel::samples::Draws;
-use crate::laws::cases::{Case, formulas};
+use crate::laws::cases::{Case, cases, formulas};
 use crate::laws::samples::layouts;
 use crate::operation::Part;
 use crate::ops::{KeptShape, Op, Operands, Saved, Shapes, Value};
@@ -48,6 +48,31 @@ fn shapes_alone_give_the_shapes_of_what_is_computed() {
             }
         }
     });
+}
+
+/// The flag promises that the value shows elements of a dense operand; and an op that does so in all its cases should say it.
+#[test]
+fn ops_whose_values_are_views_say_so() {
+    let cases = cases::<f64>();
+    let shares = |op: &Op, tensors: &[Tensor<f64>], case: &Case<f64>| {
+        let integers: Vec<Integers> = case.operation.integers.iter().cloned().map(Integers::new).collect();
+        let y = op.of(Operands { tensors, integers: &integers }).unwrap().unwrap().tensor;
+        let elements = |x: &Tensor<f64>| x.buffer.as_slice().as_ptr();
+        y.is_empty() || tensors.iter().any(|x| elements(x) == elements(&y))
+    };
+    for name in Op::NAMES {
+        let of_op = cases.iter().filter(|case| case.name == *name);
+        let found: Vec<(bool, bool)> = of_op
+            .filter_map(|case| {
+                let x: Tensors<f64> = case.x.iter().map(Tensor::contiguous).collect();
+                let (op, tensors) = operands(case, &x)?;
+                Some((op.is_view(), shares(&op, &tensors, case)))
+            })
+            .collect();
+        let says = found.first().is_some_and(|&(says, _)| says);
+        let is = !found.is_empty() && found.iter().all(|&(_, is)| is);
+        assert_eq!(says, is, "{name}: what the flag says, and what the op does");
+    }
 }
 
 /// The first and the second derivatives too.
