@@ -1,5 +1,5 @@
-//! `Var`: the handle of a tensor on a tape, and `Term`: what may stand beside one in a formula. Operators live here; what
-//! an operation computes is in `ops/`.
+//! `Var`: the handle of a tensor on a tape, and `Term`: what may stand beside one in a formula. What an operation computes
+//! is in `ops/`.
 
 mod operators;
 mod term;
@@ -24,7 +24,7 @@ pub use term::Term;
 
 /// A tensor on a tape, of any rank.
 ///
-/// A handle: copying it copies no elements. Operators broadcast and take plain numbers and [`Scalar`]s too.
+/// A handle: copying it copies no elements. Operators broadcast and take plain numbers and [`Scalar`](crate::Scalar)s too.
 ///
 /// ```
 /// use autograd::Tape;
@@ -43,7 +43,7 @@ pub use term::Term;
 ///
 /// For a type that is known, numbers stand on either side: `1.0 - 0.5 * x`. In code for any [`Float`] a number `T::of(0.5)`
 /// stands on the right; Rust has no place for `T::of(0.5) * x`, whose left operand is of a type that is not this crate's. A
-/// number on the left is a [`Scalar::constant`], which costs nothing:
+/// number on the left is a [`Scalar::constant`](crate::Scalar::constant), which costs nothing:
 ///
 /// ```
 /// use autograd::{Float, Scalar, Tape, Var};
