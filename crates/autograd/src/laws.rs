@@ -7,6 +7,7 @@ mod bits;
 mod cases;
 mod given;
 mod hessians;
+mod looks;
 mod orders;
 mod points;
 mod programs;
