@@ -40,6 +40,10 @@ impl Bench<'_> {
             tape.clear();
             Ok(())
         })?;
+        self.report("record", || ModelProgram::record(model, batch, &loss).map(drop))?;
+        self.report("record, first gradients", || {
+            ModelProgram::record(model, batch, &loss)?.value_and_gradients(model, batch).map(drop)
+        })?;
         let mut program = ModelProgram::record(model, batch, &loss)?;
         self.report("step replayed", || {
             let (_, gradients) = program.value_and_gradients(model, batch)?;

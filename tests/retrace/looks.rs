@@ -159,7 +159,8 @@ fn failures_are_results() {
         let mut recorded = program(look).unwrap();
         assert_eq!(recorded.value(&x).unwrap(), eager(look, &x).unwrap());
         let is_out_of_range = |error: Error| matches!(error.kind, ErrorKind::Index { index: 7, .. });
-        let fresh = Program::record(&beyond(&x), move |tape, x| seen(look, tape, x)).map(drop);
+        let fresh = Program::record(&beyond(&x), move |tape, x| seen(look, tape, x))
+            .and_then(|mut program| program.value(&beyond(&x)));
         assert!(is_out_of_range(fresh.unwrap_err()));
         assert!(recorded.value(&beyond(&x)).is_err_and(is_out_of_range));
     }

@@ -4,6 +4,8 @@
 //! `f64` in this crate, so other crates compile thin shells around calls through its pointers. Readers of a recording have tables
 //! of their own.
 
+mod compute;
+
 use std::borrow::Cow;
 use std::panic::Location;
 
@@ -25,6 +27,8 @@ use crate::tensor::{Tensor, View, refused};
 /// The entry points of the engine for one type of number.
 pub(crate) struct Engine<T: Float> {
     pub(crate) record: Record<T>,
+    /// [`compute::compute`].
+    pub(crate) compute: fn(&Tape<T>, usize) -> Result<()>,
     pub(crate) reverse: Reverse<T>,
     pub(crate) forward: fn(&Tape<T>, &mut Tangents<T>) -> Result<()>,
 }
@@ -34,7 +38,7 @@ type Reverse<T> = fn(&Tape<T>, Seed<T>, &[u32], usize) -> Result<Gradients<T>>;
 
 impl<T: Float> Engine<T> {
     const fn new() -> Self {
-        Self { record, reverse: reverse::numeric, forward: forward::forward }
+        Self { record, compute: compute::compute, reverse: reverse::numeric, forward: forward::forward }
     }
 }
 
@@ -72,7 +76,7 @@ fn record<T: Float>(
         return match value {
             Ok(value) => {
                 let inputs = Inputs::from_slice(inputs);
-                tape.push_node(Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, location) })
+                push(tape, Node { tracked, ..Node::new(Op::Elementwise(code), inputs, value, location) })
             }
             Err(kind) => tape.fail(Error::at_line(op.name(), kind, location)),
         };
@@ -87,12 +91,19 @@ fn record<T: Float>(
             let tracked = tracked && !matches!(op, Op::Detach);
             let inputs = Inputs::from_slice(inputs);
             let integers = SmallVec::from_slice(integers);
-            let slot = tape.push_node(Node { integers, tracked, ..Node::new(op, inputs, tensor, location) });
+            let slot = push(tape, Node { integers, tracked, ..Node::new(op, inputs, tensor, location) });
             tape.save(slot, saved);
             slot
         }
         Err(kind) => tape.fail(Error::at_line(op.name(), kind, location)),
     }
+}
+
+/// Writes a node that has a value unless the tape leaves them out.
+fn push<T: Float>(tape: &Tape<T>, node: Node<T>) -> u32 {
+    let slot = tape.push_node(node);
+    tape.leave_out_node(slot);
+    slot
 }
 
 fn evaluate_elementwise<T: Float>(

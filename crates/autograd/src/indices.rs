@@ -120,6 +120,7 @@ impl<'t, T: Float> Indices<'t, T> {
         if self.tape.with_integers(self.slot, |node| !matches!(node.op, IntegerOp::Leaf)) {
             self.tape.must_have_elements("value")?;
         }
+        self.tape.look()?;
         self.tape.guard_integers(self.slot);
         Ok(self.tape.list(self.slot))
     }

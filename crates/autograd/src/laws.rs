@@ -8,6 +8,7 @@ mod cases;
 mod differences;
 mod given;
 mod hessians;
+mod looks;
 mod orders;
 mod points;
 mod programs;

@@ -51,6 +51,9 @@ use trace::signature::SignatureCache;
 /// tensors, chains of elementwise operations run as one pass, and memory is used again as soon as nobody needs it. Arguments
 /// of other shapes are recorded again, and kept. For the loss of a model see [`ModelProgram`].
 ///
+/// To record takes no pass over data: operations on tensors are recorded by their shapes, and computed only where code looks at a
+/// value, up to there.
+///
 /// Code may branch on values. Each comparison is a guard: where it comes out differently, the other path is recorded
 /// too, and both are kept. What is read out, be it a number, a tensor or indices ([`Scalar::value`], [`Var::value`],
 /// [`Indices::value`](crate::Indices::value)), is a guard on that very number, tensor or list, and so is what is printed.
@@ -119,7 +122,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// Records `f` at `x`.
     ///
     /// # Errors
-    /// The first operation of `f` that fails at `x`.
+    /// The first operation of `f` that fails by the shapes and settings at `x`. Those that elements break, such as an index that is
+    /// out of range, fail the run.
     #[track_caller]
     pub fn record(x: &X, f: impl for<'t> Fn(&'t Tape<T>, X::Handles<'t>) -> Scalar<'t, T> + 'f) -> Result<Self> {
         Self::new(x, Box::new(move |tape, x| Ok(Ends::number(f(tape, x)))))
@@ -128,7 +132,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f> Program<'f, T, X> {
     /// f(x).
     ///
     /// # Errors
-    /// When a path is recorded: as [`record`](Self::record). When there are more paths than a program follows.
+    /// When a path is recorded: as [`record`](Self::record). When there are more paths than a program follows. When elements break
+    /// what an operation requires.
     #[track_caller]
     pub fn value(&mut self, x: &X) -> Result<T> {
         Ok(self.run(ResultKind::Value, x, None)?.numbers[0])
@@ -321,7 +326,8 @@ impl<'f, T: Float, X: Inputs<T> + 'f, Y> Program<'f, T, X, Y> {
     fn new(x: &X, function: Function<'f, T, X>) -> Result<Self> {
         let forms = SignatureCache::new(x);
         let mut program = Program { function, forms, gradient: x.zeros(), product: x.zeros(), result: PhantomData };
-        program.run(ResultKind::Value, x, None)?;
+        program.read(x, None)?;
+        program.forms.record(&|_| {}, &program.function)?;
         Ok(program)
     }
 

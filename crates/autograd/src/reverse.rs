@@ -314,7 +314,7 @@ fn add_element<T: Float>(tape: &Tape<T>, adjoints: &mut [Option<Tensor<T>>], ent
 #[inline(always)]
 fn product<T: Float>(g: T, slope: T) -> T {
     let gx = g * slope;
-    if gx.is_nan() { products_of_extremes(g, [slope; 2])[0] } else { gx }
+    if gx.is_nan() { product_of_extremes(g, slope) } else { gx }
 }
 
 /// The same for both slopes of an operation.
@@ -322,13 +322,17 @@ fn product<T: Float>(g: T, slope: T) -> T {
 fn products<Op: BinaryRule, T: Float>(g: T, slopes: [T; 2]) -> [T; 2] {
     let [gx, gy] = slopes.map(|slope| g * slope);
     let both_known = const { matches!(Op::FACTS.constant, [Some(x), Some(y)] if x != 0.0 && y != 0.0) };
-    if both_known || !(gx.is_nan() || gy.is_nan()) { [gx, gy] } else { products_of_extremes(g, slopes) }
+    match both_known || !(gx.is_nan() || gy.is_nan()) {
+        true => [gx, gy],
+        false => slopes.map(|slope| product_of_extremes(g, slope)),
+    }
 }
 
+/// Of numbers, which pass in registers: a list would be written to memory before it is known whether it is needed.
 #[cold]
 #[inline(never)]
-fn products_of_extremes<T: Float>(g: T, slopes: [T; 2]) -> [T; 2] {
-    slopes.map(|slope| g.masked_mul(slope))
+fn product_of_extremes<T: Float>(g: T, slope: T) -> T {
+    g.masked_mul(slope)
 }
 
 /// How far ahead of a backward walk entries are fetched: operands that many entries before their operation are at hand
@@ -353,7 +357,9 @@ struct Chain<'s, T> {
 impl<'s, T: Float> Chain<'s, T> {
     fn new(entries: &'s [Entry<T>], adjoints: &'s mut [T]) -> Self {
         let mut chain = Chain { entries, adjoints, index: entries.len(), carried: T::ZERO, carried_on: T::ZERO };
-        (chain.carried, chain.carried_on) = (chain.before(1), chain.before(2));
+        if chain.index > 0 {
+            (chain.carried, chain.carried_on) = (chain.before(1), chain.before(2));
+        }
         chain
     }
 
@@ -374,10 +380,11 @@ impl<'s, T: Float> Chain<'s, T> {
         adjoint
     }
 
-    /// What memory has of the adjoint so many entries before this one; nothing before the first.
+    /// What memory has of the adjoint so many entries before this one. Before the first there is none; what stands for it is
+    /// never asked for.
     #[inline(always)]
     fn before(&self, distance: usize) -> T {
-        self.adjoints.get(self.index.wrapping_sub(distance)).copied().unwrap_or(T::ZERO)
+        self.adjoints[self.index.saturating_sub(distance)]
     }
 
     #[inline(always)]

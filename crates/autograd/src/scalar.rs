@@ -65,6 +65,7 @@ impl<'t, T: Float> Scalar<'t, T> {
         self.ensure()?;
         if let Some(tape) = self.tape {
             tape.must_have_elements("value")?;
+            tape.look()?;
         }
         Ok(self.read())
     }
@@ -192,20 +193,20 @@ impl<'t, T: Float> Scalar<'t, T> {
 
     /// The number, for use outside of the recording: a [`Program`](crate::Program) remembers that its path depends on it.
     pub(crate) fn read(self) -> T {
-        if let Some(tape) = self.guarding(self) {
-            tape.guard_number(self);
+        match self.guarding(self) {
+            Some(tape) => tape.guarded_number(self),
+            None => self.number,
         }
-        self.number
     }
 
     /// The outcome of a comparison: a [`Program`](crate::Program) remembers that its path depends on it.
     #[inline(always)]
     #[track_caller]
     fn compare<Op: BinaryRule>(self, other: Self, outcome: bool) -> bool {
-        if let Some(tape) = self.guarding(other) {
-            tape.guard(self.apply_with::<Op>(other), outcome, None);
+        match self.guarding(other) {
+            Some(tape) => tape.guard(self.apply_with::<Op>(other)),
+            None => outcome,
         }
-        outcome
     }
 
     /// The tape of either number, if it is recorded for a program.

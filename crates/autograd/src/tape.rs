@@ -4,13 +4,15 @@
 //! in the order. Handles are indices into these lists; reading, sweeping and explaining a recording happens elsewhere.
 //!
 //! Invariant: an entry refers only to entries and nodes before it, so one pass backwards is a reverse sweep.
-//! Invariant: a value on a tape never changes.
+//! Invariant: a value on a tape never changes. In a recording for a program it may be missing until code looks at one
+//! (`left_out.rs`).
 
 pub(crate) mod counter;
 mod entry;
 mod failures;
 mod guard;
 mod integers;
+mod left_out;
 mod node;
 mod params;
 
@@ -24,6 +26,7 @@ pub(crate) use entry::{CONSTANT, Entry, LIMIT, Opcode, Step};
 pub(crate) use failures::is_failed;
 pub(crate) use guard::{Guards, Subject};
 pub(crate) use integers::{IntegerNode, Source};
+use left_out::LeftOut;
 pub(crate) use node::{Input, Inputs, Node};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -73,6 +76,7 @@ pub struct Tape<T: Float = f32> {
     failures: RefCell<Vec<Error>>,
     mode: Cell<Mode>,
     guards: RefCell<Guards<T>>,
+    left_out: Cell<LeftOut>,
     locations: RefCell<Vec<&'static Location<'static>>>,
     /// The lengths of the recording at which sections began, ascending.
     sections: RefCell<Vec<usize>>,
@@ -107,7 +111,7 @@ struct Mode {
     guarding: bool,
     /// The code is a program's that runs on this tape once: what could not be replayed is refused, and nothing is remembered.
     once: bool,
-    /// Operations on tensors are recorded without their values.
+    /// Operations on tensors are recorded without their values: there are none, or for a program they are computed at a look.
     hollow: bool,
 }
 
@@ -139,6 +143,7 @@ impl<T: Float> Tape<T> {
             failures: RefCell::default(),
             mode: Cell::new(Mode::PLAIN),
             guards: RefCell::default(),
+            left_out: Cell::default(),
             locations: RefCell::default(),
             sections: RefCell::default(),
             workspace: RefCell::default(),
@@ -175,10 +180,10 @@ impl<T: Float> Tape<T> {
         tape
     }
 
-    /// An empty tape that remembers comparisons too.
+    /// An empty tape that remembers comparisons too. Operations on tensors are computed when code looks at values.
     pub(crate) fn guarding() -> Self {
         let tape = Self::new();
-        tape.mode.set(Mode { guarding: true, ..Mode::PLAIN });
+        tape.mode.set(Mode { guarding: true, hollow: true, ..Mode::PLAIN });
         tape
     }
 
@@ -251,11 +256,6 @@ impl<T: Float> Tape<T> {
         self.in_mode(Mode { recording: false, ..self.mode.get() }, f)
     }
 
-    /// Runs `f`, whose operations on tensors get no values, only shapes; constants have theirs.
-    pub(crate) fn hollow<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.in_mode(Mode { hollow: true, ..self.mode.get() }, f)
-    }
-
     /// Whether operations are recorded without their values.
     #[inline]
     pub(crate) fn is_hollow(&self) -> bool {
@@ -268,16 +268,11 @@ impl<T: Float> Tape<T> {
         self.is_hollow() && !self.is_guarding()
     }
 
-    /// Whether a derivative of what is recorded may look at values: only users' rules may.
-    pub(crate) fn has_rules_that_look(&self) -> bool {
-        self.customs.borrow().iter().any(|rule| !rule.is_numeric())
-    }
-
     /// # Errors
     /// On a tape of shapes.
     #[track_caller]
     pub(crate) fn must_have_elements(&self, op: &'static str) -> Result<()> {
-        if self.is_hollow() { Err(Error::new(op, ErrorKind::NoElements)) } else { Ok(()) }
+        if self.is_of_shapes() { Err(Error::new(op, ErrorKind::NoElements)) } else { Ok(()) }
     }
 
     /// Begins a section of the recording: for a layer that calls others, all of which have its caller's line. Those who
@@ -309,6 +304,7 @@ impl<T: Float> Tape<T> {
         self.names.get_mut().clear();
         self.locations.get_mut().clear();
         self.guards.get_mut().clear();
+        self.left_out.set(LeftOut::default());
         self.sections.get_mut().clear();
         self.failures.get_mut().clear();
     }

@@ -182,6 +182,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.ensure()?;
         self.tape.must_have_elements("value")?;
         if self.tape.is_guarding() {
+            self.tape.look()?;
             self.tape.guard_elements(self.slot);
         }
         Ok(self.tape.node_value(self.slot))

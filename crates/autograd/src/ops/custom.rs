@@ -310,10 +310,15 @@ pub(crate) fn record_rule<'t, T: Float>(
     location: &'static Location<'static>,
 ) -> Result<Handles<'t, T>> {
     let operand = |input: &Input<T>| Factor::of(&tape.nodes(), input).to_tensor();
-    let operands: SmallVec<[Tensor<T>; 3]> = inputs.iter().map(operand).collect();
-    let values = match rule.shapes(&operands).filter(|_| tape.is_hollow()) {
+    let operands = || inputs.iter().map(operand).collect::<SmallVec<[Tensor<T>; 3]>>();
+    let shapes = if tape.is_hollow() { rule.shapes(&operands()) } else { None };
+    let is_left_out = shapes.is_some();
+    let values = match shapes {
         Some(shapes) => shapes.iter().map(Tensor::absent).collect(),
-        None => rule.value(&operands)?,
+        None => {
+            tape.look()?;
+            rule.value(&operands())?
+        }
     };
     let is_tracked =
         |input: &Input<T>| matches!(*input, Input::Node(slot) if tape.with_node(slot, |node| node.tracked));
@@ -326,5 +331,9 @@ pub(crate) fn record_rule<'t, T: Float>(
         };
         Var::new(tape, tape.push_node(Node { tracked, ..Node::new(op, inputs, value, location) }))
     };
-    Ok(values.into_iter().enumerate().map(push).collect())
+    let outputs: Handles<'t, T> = values.into_iter().enumerate().map(push).collect();
+    if let (true, Some(first)) = (is_left_out, outputs.first()) {
+        tape.leave_out_node(first.slot);
+    }
+    Ok(outputs)
 }

@@ -88,7 +88,11 @@ impl<'t, T: Float> Var<'t, T> {
             true => search.shape(node.value.shape(), axis).map(|shape| Integers::absent(&shape)),
         });
         match found {
-            Ok(found) => Indices { tape: self.tape, slot: self.tape.push_integers(op_of, source, found) },
+            Ok(found) => {
+                let slot = self.tape.push_integers(op_of, source, found);
+                self.tape.leave_out_integers(slot);
+                Indices { tape: self.tape, slot }
+            }
             Err(kind) => Indices { tape: self.tape, slot: self.fail(op, kind).slot },
         }
     }

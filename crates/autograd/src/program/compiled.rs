@@ -11,6 +11,8 @@ use crate::program::trace::record::{Given, derived};
 use crate::tape::Tape;
 
 pub(in crate::program) struct Compiled<T: Float> {
+    /// [`PathCache::record_ahead`].
+    pub record_ahead: RecordFn<T>,
     /// [`PathCache::again`].
     pub again: RetryFn<T>,
     /// [`PathCache::run`].
@@ -21,6 +23,7 @@ pub(in crate::program) struct Compiled<T: Float> {
     pub finish: FinishFn<T>,
 }
 
+type RecordFn<T> = fn(&mut PathCache<T>, ResultKind, &[T], &mut dyn TracedFunction<T>, &mut Budget) -> Result<()>;
 type RetryFn<T> = fn(&mut PathCache<T>, ResultKind, &Data<T>, &mut Budget) -> Again;
 type RunFn<T> = for<'p> fn(
     &'p mut PathCache<T>,
@@ -36,6 +39,7 @@ type FinishFn<T> =
 impl<T: Float> Compiled<T> {
     const fn new() -> Self {
         Compiled {
+            record_ahead: PathCache::record_ahead,
             again: PathCache::again,
             run: PathCache::run,
             derived,

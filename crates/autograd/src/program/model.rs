@@ -13,6 +13,7 @@ use crate::program::Report;
 use crate::program::data::{Data, Ends, Parts, put};
 use crate::program::trace::budget::Forced;
 use crate::program::trace::cache::{ResultKind, Targets};
+use crate::program::trace::record::Prelude;
 use crate::program::trace::signature::SignatureCache;
 use crate::scalar::Scalar;
 use crate::tape::counter::count;
@@ -63,10 +64,11 @@ type Recorded<'f, T, M, X, A> =
 type Results<'t, T, A> = (Scalar<'t, T>, <A as Inputs<T>>::Handles<'t>);
 
 impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f> ModelProgram<'f, T, M, X> {
-    /// Records `f` of a model at `x`. No parameter, buffer or counter changes; dropout draws its first masks.
+    /// Records `f` of a model at `x`, by shapes alone as long as `f` looks at no value. No parameter, buffer, counter or generator
+    /// changes.
     ///
     /// # Errors
-    /// The first operation of `f` that fails.
+    /// As [`Program::record`](crate::Program::record).
     #[track_caller]
     pub fn record(
         model: &M,
@@ -113,14 +115,14 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
         let (function, forms, spare): (Function<'f, T, M, X, A>, _, _) =
             (Box::new(f), SignatureCache::new(x), Spare::default());
         let mut program = ModelProgram { function, forms, auxiliary: None, spare };
-        program.run(ResultKind::Value, model, x)?;
+        program.with_function(model, x, |forms, prelude, function| forms.record(prelude, function))?;
         Ok(program)
     }
 
     /// f of the model and `x`.
     ///
     /// # Errors
-    /// When it is recorded again: as [`record`](ModelProgram::record). When there are more paths than a program follows.
+    /// As [`Program::value`](crate::Program::value).
     #[track_caller]
     pub fn value(&mut self, model: &M, x: &X) -> Result<T> {
         self.run(ResultKind::Value, model, x)?;
@@ -225,6 +227,17 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
 
     #[track_caller]
     fn run(&mut self, kind: ResultKind, model: &M, x: &X) -> Result<()> {
+        self.with_function(model, x, |forms, prelude, function| forms.run_after(kind, prelude, function).map(|_| ()))
+    }
+
+    /// Takes the model and `x` apart, and gives the function of the arguments alone to `f`.
+    #[track_caller]
+    fn with_function(
+        &mut self,
+        model: &M,
+        x: &X,
+        f: impl FnOnce(&mut SignatureCache<T, X>, &Prelude<'_, T>, &crate::program::Recorded<'_, T, X>) -> Result<()>,
+    ) -> Result<()> {
         let data = &mut self.forms.data;
         data.clear();
         data.take(x);
@@ -242,9 +255,9 @@ impl<'f, T: Float, M: Module<T>, X: Inputs<T> + 'f, A: Inputs<T>> ModelProgram<'
             let why = "the results beside the loss are others than at first: as many are expected, in the same places";
             Err(Error::at_line("program", ErrorKind::NotReplayable { why: why.into() }, location))
         };
-        let ran = self.forms.run_after(kind, &|tape| put_on(tape, model), recorded).map(|_| ());
+        let done = f(&mut self.forms, &|tape| put_on(tape, model), recorded);
         self.auxiliary = form.into_inner();
-        ran
+        done
     }
 
     /// Gives the buffers that the run has changed their new values, counters what it has counted, and takes from generators what it

@@ -196,6 +196,7 @@ impl<T: Float> Tape<T> {
         }
         if mode.guarding {
             self.remember_tracked(argument, operand, step);
+            self.leave_out_with_others(entries.len() - 1);
         }
         let index = (entries.len() - 1) as u32;
         match mode.recording || matches!(step, Step::Node | Step::Integers | Step::Leaf) {
@@ -208,6 +209,11 @@ impl<T: Float> Tape<T> {
     pub(crate) fn entry(&self, index: usize) -> Entry<T> {
         // SAFETY: as in `push`; the entry is copied out.
         unsafe { (&*self.entries.get())[index] }
+    }
+
+    pub(crate) fn set_number(&self, index: usize, value: T) {
+        // SAFETY: as in `push`.
+        unsafe { (&mut *self.entries.get())[index].value = value };
     }
 
     /// The entries up to `end`. Nothing may be recorded while they are read.

@@ -218,13 +218,21 @@ impl<T: Float> Tape<T> {
         self.mode.get().guarding
     }
 
-    /// Remembers that code branched on a comparison.
+    /// Remembers that code branched on a comparison, and says whether it holds.
     #[cold]
-    pub(crate) fn guard(&self, comparison: Scalar<'_, T>, holds: bool, read: Option<u64>) {
+    pub(crate) fn guard(&self, comparison: Scalar<'_, T>) -> bool {
+        // What fails here fails the recording.
+        let _ = self.look();
+        self.guard_outcome(comparison, None)
+    }
+
+    fn guard_outcome(&self, comparison: Scalar<'_, T>, read: Option<u64>) -> bool {
+        let holds = self.number_of(comparison) != T::ZERO;
         if comparison.index < LIMIT {
             let subject = Subject::Comparison(comparison.index);
             self.guards.borrow_mut().outcomes.push(Outcome { subject, holds, read });
         }
+        holds
     }
 
     /// Remembers that code looked at the elements of a tensor: its path holds for these very elements.
@@ -243,18 +251,24 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Remembers that code took a number out of the recording: its path holds for that very number.
+    /// A number that code takes out of the recording: its path holds for that very number.
     #[cold]
-    pub(crate) fn guard_number(&self, x: Scalar<'_, T>) {
-        let read = Some(x.number.to_f64().to_bits());
-        match x.number.is_nan() {
-            true => self.guard(x.ne(x), true, read),
-            false => self.guard(x.eq(x.number), true, read),
-        }
-        if x.number == T::ZERO {
+    pub(crate) fn guarded_number(&self, x: Scalar<'_, T>) -> T {
+        // What fails here fails the recording.
+        let _ = self.look();
+        let number = self.number_of(x);
+        // Handles that carry it, whatever the one that was given does.
+        let x = Scalar { number, ..x };
+        let read = Some(number.to_f64().to_bits());
+        match number.is_nan() {
+            true => self.guard_outcome(x.ne(x), read),
+            false => self.guard_outcome(x.eq(number), read),
+        };
+        if number == T::ZERO {
             let sign = Scalar::constant(T::ONE).copysign(x);
-            self.guard(sign.eq(sign.number), true, read);
+            self.guard_outcome(sign.eq(sign.number), read);
         }
+        number
     }
 
     /// # Errors
@@ -297,6 +311,12 @@ impl<T: Float> Tape<T> {
             self.guards.borrow_mut().detached.push((leaf, index));
         }
         leaf
+    }
+
+    /// The entry that a leaf stands for without its history.
+    pub(crate) fn source_of_detached(&self, leaf: u32) -> Option<u32> {
+        let detached = &self.guards.borrow().detached;
+        detached.binary_search_by_key(&leaf, |(leaf, _)| *leaf).ok().map(|found| detached[found].1)
     }
 
     /// The index of a number that no derivative is taken of, as [`detached`](Self::detached).

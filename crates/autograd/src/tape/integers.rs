@@ -48,6 +48,10 @@ impl<T: Float> Tape<T> {
         slot
     }
 
+    pub(crate) fn set_integers(&self, slot: u32, value: Integers) {
+        self.integers.borrow_mut()[slot as usize].value = value;
+    }
+
     #[inline]
     pub(crate) fn with_integers<R>(&self, slot: u32, read: impl FnOnce(&IntegerNode) -> R) -> R {
         read(&self.integers.borrow()[slot as usize])

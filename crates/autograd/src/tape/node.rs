@@ -80,6 +80,10 @@ impl<T: Float> Tape<T> {
         self.nodes.borrow().len()
     }
 
+    pub(crate) fn set_node_value(&self, slot: u32, value: Tensor<T>) {
+        self.nodes.borrow_mut()[slot as usize].value = value;
+    }
+
     pub(crate) fn node_value(&self, slot: u32) -> Tensor<T> {
         self.with_node(slot, |node| node.value.clone())
     }
@@ -92,6 +96,14 @@ impl<T: Float> Tape<T> {
     pub(crate) fn save(&self, slot: u32, saved: Saved<T>) {
         if slot < LIMIT && !matches!(saved, Saved::Nothing) {
             self.saved.borrow_mut().push((slot, saved));
+        }
+    }
+
+    /// Replaces what was saved without values.
+    pub(crate) fn save_again(&self, slot: u32, kept: Saved<T>) {
+        let mut saved = self.saved.borrow_mut();
+        if let Ok(found) = saved.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            saved[found].1 = kept;
         }
     }
 

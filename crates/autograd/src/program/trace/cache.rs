@@ -246,6 +246,21 @@ impl<T: Float> PathCache<T> {
         Ok(())
     }
 
+    /// Records the path that the next input of this kind will probably take.
+    pub fn record_ahead(
+        &mut self,
+        kind: ResultKind,
+        numbers: &[T],
+        function: &mut dyn TracedFunction<T>,
+        budget: &mut Budget,
+    ) -> Result<()> {
+        let at = self.record(kind, numbers, function, budget)?;
+        // It counts as the input that the path was recorded for.
+        self.run_at(at, kind)?.uses = 1;
+        self.last[kind as usize] = at;
+        Ok(())
+    }
+
     /// Records the path of the input, with code for `kind`.
     pub fn record(
         &mut self,

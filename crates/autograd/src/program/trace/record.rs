@@ -120,11 +120,7 @@ pub(in crate::program) fn derived<'t, T: Float>(
     // A plain tape has no entries for comparisons.
     let function = TraceSize::of(tape).without(inputs.numbers.len() + tape.guards().outcomes.len());
     let rows = y.count().min(x.numbers.len());
-    // The code is made of operations and constants: nothing reads a value of the derivatives, unless a user's rule does.
-    let (mut results, reached) = match tape.has_rules_that_look() {
-        true => differentiated(tape, kind, &given, y)?,
-        false => tape.hollow(|| differentiated(tape, kind, &given, y))?,
-    };
+    let (mut results, reached) = differentiated(tape, kind, &given, y)?;
     if let Some(error) = tape.failure() {
         return Err(error);
     }

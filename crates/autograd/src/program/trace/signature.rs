@@ -175,6 +175,20 @@ impl<T: Float, X: Inputs<T>> SignatureCache<T, X> {
         Ok(())
     }
 
+    /// Records the value of the function, where something stands on the tape before it, at the arguments that have been read.
+    /// Nothing is computed but what code looks at.
+    #[track_caller]
+    pub fn record<'f>(&mut self, prelude: &Prelude<'_, T>, function: &Recorded<'f, T, X>) -> Result<()>
+    where
+        X: 'f,
+    {
+        let BatchContext { paths, numbers, function, budget, .. } = self.work(0, function);
+        let mut function = BoundFunction { prelude, ..function };
+        let recorded = (compiled::<T>().record_ahead)(paths, ResultKind::Value, numbers, &mut function, budget);
+        self.data.let_go();
+        recorded
+    }
+
     /// Runs on the arguments that have been read.
     #[track_caller]
     pub fn run<'f>(&mut self, kind: ResultKind, function: &Recorded<'f, T, X>) -> Result<&Data<T>>
